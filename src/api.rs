@@ -1,0 +1,1 @@
+//! The contract with the user: annotations, labels and what may stand in them. Pure; admission and controller call the same parsers.
