@@ -1,1 +1,86 @@
-fn main() {}
+//! The repository's own commands: `cargo xtask help` lists them.
+//!
+//! This file only says what can be typed; each command lives in the module of its name.
+
+mod cluster;
+mod command;
+mod control_plane;
+mod directory;
+mod pki;
+mod process;
+mod programs;
+mod progress;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "The repository's own commands", version)]
+struct Arguments {
+    /// Use the cluster of this kubeconfig context instead of the development cluster
+    #[arg(long, global = true, value_name = "NAME")]
+    context: Option<String>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// A real Kubernetes on this machine
+    #[command(subcommand)]
+    Cluster(ClusterVerb),
+}
+
+#[derive(Debug, Subcommand)]
+enum ClusterVerb {
+    /// Start it, or what is missing of it; prints the lines that make kubectl use it
+    Up {
+        #[command(flatten)]
+        which: Which,
+        /// The API server's version, such as 1.30.14 (control planes only)
+        #[arg(long, requires = "control_plane", value_name = "VERSION")]
+        kubernetes: Option<String>,
+    },
+    /// Stop it and remove all that it stored; built programs are kept
+    Down {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Say what runs
+    Status,
+}
+
+#[derive(Args, Debug)]
+struct Which {
+    /// Only etcd, API server and controller-manager on loopback ports; several can run side by side
+    #[arg(long)]
+    control_plane: bool,
+    /// The control plane's name
+    #[arg(long, requires = "control_plane")]
+    name: Option<String>,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<()> {
+    let context = arguments.context.as_deref();
+    match arguments.verb {
+        Verb::Cluster(ClusterVerb::Up { which, kubernetes }) if which.control_plane => {
+            cluster::control_plane_up(which.name.as_deref(), kubernetes.as_deref())
+        }
+        Verb::Cluster(ClusterVerb::Up { .. }) => cluster::up(context),
+        Verb::Cluster(ClusterVerb::Down { which }) if which.control_plane => cluster::control_plane_down(which.name.as_deref()),
+        Verb::Cluster(ClusterVerb::Down { .. }) => cluster::down(context),
+        Verb::Cluster(ClusterVerb::Status) => cluster::status(context),
+    }
+}

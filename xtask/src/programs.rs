@@ -1,0 +1,302 @@
+//! Kubernetes, etcd, CoreDNS, Prometheus and Helm, built from pinned Go modules.
+//!
+//! A module under `xtask/go/` holds no code, only pins. What is built is kept in the state directory under a hash of pins and flags,
+//! so that nothing is built twice and several versions lie side by side.
+
+use std::{
+    fs,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    command,
+    directory::{State, fingerprint, repository},
+    progress::{say, wait_for},
+};
+
+/// A Go module whose `tool` lines name programs.
+#[derive(Debug)]
+pub(crate) struct Module {
+    name: String,
+    directory: PathBuf,
+    flags: Vec<String>,
+    /// Its newest programs get stable names in `bin/`.
+    default: bool,
+}
+
+/// A directory with built programs.
+#[derive(Clone, Debug)]
+pub(crate) struct Programs(PathBuf);
+
+impl Programs {
+    pub(crate) fn path(&self, program: &str) -> PathBuf {
+        self.0.join(program)
+    }
+}
+
+/// The programs of the API server's side. CoreDNS, etcd and kubectl are pinned in the same module.
+pub(crate) const CONTROL_PLANE: [&str; 4] = ["etcd", "kubectl", "kube-apiserver", "kube-controller-manager"];
+
+/// What a whole cluster needs beyond that.
+pub(crate) const NODE: [&str; 4] = ["kube-scheduler", "kubelet", "kube-proxy", "coredns"];
+
+impl Module {
+    /// The pinned Kubernetes, with etcd and CoreDNS.
+    pub(crate) fn kubernetes() -> Result<Self> {
+        let directory = repository().join("xtask/go/kubernetes");
+        let version = default_kubernetes()?;
+        Ok(Self { name: "kubernetes".to_owned(), directory, flags: kubernetes_flags(&version)?, default: true })
+    }
+
+    /// Another Kubernetes: the module is written and resolved when it is first asked for.
+    pub(crate) fn other_kubernetes(state: &State, version: &str) -> Result<Self> {
+        let directory = state.root().join("go").join(format!("kubernetes-{version}"));
+        if !directory.join("go.sum").is_file() {
+            say(format_args!("resolving the modules of Kubernetes {version}"));
+            resolve(&directory, version).with_context(|| format!("failed to resolve Kubernetes {version}"))?;
+        }
+        Ok(Self { name: format!("kubernetes-{version}"), directory, flags: kubernetes_flags(version)?, default: false })
+    }
+
+    pub(crate) fn prometheus() -> Self {
+        let tags = ["-tags", "remove_all_sd,enable_kubernetes_sd", "-ldflags", "-s -w"];
+        Self {
+            name: "prometheus".to_owned(),
+            directory: repository().join("xtask/go/prometheus"),
+            flags: tags.map(str::to_owned).to_vec(),
+            default: true,
+        }
+    }
+
+    pub(crate) fn helm() -> Self {
+        Self {
+            name: "helm".to_owned(),
+            directory: repository().join("xtask/go/helm"),
+            flags: ["-ldflags", "-s -w"].map(str::to_owned).to_vec(),
+            default: true,
+        }
+    }
+
+    /// Builds those of `programs` that are not there yet.
+    pub(crate) fn build(&self, state: &State, programs: &[&str]) -> Result<Programs> {
+        let _lock = state.lock("programs")?;
+        let pins = command::read(&self.directory.join("go.mod"))?;
+        let sums = command::read(&self.directory.join("go.sum"))?;
+        let parts = [pins.as_bytes(), sums.as_bytes()].into_iter().chain(self.flags.iter().map(|flag| flag.as_bytes()));
+        let target = state.programs().join(format!("{}-{}", self.name, fingerprint(parts)));
+        fs::create_dir_all(&target).with_context(|| format!("failed to create {}", target.display()))?;
+        let packages = tools(&pins);
+        let missing: Vec<&str> = programs.iter().copied().filter(|program| !target.join(program).is_file()).collect();
+        for (index, program) in missing.iter().enumerate() {
+            let package = packages
+                .iter()
+                .find(|package| program_name(package) == *program)
+                .with_context(|| format!("failed to find {program} among the tools of {}", self.directory.display()))?;
+            say(format_args!("building {program} ({}, {} of {})", self.name, index + 1, missing.len()));
+            self.install(package, program, &target)?;
+        }
+        if self.default {
+            for program in programs {
+                link(&state.bin(), program, &target.join(program))?;
+            }
+        }
+        Ok(Programs(target))
+    }
+
+    fn install(&self, package: &str, program: &str, target: &Path) -> Result<()> {
+        let partial = target.join(format!(".{program}.partial"));
+        let log = target.join(format!(".{program}.log"));
+        let output = fs::File::create(&log).with_context(|| format!("failed to create {}", log.display()))?;
+        let mut child = command::program("go")?
+            .args(["build", "-trimpath", "-buildvcs=false"])
+            .args(&self.flags)
+            .arg("-o")
+            .arg(&partial)
+            .arg(package)
+            .current_dir(&self.directory)
+            .env("CGO_ENABLED", "0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(output)
+            .spawn()
+            .context("failed to start go")?;
+        let status = wait_for(&format!("go build {program}"), Duration::from_hours(1), || {
+            Ok(match child.try_wait().context("failed to wait for go")? {
+                Some(status) => ControlFlow::Break(status),
+                None => ControlFlow::Continue(last_download(&log)),
+            })
+        })?;
+        if !status.success() {
+            bail!("failed to build {program}: {status}\n{}", command::read(&log)?);
+        }
+        // Renamed when complete: a program of that name always works.
+        fs::rename(&partial, target.join(program)).with_context(|| format!("failed to keep {program}"))?;
+        fs::remove_file(&log).with_context(|| format!("failed to remove {}", log.display()))
+    }
+}
+
+/// The version that `xtask/go/kubernetes` pins, without the `v`.
+pub(crate) fn default_kubernetes() -> Result<String> {
+    let pins = command::read(&repository().join("xtask/go/kubernetes/go.mod"))?;
+    let version = pins.lines().find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes v")?.split_whitespace().next());
+    Ok(version.context("failed to find the version of k8s.io/kubernetes in xtask/go/kubernetes/go.mod")?.to_owned())
+}
+
+/// Without these the server calls itself v0.0.0 and clients complain.
+fn kubernetes_flags(version: &str) -> Result<Vec<String>> {
+    let numbers: Vec<&str> = version.split('.').collect();
+    let is_number = |text: &&str| text.parse::<u16>().is_ok();
+    let ([major, minor, _], true) = (numbers.as_slice(), numbers.iter().all(is_number)) else {
+        bail!("failed to parse the Kubernetes version {version:?}: expected three numbers such as 1.30.14");
+    };
+    let package = "k8s.io/component-base/version";
+    let flags = format!("-s -w -X {package}.gitVersion=v{version} -X {package}.gitMajor={major} -X {package}.gitMinor={minor}");
+    Ok(vec!["-ldflags".to_owned(), flags])
+}
+
+/// Writes and resolves the module of another Kubernetes. Its staging modules are named by its own `go.mod`.
+fn resolve(directory: &Path, version: &str) -> Result<()> {
+    kubernetes_flags(version)?;
+    fs::create_dir_all(directory).with_context(|| format!("failed to create {}", directory.display()))?;
+    let go = |arguments: &[&str], place: &Path| -> Result<String> {
+        let mut command = command::program("go")?;
+        command::capture(command.args(arguments).current_dir(place).env("GOFLAGS", "-mod=mod"))
+    };
+    let downloaded = go(&["mod", "download", "-json", &format!("k8s.io/kubernetes@v{version}")], &std::env::temp_dir())?;
+    let downloaded: serde_json::Value = serde_json::from_str(&downloaded).context("failed to parse what go downloaded")?;
+    let own = command::read(Path::new(downloaded["GoMod"].as_str().context("failed to find the go.mod of Kubernetes")?))?;
+    command::write(&directory.join("go.mod"), module_for(version, &own)?)?;
+    go(&["mod", "tidy"], directory)?;
+    Ok(())
+}
+
+/// The text of a module that has the API server and the controller-manager of `version` as tools.
+fn module_for(version: &str, own: &str) -> Result<String> {
+    let (_, rest) = version.split_once('.').context("failed to parse the version")?;
+    let staging: String = own
+        .lines()
+        .filter_map(|line| line.trim().trim_start_matches("replace ").split_once(" => ./staging/"))
+        .map(|(module, _)| format!("\t{} => {} v0.{rest}\n", module.trim(), module.trim()))
+        .collect();
+    Ok(format!(
+        "// An older Kubernetes for the tests: written by `cargo xtask cluster up --kubernetes {version}`.\n\
+         module coalmine.dev/cluster\n\ngo 1.26.0\n\n\
+         tool (\n\tk8s.io/kubernetes/cmd/kube-apiserver\n\tk8s.io/kubernetes/cmd/kube-controller-manager\n)\n\n\
+         require k8s.io/kubernetes v{version}\n\nreplace (\n{staging})\n"
+    ))
+}
+
+/// The packages that a `go.mod` names as tools.
+fn tools(pins: &str) -> Vec<&str> {
+    let mut inside = false;
+    let mut packages = Vec::new();
+    for line in pins.lines().map(str::trim) {
+        match line {
+            "tool (" => inside = true,
+            ")" => inside = false,
+            _ if inside => packages.push(line),
+            _ => packages.extend(line.strip_prefix("tool ")),
+        }
+    }
+    packages
+}
+
+/// What a package's program is called by everybody; etcd's package would give `server`.
+fn program_name(package: &str) -> &str {
+    match package {
+        "go.etcd.io/etcd/server/v3" => "etcd",
+        _ => package.rsplit('/').next().unwrap_or(package),
+    }
+}
+
+/// Go says nothing while it compiles, and one line per module while it downloads.
+fn last_download(log: &Path) -> String {
+    let log = fs::read_to_string(log).unwrap_or_default();
+    log.lines().last().map_or_else(|| "compiling (minutes, the first time)".to_owned(), str::to_owned)
+}
+
+/// Points `bin/PROGRAM` at a built program, at once for everyone who looks.
+fn link(bin: &Path, program: &str, target: &Path) -> Result<()> {
+    let link = bin.join(program);
+    if fs::read_link(&link).is_ok_and(|present| present == target) {
+        return Ok(());
+    }
+    fs::create_dir_all(bin).with_context(|| format!("failed to create {}", bin.display()))?;
+    let fresh = bin.join(format!(".{program}.partial"));
+    let _ = fs::remove_file(&fresh);
+    std::os::unix::fs::symlink(target, &fresh)
+        .and_then(|()| fs::rename(&fresh, &link))
+        .with_context(|| format!("failed to link {}", link.display()))
+}
+
+/// The version that a program tells, for `cluster status`.
+pub(crate) fn kubectl_version(kubectl: &Path) -> Result<String> {
+    Ok(command::capture(Command::new(kubectl).args(["version", "--client"]))?.lines().next().unwrap_or_default().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("go.etcd.io/etcd/server/v3", "etcd")]
+    #[case("github.com/coredns/coredns", "coredns")]
+    #[case("k8s.io/kubernetes/cmd/kube-apiserver", "kube-apiserver")]
+    fn names(#[case] package: &str, #[case] expected: &str) {
+        assert_eq!(program_name(package), expected);
+    }
+
+    #[test]
+    fn tools_are_read_in_both_spellings() {
+        assert_eq!(tools("tool a/b\n\ntool (\n\tc/d\n\te\n)\nrequire (\n\tf v1\n)\n"), ["a/b", "c/d", "e"]);
+    }
+
+    #[test]
+    fn every_program_is_pinned() {
+        let pins = command::read(&repository().join("xtask/go/kubernetes/go.mod")).unwrap();
+        let names: Vec<&str> = tools(&pins).into_iter().map(program_name).collect();
+        for program in CONTROL_PLANE.iter().chain(&NODE) {
+            assert!(names.contains(program), "{program} is not among {names:?}");
+        }
+    }
+
+    #[test]
+    fn an_older_module_names_that_versions_staging_modules() {
+        let own = "module k8s.io/kubernetes\nreplace (\n\tk8s.io/api => ./staging/src/k8s.io/api\n\tother => v1\n)\nreplace k8s.io/kms => ./staging/src/k8s.io/kms\n";
+        insta::assert_snapshot!(module_for("1.30.14", own).unwrap(), @r"
+        // An older Kubernetes for the tests: written by `cargo xtask cluster up --kubernetes 1.30.14`.
+        module coalmine.dev/cluster
+
+        go 1.26.0
+
+        tool (
+        	k8s.io/kubernetes/cmd/kube-apiserver
+        	k8s.io/kubernetes/cmd/kube-controller-manager
+        )
+
+        require k8s.io/kubernetes v1.30.14
+
+        replace (
+        	k8s.io/api => k8s.io/api v0.30.14
+        	k8s.io/kms => k8s.io/kms v0.30.14
+        )
+        ");
+    }
+
+    #[test]
+    fn the_pinned_version_is_three_numbers() {
+        kubernetes_flags(&default_kubernetes().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_malformed_version_is_refused_with_an_example() {
+        let error = kubernetes_flags("1.30").unwrap_err().to_string();
+        assert_eq!(error, "failed to parse the Kubernetes version \"1.30\": expected three numbers such as 1.30.14");
+    }
+}
