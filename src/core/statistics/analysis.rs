@@ -1,0 +1,203 @@
+//! One metric's whole analysis: all looks since the canary began go in, the verdict and the numbers that explain it come out.
+//!
+//! Nothing is kept between calls: a controller that starts anew, or replays an old run, gets the same answer from the same samples.
+
+use std::time::Duration;
+
+use super::bounds::{lower_bound, requests_needed, upper_bound};
+use super::sequential::{Deadline, Evidence, SequentialTest, Totals};
+use super::{Blocks, Counts, Look, Parameters, Verdict};
+
+/// The looks whose counts an [`Analysis`] shows: those that its verdict rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    Everything,
+    AfterWarmUp,
+    /// Without the time in which the primary itself was failing.
+    PrimaryHealthy,
+}
+
+/// Why a canary was rejected, or why it is not promoted (yet).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Reason {
+    /// Rejected: its rate is above the floor and above the tolerated multiple of the primary's.
+    WorseThanPrimary,
+    /// Rejected: its rate is above the limit, and the primary has no requests to compare with.
+    AboveLimit,
+    /// It has not served for as long as it must; time of an outage is not counted.
+    ServingTooShort { served: Duration, needed: Duration },
+    /// The canary itself got none.
+    NoRequests,
+    /// With these errors, and no more of them, so many requests show a rate below the limit.
+    TooFewRequests { needed: f64, seen: f64 },
+    /// No amount of traffic shows this limit with these errors.
+    LimitCannotBeShown,
+    /// The primary's own rate is at or above the limit, and the canary is no better.
+    LimitNotAbovePrimary { primary_rate: f64 },
+    /// The primary fails by itself at present; waiting for it to recover.
+    PrimaryFailing { primary_rate: f64 },
+    /// Worse than the primary by what was seen, but not by enough to reject.
+    Suspicion { rate: f64, tolerated: f64 },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Analysis {
+    pub verdict: Verdict,
+    /// None when it is promoted.
+    pub reason: Option<Reason>,
+    pub basis: Basis,
+    pub canary: Counts,
+    pub primary: Counts,
+    /// The canary's rate is at least this, and at most that, at every look at once.
+    pub lower: f64,
+    pub upper: f64,
+    pub limit: f64,
+    /// The rate above which the canary is worse than the primary.
+    pub tolerated: f64,
+    pub evidence: Evidence,
+    /// As many independent requests would tell as much: errors that cluster tell less.
+    pub effective_requests: f64,
+    /// Looks that went into the test, after joining those of a quiet service.
+    pub looks: usize,
+    /// For how long the primary itself was failing.
+    pub outage: Duration,
+    /// See [`Analysis::speaks_against`].
+    suspicious: bool,
+}
+
+impl Analysis {
+    /// The canary's part of all requests.
+    pub fn share_of_requests(&self) -> Option<f64> {
+        share(self.canary.requests, self.primary.requests)
+    }
+
+    /// The canary's part of all errors.
+    pub fn share_of_errors(&self) -> Option<f64> {
+        share(self.canary.errors, self.primary.errors)
+    }
+
+    /// The x of "evidence x:1". At a billion it stops: nobody reads further.
+    pub fn evidence_ratio(&self) -> f64 {
+        self.evidence.ln_harm.exp().min(1e9)
+    }
+
+    /// Whether anything that was seen speaks against the canary. For `on-inconclusive: promote`, which forgives missing traffic only.
+    pub fn speaks_against(&self) -> bool {
+        self.suspicious
+    }
+}
+
+fn share(canary: f64, primary: f64) -> Option<f64> {
+    let total = canary + primary;
+    (total > 0.0).then(|| canary / total)
+}
+
+/// `served` is how long the canary has taken traffic after its warm-up, by the caller's clock.
+pub fn analyse(looks: &[Look], parameters: Parameters, served: Duration, deadline: Deadline) -> Analysis {
+    let mut test = SequentialTest::new(parameters);
+    let mut blocks = Blocks::default();
+    for look in looks {
+        if let Some(block) = blocks.push(look) {
+            test.push(&block);
+        }
+    }
+    let mut verdict = test.verdict(served, deadline);
+    if verdict != Verdict::Reject
+        && let Some(open) = blocks.open()
+    {
+        // Its errors must be seen before anything is promoted; but it becomes a look of its own, one that may reject, only when it is full.
+        test.push(open);
+        verdict = test.verdict(served, deadline);
+        if verdict == Verdict::Reject && deadline == Deadline::Ahead {
+            verdict = Verdict::Continue;
+        }
+    }
+    describe(&test, verdict, served, deadline)
+}
+
+/// The verdict of several metrics: one that rejects is enough, all must promote. Nothing asked, nothing said.
+pub fn overall(verdicts: impl IntoIterator<Item = Verdict>) -> Verdict {
+    let weight = |verdict: &Verdict| match verdict {
+        Verdict::Promote => 0,
+        Verdict::Inconclusive => 1,
+        Verdict::Continue => 2,
+        Verdict::Reject => 3,
+    };
+    verdicts.into_iter().max_by_key(weight).unwrap_or(Verdict::Continue)
+}
+
+fn describe(test: &SequentialTest, verdict: Verdict, served: Duration, deadline: Deadline) -> Analysis {
+    let parameters = test.parameters();
+    let had_outage = !test.outage().is_zero() && test.healthy.canary.requests > 0.0;
+    let basis = match verdict {
+        Verdict::Reject => Basis::Everything,
+        Verdict::Promote if test.is_proven(served, deadline) => Basis::AfterWarmUp,
+        Verdict::Promote => Basis::PrimaryHealthy,
+        Verdict::Continue | Verdict::Inconclusive if had_outage => Basis::PrimaryHealthy,
+        Verdict::Continue | Verdict::Inconclusive => Basis::AfterWarmUp,
+    };
+    let totals = match basis {
+        Basis::Everything => test.all,
+        Basis::AfterWarmUp => test.judged,
+        Basis::PrimaryHealthy => test.healthy,
+    };
+    let reason = match verdict {
+        Verdict::Promote => None,
+        Verdict::Reject if test.primary_was_seen() => Some(Reason::WorseThanPrimary),
+        Verdict::Reject => Some(Reason::AboveLimit),
+        Verdict::Continue | Verdict::Inconclusive => Some(reason_to_wait(test, totals, basis, served)),
+    };
+    let dispersion = parameters.dispersion.scrape;
+    let is_above_limit = totals.canary.rate().is_some_and(|rate| rate > parameters.limit);
+    Analysis {
+        verdict,
+        reason,
+        basis,
+        canary: totals.canary,
+        primary: totals.primary,
+        lower: lower_bound(totals.canary, parameters.alpha, dispersion),
+        upper: upper_bound(totals.canary, parameters.beta, dispersion),
+        limit: parameters.limit,
+        tolerated: test.harm_line(totals),
+        evidence: test.evidence(),
+        effective_requests: totals.canary.requests / dispersion,
+        looks: test.looks(),
+        outage: test.outage(),
+        suspicious: test.all.canary.errors > 0.0 && (test.evidence().ln_harm >= 0.0 || test.is_above_harm_line(totals) || is_above_limit),
+    }
+}
+
+fn reason_to_wait(test: &SequentialTest, totals: Totals, basis: Basis, served: Duration) -> Reason {
+    let parameters = test.parameters();
+    let Some(rate) = totals.canary.rate() else {
+        return if served < parameters.bake { Reason::ServingTooShort { served, needed: parameters.bake } } else { Reason::NoRequests };
+    };
+    if served < parameters.bake {
+        return Reason::ServingTooShort { served, needed: parameters.bake };
+    }
+    if basis == Basis::PrimaryHealthy
+        && let Some(primary_rate) = test.failing_primary().and_then(Counts::rate)
+    {
+        return Reason::PrimaryFailing { primary_rate };
+    }
+    let primary_rate = totals.primary.rate().unwrap_or_default();
+    if primary_rate >= parameters.limit && rate >= parameters.limit {
+        return Reason::LimitNotAbovePrimary { primary_rate };
+    }
+    let ln_safe = if basis == Basis::PrimaryHealthy { test.evidence().ln_safe_healthy } else { test.evidence().ln_safe };
+    let is_safe = ln_safe >= test.ln_safe_needed();
+    if test.is_above_harm_line(totals) && (is_safe || test.evidence().ln_harm >= 0.0) {
+        return Reason::Suspicion { rate, tolerated: test.harm_line(totals) };
+    }
+    let Some(needed) = requests_needed(parameters.limit, totals.canary.errors, parameters.beta, parameters.dispersion.scrape) else {
+        return Reason::LimitCannotBeShown;
+    };
+    let needed = needed.max(parameters.min_requests);
+    if totals.canary.requests < needed {
+        return Reason::TooFewRequests { needed, seen: totals.canary.requests };
+    }
+    Reason::ServingTooShort { served: served.saturating_sub(test.outage()), needed: parameters.bake }
+}
+
+#[cfg(test)]
+mod tests;
