@@ -1,1 +1,6 @@
-//! The contract with the user: annotations, labels and what may stand in them. Pure; admission and controller call the same parsers.
+//! The contract with the user: annotations, labels and what may stand in them.
+//! Pure; admission and controller call the same parsers, so nothing that was admitted can be unreadable later.
+
+pub mod annotations;
+pub mod policy;
+pub mod quantity;

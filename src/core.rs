@@ -1,1 +1,11 @@
 //! The part that decides. Nothing here may know a clock, a network or a Kubernetes client: `now` is an argument.
+
+pub mod admit;
+pub mod canary;
+pub mod held;
+pub mod last_applied;
+pub mod message;
+pub mod object;
+pub mod owners;
+pub mod status;
+pub mod template;

@@ -1,0 +1,173 @@
+//! What the user asks for in the `canary.*` annotations, parsed once into types that cannot be wrong.
+//! Admission denies what this refuses; the controller reads admitted objects with the same function.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::{Map, Value};
+
+use super::{
+    annotations as key,
+    quantity::{format_duration, parse_duration, parse_percentage},
+};
+
+/// How one Deployment wants its templates judged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// How long the canary takes traffic before it may be promoted.
+    pub duration: Duration,
+    /// Absolute limit on the canary's error rate, as a share.
+    pub max_error_rate: f64,
+    /// Absolute limit on the canary's 99th percentile latency.
+    pub max_latency_p99: Option<Duration>,
+    /// Which series to read, as the user wrote it.
+    pub metrics: String,
+    /// Further checks, as the user wrote them.
+    pub checks: Option<String>,
+    /// Give up this long after the canary was created.
+    pub deadline: Duration,
+    pub on_inconclusive: OnInconclusive,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnInconclusive {
+    Reject,
+    Promote,
+}
+
+/// A refused annotation. Its text is one line that names the key, the value and what is accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidAnnotation {
+    #[error("{key}: {value:?} is not accepted; expected {expected}")]
+    Value { key: String, value: String, expected: String },
+    #[error("{key}: unknown annotation; known are {}", key::USER_KEYS.join(", "))]
+    UnknownKey { key: String },
+}
+
+const SHORTEST_DURATION: Duration = Duration::from_secs(10);
+const LONGEST_DURATION: Duration = Duration::from_secs(24 * 3600);
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(600);
+const LONGEST_DEADLINE: Duration = Duration::from_secs(48 * 3600);
+/// Long values are cut in messages: a reader needs to recognise the value, not to read all of it again.
+const LONGEST_SHOWN: usize = 60;
+
+impl Policy {
+    /// Reads the annotations of a Deployment. Keys that do not begin with `canary.` are not looked at.
+    pub fn parse(annotations: &BTreeMap<&str, &str>) -> Result<Self, InvalidAnnotation> {
+        for name in annotations.keys() {
+            if name.starts_with(key::USER_PREFIX) && !name.starts_with(key::STATE_PREFIX) && !key::USER_KEYS.contains(name) {
+                return Err(InvalidAnnotation::UnknownKey { key: shown(name) });
+            }
+        }
+        let reader = Reader { annotations };
+        reader.read(key::ENABLED, "\"true\" or \"false\"", |text| matches!(text, "true" | "false" | "held").then_some(()))?;
+        let duration = reader
+            .read(key::DURATION, "a duration from 10s to 24h, such as 60s or 5m", |text| {
+                parse_duration(text).filter(|duration| (SHORTEST_DURATION..=LONGEST_DURATION).contains(duration))
+            })?
+            .unwrap_or(Duration::from_secs(60));
+        let max_error_rate =
+            reader.read(key::MAX_ERROR_RATE, "a percentage above 0% and below 100%, such as 1% or 0.5%", parse_percentage)?.unwrap_or(0.01);
+        let max_latency_p99 = reader.read(key::MAX_LATENCY_P99, "a duration from 1ms to 10m, such as 250ms or 2s", |text| {
+            parse_duration(text).filter(|duration| (Duration::from_millis(1)..=Duration::from_secs(600)).contains(duration))
+        })?;
+        let expected = format!("a duration from canary.duration ({}) to 48h, such as 10m", format_duration(duration));
+        let deadline = reader
+            .read(key::DEADLINE, &expected, |text| parse_duration(text).filter(|d| (duration..=LONGEST_DEADLINE).contains(d)))?
+            .unwrap_or_else(|| DEFAULT_DEADLINE.max(duration * 2));
+        let on_inconclusive = reader
+            .read(key::ON_INCONCLUSIVE, "\"reject\" or \"promote\"", |text| match text {
+                "reject" => Some(OnInconclusive::Reject),
+                "promote" => Some(OnInconclusive::Promote),
+                _ => None,
+            })?
+            .unwrap_or(OnInconclusive::Reject);
+        reader.read(key::BYPASS, "a reason in words", |text| (!text.trim().is_empty()).then_some(()))?;
+        let metrics = annotations.get(key::METRICS).map_or_else(|| "auto".to_owned(), |text| (*text).to_owned());
+        let checks = annotations.get(key::CHECKS).map(|text| (*text).to_owned());
+        Ok(Self { duration, max_error_rate, max_latency_p99, metrics, checks, deadline, on_inconclusive })
+    }
+
+    /// The policy of an object's annotations, as they stand in its metadata.
+    pub fn of(annotations: &Map<String, Value>) -> Result<Self, InvalidAnnotation> {
+        Self::parse(&annotations.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_str()?))).collect())
+    }
+}
+
+struct Reader<'a> {
+    annotations: &'a BTreeMap<&'a str, &'a str>,
+}
+
+impl Reader<'_> {
+    fn read<T>(&self, key: &str, expected: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, InvalidAnnotation> {
+        let Some(text) = self.annotations.get(key) else { return Ok(None) };
+        let refused = || InvalidAnnotation::Value { key: key.to_owned(), value: shown(text), expected: expected.to_owned() };
+        parse(text).map(Some).ok_or_else(refused)
+    }
+}
+
+fn shown(text: &str) -> String {
+    if text.chars().count() <= LONGEST_SHOWN {
+        return text.to_owned();
+    }
+    text.chars().take(LONGEST_SHOWN).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn parse(pairs: &[(&str, &str)]) -> Result<Policy, InvalidAnnotation> {
+        Policy::parse(&pairs.iter().copied().collect())
+    }
+
+    #[test]
+    fn only_the_first_annotation_is_needed() {
+        let policy = parse(&[("canary.enabled", "true")]).unwrap();
+        assert_eq!(policy.duration, Duration::from_secs(60));
+        assert_eq!(policy.deadline, Duration::from_secs(600));
+        assert!((policy.max_error_rate - 0.01).abs() < 1e-12);
+        assert_eq!(policy.on_inconclusive, OnInconclusive::Reject);
+        assert_eq!(policy.metrics, "auto");
+    }
+
+    #[test]
+    fn the_default_deadline_leaves_room_for_a_long_duration() {
+        let policy = parse(&[("canary.duration", "1h")]).unwrap();
+        assert_eq!(policy.deadline, Duration::from_secs(7200));
+    }
+
+    #[rstest]
+    #[case("canary.duration", "5s", r#"canary.duration: "5s" is not accepted; expected a duration from 10s to 24h, such as 60s or 5m"#)]
+    #[case("canary.enabled", "yes", r#"canary.enabled: "yes" is not accepted; expected "true" or "false""#)]
+    #[case(
+        "canary.max-error-rate",
+        "1",
+        r#"canary.max-error-rate: "1" is not accepted; expected a percentage above 0% and below 100%, such as 1% or 0.5%"#
+    )]
+    #[case(
+        "canary.deadline",
+        "30s",
+        r#"canary.deadline: "30s" is not accepted; expected a duration from canary.duration (60s) to 48h, such as 10m"#
+    )]
+    #[case("canary.on-inconclusive", "ignore", r#"canary.on-inconclusive: "ignore" is not accepted; expected "reject" or "promote""#)]
+    #[case(
+        "canary.max-latency-p99",
+        "fast\nnow",
+        r#"canary.max-latency-p99: "fast\nnow" is not accepted; expected a duration from 1ms to 10m, such as 250ms or 2s"#
+    )]
+    #[case("canary.bypass", " ", r#"canary.bypass: " " is not accepted; expected a reason in words"#)]
+    #[case(
+        "canary.durration",
+        "60s",
+        "canary.durration: unknown annotation; known are canary.enabled, canary.duration, canary.max-error-rate, canary.max-latency-p99, canary.metrics, canary.checks, canary.deadline, canary.on-inconclusive, canary.retry, canary.bypass"
+    )]
+    fn refused_in_one_line(#[case] key: &str, #[case] value: &str, #[case] sentence: &str) {
+        assert_eq!(parse(&[(key, value)]).unwrap_err().to_string(), sentence);
+    }
+
+    #[test]
+    fn a_stranger_is_not_looked_at() {
+        parse(&[("canaries.example/x", "1"), ("canary.state/phase", "Held"), ("prometheus.io/scrape", "true")]).unwrap();
+    }
+}

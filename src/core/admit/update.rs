@@ -1,0 +1,392 @@
+//! UPDATE by anybody but the controller: the table of the hold. Reads top to bottom in the order in which the cases exclude each other.
+
+use serde_json::{Map, Value};
+
+use super::{
+    Admission, Effect, Request, Settings,
+    controller::{end_hold, proven_after},
+};
+use crate::{
+    api::{
+        annotations::{self as key, Phase},
+        policy::Policy,
+    },
+    core::{
+        canary,
+        held::{Held, Operation},
+        last_applied,
+        message::{self, denied},
+        object::{self, is_opted_in, metadata_map_mut, text},
+        owners::{self, set_template_owners, template_owners},
+        template,
+    },
+};
+
+/// What the API server takes of all annotations of an object together (keys and values).
+const MOST_ANNOTATION_BYTES: usize = 256 << 10;
+/// The field manager of Helm; with the operation Update its patch never reads last-applied.
+const HELM: &str = "helm";
+
+pub(super) fn admit(settings: &Settings, request: &Request<'_>, old: &Value) -> Admission {
+    let before = object::annotations(old);
+    let sent = object::annotations(request.new);
+    let mut update = Update {
+        settings,
+        request,
+        old,
+        before,
+        sent,
+        held: text(before, key::HELD).and_then(|text| Held::decode(text).ok()),
+        phase: object::phase(before),
+        changed: request.new.clone(),
+        warnings: Vec::new(),
+    };
+    update.restore_state();
+    update.decide()
+}
+
+/// Whether the answer depends on what the held template becomes when it is merged into the live one. Helm's client-side patch
+/// computes from its own last manifest, so that the held template, sent again, arrives with what it had dropped.
+pub fn needs_merge(request: &Request<'_>) -> Option<Value> {
+    let old = request.old?;
+    let held = object::annotation(old, key::HELD).and_then(|text| Held::decode(text).ok())?;
+    let (live, sent) = (object::template(old), object::template(request.new));
+    let by_helm = request.field_manager == HELM && object::annotation(old, key::ENABLED) == Some("held");
+    (by_helm && !template::same(live, sent) && !template::same(&held.template, sent)).then_some(held.template)
+}
+
+struct Update<'a> {
+    settings: &'a Settings,
+    request: &'a Request<'a>,
+    old: &'a Value,
+    before: &'a Map<String, Value>,
+    sent: &'a Map<String, Value>,
+    held: Option<Held>,
+    phase: Option<Phase>,
+    changed: Value,
+    warnings: Vec<String>,
+}
+
+impl Update<'_> {
+    fn decide(mut self) -> Admission {
+        let (live, sent) = (object::template(self.old), object::template(self.request.new));
+        let template_changes = !template::same(live, sent);
+        if !is_opted_in(object::annotations(&self.changed)) {
+            return self.opt_out();
+        }
+        if (template_changes || self.policy_changes())
+            && let Err(invalid) = Policy::of(object::annotations(&self.changed))
+        {
+            return Admission::denied(format!("canary: {invalid}"));
+        }
+        let bypass = text(self.sent, key::BYPASS).filter(|reason| text(self.before, key::BYPASS) != Some(reason));
+        if !template_changes {
+            if bypass.is_some() && self.held.is_some() && !self.restates() {
+                self.warnings.push(message::bypass_without_template());
+            }
+            return self.keep_or_withdraw();
+        }
+        if let Some(reason) = bypass {
+            let reason = format!("template let through by {} without a canary: {reason}", self.request.username);
+            self.warnings.push(message::bypassed());
+            return self.let_through(Phase::Bypassed, &reason, Effect::Bypassed);
+        }
+        if object::replicas(self.request.new) == 0 {
+            self.warnings.push(message::skipped());
+            return self.let_through(Phase::Skipped, "no replicas, so no traffic to judge with; template let through", Effect::Skipped);
+        }
+        if self.is_proven(sent) {
+            self.warnings.push(message::rolled_back());
+            let reason = format!("template let through at once for {}: it was live before", self.request.username);
+            return self.let_through(Phase::RolledBack, &reason, Effect::RolledBack);
+        }
+        match self.held.take() {
+            Some(held) if template::same(&held.template, sent) || self.request.held_merged.is_some_and(|m| template::same(m, sent)) => {
+                self.hold_again(held)
+            }
+            Some(held) => {
+                if let Some(field) = self.request.held_merged.and_then(|merged| difference(merged, &held.template, "spec.template")) {
+                    return Admission::denied(denied::helm_leftovers(&field));
+                }
+                let another = held.manager != self.request.field_manager;
+                self.warnings.push(message::superseded(another, &held.manager));
+                self.hold()
+            }
+            None => self.hold(),
+        }
+    }
+
+    /// Puts Coalmine's own annotations and label back to what they were: they are never the client's to write.
+    fn restore_state(&mut self) {
+        // `rollout undo` replaces all annotations by those of the old revision, which may be from before the opt-in or carry old state.
+        let undo = self.request.field_manager.is_empty()
+            && !template::same(object::template(self.old), object::template(self.request.new))
+            && is_opted_in(self.before);
+        if !undo
+            && let Some(forged) =
+                self.sent.iter().find(|(name, value)| name.starts_with(key::STATE_PREFIX) && self.before.get(*name) != Some(value))
+        {
+            self.warnings.push(message::state_undone(forged.0));
+        }
+        let had_annotations = !self.sent.is_empty() || !self.before.is_empty();
+        if had_annotations && let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
+            annotations.retain(|name, _| !name.starts_with(key::STATE_PREFIX));
+            let mine = self.before.iter().filter(|(name, _)| name.starts_with(key::STATE_PREFIX));
+            annotations.extend(mine.map(|(name, value)| (name.clone(), value.clone())));
+            if undo && !is_opted_in(annotations) {
+                let users = self.before.iter().filter(|(name, _)| name.starts_with(key::USER_PREFIX));
+                annotations.extend(users.map(|(name, value)| (name.clone(), value.clone())));
+            }
+            match (text(self.before, key::ENABLED), text(annotations, key::ENABLED)) {
+                (Some("held"), Some("true")) => annotations.insert(key::ENABLED.to_owned(), "held".into()),
+                (Some("held"), _) => None,
+                (_, Some("held")) => annotations.insert(key::ENABLED.to_owned(), "true".into()),
+                _ => None,
+            };
+        }
+        match (object::label(self.old, key::ACTIVE_LABEL), object::label(self.request.new, key::ACTIVE_LABEL)) {
+            (before, now) if before == now => {}
+            (Some(_), _) => self.activate(),
+            (None, _) => {
+                if let Some(labels) = metadata_map_mut(&mut self.changed, "labels") {
+                    labels.remove(key::ACTIVE_LABEL);
+                }
+            }
+        }
+    }
+
+    fn policy_changes(&self) -> bool {
+        let policy = |map: &Map<String, Value>| -> Vec<(String, Value)> {
+            map.iter()
+                .filter(|(name, _)| name.starts_with(key::USER_PREFIX) && !name.starts_with(key::STATE_PREFIX))
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect()
+        };
+        policy(self.before) != policy(object::annotations(&self.changed))
+    }
+
+    fn is_proven(&self, sent: &Value) -> bool {
+        let hash = template::hash(sent);
+        text(self.before, key::PROVEN).unwrap_or_default().split(',').any(|proven| proven == hash)
+    }
+
+    /// A client that states the whole configuration stated the live template: the user went back.
+    fn restates(&self) -> bool {
+        let Some(held) = &self.held else { return false };
+        let client_side_apply = self.before.contains_key(key::MARKER)
+            && !self.sent.contains_key(key::MARKER)
+            && text(self.sent, key::LAST_APPLIED).is_some_and(|text| !last_applied::is_marked(text));
+        let helm = text(self.before, key::ENABLED) == Some("held")
+            && text(self.sent, key::ENABLED) == Some("true")
+            && self.request.field_manager == held.manager;
+        // kubectl's two ways of applying are one client: a person may change from one to the other.
+        let same_client = (held.operation == Operation::Apply && held.manager == self.request.field_manager)
+            || (held.manager == "kubectl-client-side-apply" && self.request.field_manager == "kubectl");
+        let server_side_apply = same_client && self.operation() == Operation::Apply;
+        client_side_apply || helm || server_side_apply
+    }
+
+    fn operation(&self) -> Operation {
+        let metadata = self.request.new.get("metadata").unwrap_or(&Value::Null);
+        if owners::applies(metadata, self.request.field_manager) { Operation::Apply } else { Operation::Update }
+    }
+
+    fn keep_or_withdraw(mut self) -> Admission {
+        if self.held.is_none() {
+            return Admission::changed(self.request.new, self.changed, self.warnings, Effect::Passed);
+        }
+        if self.restates() {
+            self.warnings.push(message::withdrawn());
+            self.end(Phase::Withdrawn, "back to the live template; the held one is withdrawn");
+            return Admission::changed(self.request.new, self.changed, self.warnings, Effect::Withdrawn);
+        }
+        if self.is_retried() {
+            self.run_again();
+        }
+        Admission::changed(self.request.new, self.changed, self.warnings, Effect::Kept)
+    }
+
+    fn opt_out(mut self) -> Admission {
+        if self.held.is_some() {
+            self.warnings.push(message::cancelled());
+            self.end(Phase::Cancelled, "opted out; the held template is dropped");
+            return Admission::changed(self.request.new, self.changed, self.warnings, Effect::Cancelled);
+        }
+        let active = object::label(self.old, key::ACTIVE_LABEL).is_some();
+        if !active && let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
+            annotations.retain(|name, _| !name.starts_with(key::STATE_PREFIX));
+        }
+        Admission::changed(self.request.new, self.changed, self.warnings, Effect::Passed)
+    }
+
+    fn let_through(mut self, phase: Phase, reason: &str, effect: Effect) -> Admission {
+        let proven = proven_after(self.old, object::template(self.old));
+        self.end(phase, reason);
+        if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
+            annotations.insert(key::PROVEN.to_owned(), proven.into());
+        }
+        Admission::changed(self.request.new, self.changed, self.warnings, effect)
+    }
+
+    /// Ends whatever was held; the controller cleans up and says so.
+    fn end(&mut self, phase: Phase, reason: &str) {
+        if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
+            end_hold(annotations);
+            annotations.remove(key::SINCE);
+            annotations.remove(key::RUN);
+            annotations.insert(key::PHASE.to_owned(), phase.as_str().into());
+            annotations.insert(key::MESSAGE.to_owned(), reason.into());
+        }
+        self.activate();
+    }
+
+    fn activate(&mut self) {
+        if let Some(labels) = metadata_map_mut(&mut self.changed, "labels") {
+            labels.insert(key::ACTIVE_LABEL.to_owned(), "true".into());
+        }
+    }
+
+    /// A kept-out template is to be tried again.
+    fn is_retried(&self) -> bool {
+        self.phase.is_some_and(Phase::is_kept_out)
+            && text(self.sent, key::RETRY).is_some_and(|retry| text(self.before, key::RETRY) != Some(retry))
+    }
+
+    fn run_again(&mut self) {
+        if let Some(held) = &self.held {
+            let run = template::run_id(&held.template, text(self.sent, key::RETRY));
+            self.start(&run);
+        }
+        self.warn_held();
+    }
+
+    /// The phase of a template that the controller has yet to try.
+    fn start(&mut self, run: &str) {
+        if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
+            annotations.remove(key::MESSAGE);
+            annotations.remove(key::SINCE);
+            annotations.insert(key::PHASE.to_owned(), Phase::Held.as_str().into());
+            annotations.insert(key::RUN.to_owned(), run.into());
+        }
+        self.activate();
+    }
+
+    fn warn_held(&mut self) {
+        let duration = Policy::of(object::annotations(&self.changed)).map_or(std::time::Duration::from_secs(60), |policy| policy.duration);
+        self.warnings.insert(0, message::held(self.request.name, &canary::name(self.request.name), duration));
+    }
+
+    /// B again: held as before. The bytes are reused, so that nothing is written when nothing changed.
+    fn hold_again(mut self, held: Held) -> Admission {
+        let states_all = self.operation() == Operation::Apply || self.sends_last_applied();
+        let record = Held {
+            template: held.template.clone(),
+            manager: if states_all { self.request.field_manager.to_owned() } else { held.manager.clone() },
+            operation: if states_all { self.operation() } else { held.operation },
+            user: held.user.clone(),
+            owners: if self.request.held_merged.is_some() { held.owners.clone() } else { self.sent_owners() },
+            last_applied: if self.sends_last_applied() { self.sent_last_applied() } else { held.last_applied.clone() },
+        };
+        let reused = if record == held { text(self.before, key::HELD).map(str::to_owned) } else { None };
+        self.held = Some(record.clone());
+        if let Err(refused) = self.put_back(&record, reused) {
+            return refused;
+        }
+        if self.is_retried() {
+            self.run_again();
+        } else if self.phase.is_some_and(Phase::is_kept_out) {
+            self.warnings.extend(message::kept_out(text(self.before, key::MESSAGE).unwrap_or("it was rejected"), self.request.name));
+        } else {
+            self.warnings.push(message::held_again(&canary::name(self.request.name)));
+        }
+        Admission::changed(self.request.new, self.changed, self.warnings, Effect::Kept)
+    }
+
+    fn hold(mut self) -> Admission {
+        let record = Held {
+            template: object::template(self.request.new).clone(),
+            manager: self.request.field_manager.to_owned(),
+            operation: self.operation(),
+            user: self.request.username.to_owned(),
+            owners: self.sent_owners(),
+            last_applied: self.sent_last_applied(),
+        };
+        if let Err(refused) = self.put_back(&record, None) {
+            return refused;
+        }
+        let run = template::run_id(&record.template, text(self.sent, key::RETRY));
+        self.start(&run);
+        self.warn_held();
+        Admission::changed(self.request.new, self.changed, self.warnings, Effect::Held)
+    }
+
+    fn sent_owners(&self) -> owners::TemplateOwners {
+        template_owners(self.request.new.get("metadata").unwrap_or(&Value::Null))
+    }
+
+    /// The request wrote last-applied itself; one that carries the marker is only what stood there.
+    fn sends_last_applied(&self) -> bool {
+        text(self.sent, key::LAST_APPLIED).is_some_and(|text| !last_applied::is_marked(text))
+    }
+
+    fn sent_last_applied(&self) -> Option<String> {
+        text(self.sent, key::LAST_APPLIED).map(last_applied::without_marker)
+    }
+
+    /// Puts A back, with the records that describe it, and keeps the record of B.
+    fn put_back(&mut self, record: &Held, reused: Option<String>) -> Result<(), Admission> {
+        let encoded = match reused {
+            Some(text) => text,
+            None => record.encode().map_err(|error| Admission::denied(format!("canary: {error}")))?,
+        };
+        let size = encoded.len();
+        if let Some(spec) = self.changed.get_mut("spec").and_then(Value::as_object_mut) {
+            spec.insert("template".to_owned(), object::template(self.old).clone());
+        }
+        let live_owners = template_owners(self.old.get("metadata").unwrap_or(&Value::Null));
+        if let Some(metadata) = self.changed.get_mut("metadata").and_then(Value::as_object_mut) {
+            set_template_owners(metadata, &live_owners);
+        }
+        let by_helm = self.request.field_manager == HELM && record.operation == Operation::Update;
+        if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
+            if let Some(sent) = text(annotations, key::LAST_APPLIED).filter(|text| !last_applied::is_marked(text))
+                && let Some(repaired) = last_applied::while_held(sent, text(self.before, key::LAST_APPLIED))
+            {
+                annotations.insert(key::LAST_APPLIED.to_owned(), repaired.into());
+            }
+            annotations.insert(key::MARKER.to_owned(), last_applied::MARKED.into());
+            annotations.insert(key::HELD.to_owned(), encoded.into());
+            if by_helm {
+                annotations.insert(key::ENABLED.to_owned(), "held".into());
+            }
+            let total = annotations.iter().map(|(name, value)| name.len() + value.as_str().map_or(0, str::len)).sum::<usize>();
+            if total > MOST_ANNOTATION_BYTES {
+                return Err(Admission::denied(denied::too_large(total, MOST_ANNOTATION_BYTES, size)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The first place where two values differ, as a path that a person can follow.
+fn difference(left: &Value, right: &Value, path: &str) -> Option<String> {
+    if template::same(left, right) {
+        return None;
+    }
+    match (left, right) {
+        (Value::Object(l), Value::Object(r)) => l.keys().chain(r.keys()).find_map(|name| {
+            let (left, right) = (l.get(name).unwrap_or(&Value::Null), r.get(name).unwrap_or(&Value::Null));
+            difference(left, right, &format!("{path}.{name}"))
+        }),
+        (Value::Array(l), Value::Array(r)) => {
+            let longest = l.len().max(r.len());
+            (0..longest).find_map(|index| {
+                let (left, right) = (l.get(index).unwrap_or(&Value::Null), r.get(index).unwrap_or(&Value::Null));
+                let label =
+                    [left, right].iter().find_map(|v| v.get("name").and_then(Value::as_str)).map_or(index.to_string(), str::to_owned);
+                difference(left, right, &format!("{path}[{label}]"))
+            })
+        }
+        _ => Some(path.to_owned()),
+    }
+}

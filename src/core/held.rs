@@ -1,0 +1,101 @@
+//! The held template with everything that its promotion must put back, and how it is kept in one annotation.
+//! The same record always gives the same bytes: an apply that changes nothing must write nothing.
+
+use std::io::{Read as _, Write as _};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+use flate2::{Compression, read::DeflateDecoder, write::DeflateEncoder};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::owners::TemplateOwners;
+
+/// A record grows when it is unpacked; beyond this it is not one that admission wrote (an object is at most 3 MiB).
+const LARGEST_UNPACKED: u64 = 16 << 20;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Held {
+    /// The template that the user asked for, as the API server defaulted it.
+    pub template: Value,
+    /// The field manager of the request.
+    pub manager: String,
+    pub operation: Operation,
+    /// Who sent it, for Events.
+    pub user: String,
+    /// The template's part of the records as the request left them.
+    pub owners: TemplateOwners,
+    /// last-applied as the request left it, byte for byte.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_applied: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Operation {
+    Apply,
+    Update,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum UnreadableHeld {
+    #[error("failed to decode the held template")]
+    Base64(#[from] base64::DecodeError),
+    #[error("failed to unpack the held template")]
+    Unpack(#[from] std::io::Error),
+    #[error("failed to parse the held template")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Held {
+    /// The value of the annotation.
+    pub fn encode(&self) -> Result<String, UnreadableHeld> {
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::new(6));
+        encoder.write_all(&serde_json::to_vec(self)?)?;
+        Ok(STANDARD_NO_PAD.encode(encoder.finish()?))
+    }
+
+    pub fn decode(text: &str) -> Result<Self, UnreadableHeld> {
+        let packed = STANDARD_NO_PAD.decode(text)?;
+        let mut json = Vec::new();
+        DeflateDecoder::new(packed.as_slice()).take(LARGEST_UNPACKED).read_to_end(&mut json)?;
+        Ok(serde_json::from_slice(&json)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn held(text: &str) -> Held {
+        Held {
+            template: json!({"spec": {"containers": [{"name": text}]}}),
+            manager: "kubectl".to_owned(),
+            operation: Operation::Apply,
+            user: "ann".to_owned(),
+            owners: TemplateOwners::from([("kubectl|Apply|apps/v1|".to_owned(), json!({"f:spec": {}}))]),
+            last_applied: Some(text.to_owned()),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn reads_back_and_is_stable(text in ".*") {
+            let record = held(&text);
+            let encoded = record.encode().unwrap();
+            prop_assert_eq!(&Held::decode(&encoded).unwrap(), &record);
+            prop_assert_eq!(record.encode().unwrap(), encoded);
+        }
+
+        #[test]
+        fn garbage_is_an_error(text in ".*") {
+            prop_assert!(Held::decode(&text).is_err());
+        }
+    }
+
+    #[test]
+    fn compresses() {
+        let record = held(&"value ".repeat(5000));
+        assert!(record.encode().unwrap().len() < 1000);
+    }
+}

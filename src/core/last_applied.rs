@@ -1,0 +1,121 @@
+//! kubectl's `last-applied-configuration` annotation while a template is held.
+//! It must describe the live template (client-side apply computes deletions from it), and it carries the hold's marker, so that every
+//! later client-side apply has something to send. The raw text that the client sent is kept with the held template.
+
+use serde_json::{Map, Value};
+
+use crate::api::annotations::{ENABLED, MARKER, STATE_PREFIX};
+
+/// The value of the marker, on the object and inside last-applied.
+pub const MARKED: &str = "held";
+
+/// `sent` with the template of `before` (or none, if there was none) and the marker. `None` when `sent` is not a JSON object:
+/// kubectl could not use it either, so it is left as it is.
+pub fn while_held(sent: &str, before: Option<&str>) -> Option<String> {
+    let mut sent: Value = serde_json::from_str(sent).ok()?;
+    let object = sent.as_object_mut()?;
+    let live = before
+        .and_then(|text| serde_json::from_str::<Value>(text).ok())
+        .and_then(|mut before| Some(before.get_mut("spec")?.get_mut("template")?.take()));
+    if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
+        match live {
+            Some(template) => spec.insert("template".to_owned(), template),
+            None => spec.remove("template"),
+        };
+    }
+    let metadata = object.entry("metadata").or_insert_with(|| Value::Object(Map::new())).as_object_mut()?;
+    let annotations = metadata.entry("annotations").or_insert_with(|| Value::Object(Map::new())).as_object_mut()?;
+    annotations.insert(MARKER.to_owned(), MARKED.into());
+    Some(as_kubectl_writes(&sent))
+}
+
+/// The text without the marker; unchanged, byte for byte, where there is none.
+pub fn without_marker(text: &str) -> String {
+    edited(text, |annotations| annotations.remove(MARKER).is_some())
+}
+
+/// The text without anything of Coalmine's own, for an object that was copied from one with a held template.
+pub fn without_state(text: &str) -> String {
+    edited(text, |annotations| {
+        let before = annotations.len();
+        annotations.retain(|name, _| !name.starts_with(STATE_PREFIX));
+        let mut changed = annotations.len() != before;
+        if annotations.get(ENABLED).and_then(Value::as_str) == Some("held") {
+            annotations.insert(ENABLED.to_owned(), "true".into());
+            changed = true;
+        }
+        changed
+    })
+}
+
+/// Whether the marker stands in the text.
+pub fn is_marked(text: &str) -> bool {
+    text.contains(MARKER)
+        && serde_json::from_str::<Value>(text)
+            .is_ok_and(|value| value.pointer("/metadata/annotations").is_some_and(|a| a.get(MARKER).is_some()))
+}
+
+fn edited(text: &str, edit: impl FnOnce(&mut Map<String, Value>) -> bool) -> String {
+    let Ok(mut value) = serde_json::from_str::<Value>(text) else { return text.to_owned() };
+    let Some(annotations) = value.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) else { return text.to_owned() };
+    if edit(annotations) { as_kubectl_writes(&value) } else { text.to_owned() }
+}
+
+/// JSON with the bytes that Go's encoder writes (sorted keys, HTML characters escaped, a newline at the end), so that the next apply of
+/// the same file finds the annotation as it would have written it, and sends nothing.
+fn as_kubectl_writes(value: &Value) -> String {
+    let mut text = value.to_string();
+    for (character, escape) in [('&', "\\u0026"), ('<', "\\u003c"), ('>', "\\u003e"), ('\u{2028}', "\\u2028"), ('\u{2029}', "\\u2029")] {
+        if text.contains(character) {
+            text = text.replace(character, escape);
+        }
+    }
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: &str =
+        "{\"metadata\":{\"annotations\":{},\"name\":\"app\"},\"spec\":{\"replicas\":1,\"template\":{\"a\":\"\\u003c1\\u003e\"}}}\n";
+    const B: &str = "{\"metadata\":{\"annotations\":{},\"name\":\"app\"},\"spec\":{\"replicas\":2,\"template\":{\"b\":1}}}\n";
+
+    #[test]
+    fn the_live_template_stands_in_for_the_sent_one() {
+        let held = while_held(B, Some(A)).unwrap();
+        assert_eq!(
+            held,
+            "{\"metadata\":{\"annotations\":{\"canary.state/marker\":\"held\"},\"name\":\"app\"},\"spec\":{\"replicas\":2,\"template\":{\"a\":\"\\u003c1\\u003e\"}}}\n"
+        );
+        assert!(is_marked(&held));
+    }
+
+    #[test]
+    fn without_marker_is_what_kubectl_wrote() {
+        let marked = while_held(A, Some(A)).unwrap();
+        assert_ne!(marked, A);
+        assert_eq!(without_marker(&marked), A);
+        assert_eq!(without_marker(A), A);
+        assert_eq!(without_marker("not json"), "not json");
+    }
+
+    #[test]
+    fn an_object_created_without_apply_has_no_template_to_put_back() {
+        let held = while_held(B, None).unwrap();
+        assert!(!held.contains("template"));
+    }
+
+    #[test]
+    fn a_copied_object_loses_the_state() {
+        let text = r#"{"metadata":{"annotations":{"canary.enabled":"held","canary.state/held":"x","canary.state/phase":"Held"}}}"#;
+        assert_eq!(without_state(text), "{\"metadata\":{\"annotations\":{\"canary.enabled\":\"true\"}}}\n");
+    }
+
+    #[test]
+    fn what_is_no_object_stays() {
+        assert_eq!(while_held("[]", None), None);
+        assert_eq!(while_held("{\"metadata\":1}", None), None);
+    }
+}

@@ -1,0 +1,156 @@
+//! `metadata.managedFields`: who set which part of the pod template.
+//! While a template is held the records must describe the live template, or the next apply of the held one merges to something else
+//! (seen: an environment variable that the new template dropped comes back). Entries other than the template's are left alone.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+/// Who owned which fields of a template: a manager's identity and its `f:template` subtree.
+pub type TemplateOwners = BTreeMap<String, Value>;
+
+const SEPARATOR: char = '|';
+
+/// What tells one entry from another; times are not part of it.
+fn identity(entry: &Value) -> String {
+    let part = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
+    [part("manager"), part("operation"), part("apiVersion"), part("subresource")].join(&SEPARATOR.to_string())
+}
+
+fn template_fields(entry: &Value) -> Option<&Value> {
+    entry.get("fieldsV1")?.get("f:spec")?.get("f:template")
+}
+
+/// The template's part of an object's records.
+pub fn template_owners(metadata: &Value) -> TemplateOwners {
+    entries(metadata).iter().filter_map(|entry| Some((identity(entry), template_fields(entry)?.clone()))).collect()
+}
+
+fn entries(metadata: &Value) -> &[Value] {
+    metadata.get("managedFields").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// Makes exactly `owners` own the template. Entries that then own nothing are dropped, entries that are missing come back.
+pub fn set_template_owners(metadata: &mut Map<String, Value>, owners: &TemplateOwners) {
+    let mut list = match metadata.remove("managedFields") {
+        Some(Value::Array(list)) => list,
+        // Nobody asked for the records (a client may drop them all on purpose): nothing to repair.
+        _ if owners.is_empty() => return,
+        _ => Vec::new(),
+    };
+    let mut missing: BTreeMap<&String, &Value> = owners.iter().collect();
+    for entry in &mut list {
+        match missing.remove(&identity(entry)) {
+            Some(fields) => put_template_fields(entry, fields.clone()),
+            None => drop_template_fields(entry),
+        }
+    }
+    list.retain(|entry| entry.get("fieldsV1").and_then(Value::as_object).is_some_and(|fields| !fields.is_empty()));
+    for (identity, fields) in missing {
+        list.extend(entry_of(identity, fields));
+    }
+    if !list.is_empty() {
+        metadata.insert("managedFields".to_owned(), Value::Array(list));
+    }
+}
+
+/// Drops a manager's entries altogether.
+pub fn drop_manager(metadata: &mut Map<String, Value>, manager: &str) {
+    if let Some(Value::Array(list)) = metadata.get_mut("managedFields") {
+        list.retain(|entry| {
+            let of_main_object = entry.get("subresource").and_then(Value::as_str).unwrap_or_default().is_empty();
+            !(of_main_object && entry.get("manager").and_then(Value::as_str) == Some(manager))
+        });
+    }
+}
+
+fn put_template_fields(entry: &mut Value, fields: Value) {
+    let Some(entry) = entry.as_object_mut() else { return };
+    let tree = entry.entry("fieldsV1").or_insert_with(|| json!({}));
+    let Some(tree) = tree.as_object_mut() else { return };
+    let spec = tree.entry("f:spec").or_insert_with(|| json!({}));
+    if let Some(spec) = spec.as_object_mut() {
+        spec.insert("f:template".to_owned(), fields);
+    }
+}
+
+fn drop_template_fields(entry: &mut Value) {
+    let Some(tree) = entry.get_mut("fieldsV1").and_then(Value::as_object_mut) else { return };
+    let Some(spec) = tree.get_mut("f:spec").and_then(Value::as_object_mut) else { return };
+    if spec.remove("f:template").is_some() && spec.is_empty() {
+        tree.remove("f:spec");
+    }
+}
+
+fn entry_of(identity: &str, fields: &Value) -> Option<Value> {
+    let mut parts = identity.split(SEPARATOR);
+    let (manager, operation, version, subresource) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let mut entry = json!({
+        "manager": manager, "operation": operation, "apiVersion": version, "fieldsType": "FieldsV1",
+        "fieldsV1": {"f:spec": {"f:template": fields}},
+    });
+    if !subresource.is_empty() {
+        entry["subresource"] = json!(subresource);
+    }
+    Some(entry)
+}
+
+/// Whether a manager has applied this object by server-side apply: what tells its requests from an update by the same name.
+pub fn applies(metadata: &Value, manager: &str) -> bool {
+    entries(metadata).iter().any(|entry| {
+        let part = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
+        part("manager") == manager && part("operation") == "Apply" && part("subresource").is_empty()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(manager: &str, fields: Value) -> Value {
+        json!({"manager": manager, "operation": "Apply", "apiVersion": "apps/v1", "time": "2026-01-01T00:00:00Z",
+               "fieldsType": "FieldsV1", "fieldsV1": fields})
+    }
+
+    fn metadata(entries: Vec<Value>) -> Map<String, Value> {
+        json!({"managedFields": entries}).as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn owners_go_back_to_what_they_were() {
+        let old = json!({"managedFields": [entry("kubectl", json!({"f:spec": {"f:replicas": {}, "f:template": {"a": {}}}}))]});
+        let mut new = metadata(vec![
+            entry("kubectl", json!({"f:spec": {"f:replicas": {}, "f:template": {"b": {}}}})),
+            entry("other", json!({"f:spec": {"f:template": {"c": {}}}})),
+        ]);
+        let held = template_owners(&Value::Object(new.clone()));
+        set_template_owners(&mut new, &template_owners(&old));
+        assert_eq!(new["managedFields"], old["managedFields"]);
+
+        set_template_owners(&mut new, &held);
+        assert_eq!(template_owners(&Value::Object(new.clone())), held);
+        assert_eq!(new["managedFields"][1]["manager"], "other");
+    }
+
+    #[test]
+    fn an_entry_that_owns_more_stays() {
+        let mut new = metadata(vec![entry("x", json!({"f:metadata": {"f:labels": {}}, "f:spec": {"f:template": {}}}))]);
+        set_template_owners(&mut new, &TemplateOwners::new());
+        assert_eq!(new["managedFields"][0]["fieldsV1"], json!({"f:metadata": {"f:labels": {}}}));
+    }
+
+    #[test]
+    fn garbage_is_left_alone() {
+        let mut new = json!({"managedFields": "x"}).as_object().unwrap().clone();
+        set_template_owners(&mut new, &TemplateOwners::new());
+        let mut new = json!({"managedFields": [1, {"fieldsV1": 3}, null]}).as_object().unwrap().clone();
+        set_template_owners(&mut new, &TemplateOwners::from([("broken".to_owned(), json!({}))]));
+    }
+
+    #[test]
+    fn only_server_side_apply_applies() {
+        let object = json!({"managedFields": [entry("kubectl", json!({"f:spec": {}}))]});
+        assert!(applies(&object, "kubectl"));
+        assert!(!applies(&object, "helm"));
+    }
+}

@@ -1,0 +1,207 @@
+//! The truthful status: while a template is held or kept out, the Deployment controller's own status write is changed on its way, so
+//! that every tool that waits (`kubectl rollout status`, Helm, Flux, Argo CD) waits for the verdict.
+//!
+//! A pure function of the annotations and the stored status. What is stored stays as it is when nothing changed, so that the Deployment
+//! controller's next write is a no-op and nothing loops.
+
+use serde_json::{Value, json};
+
+use super::{message::condition, object};
+use crate::api::annotations::{self as key, Phase};
+
+/// The condition for `kubectl describe` and `kubectl wait`.
+pub const CANARY_CONDITION: &str = "Canary";
+
+/// Decides one UPDATE of `deployments/status`: the changed object, or `None` to leave it as it is.
+pub fn admit_status(old: &Value, new: &Value) -> Option<Value> {
+    let annotations = object::annotations(old);
+    let phase = object::phase(annotations).filter(|phase| phase.holds())?;
+    if !annotations.contains_key(key::HELD) {
+        return None;
+    }
+    let message = object::text(annotations, key::MESSAGE);
+    let since = object::text(annotations, key::SINCE);
+    let mut changed = new.clone();
+    let status = changed.get_mut("status")?.as_object_mut()?;
+    status.insert("updatedReplicas".to_owned(), 0.into());
+    let conditions = status.entry("conditions").or_insert_with(|| json!([])).as_array_mut()?;
+    // Admission has no clock: until the controller has written a time, the Deployment controller's own serves.
+    let fallback = conditions
+        .iter()
+        .find(|c| c.get("type").and_then(Value::as_str) == Some("Progressing"))
+        .and_then(|c| c.get("lastUpdateTime"))
+        .and_then(Value::as_str)
+        .unwrap_or_else(|| object::metadata_text(old, "creationTimestamp"))
+        .to_owned();
+    let (state, reason) = if phase.is_kept_out() { ("False", "ProgressDeadlineExceeded") } else { ("True", "CanaryRunning") };
+    for wish in [Wish { kind: "Progressing", status: state, reason, message: condition(phase, message) }, canary_wish(phase, message)] {
+        let stored = condition_of(old, wish.kind).cloned();
+        let incoming = conditions.iter().position(|c| c.get("type").and_then(Value::as_str) == Some(wish.kind));
+        let incoming_value = incoming.map(|index| conditions.remove(index));
+        let index = incoming.unwrap_or(conditions.len());
+        conditions.insert(index, wish.condition(stored.as_ref(), incoming_value.as_ref(), since, &fallback));
+    }
+    (changed != *new).then_some(changed)
+}
+
+/// The condition `Canary` of a phase, for the controller to write when no template is held any more.
+pub fn canary_condition(old: &Value, phase: Phase, message: &str, now: &str) -> Value {
+    canary_wish(phase, Some(message)).condition(condition_of(old, CANARY_CONDITION), None, Some(now), now)
+}
+
+fn canary_wish(phase: Phase, message: Option<&str>) -> Wish {
+    let status = match phase {
+        Phase::Promoted | Phase::RolledBack => "True",
+        Phase::Held | Phase::Running => "Unknown",
+        _ => "False",
+    };
+    Wish { kind: CANARY_CONDITION, status, reason: phase.as_str(), message: condition(phase, message) }
+}
+
+fn condition_of<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
+    let conditions = object.pointer("/status/conditions")?.as_array()?;
+    conditions.iter().find(|condition| condition.get("type").and_then(Value::as_str) == Some(kind))
+}
+
+struct Wish {
+    kind: &'static str,
+    status: &'static str,
+    reason: &'static str,
+    message: String,
+}
+
+impl Wish {
+    /// The condition, with the stored times where it says the same as before.
+    fn condition(&self, stored: Option<&Value>, incoming: Option<&Value>, since: Option<&str>, fallback: &str) -> Value {
+        let part = |condition: Option<&Value>, name: &str| condition.and_then(|c| c.get(name)).and_then(Value::as_str).map(str::to_owned);
+        let says = |name: &str, value: &str| part(stored, name).as_deref() == Some(value);
+        if says("status", self.status) && says("reason", self.reason) && says("message", &self.message) {
+            return stored.cloned().unwrap_or_default();
+        }
+        let update = since
+            .map(str::to_owned)
+            .or_else(|| part(incoming, "lastUpdateTime"))
+            .or_else(|| part(stored, "lastUpdateTime"))
+            .unwrap_or_else(|| fallback.to_owned());
+        let transition =
+            if says("status", self.status) { part(stored, "lastTransitionTime") } else { None }.unwrap_or_else(|| update.clone());
+        json!({
+            "type": self.kind, "status": self.status, "reason": self.reason, "message": self.message,
+            "lastUpdateTime": update, "lastTransitionTime": transition,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deployment(phase: &str, message: Option<&str>) -> Value {
+        let mut object = json!({
+            "metadata": {"name": "app", "creationTimestamp": "2026-01-01T00:00:00Z",
+                         "annotations": {"canary.state/held": "x", "canary.state/phase": phase}},
+            "status": {"replicas": 2, "updatedReplicas": 2, "conditions": [
+                {"type": "Available", "status": "True"},
+                {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable", "message": "m",
+                 "lastUpdateTime": "2026-02-02T00:00:00Z", "lastTransitionTime": "2026-02-02T00:00:00Z"}]},
+        });
+        if let Some(message) = message {
+            object["metadata"]["annotations"]["canary.state/message"] = json!(message);
+            object["metadata"]["annotations"]["canary.state/since"] = json!("2026-03-03T00:00:00Z");
+        }
+        object
+    }
+
+    #[test]
+    fn a_held_template_is_in_progress() {
+        let object = deployment("Running", None);
+        let changed = admit_status(&object, &object).unwrap();
+        insta::assert_snapshot!(serde_json::to_string_pretty(&changed["status"]).unwrap(), @r#"
+{
+  "conditions": [
+    {
+      "status": "True",
+      "type": "Available"
+    },
+    {
+      "lastTransitionTime": "2026-02-02T00:00:00Z",
+      "lastUpdateTime": "2026-02-02T00:00:00Z",
+      "message": "the new template is held; its canary is running",
+      "reason": "CanaryRunning",
+      "status": "True",
+      "type": "Progressing"
+    },
+    {
+      "lastTransitionTime": "2026-02-02T00:00:00Z",
+      "lastUpdateTime": "2026-02-02T00:00:00Z",
+      "message": "the new template is held; its canary is running",
+      "reason": "Running",
+      "status": "Unknown",
+      "type": "Canary"
+    }
+  ],
+  "replicas": 2,
+  "updatedReplicas": 0
+}
+"#);
+    }
+
+    #[test]
+    fn a_rejected_template_has_failed() {
+        let object = deployment("Rejected", Some("error rate 100%"));
+        let changed = admit_status(&object, &object).unwrap();
+        insta::assert_snapshot!(serde_json::to_string_pretty(&changed["status"]).unwrap(), @r#"
+{
+  "conditions": [
+    {
+      "status": "True",
+      "type": "Available"
+    },
+    {
+      "lastTransitionTime": "2026-03-03T00:00:00Z",
+      "lastUpdateTime": "2026-03-03T00:00:00Z",
+      "message": "error rate 100%",
+      "reason": "ProgressDeadlineExceeded",
+      "status": "False",
+      "type": "Progressing"
+    },
+    {
+      "lastTransitionTime": "2026-03-03T00:00:00Z",
+      "lastUpdateTime": "2026-03-03T00:00:00Z",
+      "message": "error rate 100%",
+      "reason": "Rejected",
+      "status": "False",
+      "type": "Canary"
+    }
+  ],
+  "replicas": 2,
+  "updatedReplicas": 0
+}
+"#);
+    }
+
+    #[test]
+    fn nothing_loops() {
+        for phase in ["Held", "Running", "Rejected", "Inconclusive"] {
+            let object = deployment(phase, Some("m"));
+            let stored = admit_status(&object, &object).unwrap();
+            // The Deployment controller computes its own Progressing again and again.
+            let mut write = stored.clone();
+            write["status"]["conditions"][1] = object["status"]["conditions"][1].clone();
+            write["status"]["conditions"][1]["lastUpdateTime"] = json!("2026-09-09T00:00:00Z");
+            write["status"]["updatedReplicas"] = json!(2);
+            assert_eq!(admit_status(&stored, &write).unwrap(), stored);
+            assert_eq!(admit_status(&stored, &stored), None);
+        }
+    }
+
+    #[test]
+    fn without_a_held_template_nothing_changes() {
+        let mut object = deployment("Running", None);
+        object["metadata"]["annotations"].as_object_mut().unwrap().remove("canary.state/held");
+        assert_eq!(admit_status(&object, &object), None);
+        let object = deployment("Promoted", None);
+        assert_eq!(admit_status(&object, &object), None);
+        assert_eq!(admit_status(&json!({}), &json!(1)), None);
+    }
+}

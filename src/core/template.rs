@@ -1,0 +1,76 @@
+//! Comparing and naming pod templates, which stay `serde_json::Value` so that no field newer than this program is lost.
+//! Nothing here reads what a template means.
+
+use ring::digest;
+use serde_json::{Map, Value};
+
+/// Equal but for what the API server itself leaves open: a `null` (such as `creationTimestamp: null`, which older servers write and newer
+/// ones do not) is the same as nothing.
+pub fn same(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Object(left), Value::Object(right)) => {
+            left.iter().all(|(key, value)| value.is_null() || right.get(key).is_some_and(|other| same(value, other)))
+                && right.iter().all(|(key, value)| value.is_null() || left.get(key).is_some_and(|other| !other.is_null()))
+        }
+        (Value::Array(left), Value::Array(right)) => left.len() == right.len() && left.iter().zip(right).all(|(l, r)| same(l, r)),
+        _ => left == right,
+    }
+}
+
+/// A name for a template: 128 bits of SHA-256 over its canonical text, in hexadecimal.
+pub fn hash(template: &Value) -> String {
+    digest_of(&[canonical(template).to_string().as_bytes()], 16)
+}
+
+/// Names one attempt at a template. A new value of `canary.retry` makes it another attempt.
+pub fn run_id(template: &Value, retry: Option<&str>) -> String {
+    digest_of(&[canonical(template).to_string().as_bytes(), b"\0", retry.unwrap_or_default().as_bytes()], 5)
+}
+
+fn digest_of(parts: &[&[u8]], bytes: usize) -> String {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        context.update(part);
+    }
+    context.finish().as_ref().iter().take(bytes).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn canonical(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            Value::Object(map.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), canonical(v))).collect::<Map<_, _>>())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(canonical).collect()),
+        other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use serde_json::json;
+
+    #[rstest]
+    #[case(json!({"a": 1}), json!({"a": 1}), true)]
+    #[case(json!({"a": null}), json!({}), true)]
+    #[case(json!({}), json!({"a": null}), true)]
+    #[case(json!({"a": 1}), json!({"a": null}), false)]
+    #[case(json!({"a": null}), json!({"a": 1}), false)]
+    #[case(json!({"a": 1}), json!({"a": 1, "b": 2}), false)]
+    #[case(json!([{"a": null}, 2]), json!([{}, 2]), true)]
+    #[case(json!([1, 2]), json!([2, 1]), false)]
+    fn sameness(#[case] left: Value, #[case] right: Value, #[case] expected: bool) {
+        assert_eq!(same(&left, &right), expected);
+        assert_eq!(same(&right, &left), expected);
+        assert_eq!(hash(&left) == hash(&right), expected);
+    }
+
+    #[test]
+    fn a_retry_is_another_run() {
+        let template = json!({"spec": {}});
+        assert_eq!(run_id(&template, None), run_id(&template, None));
+        assert_ne!(run_id(&template, None), run_id(&template, Some("1")));
+        assert_eq!(run_id(&template, None).len(), 10);
+    }
+}
