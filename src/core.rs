@@ -4,6 +4,7 @@ pub mod admit;
 pub mod canary;
 pub mod held;
 pub mod last_applied;
+pub mod lease;
 pub mod message;
 pub mod object;
 pub mod owners;

@@ -13,4 +13,13 @@
 //! Pure, without clock, network or Kubernetes client: [`api`] and [`core`]. Edges: everything else.
 
 pub mod api;
+pub mod args;
+pub mod clock;
 pub mod core;
+pub mod lease;
+pub mod run;
+pub mod server;
+pub mod telemetry;
+
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,153 @@
+//! The command line: what may be given, its defaults, and its validation into types that cannot be wrong.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use axum::http::Uri;
+use clap::{Parser, ValueEnum};
+use jiff::SignedDuration;
+
+/// Canary releases through an admission webhook: holds a changed template aside and lets it through once it proved itself.
+#[derive(Clone, Debug, Parser)]
+#[command(version, about)]
+pub struct Arguments {
+    /// Where the API server reaches the webhook (TLS)
+    #[arg(long, env = "COALMINE_WEBHOOK_ADDRESS", default_value = "0.0.0.0:8443")]
+    pub webhook_address: SocketAddr,
+
+    /// Where /livez, /readyz and /metrics are served (plain HTTP)
+    #[arg(long, env = "COALMINE_ADMIN_ADDRESS", default_value = "0.0.0.0:8080")]
+    pub admin_address: SocketAddr,
+
+    /// Namespace of Coalmine itself: of its Lease and of the Secret with its certificate
+    #[arg(long, env = "POD_NAMESPACE", default_value = "coalmine")]
+    pub namespace: String,
+
+    /// Name of this replica in the Lease and in Events; unique, and best kept over restarts [default: host name and process id]
+    #[arg(long, env = "POD_NAME")]
+    pub identity: Option<String>,
+
+    /// Prometheus, or what speaks its query API
+    #[arg(long, env = "COALMINE_PROMETHEUS_URL", default_value = "http://prometheus.monitoring.svc:9090", value_parser = http_url)]
+    pub prometheus_url: Uri,
+
+    /// Label that tells canary pods from the primary's, unless the template has that key already
+    #[arg(long, env = "COALMINE_CANARY_LABEL", default_value = "tier=canary")]
+    pub canary_label: Label,
+
+    /// Name of the `MutatingWebhookConfiguration` whose caBundle is kept current
+    #[arg(long, env = "COALMINE_WEBHOOK_NAME", default_value = "coalmine")]
+    pub webhook_name: String,
+
+    /// Name of the Service in front of the webhook
+    #[arg(long, env = "COALMINE_SERVICE_NAME", default_value = "coalmine")]
+    pub service_name: String,
+
+    /// The webhook is registered by this address instead of a Service: its host becomes a name of the certificate
+    #[arg(long, env = "COALMINE_WEBHOOK_URL", value_parser = https_url)]
+    pub webhook_url: Option<Uri>,
+
+    /// Serve this certificate chain (PEM) instead of making one; caBundle is then left alone
+    #[arg(long, env = "COALMINE_CERTIFICATE_FILE", requires = "key_file")]
+    pub certificate_file: Option<PathBuf>,
+
+    /// Private key (PEM) of --certificate-file
+    #[arg(long, env = "COALMINE_KEY_FILE", requires = "certificate_file")]
+    pub key_file: Option<PathBuf>,
+
+    /// After SIGTERM, go on serving for so long while the API server learns to send reviews elsewhere
+    #[arg(long, env = "COALMINE_SHUTDOWN_DELAY", default_value = "3s", value_parser = duration)]
+    pub shutdown_delay: Duration,
+
+    /// How to write the log; its level is in the environment variable `COALMINE_LOG`, such as `info` or `coalmine=debug`
+    #[arg(long, env = "COALMINE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// A label's key and value, both non-empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    pub key: String,
+    pub value: String,
+}
+
+impl FromStr for Label {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let name = |name: &str| {
+            let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+            let outer = |c: char| c.is_ascii_alphanumeric();
+            name.len() <= 63 && name.chars().all(inner) && name.starts_with(outer) && name.ends_with(outer)
+        };
+        match text.split_once('=') {
+            Some((key, value)) if name(key.rsplit('/').next().unwrap_or_default()) && name(value) => {
+                Ok(Self { key: key.to_owned(), value: value.to_owned() })
+            }
+            _ => Err("expected KEY=VALUE, as in tier=canary, with the characters that Kubernetes allows in labels".to_owned()),
+        }
+    }
+}
+
+fn http_url(text: &str) -> Result<Uri, String> {
+    url(text, &["http", "https"])
+}
+
+fn https_url(text: &str) -> Result<Uri, String> {
+    url(text, &["https"])
+}
+
+fn url(text: &str, schemes: &[&str]) -> Result<Uri, String> {
+    let expected = || format!("expected an absolute URL that begins with {}://", schemes.join(":// or "));
+    let uri: Uri = text.parse().map_err(|_| expected())?;
+    let scheme = uri.scheme_str().unwrap_or_default();
+    if schemes.contains(&scheme) && uri.host().is_some() { Ok(uri) } else { Err(expected()) }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed: Option<SignedDuration> = text.parse().ok();
+    parsed.and_then(|duration| Duration::try_from(duration).ok()).ok_or_else(|| "expected a duration such as 3s or 500ms".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+    use rstest::rstest;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[rstest]
+    #[case("tier=canary", Some(("tier", "canary")))]
+    #[case("example.com/track=canary", Some(("example.com/track", "canary")))]
+    #[case("tier", None)]
+    #[case("tier=", None)]
+    #[case("=canary", None)]
+    #[case("tier=-canary", None)]
+    #[case("tier=a b", None)]
+    fn labels(#[case] text: &str, #[case] expected: Option<(&str, &str)>) {
+        let expected = expected.map(|(key, value)| Label { key: key.to_owned(), value: value.to_owned() });
+        assert_eq!(text.parse().ok(), expected);
+    }
+
+    #[rstest]
+    #[case(&["--prometheus-url", "prometheus:9090"])]
+    #[case(&["--webhook-url", "http://127.0.0.1:1/"])]
+    #[case(&["--certificate-file", "/tls.crt"])]
+    #[case(&["--shutdown-delay", "-3s"])]
+    #[case(&["--shutdown-delay", "soon"])]
+    fn refuses(#[case] arguments: &[&str]) {
+        assert!(Arguments::try_parse_from([&["coalmine"], arguments].concat()).is_err());
+    }
+}

@@ -1,0 +1,171 @@
+//! Puts the parts together, watches over them, and takes them down in order. No decisions about canaries here.
+//!
+//! Every task is in one set: the first that ends without having been asked ends the process, which is then started
+//! again by the kubelet, rather than living on without one of its parts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use axum::Router;
+use kube::{Api, Client};
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::args::Arguments;
+use crate::lease::Elector;
+use crate::server::admin::{self, Readiness};
+use crate::server::certificates::{self, files, own, registration};
+use crate::server::tls::{self, CurrentCertificate};
+use crate::server::{Limits, Transport, serve};
+use crate::telemetry;
+
+/// After the servers had their time to drain, for giving the lease back and the like.
+const END_WITHIN: Duration = Duration::from_secs(5);
+
+/// Runs until a signal says otherwise.
+pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let mut signals = Signals::new().context("failed to listen for signals")?;
+    let client = client().await?;
+    let readiness = Readiness::default();
+    let mut registry = Registry::default();
+    telemetry::register(&mut registry);
+    let mut parts = Parts::default();
+
+    let current = Arc::<CurrentCertificate>::default();
+    spawn_certificates(&mut parts, &arguments, &client, &current, &readiness);
+
+    let leases = Api::namespaced(client.clone(), &arguments.namespace);
+    let (elector, _claims) = Elector::new(leases, identity(&arguments));
+    parts.spawn("leader election", elector.run(parts.stop_first.clone()));
+
+    let webhook = Router::new();
+
+    let acceptor = tls::acceptor(current).context("failed to set up TLS")?;
+    let listener = listen(arguments.webhook_address).await?;
+    parts.spawn("webhook server", counted(serve(listener, Transport::Tls(acceptor), webhook, Limits::default(), parts.stop.clone())));
+    let running = readiness.register("running");
+    running.holds();
+    let listener = listen(arguments.admin_address).await?;
+    let admin = admin::router(readiness, registry);
+    let limits = Limits { header_read: Duration::from_secs(30), connections: 64, drain: Duration::from_secs(1), ..Limits::default() };
+    parts.spawn("admin server", counted(serve(listener, Transport::Plain, admin, limits, parts.stop.clone())));
+    tracing::info!(webhook = %arguments.webhook_address, admin = %arguments.admin_address, "coalmine {} runs", env!("CARGO_PKG_VERSION"));
+
+    tokio::select! {
+        ended = parts.ended() => bail!(ended),
+        name = signals.next() => tracing::info!("{name}: draining"),
+    }
+    running.fails("shutting down");
+    parts.stop_first.cancel();
+    tokio::select! {
+        ended = parts.drain(arguments.shutdown_delay) => ended,
+        name = signals.next() => bail!("{name} again: ended without draining"),
+    }
+}
+
+/// One client for everything. It must not retry by itself: its fifteen retries would outlive the review being answered.
+async fn client() -> anyhow::Result<Client> {
+    let mut config = kube::Config::infer().await.context("failed to find out how to reach the API server")?;
+    config.default_retry = false;
+    config.connect_timeout = Some(Duration::from_secs(5));
+    Client::try_from(config).context("failed to set up the Kubernetes client")
+}
+
+fn spawn_certificates(parts: &mut Parts, arguments: &Arguments, client: &Client, current: &Arc<CurrentCertificate>, readiness: &Readiness) {
+    let condition = readiness.register("certificate");
+    if let (Some(certificate), Some(key)) = (arguments.certificate_file.clone(), arguments.key_file.clone()) {
+        let reloader = files::Reloader::new(certificate, key, Arc::clone(current), condition);
+        parts.spawn("certificate files", reloader.run(parts.stop.clone()));
+        return;
+    }
+    let names = certificates::names(&arguments.service_name, &arguments.namespace, arguments.webhook_url.as_ref());
+    let secrets = Api::namespaced(client.clone(), &arguments.namespace);
+    let (keeper, bundle) = own::Keeper::new(secrets, names, Arc::clone(current), condition);
+    parts.spawn("certificate", keeper.run(parts.stop.clone()));
+    let registrar =
+        registration::Registrar::new(Api::all(client.clone()), arguments.webhook_name.clone(), bundle, readiness.register("webhook"));
+    parts.spawn("caBundle", registrar.run(parts.stop.clone()));
+}
+
+async fn listen(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("failed to listen on {address}"))
+}
+
+async fn counted(server: impl Future<Output = usize>) {
+    let cut = server.await;
+    if cut > 0 {
+        tracing::warn!(connections = cut, "connections were cut: their requests took longer than the drain");
+    }
+}
+
+/// Unique among replicas; in a cluster the pod's name, which stays when only the container restarts.
+fn identity(arguments: &Arguments) -> String {
+    arguments.identity.clone().unwrap_or_else(|| {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        format!("{}-{}", host.trim(), std::process::id())
+    })
+}
+
+/// Everything that runs.
+#[derive(Default)]
+struct Parts {
+    tasks: JoinSet<&'static str>,
+    /// For those who must stop acting at once: another replica takes over.
+    stop_first: CancellationToken,
+    /// For those who go on while requests still come in.
+    stop: CancellationToken,
+}
+
+impl Parts {
+    fn spawn(&mut self, name: &'static str, part: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(async move {
+            part.await;
+            name
+        });
+    }
+
+    /// Until one ends that wasn't asked to.
+    async fn ended(&mut self) -> anyhow::Error {
+        match self.tasks.join_next().await {
+            Some(Ok(name)) => anyhow!("the {name} ended unexpectedly"),
+            Some(Err(error)) => anyhow::Error::new(error).context("a part of the process failed"),
+            None => anyhow!("nothing runs"),
+        }
+    }
+
+    /// Goes on serving for a while, then stops everything.
+    async fn drain(&mut self, delay: Duration) -> anyhow::Result<()> {
+        tokio::time::sleep(delay).await;
+        self.stop.cancel();
+        let all = async {
+            while let Some(ended) = self.tasks.join_next().await {
+                ended.context("a part of the process failed")?;
+            }
+            Ok(())
+        };
+        let within = Limits::default().drain + END_WITHIN;
+        tokio::time::timeout(within, all).await.map_err(|_| anyhow!("not everything ended within {} s", within.as_secs()))?
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Keeps `caBundle` of every entry of our own webhook configuration what it must be, whoever empties it.
+//!
+//! It watches that one object, and writes nothing of it but `caBundle`.
+
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use kube::runtime::{WatchStreamExt, watcher};
+use serde_json::json;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::server::admin::Condition;
+
+/// Besides the watch: one that hangs must not hide for long that the bundle was emptied.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("failed to {verb} MutatingWebhookConfiguration {name:?}")]
+    Request { verb: &'static str, name: String, source: Box<kube::Error> },
+    #[error("failed to {verb} MutatingWebhookConfiguration {name:?}: no answer within {} s", ANSWER_WITHIN.as_secs())]
+    Timeout { verb: &'static str, name: String },
+    #[error("failed to build the patch of MutatingWebhookConfiguration {name:?}")]
+    Patch { name: String, source: serde_json::Error },
+    #[error("failed to find MutatingWebhookConfiguration {name:?}: is Coalmine installed completely?")]
+    Missing { name: String },
+}
+
+#[derive(Debug)]
+pub struct Registrar {
+    configurations: Api<MutatingWebhookConfiguration>,
+    name: String,
+    bundle: watch::Receiver<String>,
+    condition: Condition,
+}
+
+impl Registrar {
+    pub fn new(
+        configurations: Api<MutatingWebhookConfiguration>,
+        name: String,
+        bundle: watch::Receiver<String>,
+        condition: Condition,
+    ) -> Self {
+        Self { configurations, name, bundle, condition }
+    }
+
+    pub async fn run(mut self, stop: CancellationToken) {
+        let only_ours = watcher::Config::default().fields(&format!("metadata.name={}", self.name));
+        // Content doesn't matter here, each event leads to a look; errors of the watch are the look's errors too.
+        let mut changes = watcher(self.configurations.clone(), only_ours).default_backoff().map_ok(drop).boxed();
+        let mut failing = false;
+        loop {
+            let pause = if self.bundle.borrow_and_update().is_empty() {
+                LOOK_EVERY
+            } else {
+                match self.step().await {
+                    Ok(()) => {
+                        self.condition.holds();
+                        failing = false;
+                        LOOK_EVERY
+                    }
+                    Err(error) => {
+                        if !failing {
+                            tracing::warn!(error = &error as &dyn std::error::Error, "cannot keep caBundle current");
+                        }
+                        // A replica that was ready stays so while the API server is away: nobody took the bundle away.
+                        if matches!(error, Error::Missing { .. }) {
+                            self.condition.fails(error.to_string());
+                        }
+                        failing = true;
+                        RETRY_AFTER
+                    }
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = self.bundle.changed() => if changed.is_err() { return },
+                _ = changes.next() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// One look, and a write when an entry differs.
+    async fn step(&self) -> Result<(), Error> {
+        let found = self.ask("read", self.configurations.get_opt(&self.name)).await?;
+        let configuration = found.ok_or_else(|| Error::Missing { name: self.name.clone() })?;
+        let bundle = self.bundle.borrow().clone();
+        let Some(patch) = patch(&configuration, bundle.as_bytes()) else { return Ok(()) };
+        let patch = serde_json::from_value(patch).map_err(|source| Error::Patch { name: self.name.clone(), source })?;
+        let (parameters, patch) = (PatchParams::default(), Patch::<()>::Json(patch));
+        self.ask("patch", self.configurations.patch(&self.name, &parameters, &patch)).await?;
+        tracing::info!("wrote caBundle of MutatingWebhookConfiguration {:?}", self.name);
+        Ok(())
+    }
+
+    async fn ask<T>(&self, verb: &'static str, request: impl Future<Output = kube::Result<T>>) -> Result<T, Error> {
+        match tokio::time::timeout(ANSWER_WITHIN, request).await {
+            Ok(answer) => answer.map_err(|source| Error::Request { verb, name: self.name.clone(), source: Box::new(source) }),
+            Err(_) => Err(Error::Timeout { verb, name: self.name.clone() }),
+        }
+    }
+}
+
+/// Sets the bundle of each entry that has another one. The names are tested, since entries are addressed by position.
+fn patch(configuration: &MutatingWebhookConfiguration, bundle: &[u8]) -> Option<serde_json::Value> {
+    let encoded = k8s_openapi::ByteString(bundle.to_vec());
+    let mut operations = Vec::new();
+    for (index, webhook) in configuration.webhooks.iter().flatten().enumerate() {
+        if webhook.client_config.ca_bundle.as_ref().is_none_or(|present| present.0 != bundle) {
+            operations.push(json!({"op": "test", "path": format!("/webhooks/{index}/name"), "value": webhook.name}));
+            operations.push(json!({"op": "add", "path": format!("/webhooks/{index}/clientConfig/caBundle"), "value": encoded}));
+        }
+    }
+    (!operations.is_empty()).then_some(serde_json::Value::Array(operations))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::admin::Readiness;
+    use crate::testing::ApiServer;
+    use serde_json::Value;
+
+    const PLURAL: &str = "mutatingwebhookconfigurations";
+
+    fn configuration() -> Value {
+        let entry = |name: &str| {
+            json!({"name": name, "admissionReviewVersions": ["v1"], "sideEffects": "None", "future": {"field": 1},
+            "clientConfig": {"service": {"namespace": "coalmine", "name": "coalmine", "path": "/admit"}}})
+        };
+        json!({"metadata": {"name": "coalmine"}, "webhooks": [entry("deployments.coalmine.dev"), entry("status.coalmine.dev")]})
+    }
+
+    fn registrar(server: &ApiServer) -> (Registrar, watch::Sender<String>, Readiness) {
+        let readiness = Readiness::default();
+        let (sender, bundle) = watch::channel("trusted".to_owned());
+        let condition = readiness.register("webhook");
+        (Registrar::new(Api::all(server.client()), "coalmine".to_owned(), bundle, condition), sender, readiness)
+    }
+
+    fn bundles(server: &ApiServer) -> Vec<Value> {
+        let stored: Value = server.stored(PLURAL, "coalmine").unwrap();
+        stored["webhooks"].as_array().unwrap().iter().map(|entry| entry["clientConfig"]["caBundle"].clone()).collect()
+    }
+
+    #[tokio::test]
+    async fn every_entry_gets_the_bundle_once_and_again_when_it_changes() {
+        let server = ApiServer::default();
+        server.store(PLURAL, "coalmine", configuration());
+        let (registrar, sender, _) = registrar(&server);
+        registrar.step().await.unwrap();
+        registrar.step().await.unwrap();
+        assert_eq!(bundles(&server), ["dHJ1c3RlZA==", "dHJ1c3RlZA=="]);
+        assert_eq!(server.writes(), 1);
+        sender.send_replace("other".to_owned());
+        registrar.step().await.unwrap();
+        assert_eq!(bundles(&server), ["b3RoZXI=", "b3RoZXI="]);
+        let stored: Value = server.stored(PLURAL, "coalmine").unwrap();
+        assert_eq!(stored["webhooks"][1]["future"]["field"], 1, "nothing else was touched");
+    }
+
+    #[tokio::test]
+    async fn an_installation_without_the_configuration_says_so() {
+        let server = ApiServer::default();
+        let (registrar, _sender, _) = registrar(&server);
+        insta::assert_snapshot!(registrar.step().await.unwrap_err(),
+            @r#"failed to find MutatingWebhookConfiguration "coalmine": is Coalmine installed completely?"#);
+    }
+}
