@@ -25,6 +25,10 @@ pub struct Arguments {
     #[arg(long, env = "POD_NAMESPACE", default_value = "coalmine")]
     pub namespace: String,
 
+    /// Service account that Coalmine runs as: whose promotions the webhook lets through
+    #[arg(long, env = "COALMINE_SERVICE_ACCOUNT", default_value = "coalmine")]
+    pub service_account: String,
+
     /// Name of this replica in the Lease and in Events; unique, and best kept over restarts [default: host name and process id]
     #[arg(long, env = "POD_NAME")]
     pub identity: Option<String>,

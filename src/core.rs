@@ -8,5 +8,6 @@ pub mod lease;
 pub mod message;
 pub mod object;
 pub mod owners;
+pub mod statistics;
 pub mod status;
 pub mod template;

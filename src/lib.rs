@@ -12,6 +12,7 @@
 //!
 //! Pure, without clock, network or Kubernetes client: [`api`] and [`core`]. Edges: everything else.
 
+pub mod admission;
 pub mod api;
 pub mod args;
 pub mod clock;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
-use axum::Router;
 use kube::{Api, Client};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
@@ -15,7 +14,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::admission::{self, Checker, Webhook};
 use crate::args::Arguments;
+use crate::core::admit::Settings;
 use crate::lease::Elector;
 use crate::server::admin::{self, Readiness};
 use crate::server::certificates::{self, files, own, registration};
@@ -42,7 +43,11 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let (elector, _claims) = Elector::new(leases, identity(&arguments));
     parts.spawn("leader election", elector.run(parts.stop_first.clone()));
 
-    let webhook = Router::new();
+    let webhook = admission::router(Arc::new(Webhook {
+        settings: settings(&arguments),
+        checker: Checker::new(client.clone()),
+        metrics: admission::Metrics::register(&mut registry),
+    }));
 
     let acceptor = tls::acceptor(current).context("failed to set up TLS")?;
     let listener = listen(arguments.webhook_address).await?;
@@ -64,6 +69,13 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     tokio::select! {
         ended = parts.drain(arguments.shutdown_delay) => ended,
         name = signals.next() => bail!("{name} again: ended without draining"),
+    }
+}
+
+fn settings(arguments: &Arguments) -> Settings {
+    Settings {
+        controller: format!("system:serviceaccount:{}:{}", arguments.namespace, arguments.service_account),
+        canary_label: (arguments.canary_label.key.clone(), arguments.canary_label.value.clone()),
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Request<'a> {
     pub old: Option<&'a Value>,
     /// The object as the client wants it.
     pub new: &'a Value,
+    /// Nothing will be written; the answer is the same, but for the controller, which may ask what anything merges to.
+    pub dry_run: bool,
     /// What the held template becomes when it is merged into the live one by the API server, where the caller asked: see [`needs_merge`].
     pub held_merged: Option<&'a Value>,
 }
@@ -128,6 +130,7 @@ pub fn patch(sent: &Value, changed: &Value) -> Vec<Value> {
         .collect()
 }
 
+pub use controller::FIELD_MANAGER;
 pub use update::needs_merge;
 
 #[cfg(test)]

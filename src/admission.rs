@@ -1,0 +1,133 @@
+//! The webhook's HTTP side: reads a review, asks the core, writes the answer. Decides nothing by itself but what a failed check means.
+
+mod check;
+mod review;
+mod telemetry;
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use serde_json::Value;
+
+use self::review::{Review, ReviewRequest};
+pub use self::{check::Checker, telemetry::Metrics};
+use crate::{
+    api::annotations as key,
+    core::{
+        admit::{self, Admission, Effect, Outcome, Settings},
+        canary,
+        held::Held,
+        message::{self, denied},
+        object, status,
+    },
+};
+
+/// A review carries the object twice, and the API server takes 3 MiB of each.
+const LARGEST_REVIEW: usize = 8 << 20;
+
+/// What the handlers share.
+#[derive(Debug)]
+pub struct Webhook {
+    pub settings: Settings,
+    pub checker: Checker,
+    pub metrics: Metrics,
+}
+
+/// `/admit` for `deployments`, `/admit-status` for `deployments/status`.
+pub fn router(webhook: Arc<Webhook>) -> Router {
+    Router::new()
+        .route("/admit", post(admit_deployment))
+        .route("/admit-status", post(admit_status))
+        .layer(DefaultBodyLimit::max(LARGEST_REVIEW))
+        .with_state(webhook)
+}
+
+async fn admit_deployment(State(webhook): State<Arc<Webhook>>, body: Bytes) -> Response {
+    let started = Instant::now();
+    let review: Review = match serde_json::from_slice(&body) {
+        Ok(review) => review,
+        Err(error) => return unreadable(&error),
+    };
+    drop(body);
+    let (admission, checked) = webhook.decide(&review.request).await;
+    let response = review::response(&review.request, &admission);
+    if !checked {
+        // With a check, the time is the API server's.
+        webhook.metrics.observe(admission.effect, started.elapsed());
+    }
+    webhook.metrics.count(admission.effect);
+    if admission.effect != Effect::Passed {
+        let request = &review.request;
+        tracing::info!(
+            namespace = request.namespace,
+            name = request.name,
+            user = request.user_info.username,
+            dry_run = request.dry_run,
+            manager = request.field_manager(),
+            effect = admission.effect.as_str(),
+            "admission decided"
+        );
+    }
+    response
+}
+
+async fn admit_status(body: Bytes) -> Response {
+    let review: Review = match serde_json::from_slice(&body) {
+        Ok(review) => review,
+        Err(error) => return unreadable(&error),
+    };
+    let request = &review.request;
+    let changed = request.old_object.as_ref().and_then(|old| status::admit_status(old, &request.object));
+    review::status_response(request, changed.as_ref())
+}
+
+impl Webhook {
+    /// The decision, and whether the API server was asked on the way.
+    async fn decide(&self, request: &ReviewRequest) -> (Admission, bool) {
+        let mut input = request.input();
+        let merged = match admit::needs_merge(&input) {
+            Some(held) => self.checker.merge(&request.namespace, &request.name, &held).await,
+            None => None,
+        };
+        input.held_merged = merged.as_ref();
+        let mut admission = admit::admit(&self.settings, &input);
+        if admission.effect != Effect::Held {
+            return (admission, merged.is_some());
+        }
+        let Outcome::Changed(held_object) = &admission.outcome else { return (admission, false) };
+        match self.check(held_object).await {
+            check::Answer::Valid => {}
+            check::Answer::Refused(reason) => {
+                admission.outcome = Outcome::Denied(denied::template_refused(&reason));
+                admission.effect = Effect::Denied;
+                admission.warnings.clear();
+            }
+            check::Answer::Unknown(reason) => {
+                tracing::warn!(namespace = request.namespace, name = request.name, reason, "a held template could not be checked");
+                admission.warnings.push(message::unchecked());
+            }
+        }
+        (admission, true)
+    }
+
+    async fn check(&self, held_object: &Value) -> check::Answer {
+        let Some(held) = object::annotation(held_object, key::HELD).and_then(|text| Held::decode(text).ok()) else {
+            return check::Answer::Unknown("the held template can't be read back".to_owned());
+        };
+        let run = object::annotation(held_object, key::RUN).unwrap_or_default();
+        let canary = canary::deployment(held_object, &held.template, run, &self.settings.canary_label);
+        self.checker.check(object::namespace(held_object), object::name(held_object), canary).await
+    }
+}
+
+fn unreadable(error: &serde_json::Error) -> Response {
+    tracing::warn!(%error, "a review could not be read");
+    (StatusCode::BAD_REQUEST, format!("failed to read the AdmissionReview: {error}")).into_response()
+}
