@@ -98,17 +98,12 @@ impl ControlPlane {
                 "/readyz",
                 "--request-timeout=5s",
             ]))?;
-            // The default service account's namespace is the last thing that a first start makes.
             Ok(if output.status.success() {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(command::both_streams(&output).lines().last().unwrap_or_default().to_owned())
             })
         })
-    }
-
-    pub(crate) fn stop(&self) -> Result<()> {
-        stop(&self.processes)
     }
 
     fn etcd_arguments(&self) -> Vec<String> {
@@ -226,6 +221,21 @@ pub(crate) fn down(state: &State, name: &str) -> Result<()> {
     stop(&Processes::new(&directory))?;
     fs::remove_dir_all(&directory).with_context(|| format!("failed to remove {}", directory.display()))?;
     say(format_args!("the control plane {name} is gone"));
+    Ok(())
+}
+
+/// How the names of control planes begin that live no longer than the process whose id follows.
+pub(crate) const TEMPORARY: &str = "test-";
+
+/// Takes down what test runs left that were killed themselves.
+pub(crate) fn down_abandoned(state: &State) -> Result<()> {
+    for entry in fs::read_dir(state.control_planes()).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let owner = name.strip_prefix(TEMPORARY).and_then(|pid| pid.parse::<u32>().ok());
+        if owner.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
+            down(state, &name)?;
+        }
+    }
     Ok(())
 }
 

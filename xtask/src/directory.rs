@@ -3,7 +3,9 @@
 //! The state directory holds built programs, image archives and each cluster's own directory; it is safe to delete while no cluster runs.
 
 use std::{
-    env, fs,
+    env,
+    fmt::Write as _,
+    fs,
     fs::File,
     path::{Path, PathBuf},
 };
@@ -93,7 +95,12 @@ pub(crate) fn fingerprint<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Stri
         digest.update(&(part.len() as u64).to_be_bytes());
         digest.update(part);
     }
-    digest.finish().as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let mut name = String::new();
+    for byte in digest.finish().as_ref().iter().take(8) {
+        // Writing to a string cannot fail.
+        let _ = write!(name, "{byte:02x}");
+    }
+    name
 }
 
 #[cfg(test)]

@@ -5,16 +5,26 @@
 mod cluster;
 mod command;
 mod control_plane;
+mod deploy;
 mod directory;
+mod images;
+mod leftovers;
+mod network;
+mod node;
 mod pki;
+mod prerequisites;
 mod process;
 mod programs;
 mod progress;
+mod target;
+mod test;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
+
+use crate::target::Target;
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", about = "The repository's own commands", version)]
@@ -31,6 +41,12 @@ enum Verb {
     /// A real Kubernetes on this machine
     #[command(subcommand)]
     Cluster(ClusterVerb),
+    /// Build the images and load them into the cluster
+    Images,
+    /// Install Coalmine and wait until its webhook answers
+    Deploy,
+    /// Run every test, or a part of them
+    Test(test::Options),
 }
 
 #[derive(Debug, Subcommand)]
@@ -78,9 +94,12 @@ fn run(arguments: Arguments) -> Result<()> {
         Verb::Cluster(ClusterVerb::Up { which, kubernetes }) if which.control_plane => {
             cluster::control_plane_up(which.name.as_deref(), kubernetes.as_deref())
         }
-        Verb::Cluster(ClusterVerb::Up { .. }) => cluster::up(context),
+        Verb::Cluster(ClusterVerb::Up { .. }) => cluster::up(&Target::new(context)?),
         Verb::Cluster(ClusterVerb::Down { which }) if which.control_plane => cluster::control_plane_down(which.name.as_deref()),
-        Verb::Cluster(ClusterVerb::Down { .. }) => cluster::down(context),
-        Verb::Cluster(ClusterVerb::Status) => cluster::status(context),
+        Verb::Cluster(ClusterVerb::Down { .. }) => cluster::down(&Target::new(context)?),
+        Verb::Cluster(ClusterVerb::Status) => cluster::status(&Target::new(context)?),
+        Verb::Images => images::images(&Target::new(context)?).map(drop),
+        Verb::Deploy => deploy::deploy(&Target::new(context)?),
+        Verb::Test(options) => test::test(&Target::new(context)?, &options),
     }
 }

@@ -115,11 +115,11 @@ impl Processes {
     pub(crate) fn stop(&self, name: &str) -> Result<()> {
         if let Some(record) = self.running(name)? {
             signal(record.pid, Signal::TERM)?;
-            let ended = wait_for(&format!("{name} to end"), GRACE, || Ok(self.has_ended(name)?));
+            let ended = wait_for(&format!("{name} to end"), GRACE, || self.has_ended(name));
             if ended.is_err() {
                 say(format_args!("{name} does not end: killing it"));
                 signal(record.pid, Signal::KILL)?;
-                wait_for(&format!("{name} to be gone"), GRACE, || Ok(self.has_ended(name)?))?;
+                wait_for(&format!("{name} to be gone"), GRACE, || self.has_ended(name))?;
             }
         }
         match fs::remove_file(self.record_path(name)) {

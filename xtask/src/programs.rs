@@ -1,4 +1,4 @@
-//! Kubernetes, etcd, CoreDNS, Prometheus and Helm, built from pinned Go modules.
+//! Kubernetes, etcd, a DNS server, Prometheus and Helm, built from pinned Go modules.
 //!
 //! A module under `xtask/go/` holds no code, only pins. What is built is kept in the state directory under a hash of pins and flags,
 //! so that nothing is built twice and several versions lie side by side.
@@ -7,7 +7,7 @@ use std::{
     fs,
     ops::ControlFlow,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Stdio,
     time::Duration,
 };
 
@@ -39,14 +39,14 @@ impl Programs {
     }
 }
 
-/// The programs of the API server's side. CoreDNS, etcd and kubectl are pinned in the same module.
+/// The programs of the API server's side. `CoreDNS`, etcd and kubectl are pinned in the same module.
 pub(crate) const CONTROL_PLANE: [&str; 4] = ["etcd", "kubectl", "kube-apiserver", "kube-controller-manager"];
 
 /// What a whole cluster needs beyond that.
 pub(crate) const NODE: [&str; 4] = ["kube-scheduler", "kubelet", "kube-proxy", "coredns"];
 
 impl Module {
-    /// The pinned Kubernetes, with etcd and CoreDNS.
+    /// The pinned Kubernetes, with etcd and `CoreDNS`.
     pub(crate) fn kubernetes() -> Result<Self> {
         let directory = repository().join("xtask/go/kubernetes");
         let version = default_kubernetes()?;
@@ -87,7 +87,7 @@ impl Module {
         let _lock = state.lock("programs")?;
         let pins = command::read(&self.directory.join("go.mod"))?;
         let sums = command::read(&self.directory.join("go.sum"))?;
-        let parts = [pins.as_bytes(), sums.as_bytes()].into_iter().chain(self.flags.iter().map(|flag| flag.as_bytes()));
+        let parts = [pins.as_bytes(), sums.as_bytes()].into_iter().chain(self.flags.iter().map(String::as_bytes));
         let target = state.programs().join(format!("{}-{}", self.name, fingerprint(parts)));
         fs::create_dir_all(&target).with_context(|| format!("failed to create {}", target.display()))?;
         let packages = tools(&pins);
@@ -178,11 +178,12 @@ fn resolve(directory: &Path, version: &str) -> Result<()> {
 /// The text of a module that has the API server and the controller-manager of `version` as tools.
 fn module_for(version: &str, own: &str) -> Result<String> {
     let (_, rest) = version.split_once('.').context("failed to parse the version")?;
-    let staging: String = own
+    let staging: Vec<String> = own
         .lines()
         .filter_map(|line| line.trim().trim_start_matches("replace ").split_once(" => ./staging/"))
         .map(|(module, _)| format!("\t{} => {} v0.{rest}\n", module.trim(), module.trim()))
         .collect();
+    let staging = staging.concat();
     Ok(format!(
         "// An older Kubernetes for the tests: written by `cargo xtask cluster up --kubernetes {version}`.\n\
          module coalmine.dev/cluster\n\ngo 1.26.0\n\n\
@@ -232,11 +233,6 @@ fn link(bin: &Path, program: &str, target: &Path) -> Result<()> {
     std::os::unix::fs::symlink(target, &fresh)
         .and_then(|()| fs::rename(&fresh, &link))
         .with_context(|| format!("failed to link {}", link.display()))
-}
-
-/// The version that a program tells, for `cluster status`.
-pub(crate) fn kubectl_version(kubectl: &Path) -> Result<String> {
-    Ok(command::capture(Command::new(kubectl).args(["version", "--client"]))?.lines().next().unwrap_or_default().to_owned())
 }
 
 #[cfg(test)]

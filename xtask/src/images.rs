@@ -1,0 +1,253 @@
+//! `cargo xtask images`: builds the static programs and their images, and puts them into the development cluster.
+//!
+//! An image is built again only when its program or its Containerfile changed. For a cluster of one's own the archives are built
+//! and the commands that load them are said.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    command,
+    directory::{State, cargo_target, fingerprint, repository},
+    node::Node,
+    prerequisites::{self, STATIC_TARGET},
+    programs::Module,
+    progress::say,
+    target::Target,
+};
+
+/// Where an image's one program comes from.
+#[derive(Clone, Copy, Debug)]
+enum Program {
+    /// A binary of this workspace, named as its package.
+    Cargo(&'static str),
+    Prometheus,
+}
+
+/// One image: what it is called and what it is made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Image {
+    /// The file name of its archive.
+    short: &'static str,
+    name: &'static str,
+    containerfile: &'static str,
+    program: Program,
+}
+
+/// What every pod of the development cluster stands on, and Prometheus.
+pub(crate) const BASE: [Image; 2] = [
+    Image {
+        short: "pause",
+        name: "localhost/pause:1",
+        containerfile: "xtask/images/pause.Containerfile",
+        program: Program::Cargo("coalmine-demo-app"),
+    },
+    Image {
+        short: "prometheus",
+        name: "localhost/prometheus:dev",
+        containerfile: "xtask/images/prometheus.Containerfile",
+        program: Program::Prometheus,
+    },
+];
+
+/// The product and the demo service's two versions.
+pub(crate) const OWN: [Image; 3] = [
+    Image { short: "coalmine", name: "localhost/coalmine:dev", containerfile: "deploy/Containerfile", program: Program::Cargo("coalmine") },
+    Image {
+        short: "demo-app-good",
+        name: "localhost/demo-app:good",
+        containerfile: "apps/demo/Containerfile.good",
+        program: Program::Cargo("coalmine-demo-app"),
+    },
+    Image {
+        short: "demo-app-bad",
+        name: "localhost/demo-app:bad",
+        containerfile: "apps/demo/Containerfile.bad",
+        program: Program::Cargo("coalmine-demo-app"),
+    },
+];
+
+/// A built image in a file.
+#[derive(Debug)]
+pub(crate) struct Archive {
+    image: Image,
+    path: PathBuf,
+    fingerprint: String,
+}
+
+impl Archive {
+    pub(crate) fn is_of(&self, name: &str) -> bool {
+        self.image.name == name
+    }
+
+    pub(crate) fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+}
+
+/// The command: builds our images and loads them, or says how to.
+pub(crate) fn images(target: &Target) -> Result<Vec<Archive>> {
+    match target {
+        Target::Development(state) => {
+            target.check()?;
+            let archives = build(state, &OWN)?;
+            load(state, &archives)?;
+            Ok(archives)
+        }
+        Target::Foreign(_) => {
+            let archives = build(&State::open()?, &OWN)?;
+            say("built; load them into your cluster in the way that fits it:");
+            for archive in &archives {
+                let path = archive.path.display();
+                println!("kind load image-archive {path}        # or: minikube image load {path}   or: docker load -i {path}");
+            }
+            Ok(archives)
+        }
+    }
+}
+
+/// Builds what changed; returns all of them.
+pub(crate) fn build(state: &State, images: &[Image]) -> Result<Vec<Archive>> {
+    prerequisites::for_images()?;
+    let _lock = state.lock("images")?;
+    compile(images)?;
+    images.iter().map(|image| archive(state, *image)).collect()
+}
+
+/// One cargo call for all of them: it knows best what is up to date.
+fn compile(images: &[Image]) -> Result<()> {
+    let mut packages: Vec<&str> = images
+        .iter()
+        .filter_map(|image| match image.program {
+            Program::Cargo(package) => Some(package),
+            Program::Prometheus => None,
+        })
+        .collect();
+    packages.sort_unstable();
+    packages.dedup();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    say(format_args!("building {} for {STATIC_TARGET} (minutes, the first time)", packages.join(" and ")));
+    let mut cargo = command::program("cargo")?;
+    cargo.args(["build", "--release", "--target", STATIC_TARGET]).current_dir(repository());
+    for package in packages {
+        cargo.args(["--package", package]);
+    }
+    command::run(&mut cargo)
+}
+
+fn archive(state: &State, image: Image) -> Result<Archive> {
+    let (source, place) = match image.program {
+        Program::Cargo(package) => {
+            let source = cargo_target().join(STATIC_TARGET).join("release").join(package);
+            (source, format!("target/{STATIC_TARGET}/release/{package}"))
+        }
+        Program::Prometheus => (Module::prometheus().build(state, &["prometheus"])?.path("prometheus"), "prometheus".to_owned()),
+    };
+    let containerfile = repository().join(image.containerfile);
+    let program = fs::read(&source).with_context(|| format!("failed to read {}", source.display()))?;
+    let recipe = fs::read(&containerfile).with_context(|| format!("failed to read {}", containerfile.display()))?;
+    let fingerprint = fingerprint([program.as_slice(), recipe.as_slice()]);
+    let path = state.images().join(format!("{}-{fingerprint}.tar", image.short));
+    if !path.is_file() {
+        say(format_args!("making the image {}", image.name));
+        // The Containerfiles are written for the repository's root; what they copy is all that this context has, so that nothing
+        // else of the checkout is sent along and cargo may build to another place.
+        let context = state.images().join("context").join(image.short);
+        command::write(&context.join(&place), &program)?;
+        make_executable(&context.join(&place))?;
+        let partial = path.with_extension("partial");
+        let _ = fs::remove_file(&partial);
+        make(state, image, &containerfile, &context, &partial).with_context(|| format!("failed to make the image {}", image.name))?;
+        remove_older(&state.images(), image.short)?;
+        fs::rename(&partial, &path).with_context(|| format!("failed to keep {}", path.display()))?;
+        fs::remove_dir_all(&context).with_context(|| format!("failed to remove {}", context.display()))?;
+    }
+    Ok(Archive { image, path, fingerprint })
+}
+
+fn make(state: &State, image: Image, containerfile: &Path, context: &Path, archive: &Path) -> Result<()> {
+    let storage = state.images().join("storage");
+    let buildah = |arguments: &[&str]| -> Result<Command> {
+        let mut command = command::program("buildah")?;
+        // A storage of its own without overlay mounts: it works in containers and virtual machines alike, and can be thrown away.
+        command.arg("--root").arg(storage.join("root")).arg("--runroot").arg(storage.join("run")).args(["--storage-driver", "vfs"]);
+        command.args(arguments);
+        Ok(command)
+    };
+    command::capture(
+        buildah(&["build", "--quiet", "--isolation", "chroot", "--tag", image.name, "--file"])?.arg(containerfile).arg(context),
+    )?;
+    let destination = format!("docker-archive:{}:{}", archive.display(), image.name);
+    command::capture(&mut buildah(&["push", "--quiet", image.name, &destination])?)?;
+    // vfs keeps a whole copy per layer.
+    command::capture(&mut buildah(&["rmi", "--all", "--force"])?).map(drop)
+}
+
+fn make_executable(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).with_context(|| format!("failed to make {} executable", path.display()))
+}
+
+fn remove_older(directory: &Path, short: &str) -> Result<()> {
+    for entry in fs::read_dir(directory).with_context(|| format!("failed to list {}", directory.display()))?.flatten() {
+        let name = entry.file_name();
+        let fingerprint = name.to_str().and_then(|name| name.strip_prefix(short)?.strip_prefix('-')?.strip_suffix(".tar"));
+        if fingerprint.is_some_and(|text| text.chars().all(|character| character.is_ascii_hexdigit())) {
+            fs::remove_file(entry.path()).with_context(|| format!("failed to remove {}", entry.path().display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Imports into the development cluster's containerd what it doesn't have yet.
+pub(crate) fn load(state: &State, archives: &[Archive]) -> Result<()> {
+    let node = Node::new(&state.cluster());
+    for archive in archives {
+        let marker = state.cluster().join("imported").join(archive.image.short);
+        if fs::read_to_string(&marker).is_ok_and(|imported| imported == archive.fingerprint) {
+            continue;
+        }
+        say(format_args!("loading the image {}", archive.image.name));
+        let path = archive.path.to_str().context("failed to name the archive")?;
+        let said = command::capture(&mut node.ctr(&["images", "import", path])?)?;
+        if !said.contains(archive.image.name) {
+            bail!("failed to load the image {}: containerd said {said}", archive.image.name);
+        }
+        command::write(&marker, &archive.fingerprint)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_older_archives_of_the_same_image_are_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["demo-app-0123abcd.tar", "demo-app-good-0123abcd.tar", "coalmine-0123abcd.tar"] {
+            fs::write(directory.path().join(name), "").unwrap();
+        }
+        remove_older(directory.path(), "demo-app").unwrap();
+        let mut left: Vec<String> =
+            fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        left.sort();
+        assert_eq!(left, ["coalmine-0123abcd.tar", "demo-app-good-0123abcd.tar"]);
+    }
+
+    #[test]
+    fn names_are_told_apart() {
+        let mut names: Vec<&str> = BASE.iter().chain(&OWN).flat_map(|image| [image.name, image.short]).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

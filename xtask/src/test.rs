@@ -1,0 +1,206 @@
+//! `cargo xtask test`: every test of the repository, in three suites that need more and more of a machine.
+//!
+//! It starts what a suite needs and tells the tests by environment variables where it is; it knows no single test.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Instant,
+};
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+
+use crate::{
+    cluster, command, control_plane, deploy,
+    directory::{State, cargo_target, repository},
+    images,
+    programs::{Module, default_kubernetes},
+    progress::say,
+    target::Target,
+};
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Suite {
+    /// Format, lints, and all that needs no cluster
+    Unit,
+    /// Against an API server of its own, which is gone afterwards
+    Hold,
+    /// On the whole cluster, or that of --context
+    Cluster,
+}
+
+impl fmt::Display for Suite {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Unit => "unit",
+            Self::Hold => "hold",
+            Self::Cluster => "cluster",
+        })
+    }
+}
+
+/// What was typed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Only this suite
+    #[arg(long)]
+    suite: Option<Suite>,
+    /// The API server's version for the hold suite, such as 1.30.14
+    #[arg(long, value_name = "VERSION")]
+    kubernetes: Option<String>,
+    /// How many tests of a suite run at the same time
+    #[arg(long, default_value_t = 4, value_name = "COUNT")]
+    threads: usize,
+    /// Only tests whose name contains this
+    filter: Option<String>,
+}
+
+/// Runs the suites that were asked for; a failed one doesn't keep the next from running.
+pub(crate) fn test(target: &Target, options: &Options) -> Result<()> {
+    let suites = match options.suite {
+        Some(suite) => vec![suite],
+        None => vec![Suite::Unit, Suite::Hold, Suite::Cluster],
+    };
+    let mut results = Vec::new();
+    for suite in suites {
+        say(format_args!("suite {suite}"));
+        let started = Instant::now();
+        let result = match suite {
+            Suite::Unit => unit(options),
+            Suite::Hold => hold(options),
+            Suite::Cluster => whole_cluster(target, options),
+        };
+        if let Err(error) = &result {
+            say(format_args!("suite {suite} failed: {error:#}"));
+        }
+        results.push((suite, result.is_ok(), started.elapsed()));
+    }
+    println!();
+    for (suite, passed, elapsed) in &results {
+        println!("{:<8} {:<7} {:>5} s", suite.to_string(), if *passed { "passed" } else { "FAILED" }, elapsed.as_secs());
+    }
+    let failed = results.iter().filter(|(_, passed, _)| !passed).count();
+    if failed > 0 {
+        bail!("{failed} of {} suites failed", results.len());
+    }
+    Ok(())
+}
+
+fn cargo(arguments: &[&str]) -> Result<Command> {
+    let mut command = command::program("cargo")?;
+    command.args(arguments).current_dir(repository());
+    Ok(command)
+}
+
+fn unit(options: &Options) -> Result<()> {
+    if let Some(filter) = &options.filter {
+        return command::run(&mut cargo(&["test", "--workspace", "--", filter])?);
+    }
+    command::run(&mut cargo(&["fmt", "--all", "--check"])?)?;
+    command::run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?)?;
+    command::run(&mut cargo(&["test", "--workspace"])?)
+}
+
+fn hold(options: &Options) -> Result<()> {
+    let state = State::open()?;
+    let tests = Tests::build(&state)?;
+    let Some(names) = Tests::names("hold::", options.filter.as_deref())? else { return Ok(()) };
+    control_plane::down_abandoned(&state)?;
+    let name = format!("{}{}", control_plane::TEMPORARY, std::process::id());
+    let version = options.kubernetes.clone().map_or_else(default_kubernetes, Ok)?;
+    let result = control_plane::up(&state, Some(&name), Some(&version)).and_then(|kubeconfig| {
+        say(format_args!("{} tests of the hold on Kubernetes {version}", names.len()));
+        tests.run(&names, options.threads, &kubeconfig, &version)
+    });
+    let gone = control_plane::down(&state, &name);
+    result.and(gone)
+}
+
+fn whole_cluster(target: &Target, options: &Options) -> Result<()> {
+    let state = State::open()?;
+    let tests = Tests::build(&state)?;
+    let Some(names) = Tests::names("cluster::", options.filter.as_deref())? else { return Ok(()) };
+    let kubeconfig = match target {
+        Target::Development(state) => {
+            cluster::start(state)?;
+            images::images(target)?;
+            state.cluster().join("kubeconfig")
+        }
+        Target::Foreign(context) => {
+            // A file of its own with that one context: the tests need not know how the cluster was chosen.
+            let kubeconfig = command::capture(&mut target.kubectl(&["config", "view", "--raw", "--minify", "--flatten"]))?;
+            let path = state.root().join(format!("kubeconfig-{}", context.replace('/', "-")));
+            command::write(&path, kubeconfig)?;
+            path
+        }
+    };
+    deploy::deploy(target)?;
+    say(format_args!("{} tests on the whole cluster", names.len()));
+    tests.run(&names, options.threads, &kubeconfig, &default_kubernetes()?)
+}
+
+/// The integration tests, built, and the programs that they use.
+struct Tests {
+    kubectl: PathBuf,
+    helm: PathBuf,
+    coalmine: PathBuf,
+}
+
+impl Tests {
+    fn build(state: &State) -> Result<Self> {
+        let kubectl = Module::kubernetes()?.build(state, &["kubectl"])?.path("kubectl");
+        let helm = Module::helm().build(state, &["helm"])?.path("helm");
+        say("building coalmine and its integration tests");
+        command::run(&mut cargo(&["build", "--package", "coalmine"])?)?;
+        command::run(&mut cargo(&["test", "--test", "integration", "--no-run"])?)?;
+        Ok(Self { kubectl, helm, coalmine: cargo_target().join("debug/coalmine") })
+    }
+
+    /// The ignored tests of a suite; `None` when a filter leaves none of them. A suite without any test is an error: it proves nothing.
+    fn names(prefix: &str, filter: Option<&str>) -> Result<Option<Vec<String>>> {
+        let list = command::capture(&mut cargo(&["test", "--quiet", "--test", "integration", "--", "--ignored", "--list"])?)?;
+        let all = of_suite(&list, prefix);
+        if all.is_empty() {
+            bail!("failed to find a test whose name begins with {prefix}");
+        }
+        let Some(filter) = filter else { return Ok(Some(all)) };
+        let chosen: Vec<String> = all.into_iter().filter(|name| name.contains(filter)).collect();
+        if chosen.is_empty() {
+            say(format_args!("no test of {prefix} contains {filter}"));
+            return Ok(None);
+        }
+        Ok(Some(chosen))
+    }
+
+    fn run(&self, names: &[String], threads: usize, kubeconfig: &Path, version: &str) -> Result<()> {
+        let mut command = cargo(&["test", "--test", "integration", "--", "--ignored", "--exact"])?;
+        command
+            .arg(format!("--test-threads={threads}"))
+            .args(names)
+            .env("KUBECONFIG", kubeconfig)
+            .env("COALMINE_KUBECTL", &self.kubectl)
+            .env("COALMINE_HELM", &self.helm)
+            .env("COALMINE_BIN", &self.coalmine)
+            .env("COALMINE_REPOSITORY", repository())
+            .env("COALMINE_KUBERNETES", version);
+        command::run(&mut command).context("tests failed")
+    }
+}
+
+/// Picks the tests of a suite from what `--list` prints: `path::name: test` per line.
+fn of_suite(list: &str, prefix: &str) -> Vec<String> {
+    list.lines().filter_map(|line| line.strip_suffix(": test")).filter(|name| name.starts_with(prefix)).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suite_is_told_by_its_module() {
+        let list = "cluster::story: test\nhold::again: test\nhold::bench: benchmark\nnot::hold::again: test\n\n2 tests, 0 benchmarks\n";
+        assert_eq!(of_suite(list, "hold::"), ["hold::again"]);
+    }
+}
