@@ -19,7 +19,7 @@ mod golden;
 #[cfg(test)]
 mod properties;
 
-pub use analysis::{Analysis, Basis, Reason, analyse, overall};
+pub use analysis::{Analysis, Basis, Reason, Trial, analyse, overall};
 pub use blocks::Blocks;
 pub use bounds::{TrafficShare, lower_bound, requests_needed, traffic_share, upper_bound};
 pub use dispersion::{Dispersion, dispersion};

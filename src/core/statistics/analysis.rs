@@ -94,25 +94,64 @@ fn share(canary: f64, primary: f64) -> Option<f64> {
 
 /// `served` is how long the canary has taken traffic after its warm-up, by the caller's clock.
 pub fn analyse(looks: &[Look], parameters: Parameters, served: Duration, deadline: Deadline) -> Analysis {
-    let mut test = SequentialTest::new(parameters);
-    let mut blocks = Blocks::default();
+    let mut trial = Trial::new(parameters);
     for look in looks {
-        if let Some(block) = blocks.push(look) {
-            test.push(&block);
+        trial.push(look);
+    }
+    trial.analysis(served, deadline)
+}
+
+/// The same, fed look by look: for who must know the verdict after each of them.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    test: SequentialTest,
+    blocks: Blocks,
+}
+
+impl Trial {
+    pub fn new(parameters: Parameters) -> Self {
+        Self { test: SequentialTest::new(parameters), blocks: Blocks::default() }
+    }
+
+    pub fn push(&mut self, look: &Look) {
+        if let Some(block) = self.blocks.push(look) {
+            self.test.push(&block);
         }
     }
-    let mut verdict = test.verdict(served, deadline);
-    if verdict != Verdict::Reject
-        && let Some(open) = blocks.open()
-    {
-        // Its errors must be seen before anything is promoted; but it becomes a look of its own, one that may reject, only when it is full.
+
+    pub fn verdict(&self, served: Duration, deadline: Deadline) -> Verdict {
+        match self.with_open_block() {
+            Some(test) => self.verdict_of_open(&test, served, deadline),
+            None => self.test.verdict(served, deadline),
+        }
+    }
+
+    pub fn evidence(&self) -> Evidence {
+        self.with_open_block().map_or(self.test.evidence(), |test| test.evidence())
+    }
+
+    pub fn analysis(&self, served: Duration, deadline: Deadline) -> Analysis {
+        let open = self.with_open_block();
+        describe(open.as_ref().unwrap_or(&self.test), self.verdict(served, deadline), served, deadline)
+    }
+
+    fn with_open_block(&self) -> Option<SequentialTest> {
+        let open = self.blocks.open()?;
+        let mut test = self.test.clone();
         test.push(open);
-        verdict = test.verdict(served, deadline);
-        if verdict == Verdict::Reject && deadline == Deadline::Ahead {
-            verdict = Verdict::Continue;
+        Some(test)
+    }
+
+    /// An open block's errors must be seen before anything is promoted; but it may reject only when it is full, or nothing will follow.
+    fn verdict_of_open(&self, with_open_block: &SequentialTest, served: Duration, deadline: Deadline) -> Verdict {
+        if self.test.verdict(served, deadline) == Verdict::Reject {
+            return Verdict::Reject;
+        }
+        match with_open_block.verdict(served, deadline) {
+            Verdict::Reject if deadline == Deadline::Ahead => Verdict::Continue,
+            verdict => verdict,
         }
     }
-    describe(&test, verdict, served, deadline)
 }
 
 /// The verdict of several metrics: one that rejects is enough, all must promote. Nothing asked, nothing said.
