@@ -1,1 +1,3 @@
-//! integration
+//! The integration tests, in one binary: linking is what takes the time.
+
+mod manifests;

@@ -1,0 +1,150 @@
+//! What a user applies, checked without a cluster: `deploy/`, the cert-manager variant, and every example, with the product's own parsers.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::{CommandFactory as _, Parser as _};
+use coalmine::api::policy::Policy;
+use coalmine::args::Arguments;
+use serde_json::Value;
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files(directory: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(repository().join(directory)).unwrap();
+    let mut files: Vec<_> =
+        entries.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|it| it == "yaml")).collect();
+    files.sort();
+    assert!(!files.is_empty(), "no manifests in {directory}");
+    files
+}
+
+fn objects(path: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(path).unwrap();
+    serde_saphyr::from_multiple(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn deployed(kind: &str) -> Vec<Value> {
+    let all = files("deploy").iter().flat_map(|path| objects(path)).collect::<Vec<_>>();
+    let found: Vec<_> = all.into_iter().filter(|object| object["kind"] == kind).collect();
+    assert!(!found.is_empty(), "no {kind} in deploy");
+    found
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// All rules of all roles, with whether they hold in the whole cluster.
+fn rules() -> Vec<(bool, Value)> {
+    let roles = [(true, deployed("ClusterRole")), (false, deployed("Role"))];
+    roles
+        .into_iter()
+        .flat_map(|(cluster, roles)| {
+            roles.into_iter().flat_map(move |role| list(&role["rules"]).iter().map(move |rule| (cluster, rule.clone())).collect::<Vec<_>>())
+        })
+        .collect()
+}
+
+#[test]
+fn no_permission_is_a_wildcard() {
+    for (_, rule) in rules() {
+        for part in ["apiGroups", "resources", "verbs", "resourceNames"] {
+            assert!(list(&rule[part]).iter().all(|name| name != "*"), "{rule}");
+        }
+    }
+}
+
+#[test]
+fn the_only_secret_it_reads_is_its_certificate() {
+    for (cluster, rule) in rules().into_iter().filter(|(_, rule)| list(&rule["resources"]).iter().any(|name| name == "secrets")) {
+        assert!(!cluster, "{rule}");
+        let only_create = list(&rule["verbs"]) == ["create"];
+        assert!(only_create || list(&rule["resourceNames"]) == ["coalmine-certificate"], "{rule}");
+    }
+}
+
+#[test]
+fn each_verb_has_its_reason() {
+    let text = fs::read_to_string(repository().join("deploy/rbac.yaml")).unwrap();
+    for line in text.lines().filter(|line| line.starts_with("  - ") && !line.contains(':')) {
+        assert!(line.contains(" # "), "{line}");
+    }
+}
+
+#[test]
+fn the_pod_can_do_nothing_that_it_need_not() {
+    for deployment in deployed("Deployment") {
+        let pod = &deployment["spec"]["template"]["spec"];
+        assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+        assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+        for container in list(&pod["containers"]) {
+            let context = &container["securityContext"];
+            assert_eq!(context["readOnlyRootFilesystem"], true);
+            assert_eq!(context["allowPrivilegeEscalation"], false);
+            assert_eq!(list(&context["capabilities"]["drop"]), ["ALL"]);
+        }
+    }
+}
+
+#[test]
+fn the_arguments_are_understood() {
+    for container in list(&deployed("Deployment")[0]["spec"]["template"]["spec"]["containers"]) {
+        let arguments = list(&container["args"]).iter().map(|argument| argument.as_str().unwrap());
+        Arguments::try_parse_from(std::iter::once("coalmine").chain(arguments)).unwrap();
+    }
+}
+
+#[test]
+fn the_environment_variables_are_known() {
+    let command = Arguments::command();
+    let known: Vec<_> = command.get_arguments().filter_map(|argument| argument.get_env()).map(|name| name.to_str().unwrap()).collect();
+    let patched = objects(&repository().join("certs/cert-manager/deployment.yaml"));
+    for deployment in deployed("Deployment").iter().chain(&patched) {
+        for variable in list(&deployment["spec"]["template"]["spec"]["containers"][0]["env"]) {
+            assert!(known.contains(&variable["name"].as_str().unwrap()), "{variable}");
+        }
+    }
+}
+
+#[test]
+fn the_service_and_the_webhook_find_the_container() {
+    let container = deployed("Deployment")[0]["spec"]["template"]["spec"]["containers"][0].clone();
+    let ports: Vec<_> = list(&container["ports"]).iter().map(|port| port["name"].clone()).collect();
+    let service = deployed("Service").remove(0);
+    assert!(ports.contains(&service["spec"]["ports"][0]["targetPort"]));
+    for probe in ["livenessProbe", "readinessProbe"] {
+        assert!(ports.contains(&container[probe]["httpGet"]["port"]), "{probe}");
+    }
+    for webhook in list(&deployed("MutatingWebhookConfiguration")[0]["webhooks"]) {
+        let target = &webhook["clientConfig"]["service"];
+        assert_eq!((&target["name"], &target["namespace"]), (&service["metadata"]["name"], &service["metadata"]["namespace"]));
+        assert!(target["port"].is_null() && service["spec"]["ports"][0]["port"] == 443, "443 is what the API server calls by default");
+    }
+}
+
+#[test]
+fn the_webhook_never_stands_in_the_way_of_its_own_repair() {
+    for webhook in list(&deployed("MutatingWebhookConfiguration")[0]["webhooks"]) {
+        let expression = &webhook["namespaceSelector"]["matchExpressions"][0];
+        assert_eq!((&expression["key"], &expression["operator"]), (&"kubernetes.io/metadata.name".into(), &"NotIn".into()));
+        assert_eq!(list(&expression["values"]), ["kube-system", "coalmine"]);
+        assert!(!list(&webhook["matchConditions"]).is_empty(), "it would see every Deployment");
+    }
+}
+
+#[test]
+fn every_example_says_what_the_parser_accepts() {
+    let mut opted_in = 0;
+    for path in files("examples") {
+        for object in objects(&path) {
+            if let Some(annotations) = object["metadata"]["annotations"].as_object().filter(|all| all.contains_key("canary.enabled")) {
+                Policy::of(annotations).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+                opted_in += 1;
+            }
+        }
+    }
+    assert!(opted_in >= 3, "only {opted_in} examples opt in");
+}
