@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use kube::{Api, Client};
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admission::{self, Checker, Webhook};
 use crate::args::Arguments;
+use crate::clock;
 use crate::core::admit::Settings;
 use crate::lease::Elector;
 use crate::server::admin::{self, Readiness};
@@ -40,7 +41,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     spawn_certificates(&mut parts, &arguments, &client, &current, &readiness);
 
     let leases = Api::namespaced(client.clone(), &arguments.namespace);
-    let (elector, _claims) = Elector::new(leases, identity(&arguments));
+    let (elector, claims) = Elector::new(leases, identity(&arguments));
     parts.spawn("leader election", elector.run(parts.stop_first.clone()));
 
     let webhook = admission::router(Arc::new(Webhook {
@@ -48,6 +49,16 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         checker: Checker::new(client.clone()),
         metrics: admission::Metrics::register(&mut registry),
     }));
+
+    let leader = claims.clone();
+    telemetry::gauge(&mut registry, "coalmine_leader", "1 while this replica runs the canaries", None, move || {
+        Some(i64::from(leader.borrow().is_current(clock::now())))
+    });
+    let served = Arc::clone(&current);
+    let help = "When the serving certificate expires, as Unix time";
+    telemetry::gauge(&mut registry, "coalmine_certificate_expiry", help, Some(Unit::Seconds), move || {
+        served.until().map(jiff::Timestamp::as_second)
+    });
 
     let acceptor = tls::acceptor(current).context("failed to set up TLS")?;
     let listener = listen(arguments.webhook_address).await?;

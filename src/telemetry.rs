@@ -35,28 +35,48 @@ pub fn start(format: LogFormat) {
 /// Version and memory of this process.
 pub fn register(registry: &mut Registry) {
     registry.register("coalmine_build", "Version of this Coalmine", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
-    registry.register_collector(Box::new(ResidentMemory));
+    gauge(registry, "process_resident_memory", "Resident memory size", Some(Unit::Bytes), resident_memory);
 }
 
-#[derive(Debug)]
-struct ResidentMemory;
+/// A gauge that is read when the page is asked for. It is absent while there is nothing to tell, which is better than a zero.
+pub fn gauge(
+    registry: &mut Registry,
+    name: &'static str,
+    help: &'static str,
+    unit: Option<Unit>,
+    read: impl Fn() -> Option<i64> + Send + Sync + 'static,
+) {
+    registry.register_collector(Box::new(Reading { name, help, unit, read }));
+}
 
-impl Collector for ResidentMemory {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        // Not every system has it: then the metric is absent, which is better than a zero.
-        let Some(bytes) = std::fs::read_to_string("/proc/self/status").ok().and_then(|status| resident_bytes(&status)) else {
-            return Ok(());
-        };
-        let gauge = ConstGauge::new(bytes);
-        let metric =
-            encoder.encode_descriptor("process_resident_memory", "Resident memory size", Some(&Unit::Bytes), gauge.metric_type())?;
-        gauge.encode(metric)
+struct Reading<F> {
+    name: &'static str,
+    help: &'static str,
+    unit: Option<Unit>,
+    read: F,
+}
+
+impl<F> fmt::Debug for Reading<F> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name)
     }
 }
 
-fn resident_bytes(status: &str) -> Option<u64> {
+impl<F: Fn() -> Option<i64> + Send + Sync + 'static> Collector for Reading<F> {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let Some(value) = (self.read)() else { return Ok(()) };
+        let gauge = ConstGauge::new(value);
+        gauge.encode(encoder.encode_descriptor(self.name, self.help, self.unit.as_ref(), gauge.metric_type())?)
+    }
+}
+
+fn resident_memory() -> Option<i64> {
+    resident_bytes(&std::fs::read_to_string("/proc/self/status").ok()?)
+}
+
+fn resident_bytes(status: &str) -> Option<i64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    let kibibytes: i64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kibibytes.checked_mul(1024)
 }
 
@@ -78,5 +98,15 @@ mod tests {
         prometheus_client::encoding::text::encode(&mut page, &registry).unwrap();
         assert!(page.contains("coalmine_build_info{version=\""), "{page}");
         assert!(page.contains("\nprocess_resident_memory_bytes "), "{page}");
+    }
+
+    #[test]
+    fn what_is_not_known_is_absent() {
+        let mut registry = Registry::default();
+        gauge(&mut registry, "known", "A value", None, || Some(1));
+        gauge(&mut registry, "unknown", "No value", None, || None);
+        let mut page = String::new();
+        prometheus_client::encoding::text::encode(&mut page, &registry).unwrap();
+        assert!(page.contains("\nknown 1\n") && !page.contains("unknown"), "{page}");
     }
 }

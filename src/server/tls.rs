@@ -2,8 +2,9 @@
 //!
 //! Where the certificate comes from is not decided here: see [`certificates`](super::certificates).
 
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
+use jiff::Timestamp;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
@@ -37,21 +38,37 @@ pub fn certified_key(certificates: &[u8], key: &[u8]) -> Result<CertifiedKey, Er
 
 /// The certificate that new connections get. Before the first one is set, handshakes fail.
 #[derive(Debug, Default)]
-pub struct CurrentCertificate(RwLock<Option<Arc<CertifiedKey>>>);
+pub struct CurrentCertificate(RwLock<Option<Served>>);
+
+#[derive(Clone, Debug)]
+struct Served {
+    key: Arc<CertifiedKey>,
+    until: Option<Timestamp>,
+}
 
 impl CurrentCertificate {
-    pub fn set(&self, certificate: CertifiedKey) {
-        *self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Arc::new(certificate));
+    /// `until` is when it expires, where that is known.
+    pub fn set(&self, key: CertifiedKey, until: Option<Timestamp>) {
+        let served = Served { key: Arc::new(key), until };
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(served);
     }
 
-    pub(crate) fn get(&self) -> Option<Arc<CertifiedKey>> {
-        self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    pub fn until(&self) -> Option<Timestamp> {
+        self.served()?.until
+    }
+
+    pub(crate) fn key(&self) -> Option<Arc<CertifiedKey>> {
+        self.served().map(|served| served.key)
+    }
+
+    fn served(&self) -> Option<Served> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl ResolvesServerCert for CurrentCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.get()
+        self.key()
     }
 }
 

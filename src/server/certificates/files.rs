@@ -61,7 +61,7 @@ impl Reloader {
             return Ok(());
         }
         let key = tls::certified_key(&pair.0, &pair.1).map_err(|source| Error::Use { path: self.certificate.clone(), source })?;
-        self.current.set(key);
+        self.current.set(key, None);
         self.condition.holds();
         if self.seen.replace(pair).is_some() {
             tracing::info!("serving the new certificate of {}", self.certificate.display());
@@ -97,15 +97,15 @@ mod tests {
         write(&first);
         reloader.step().await.unwrap();
         assert!(readiness.is_ready());
-        let served = current.get().unwrap();
+        let served = current.key().unwrap();
 
         write(&(second.0.clone(), first.1.clone()));
         assert!(matches!(reloader.step().await, Err(Error::Use { .. })), "half of a renewal");
-        assert!(Arc::ptr_eq(&served, &current.get().unwrap()));
+        assert!(Arc::ptr_eq(&served, &current.key().unwrap()));
 
         write(&second);
         reloader.step().await.unwrap();
-        assert!(!Arc::ptr_eq(&served, &current.get().unwrap()));
+        assert!(!Arc::ptr_eq(&served, &current.key().unwrap()));
         std::fs::remove_file(&key).unwrap();
         assert!(reloader.step().await.is_err());
         assert!(readiness.is_ready(), "the certificate in memory is still good");

@@ -129,7 +129,7 @@ impl Keeper {
 
     fn serve(&mut self, material: Material) -> Result<(), Error> {
         if self.material.as_ref().is_none_or(|before| before.serving != material.serving) {
-            self.current.set(material.certified_key()?);
+            self.current.set(material.certified_key()?, Some(material.serving.validity.until));
         }
         let bundle = material.bundle();
         self.bundle.send_if_modified(|current| std::mem::replace(current, bundle.clone()) != bundle);

@@ -73,11 +73,11 @@ async fn a_new_certificate_is_for_new_connections_and_open_ones_go_on() {
     let server = server(Router::new().route("/", get(async || "hello")), Limits::default()).await;
     assert!(connect(server.address, &first, "first").await.is_err(), "no certificate, no handshake");
 
-    server.current.set(certified_key(first.certificate.as_bytes(), first.key.as_bytes()).unwrap());
+    server.current.set(certified_key(first.certificate.as_bytes(), first.key.as_bytes()).unwrap(), None);
     let mut open = connect(server.address, &first, "first").await.unwrap();
     assert!(ask(&mut open, "/").await.ends_with("hello"));
 
-    server.current.set(certified_key(second.certificate.as_bytes(), second.key.as_bytes()).unwrap());
+    server.current.set(certified_key(second.certificate.as_bytes(), second.key.as_bytes()).unwrap(), None);
     assert!(connect(server.address, &first, "first").await.is_err());
     let mut new = connect(server.address, &second, "second").await.unwrap();
     assert!(ask(&mut new, "/").await.ends_with("hello"));
@@ -88,7 +88,7 @@ async fn a_new_certificate_is_for_new_connections_and_open_ones_go_on() {
 async fn a_silent_client_and_an_unfinished_header_are_cut() {
     let trusted = pair("webhook");
     let server = server(Router::new(), limits()).await;
-    server.current.set(certified_key(trusted.certificate.as_bytes(), trusted.key.as_bytes()).unwrap());
+    server.current.set(certified_key(trusted.certificate.as_bytes(), trusted.key.as_bytes()).unwrap(), None);
 
     let mut silent = TcpStream::connect(server.address).await.unwrap();
     let read = tokio::time::timeout(SOON, silent.read(&mut [0; 1])).await.expect("cut before the test's own deadline");
@@ -104,7 +104,7 @@ async fn a_silent_client_and_an_unfinished_header_are_cut() {
 async fn further_connections_wait_for_a_slot() {
     let trusted = pair("webhook");
     let server = server(Router::new().route("/", get(async || "hello")), Limits { connections: 1, ..Limits::default() }).await;
-    server.current.set(certified_key(trusted.certificate.as_bytes(), trusted.key.as_bytes()).unwrap());
+    server.current.set(certified_key(trusted.certificate.as_bytes(), trusted.key.as_bytes()).unwrap(), None);
     let mut first = connect(server.address, &trusted, "webhook").await.unwrap();
     assert!(ask(&mut first, "/").await.ends_with("hello"));
     let mut second = tokio::spawn(async move { connect(server.address, &trusted, "webhook").await.is_ok() });
@@ -126,7 +126,7 @@ async fn a_running_request_is_answered_after_the_stop_and_new_connections_are_re
         "late"
     });
     let server = server(Router::new().route("/slow", slow), Limits::default()).await;
-    server.current.set(certified_key(trusted.certificate.as_bytes(), trusted.key.as_bytes()).unwrap());
+    server.current.set(certified_key(trusted.certificate.as_bytes(), trusted.key.as_bytes()).unwrap(), None);
     let mut stream = connect(server.address, &trusted, "webhook").await.unwrap();
     let asking = tokio::spawn(async move { ask(&mut stream, "/slow").await });
     arrivals.await.unwrap();
@@ -149,7 +149,7 @@ async fn a_request_that_does_not_end_is_cut_at_the_deadline() {
     });
     let limits = Limits { drain: Duration::from_millis(50), ..Limits::default() };
     let server = server(Router::new().route("/stuck", stuck), limits).await;
-    server.current.set(certified_key(trusted.certificate.as_bytes(), trusted.key.as_bytes()).unwrap());
+    server.current.set(certified_key(trusted.certificate.as_bytes(), trusted.key.as_bytes()).unwrap(), None);
     let mut stream = connect(server.address, &trusted, "webhook").await.unwrap();
     stream.write_all(b"GET /stuck HTTP/1.1\r\nHost: webhook\r\n\r\n").await.unwrap();
     let mut arrivals = arrivals;
