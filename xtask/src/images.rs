@@ -55,8 +55,8 @@ pub(crate) const BASE: [Image; 2] = [
     },
 ];
 
-/// The product and the demo service's two versions.
-pub(crate) const OWN: [Image; 3] = [
+/// The product, the demo service's two versions and the load client.
+pub(crate) const OWN: [Image; 4] = [
     Image { short: "coalmine", name: "localhost/coalmine:dev", containerfile: "deploy/Containerfile", program: Program::Cargo("coalmine") },
     Image {
         short: "demo-app-good",
@@ -69,6 +69,12 @@ pub(crate) const OWN: [Image; 3] = [
         name: "localhost/demo-app:bad",
         containerfile: "apps/demo/Containerfile.bad",
         program: Program::Cargo("coalmine-demo-app"),
+    },
+    Image {
+        short: "client",
+        name: "localhost/client:dev",
+        containerfile: "client/Containerfile",
+        program: Program::Cargo("coalmine-client"),
     },
 ];
 

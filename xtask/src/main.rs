@@ -5,6 +5,7 @@
 mod cluster;
 mod command;
 mod control_plane;
+mod demo;
 mod deploy;
 mod directory;
 mod images;
@@ -38,6 +39,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Watch a bad version being kept out and a good one let in, on a real cluster with real traffic
+    Demo,
     /// A real Kubernetes on this machine
     #[command(subcommand)]
     Cluster(ClusterVerb),
@@ -98,6 +101,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Verb::Cluster(ClusterVerb::Down { which }) if which.control_plane => cluster::control_plane_down(which.name.as_deref()),
         Verb::Cluster(ClusterVerb::Down { .. }) => cluster::down(&Target::new(context)?),
         Verb::Cluster(ClusterVerb::Status) => cluster::status(&Target::new(context)?),
+        Verb::Demo => demo::run(&Target::new(context)?),
         Verb::Images => images::images(&Target::new(context)?).map(drop),
         Verb::Deploy => deploy::deploy(&Target::new(context)?),
         Verb::Test(options) => test::test(&Target::new(context)?, &options),
