@@ -71,12 +71,14 @@ impl ControlPlane {
             program: tools.path("etcd"),
             arguments: self.etcd_arguments(),
             environment: Vec::new(),
+            files: Vec::new(),
         })?;
         self.processes.ensure(&Daemon {
             name: "kube-apiserver",
             program: servers.path("kube-apiserver"),
             arguments: self.api_server_arguments(node),
             environment: Vec::new(),
+            files: Vec::new(),
         })?;
         self.wait_until_ready(&tools.path("kubectl"))?;
         self.processes.ensure(&Daemon {
@@ -84,6 +86,7 @@ impl ControlPlane {
             program: servers.path("kube-controller-manager"),
             arguments: self.controller_manager_arguments(&manager_config),
             environment: Vec::new(),
+            files: Vec::new(),
         })
     }
 

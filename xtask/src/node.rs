@@ -48,11 +48,18 @@ impl Node {
 
     /// Starts the container runtime alone, so that images can be put in before pods ask for them.
     pub(crate) fn start_runtime(&self, control_plane: &ControlPlane) -> Result<()> {
-        command::write(&self.directory.join("containerd.toml"), self.runtime_config())?;
+        let config = self.directory.join("containerd.toml");
+        command::write(&config, self.runtime_config())?;
         command::write(&self.directory.join("cni/10-coalmine.conflist"), self.network_config())?;
         let program = command::find_program("containerd").context("failed to find containerd")?;
         let arguments = vec!["--config".to_owned(), self.path("containerd.toml")];
-        control_plane.processes.ensure(&Daemon { name: "containerd", program, arguments, environment: vec![sbin_path()] })?;
+        control_plane.processes.ensure(&Daemon {
+            name: "containerd",
+            program,
+            arguments,
+            environment: vec![sbin_path()],
+            files: vec![config],
+        })?;
         wait_for("containerd", Duration::from_mins(1), || {
             control_plane.processes.check("containerd")?;
             let output = command::output(&mut self.ctr(&["version"])?)?;
@@ -68,13 +75,15 @@ impl Node {
             control_plane.pki.write_kubeconfig(&path, client, &server, "coalmine")?;
             Ok(path.to_string_lossy().into_owned())
         };
-        let ensure = |name: &'static str, arguments: Vec<String>| {
-            let daemon = Daemon { name, program: programs.path(name), arguments, environment: vec![sbin_path()] };
+        let ensure = |name: &'static str, arguments: Vec<String>, files: &[&str]| {
+            let files = files.iter().map(|file| self.directory.join(file)).collect();
+            let daemon = Daemon { name, program: programs.path(name), arguments, environment: vec![sbin_path()], files };
             control_plane.processes.ensure(&daemon)
         };
         ensure(
             "kube-scheduler",
             vec![format!("--kubeconfig={}", kubeconfig("scheduler")?), "--leader-elect=false".to_owned(), "--secure-port=0".to_owned()],
+            &[],
         )?;
         command::write(&self.directory.join("kubelet.yaml"), self.kubelet_config(&control_plane.pki.certificate("ca")))?;
         ensure(
@@ -87,6 +96,7 @@ impl Node {
                 format!("--root-dir={}", self.path("kubelet")),
                 format!("--cert-dir={}", self.path("kubelet-pki")),
             ],
+            &["kubelet.yaml"],
         )?;
         ensure(
             "kube-proxy",
@@ -101,9 +111,10 @@ impl Node {
                 "--conntrack-tcp-timeout-established=0".to_owned(),
                 "--conntrack-tcp-timeout-close-wait=0".to_owned(),
             ],
+            &[],
         )?;
         command::write(&self.directory.join("Corefile"), dns_config(&kubeconfig("coredns")?))?;
-        ensure("coredns", vec!["-conf".to_owned(), self.path("Corefile")])?;
+        ensure("coredns", vec!["-conf".to_owned(), self.path("Corefile")], &["Corefile"])?;
         Self::wait_until_ready(control_plane, &programs.path("kubectl"))
     }
 
@@ -202,7 +213,7 @@ fn dns_config(kubeconfig: &str) -> String {
     // Names outside the cluster are answered with "no such name": nothing is asked elsewhere.
     format!(
         ".:53 {{\n    bind {ADDRESS}\n    errors\n    kubernetes cluster.local in-addr.arpa {{\n        kubeconfig {kubeconfig}\n        \
-         pods insecure\n        ttl 5\n    }}\n    cache 5\n}}\n"
+         pods insecure\n        ttl 5\n    }}\n    template ANY ANY {{\n        rcode NXDOMAIN\n    }}\n    cache 5\n}}\n"
     )
 }
 

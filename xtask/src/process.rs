@@ -18,7 +18,10 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
-use crate::progress::{say, wait_for};
+use crate::{
+    directory::fingerprint,
+    progress::{say, wait_for},
+};
 
 /// How long a program may take to end by itself before it is killed.
 const GRACE: Duration = Duration::from_secs(20);
@@ -30,6 +33,8 @@ pub(crate) struct Daemon {
     pub(crate) program: PathBuf,
     pub(crate) arguments: Vec<String>,
     pub(crate) environment: Vec<(String, String)>,
+    /// What it reads when it starts: after a change of these it is started again.
+    pub(crate) files: Vec<PathBuf>,
 }
 
 /// What is remembered of a started program.
@@ -40,6 +45,9 @@ struct Record {
     started: u64,
     boot: String,
     command: Vec<String>,
+    /// A fingerprint of the files that it read.
+    #[serde(default)]
+    files: String,
 }
 
 /// The programs of one cluster: `run/NAME.json` records each, `log/NAME.log` is what it says.
@@ -65,11 +73,12 @@ impl Processes {
     pub(crate) fn ensure(&self, daemon: &Daemon) -> Result<()> {
         let mut command = vec![daemon.program.to_string_lossy().into_owned()];
         command.extend(daemon.arguments.iter().cloned());
+        let files = fingerprint_of(&daemon.files)?;
         if let Some(record) = self.running(daemon.name)? {
-            if record.command == command {
+            if record.command == command && record.files == files {
                 return Ok(());
             }
-            say(format_args!("{} is to run with other arguments: starting it again", daemon.name));
+            say(format_args!("the arguments or files of {} have changed: starting it again", daemon.name));
             self.stop(daemon.name)?;
         }
         let log = self.log_path(daemon.name);
@@ -90,7 +99,7 @@ impl Processes {
             .with_context(|| format!("failed to start {}", daemon.program.display()))?;
         let pid = i32::try_from(child.id()).context("failed to record a process id")?;
         let started = start_time(pid)?.with_context(|| format!("{} ended at once\n{}", daemon.name, self.last_words(daemon.name)))?;
-        let record = Record { pid, started, boot: boot_id()?, command };
+        let record = Record { pid, started, boot: boot_id()?, command, files };
         let path = self.record_path(daemon.name);
         fs::write(&path, serde_json::to_vec(&record)?).with_context(|| format!("failed to write {}", path.display()))
     }
@@ -188,6 +197,12 @@ fn parse_start_time(stat: &str) -> Result<Option<u64>> {
     Ok(Some(started.parse().context("not a number")?))
 }
 
+fn fingerprint_of(files: &[PathBuf]) -> Result<String> {
+    let contents: Vec<Vec<u8>> =
+        files.iter().map(|file| fs::read(file).with_context(|| format!("failed to read {}", file.display()))).collect::<Result<_>>()?;
+    Ok(fingerprint(contents.iter().map(Vec::as_slice)))
+}
+
 fn boot_id() -> Result<String> {
     Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id").context("failed to read the boot id")?.trim().to_owned())
 }
@@ -206,7 +221,13 @@ mod tests {
     }
 
     fn sleeper(seconds: &str) -> Daemon {
-        Daemon { name: "sleeper", program: "/bin/sleep".into(), arguments: vec![seconds.to_owned()], environment: Vec::new() }
+        Daemon {
+            name: "sleeper",
+            program: "/bin/sleep".into(),
+            arguments: vec![seconds.to_owned()],
+            environment: Vec::new(),
+            files: Vec::new(),
+        }
     }
 
     #[test]
@@ -225,11 +246,26 @@ mod tests {
     }
 
     #[test]
+    fn a_changed_file_starts_its_program_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let processes = Processes::new(directory.path());
+        let file = directory.path().join("configuration");
+        let daemon = || Daemon { files: vec![file.clone()], ..sleeper("600") };
+        fs::write(&file, "one").unwrap();
+        processes.ensure(&daemon()).unwrap();
+        let first = processes.pid("sleeper").unwrap();
+        fs::write(&file, "two").unwrap();
+        processes.ensure(&daemon()).unwrap();
+        assert_ne!(processes.pid("sleeper").unwrap(), first);
+        processes.stop("sleeper").unwrap();
+    }
+
+    #[test]
     fn another_process_with_the_recorded_id_is_left_alone() {
         let directory = tempfile::tempdir().unwrap();
         let processes = Processes::new(directory.path());
         let own = i32::try_from(std::process::id()).unwrap();
-        let record = Record { pid: own, started: 1, boot: boot_id().unwrap(), command: Vec::new() };
+        let record = Record { pid: own, started: 1, boot: boot_id().unwrap(), command: Vec::new(), files: String::new() };
         fs::create_dir_all(directory.path().join("run")).unwrap();
         fs::write(processes.record_path("impostor"), serde_json::to_vec(&record).unwrap()).unwrap();
         assert!(!processes.is_running("impostor"));
