@@ -1,0 +1,234 @@
+//! Whole plans, one for each state that a controller can find after dying at any moment.
+
+use serde_json::json;
+
+use super::*;
+
+fn now() -> Timestamp {
+    "2026-01-01T00:01:00Z".parse().unwrap()
+}
+
+fn label() -> (String, String) {
+    ("tier".to_owned(), "canary".to_owned())
+}
+
+fn primary(phase: &str, since: Option<&str>) -> Value {
+    let mut object = json!({
+        "metadata": {"name": "app", "namespace": "shop", "uid": "u", "generation": 3,
+                     "annotations": {"canary.enabled": "true", "canary.state/phase": phase, "canary.state/run": "r1", "canary.state/held": "x",
+                                     "canary.state/message": "error rate 100%; template kept out"}},
+        "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "app"}}},
+        "status": {"observedGeneration": 3, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2},
+    });
+    if let Some(since) = since {
+        object["metadata"]["annotations"]["canary.state/since"] = json!(since);
+    }
+    object
+}
+
+fn template() -> Value {
+    json!({"metadata": {"labels": {"app": "app"}}, "spec": {"containers": []}})
+}
+
+fn canary_of(primary: &Value, run: &str, ready: bool) -> Value {
+    let mut canary = canary::deployment(primary, &template(), run, &label());
+    canary["metadata"]["uid"] = json!("canary-uid");
+    if ready {
+        canary["metadata"]["annotations"][READY_ANNOTATION] = json!("2026-01-01T00:00:10Z");
+    }
+    canary
+}
+
+struct Given {
+    primary: Value,
+    namesake: Option<Value>,
+    health: Health,
+    judgement: Option<Judgement>,
+    policy: &'static [(&'static str, &'static str)],
+}
+
+impl Given {
+    fn new(phase: &str) -> Self {
+        let since = (phase != "Held").then_some("2026-01-01T00:00:59Z");
+        Self { primary: primary(phase, since), namesake: None, health: Health::Starting(None), judgement: None, policy: &[] }
+    }
+
+    fn old(mut self) -> Self {
+        self.primary["metadata"]["annotations"]["canary.state/since"] = json!("2025-12-31T23:00:00Z");
+        self
+    }
+
+    fn canary(mut self, run: &str, ready: bool) -> Self {
+        self.namesake = Some(canary_of(&self.primary, run, ready));
+        self
+    }
+
+    fn ready(mut self) -> Self {
+        self.health = Health::Ready { since: "2026-01-01T00:00:10Z".parse().unwrap(), pod: "p".to_owned() };
+        self
+    }
+
+    fn judged(mut self, judgement: Judgement) -> Self {
+        self.judgement = Some(judgement);
+        self
+    }
+
+    /// The plan, a line for each action.
+    fn plan(self) -> String {
+        let policy = Policy::parse(&self.policy.iter().copied().collect()).unwrap();
+        let observed = Observed {
+            primary: &self.primary,
+            namesake: self.namesake.as_ref(),
+            health: self.health,
+            policy: &policy,
+            judgement: self.judgement,
+            unreached: None,
+        };
+        let plan = plan(&observed, Some(&template()), &label(), now());
+        let mut lines: Vec<String> = plan
+            .actions
+            .iter()
+            .map(|action| match action {
+                Action::Publish(event) => format!("{} {}", event.reason, event.note),
+                Action::Create(object) => format!("Create {}", object["metadata"]["name"]),
+                other => format!("{other:?}"),
+            })
+            .collect();
+        lines.push(format!("look again: {:?}", plan.look_again));
+        lines.join("\n")
+    }
+}
+
+#[test]
+fn from_held_to_a_canary() {
+    insta::assert_snapshot!(Given::new("Held").plan(), @r#"
+Write { phase: Running, message: None }
+look again: Some(1s)
+"#);
+    insta::assert_snapshot!(Given::new("Running").plan(), @r#"
+CanaryHeld template held; trying it in app-canary for 60s
+Create "app-canary"
+CanaryStarted created app-canary with one replica of the held template
+look again: Some(5s)
+"#);
+    insta::assert_snapshot!(Given::new("Running").canary("r1", false).plan(), @"look again: Some(5s)");
+    insta::assert_snapshot!(Given::new("Running").canary("r1", false).ready().plan(), @r"
+MarkReady { since: 2026-01-01T00:00:10Z }
+CanaryAnalyzing app-canary is Ready; judging its traffic for 60s
+look again: Some(1s)
+");
+}
+
+#[test]
+fn a_superseded_canary_goes_first() {
+    insta::assert_snapshot!(Given::new("Running").canary("r0", true).plan(), @r#"
+CanarySuperseded app-canary tried a template that was superseded; starting over
+Delete { uid: "canary-uid" }
+look again: Some(1s)
+"#);
+}
+
+#[test]
+fn a_stranger_with_the_canarys_name_is_never_touched() {
+    let mut given = Given::new("Running");
+    given.namesake = Some(json!({"metadata": {"name": "app-canary", "uid": "other"}}));
+    insta::assert_snapshot!(given.plan(), @r#"
+Write { phase: Inconclusive, message: Some("a Deployment app-canary exists that is not Coalmine's; rename or delete it, then set canary.retry; template kept out") }
+look again: Some(1s)
+"#);
+}
+
+#[test]
+fn the_pods_own_evidence() {
+    let mut given = Given::new("Running").canary("r1", false);
+    given.health = Health::Failed("container app CrashLoopBackOff".to_owned());
+    insta::assert_snapshot!(given.plan(), @r#"
+Write { phase: Rejected, message: Some("container app CrashLoopBackOff after 1s; template kept out") }
+look again: Some(1s)
+"#);
+    let mut given = Given::new("Running").canary("r1", false).old();
+    given.health = Health::Starting(Some("Unschedulable: 0/1 nodes are available".to_owned()));
+    insta::assert_snapshot!(given.plan(), @r#"
+Write { phase: Inconclusive, message: Some("not Ready within 10m: Unschedulable: 0/1 nodes are available; template kept out") }
+look again: Some(1s)
+"#);
+}
+
+#[test]
+fn verdicts() {
+    let ready = || Given::new("Running").canary("r1", true).ready();
+    insta::assert_snapshot!(ready().judged(Judgement::Reject("error rate 100%".to_owned())).plan(), @r#"
+Write { phase: Rejected, message: Some("error rate 100%; template kept out") }
+look again: Some(1s)
+"#);
+    insta::assert_snapshot!(ready().judged(Judgement::Promote("error rate 0%".to_owned())).plan(), @r#"
+Promote { message: "error rate 0%; template promoted" }
+look again: Some(1s)
+"#);
+    insta::assert_snapshot!(ready().judged(Judgement::Continue { look_again: Duration::from_secs(5) }).plan(), @"look again: Some(5s)");
+    insta::assert_snapshot!(ready().judged(Judgement::Unavailable("connection refused".to_owned())).plan(), @r"
+CanaryWaiting metrics can't be read: connection refused; nothing is promoted or rejected for it
+look again: Some(2s)
+");
+    insta::assert_snapshot!(ready().old().judged(Judgement::Unavailable("connection refused".to_owned())).plan(), @r#"
+Write { phase: Inconclusive, message: Some("no answer from the metrics until the deadline: connection refused; template kept out") }
+look again: Some(1s)
+"#);
+    let few = |clean| Judgement::Inconclusive { message: "0 of 3 requests failed".to_owned(), clean };
+    insta::assert_snapshot!(ready().judged(few(true)).plan(), @r#"
+Write { phase: Inconclusive, message: Some("0 of 3 requests failed; template kept out") }
+look again: Some(1s)
+"#);
+    for (clean, expected) in [(true, "Promote"), (false, "Inconclusive")] {
+        let mut given = ready().judged(few(clean));
+        given.policy = &[("canary.on-inconclusive", "promote")];
+        assert!(given.plan().contains(expected));
+    }
+}
+
+#[test]
+fn after_the_verdict() {
+    insta::assert_snapshot!(Given::new("Rejected").canary("r1", true).plan(), @r#"
+CanaryRejected error rate 100%; template kept out
+Delete { uid: "canary-uid" }
+Release
+look again: None
+"#);
+    insta::assert_snapshot!(Given::new("Rejected").plan(), @r#"
+CanaryRejected error rate 100%; template kept out
+Release
+look again: None
+"#);
+    insta::assert_snapshot!(Given::new("Withdrawn").canary("r1", true).plan(), @r#"
+CanaryWithdrawn error rate 100%; template kept out
+Delete { uid: "canary-uid" }
+Condition { phase: Withdrawn, message: "error rate 100%; template kept out" }
+CleanReplicaSets
+Release
+look again: None
+"#);
+    insta::assert_snapshot!(Given::new("Promoted").canary("r1", true).plan(), @r#"
+CanaryPromoted error rate 100%; template kept out
+Condition { phase: Promoted, message: "error rate 100%; template kept out" }
+Delete { uid: "canary-uid" }
+look again: Some(1s)
+"#);
+    insta::assert_snapshot!(Given::new("Promoted").plan(), @r"
+CanaryRolledOut the primary runs the promoted template on all replicas
+CleanReplicaSets
+Release
+look again: None
+");
+    let mut rolling = Given::new("Promoted");
+    rolling.primary["status"]["updatedReplicas"] = json!(1);
+    insta::assert_snapshot!(rolling.plan(), @"look again: Some(10s)");
+    let mut failed = Given::new("Promoted");
+    failed.primary["status"]["conditions"] =
+        json!([{"type": "Progressing", "reason": "ProgressDeadlineExceeded", "message": "it has timed out"}]);
+    insta::assert_snapshot!(failed.plan(), @r"
+CanaryRolloutFailed the promoted template does not roll out: it has timed out; go back with `kubectl rollout undo deploy/app`
+CleanReplicaSets
+Release
+look again: None
+");
+}
