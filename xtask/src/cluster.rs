@@ -46,7 +46,8 @@ pub(crate) fn start(state: &State) -> Result<()> {
     prerequisites::for_node()?;
     let programs: Vec<&str> = CONTROL_PLANE.iter().chain(&NODE).copied().collect();
     let programs = Module::kubernetes()?.build(state, &programs)?;
-    let archives = images::build(state, &images::BASE)?;
+    let target = Target::Development(state.clone());
+    let archives = images::build(&target, state, &images::BASE)?;
 
     let _lock = state.lock("cluster")?;
     let directory = state.cluster();
@@ -55,7 +56,6 @@ pub(crate) fn start(state: &State) -> Result<()> {
     let control_plane = ControlPlane::new(&directory, ENDPOINTS)?;
     say("starting the control plane");
     control_plane.start(&programs, &programs, "coalmine", true)?;
-    let target = Target::Development(state.clone());
     command::capture_with_input(&mut target.kubectl(&["apply", "-f", "-"]), DNS_RIGHTS).context("failed to let DNS read services")?;
     say("starting the node");
     let node = Node::new(&directory);

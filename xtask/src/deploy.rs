@@ -43,7 +43,7 @@ pub(crate) fn deploy(target: &Target) -> Result<()> {
     say("installing Coalmine");
     match target {
         Target::Development(state) => {
-            let archives = images::build(state, &images::OWN)?;
+            let archives = images::build(target, state, &images::OWN)?;
             images::load(state, &archives)?;
             let overlay = overlay(state, "coalmine", &manifests, COALMINE_IMAGE, "localhost/coalmine", &archives)?;
             apply(target, &overlay)?;

@@ -78,6 +78,40 @@ pub(crate) const OWN: [Image; 4] = [
     },
 ];
 
+/// What turns a Containerfile into an archive.
+#[derive(Clone, Copy, Debug)]
+enum Builder {
+    Buildah,
+    /// `docker`, or `podman`, which understands the same words.
+    Docker(&'static str),
+}
+
+impl Builder {
+    /// buildah, except where somebody has something else already and it is their cluster.
+    fn choose(target: &Target) -> Result<Self> {
+        let has = |program: &str| command::find_program(program).is_some();
+        if matches!(target, Target::Foreign(_))
+            && !has("buildah")
+            && let Some(other) = ["docker", "podman"].into_iter().find(|program| has(program))
+        {
+            return Ok(Self::Docker(other));
+        }
+        prerequisites::for_images()?;
+        Ok(Self::Buildah)
+    }
+
+    fn make(self, state: &State, image: Image, containerfile: &Path, context: &Path, archive: &Path) -> Result<()> {
+        match self {
+            Self::Buildah => buildah(&state.images().join("storage"), image, containerfile, context, archive),
+            Self::Docker(program) => {
+                let mut build = command::program(program)?;
+                command::capture(build.args(["build", "--tag", image.name, "--file"]).arg(containerfile).arg(context))?;
+                command::capture(command::program(program)?.args(["save", "--output"]).arg(archive).arg(image.name)).map(drop)
+            }
+        }
+    }
+}
+
 /// A built image in a file.
 #[derive(Debug)]
 pub(crate) struct Archive {
@@ -101,12 +135,12 @@ pub(crate) fn images(target: &Target) -> Result<Vec<Archive>> {
     match target {
         Target::Development(state) => {
             target.check()?;
-            let archives = build(state, &OWN)?;
+            let archives = build(target, state, &OWN)?;
             load(state, &archives)?;
             Ok(archives)
         }
         Target::Foreign(_) => {
-            let archives = build(&State::open()?, &OWN)?;
+            let archives = build(target, &State::open()?, &OWN)?;
             say("built; load them into your cluster in the way that fits it:");
             for archive in &archives {
                 let path = archive.path.display();
@@ -118,11 +152,12 @@ pub(crate) fn images(target: &Target) -> Result<Vec<Archive>> {
 }
 
 /// Builds what changed; returns all of them.
-pub(crate) fn build(state: &State, images: &[Image]) -> Result<Vec<Archive>> {
-    prerequisites::for_images()?;
+pub(crate) fn build(target: &Target, state: &State, images: &[Image]) -> Result<Vec<Archive>> {
+    prerequisites::for_static_programs()?;
+    let builder = Builder::choose(target)?;
     let _lock = state.lock("images")?;
     compile(images)?;
-    images.iter().map(|image| archive(state, *image)).collect()
+    images.iter().map(|image| archive(state, builder, *image)).collect()
 }
 
 /// One cargo call for all of them: it knows best what is up to date.
@@ -148,7 +183,7 @@ fn compile(images: &[Image]) -> Result<()> {
     command::run(&mut cargo)
 }
 
-fn archive(state: &State, image: Image) -> Result<Archive> {
+fn archive(state: &State, builder: Builder, image: Image) -> Result<Archive> {
     let (source, place) = match image.program {
         Program::Cargo(package) => {
             let source = cargo_target().join(STATIC_TARGET).join("release").join(package);
@@ -170,7 +205,9 @@ fn archive(state: &State, image: Image) -> Result<Archive> {
         make_executable(&context.join(&place))?;
         let partial = path.with_extension("partial");
         let _ = fs::remove_file(&partial);
-        make(state, image, &containerfile, &context, &partial).with_context(|| format!("failed to make the image {}", image.name))?;
+        builder
+            .make(state, image, &containerfile, &context, &partial)
+            .with_context(|| format!("failed to make the image {}", image.name))?;
         remove_older(&state.images(), image.short)?;
         fs::rename(&partial, &path).with_context(|| format!("failed to keep {}", path.display()))?;
         fs::remove_dir_all(&context).with_context(|| format!("failed to remove {}", context.display()))?;
@@ -178,8 +215,7 @@ fn archive(state: &State, image: Image) -> Result<Archive> {
     Ok(Archive { image, path, fingerprint })
 }
 
-fn make(state: &State, image: Image, containerfile: &Path, context: &Path, archive: &Path) -> Result<()> {
-    let storage = state.images().join("storage");
+fn buildah(storage: &Path, image: Image, containerfile: &Path, context: &Path, archive: &Path) -> Result<()> {
     let buildah = |arguments: &[&str]| -> Result<Command> {
         let mut command = command::program("buildah")?;
         // A storage of its own without overlay mounts: it works in containers and virtual machines alike, and can be thrown away.

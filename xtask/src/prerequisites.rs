@@ -14,8 +14,11 @@ struct Need {
     package: &'static str,
 }
 
-/// To build static images.
-const FOR_IMAGES: [Need; 2] = [Need { shown_by: "buildah", package: "buildah" }, Need { shown_by: "musl-gcc", package: "musl-tools" }];
+/// To build static programs.
+const FOR_PROGRAMS: [Need; 1] = [Need { shown_by: "musl-gcc", package: "musl-tools" }];
+
+/// To make images without anything that runs in the background.
+const FOR_IMAGES: [Need; 1] = [Need { shown_by: "buildah", package: "buildah" }];
 
 /// To run pods.
 const FOR_NODE: [Need; 7] = [
@@ -31,9 +34,13 @@ const FOR_NODE: [Need; 7] = [
 /// The target of everything that goes into an image.
 pub(crate) const STATIC_TARGET: &str = "x86_64-unknown-linux-musl";
 
-pub(crate) fn for_images() -> Result<()> {
-    install(&FOR_IMAGES)?;
+pub(crate) fn for_static_programs() -> Result<()> {
+    install(&FOR_PROGRAMS)?;
     static_target()
+}
+
+pub(crate) fn for_images() -> Result<()> {
+    install(&FOR_IMAGES)
 }
 
 pub(crate) fn for_node() -> Result<()> {

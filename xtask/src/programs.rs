@@ -84,7 +84,7 @@ impl Module {
 
     /// Builds those of `programs` that are not there yet.
     pub(crate) fn build(&self, state: &State, programs: &[&str]) -> Result<Programs> {
-        let _lock = state.lock("programs")?;
+        let _lock = state.lock(&format!("programs-{}", self.name))?;
         let pins = command::read(&self.directory.join("go.mod"))?;
         let sums = command::read(&self.directory.join("go.sum"))?;
         let parts = [pins.as_bytes(), sums.as_bytes()].into_iter().chain(self.flags.iter().map(String::as_bytes));
