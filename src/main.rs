@@ -8,6 +8,11 @@ use clap::Parser as _;
 use coalmine::args::Arguments;
 use coalmine::{run, telemetry};
 
+/// See Cargo.toml for why. Elsewhere the system's is good.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     telemetry::start(arguments.log_format);
