@@ -142,9 +142,9 @@ pub(crate) fn images(target: &Target) -> Result<Vec<Archive>> {
         Target::Foreign(_) => {
             let archives = build(target, &State::open()?, &OWN)?;
             say("built; load them into your cluster in the way that fits it:");
-            for archive in &archives {
-                let path = archive.path.display();
-                println!("kind load image-archive {path}        # or: minikube image load {path}   or: docker load -i {path}");
+            let files: Vec<String> = archives.iter().map(|archive| archive.path.display().to_string()).collect();
+            for load in ["kind load image-archive", "minikube image load", "docker load --input"] {
+                println!("for archive in {}; do {load} $archive; done", files.join(" "));
             }
             Ok(archives)
         }
