@@ -83,6 +83,17 @@ pub(crate) fn program(name: &str) -> Result<Command> {
     Ok(Command::new(path))
 }
 
+/// cargo, without what `cargo run` told us about this package: build scripts that look at it (ring's does) would run again, and
+/// half of the tree with them, each time a person goes from plain cargo to xtask and back.
+pub(crate) fn cargo() -> Result<Command> {
+    let mut cargo = program("cargo")?;
+    let ours = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "CARGO_CRATE_NAME";
+    for name in std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(|name| ours(name)) {
+        cargo.env_remove(name);
+    }
+    Ok(cargo)
+}
+
 /// Reads a file, naming it when that fails.
 pub(crate) fn read(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))

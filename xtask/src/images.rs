@@ -175,7 +175,7 @@ fn compile(images: &[Image]) -> Result<()> {
         return Ok(());
     }
     say(format_args!("building {} for {STATIC_TARGET} (minutes, the first time)", packages.join(" and ")));
-    let mut cargo = command::program("cargo")?;
+    let mut cargo = command::cargo()?;
     cargo.args(["build", "--release", "--target", STATIC_TARGET]).current_dir(repository());
     for package in packages {
         cargo.args(["--package", package]);

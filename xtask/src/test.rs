@@ -89,7 +89,7 @@ pub(crate) fn test(target: &Target, options: &Options) -> Result<()> {
 }
 
 fn cargo(arguments: &[&str]) -> Result<Command> {
-    let mut command = command::program("cargo")?;
+    let mut command = command::cargo()?;
     command.args(arguments).current_dir(repository());
     Ok(command)
 }
