@@ -17,6 +17,7 @@ mod prerequisites;
 mod process;
 mod programs;
 mod progress;
+mod simulate;
 mod target;
 mod test;
 
@@ -50,6 +51,10 @@ enum Verb {
     Deploy,
     /// Run every test, or a part of them
     Test(test::Options),
+    /// The verdict's own code on simulated traffic, beside the usual rules; fails when an error bound is broken
+    Simulate(simulate::SimulateOptions),
+    /// Draw the evidence over time of a rejected and of a promoted run
+    Chart(simulate::ChartOptions),
 }
 
 #[derive(Debug, Subcommand)]
@@ -105,5 +110,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Verb::Images => images::images(&Target::new(context)?).map(drop),
         Verb::Deploy => deploy::deploy(&Target::new(context)?),
         Verb::Test(options) => test::test(&Target::new(context)?, &options),
+        Verb::Simulate(options) => simulate::simulate(&options),
+        Verb::Chart(options) => simulate::chart(&options),
     }
 }

@@ -1,0 +1,139 @@
+//! The verdict, and what other tools would have done with the same canary.
+//!
+//! Flagger: a check a minute, at least 99 % success, the fifth failed check ends it at the next tick, ten passed checks promote. Argo Rollouts: a measurement a
+//! minute, ten of them, failed as soon as more than `failureLimit` fail. Threshold: one look after a minute. All three look at the canary alone.
+
+use std::time::Duration;
+
+use crate::random::Random;
+use crate::statistics::{Counts, Deadline, Dispersion, Trial, Verdict};
+use crate::traffic::{Setup, Traffic};
+
+pub const RULES: usize = 5;
+pub const NAMES: [&str; RULES] = ["Coalmine", "Flagger", "Argo 0", "Argo 2", "threshold"];
+
+/// Nothing decides later than this.
+const LONGEST: f64 = 900.0;
+const MINUTE: f64 = 60.0;
+const CHECKS: usize = 10;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outcome {
+    pub verdict: Verdict,
+    /// Seconds from Ready.
+    pub at: f64,
+    /// Failed requests that the canary had answered by then.
+    pub errors: f64,
+}
+
+/// One run under every rule.
+pub fn run(setup: &Setup, deadline: Duration, random: Random) -> [Outcome; RULES] {
+    let mut traffic = Traffic::new(setup, random);
+    let dispersion = traffic.dispersion();
+    traffic.start();
+    let mut coalmine = Coalmine::new(setup, deadline, dispersion);
+    let mut canary = Counts::default();
+    let mut minutes = vec![canary];
+    while traffic.now() < LONGEST - 0.5 {
+        let look = traffic.next_look(coalmine.outcome.is_none());
+        canary = Counts::new(canary.requests + look.canary.requests, canary.errors + look.canary.errors);
+        if coalmine.outcome.is_none() {
+            coalmine.look(&look, traffic.now(), canary.errors);
+        }
+        if traffic.now() >= MINUTE * minutes.len() as f64 - 0.5 {
+            minutes.push(canary);
+        }
+    }
+    let limit = setup.parameters.limit;
+    let undecided = Outcome { verdict: Verdict::Inconclusive, at: LONGEST, errors: canary.errors };
+    [
+        coalmine.outcome.unwrap_or(undecided),
+        flagger(&minutes, limit).unwrap_or(undecided),
+        argo(&minutes, limit, 0).unwrap_or(undecided),
+        argo(&minutes, limit, 2).unwrap_or(undecided),
+        threshold(&minutes, limit).unwrap_or(undecided),
+    ]
+}
+
+struct Coalmine<'a> {
+    setup: &'a Setup,
+    deadline: Duration,
+    trial: Trial,
+    outcome: Option<Outcome>,
+}
+
+impl<'a> Coalmine<'a> {
+    fn new(setup: &'a Setup, deadline: Duration, dispersion: Dispersion) -> Self {
+        let parameters = crate::statistics::Parameters { dispersion, ..setup.parameters }.with_looks(deadline, setup.scrape);
+        Self { setup, deadline, trial: Trial::new(parameters), outcome: None }
+    }
+
+    fn look(&mut self, look: &crate::statistics::Look, now: f64, errors: f64) {
+        self.trial.push(look);
+        let elapsed = Duration::from_secs_f64(now);
+        let deadline = if elapsed >= self.deadline { Deadline::Reached } else { Deadline::Ahead };
+        let verdict = self.trial.verdict(elapsed.saturating_sub(self.setup.warm_up), deadline);
+        if verdict != Verdict::Continue {
+            self.outcome = Some(Outcome { verdict, at: now, errors });
+        }
+    }
+}
+
+/// What a minute's check says of it.
+#[derive(Clone, Copy, PartialEq)]
+enum Check {
+    Passed,
+    Failed,
+    NoData,
+}
+
+/// `minutes` holds running sums, from zero on.
+fn check(minutes: &[Counts], minute: usize, limit: f64) -> Option<Check> {
+    let (before, after) = (minutes.get(minute.checked_sub(1)?)?, minutes.get(minute)?);
+    let (requests, errors) = (after.requests - before.requests, after.errors - before.errors);
+    Some(match requests > 0.0 {
+        false => Check::NoData,
+        true if errors / requests <= limit => Check::Passed,
+        true => Check::Failed,
+    })
+}
+
+fn outcome(minutes: &[Counts], minute: usize, verdict: Verdict) -> Outcome {
+    Outcome { verdict, at: MINUTE * minute as f64, errors: minutes.get(minute).map_or(0.0, |counts| counts.errors) }
+}
+
+fn flagger(minutes: &[Counts], limit: f64) -> Option<Outcome> {
+    let (mut failed, mut passed) = (0, 0);
+    for minute in 1.. {
+        if failed >= 5 {
+            return Some(outcome(minutes, minute, Verdict::Reject));
+        }
+        match check(minutes, minute, limit)? {
+            Check::Passed => passed += 1,
+            Check::Failed | Check::NoData => failed += 1,
+        }
+        if passed >= CHECKS {
+            return Some(outcome(minutes, minute, Verdict::Promote));
+        }
+    }
+    None
+}
+
+fn argo(minutes: &[Counts], limit: f64, failure_limit: usize) -> Option<Outcome> {
+    let mut failed = 0;
+    for minute in 1..=CHECKS {
+        // Zero of zero is not a number, and "not a number <= limit" is false: a failed measurement.
+        if check(minutes, minute, limit)? != Check::Passed {
+            failed += 1;
+        }
+        if failed > failure_limit {
+            return Some(outcome(minutes, minute, Verdict::Reject));
+        }
+    }
+    Some(outcome(minutes, CHECKS, Verdict::Promote))
+}
+
+fn threshold(minutes: &[Counts], limit: f64) -> Option<Outcome> {
+    let verdict = if check(minutes, 1, limit)? == Check::Failed { Verdict::Reject } else { Verdict::Promote };
+    Some(outcome(minutes, 1, verdict))
+}

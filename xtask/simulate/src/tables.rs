@@ -1,0 +1,212 @@
+//! The tables: which situations are simulated, what each must not exceed, and how a line is printed.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use crate::rules::{NAMES, RULES};
+use crate::scenarios;
+use crate::tally::{Tally, tally};
+use crate::traffic::{Clustering, Setup};
+
+/// The bounds that the verdict promises.
+pub const FALSE_REJECTS: f64 = 0.01;
+pub const FALSE_PROMOTIONS: f64 = 0.05;
+
+/// When an analysis ends without a verdict.
+pub const DEADLINE: Duration = Duration::from_mins(10);
+
+const TRAFFIC: [f64; 5] = [1.0, 10.0, 100.0, 1000.0, 10_000.0];
+const CLUSTERINGS: [(&str, Clustering); 3] = [
+    ("independent", Clustering::Independent),
+    ("beta-binomial", Clustering::BetaBinomial { correlation: 0.003 }),
+    ("bursts of 8", Clustering::Bursts { mean: 8.0 }),
+];
+const SCRAPE: Duration = Duration::from_secs(15);
+
+/// What must not happen in a situation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// The canary is no worse than the primary.
+    Reject,
+    /// The canary is not below the limit.
+    Promote,
+    /// Both: no worse than a primary that is not below the limit either.
+    Either,
+    /// Worse than the primary but within the limit: both are right, as far as bounds go.
+    Nothing,
+}
+
+impl Wrong {
+    pub fn to_reject(self) -> bool {
+        matches!(self, Self::Reject | Self::Either)
+    }
+
+    pub fn to_promote(self) -> bool {
+        matches!(self, Self::Promote | Self::Either)
+    }
+}
+
+/// One line of a table.
+#[derive(Clone, Debug)]
+pub struct Situation {
+    pub name: String,
+    pub setup: Setup,
+    pub wrong: Wrong,
+}
+
+/// A bound that did not hold.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Broken(pub String);
+
+/// Canaries that are as good, or as bad, as the primary.
+pub fn identical() -> Vec<Situation> {
+    let mut situations = Vec::new();
+    for (name, clustering) in CLUSTERINGS {
+        for requests in TRAFFIC {
+            for rate in [0.0, 0.001, 0.005, 0.01] {
+                if rate <= 0.0 && clustering != Clustering::Independent {
+                    continue;
+                }
+                let setup = Setup { clustering, ..Setup::new(requests, SCRAPE, rate, rate) };
+                let wrong = if rate < setup.parameters.limit { Wrong::Reject } else { Wrong::Either };
+                situations.push(Situation { name: format!("{name:<13} {requests:>6} {:>6}", percent(rate)), setup, wrong });
+            }
+        }
+    }
+    situations
+}
+
+/// Canaries that are worse than a primary at 0.1 %.
+pub fn worse() -> Vec<Situation> {
+    let mut situations = Vec::new();
+    for (name, clustering) in CLUSTERINGS {
+        for requests in TRAFFIC {
+            for rate in [0.005, 0.01, 0.02, 0.1, 1.0] {
+                if rate > 0.02 && clustering != Clustering::Independent {
+                    continue;
+                }
+                let setup = Setup { clustering, ..Setup::new(requests, SCRAPE, 0.001, rate) };
+                let wrong = if rate < setup.parameters.limit { Wrong::Nothing } else { Wrong::Promote };
+                situations.push(Situation { name: format!("{name:<13} {requests:>6} {:>6}", percent(rate)), setup, wrong });
+            }
+        }
+    }
+    situations
+}
+
+/// The scrape interval is what limits the time to a verdict.
+pub fn intervals() -> Vec<Situation> {
+    let mut situations = Vec::new();
+    for seconds in [1, 5, 15, 30] {
+        for rate in [0.02, 1.0] {
+            let setup = Setup::new(1000.0, Duration::from_secs(seconds), 0.001, rate);
+            situations.push(Situation {
+                name: format!("every {seconds:>2} s     1000 {:>6}", percent(rate)),
+                setup,
+                wrong: Wrong::Promote,
+            });
+        }
+    }
+    situations
+}
+
+/// Simulates and prints everything; what is broken comes back.
+pub fn print_all(runs: usize, out: &mut impl Write) -> io::Result<Vec<Broken>> {
+    let tables = [
+        (
+            "A canary like the primary",
+            "errors          req/s   rate",
+            "rejected % / promoted % @ median s to promote",
+            Style::Promotions,
+            identical(),
+            runs,
+        ),
+        (
+            "A canary worse than a primary at 0.1 %, limit 1 %",
+            "errors          req/s canary",
+            "rejected % / promoted % @ median s to reject, median errors served",
+            Style::Rejections,
+            worse(),
+            runs,
+        ),
+        (
+            "How often is scraped",
+            "scrapes         req/s canary",
+            "rejected % / promoted % @ median s to reject, median errors served",
+            Style::Rejections,
+            intervals(),
+            runs.div_ceil(10),
+        ),
+        (
+            "Situations, 1000 req/s, every pod scraped at its own moment",
+            "",
+            "rejected % / promoted % @ median s to promote",
+            Style::Promotions,
+            scenarios::all(),
+            runs.div_ceil(2),
+        ),
+    ];
+    let mut broken = Vec::new();
+    for (experiment, (title, heading, cells, style, situations, runs)) in tables.into_iter().enumerate() {
+        writeln!(out, "{title} ({runs} runs a line; {cells})")?;
+        let width = situations.iter().map(|situation| situation.name.chars().count()).chain([heading.len()]).max().unwrap_or_default();
+        write!(out, "{heading:<width$}")?;
+        for name in NAMES {
+            write!(out, "  {name:<18}")?;
+        }
+        writeln!(out)?;
+        for (line, situation) in situations.iter().enumerate() {
+            let tallies = tally(&situation.setup, DEADLINE, (1000 * experiment + line) as u64, runs);
+            let found = exceeded(situation, &tallies[0]);
+            print_line(&situation.name, width, style, &tallies, found.is_some(), out)?;
+            broken.extend(found);
+        }
+        writeln!(out)?;
+    }
+    Ok(broken)
+}
+
+/// Whether Coalmine's own column is beyond a bound. A small number of runs may have two accidents: that shows nothing.
+pub fn exceeded(situation: &Situation, tally: &Tally) -> Option<Broken> {
+    let allowed = |bound: f64| (bound * tally.runs as f64).max(2.0);
+    let name = situation.name.split_whitespace().collect::<Vec<_>>().join(" ");
+    if situation.wrong.to_reject() && tally.rejected as f64 > allowed(FALSE_REJECTS) {
+        return Some(Broken(format!("{name}: {} of {} falsely rejected", tally.rejected, tally.runs)));
+    }
+    if situation.wrong.to_promote() && tally.promoted as f64 > allowed(FALSE_PROMOTIONS) {
+        return Some(Broken(format!("{name}: {} of {} falsely promoted", tally.promoted, tally.runs)));
+    }
+    None
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Style {
+    Promotions,
+    Rejections,
+}
+
+fn print_line(name: &str, width: usize, style: Style, tallies: &[Tally; RULES], is_broken: bool, out: &mut impl Write) -> io::Result<()> {
+    write!(out, "{name:<width$}")?;
+    for tally in tallies {
+        let shares = format!("{}/{}", share(tally.rejected_share()), share(tally.promoted_share()));
+        let details = match style {
+            Style::Promotions => tally.time_to_promote().map(|seconds| format!(" @{seconds:.0}")),
+            Style::Rejections => {
+                tally.time_to_reject(0.5).zip(tally.errors_to_reject()).map(|(seconds, errors)| format!(" @{seconds:.0} e{errors:.0}"))
+            }
+        };
+        write!(out, "  {:<18}", shares + &details.unwrap_or_default())?;
+    }
+    writeln!(out, "{}", if is_broken { "  <- beyond its bound" } else { "" })?;
+    out.flush()
+}
+
+fn percent(rate: f64) -> String {
+    format!("{} %", rate * 100.0)
+}
+
+/// A share in percent, in as few characters as tell it.
+fn share(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent <= 0.0 || percent >= 99.95 { format!("{percent:.0}") } else { format!("{percent:.1}") }
+}

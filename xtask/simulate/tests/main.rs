@@ -1,0 +1,5 @@
+//! A short version of the simulation, and the samplers that it rests on. Every seed is fixed: the same numbers on every machine.
+
+mod bounds;
+mod random;
+mod situations;
