@@ -2,6 +2,7 @@
 
 pub mod admit;
 pub mod canary;
+pub mod counting;
 pub mod held;
 pub mod last_applied;
 pub mod lease;

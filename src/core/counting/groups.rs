@@ -1,0 +1,132 @@
+//! One pod may be scraped twice: by two jobs, or by two Prometheus replicas behind one store. The series of a pod fall into groups that
+//! differ in what the scraper wrote, and exactly one group a pod is counted: the same kind for all pods where possible.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::pods::host;
+use super::{Pods, Reading, Role, Sample, Series, Weight};
+
+/// Labels that the scraper writes, not the application.
+const SCRAPER_LABELS: [&str; 6] = ["job", "prometheus", "prometheus_replica", "replica", "cluster", "receive"];
+
+/// The same for all pods of one job: the scraper's labels and the port, without the pod's own address.
+type Signature = Vec<String>;
+
+/// The series of one pod that count.
+#[derive(Debug)]
+pub(super) struct Group<'a> {
+    pub(super) role: Role,
+    pub(super) pod: String,
+    pub(super) counters: Vec<Counter<'a>>,
+    /// All times at which the pod was scraped.
+    pub(super) times: BTreeSet<i64>,
+}
+
+/// One counter with what it adds.
+#[derive(Debug)]
+pub(super) struct Counter<'a> {
+    pub(super) weight: Weight,
+    pub(super) samples: Vec<Sample>,
+    series: &'a Series,
+}
+
+impl Group<'_> {
+    pub(super) fn first(&self) -> Option<i64> {
+        self.times.first().copied()
+    }
+
+    pub(super) fn last(&self) -> Option<i64> {
+        self.times.last().copied()
+    }
+
+    /// Whether the pod came to life after the answer begins, so that its counters began at zero. A pod that is there from the
+    /// beginning, give or take a missed scrape, may be older than the answer.
+    pub(super) fn born_after(&self, first_sample: i64, interval: Option<i64>) -> bool {
+        let (Some(first), Some(interval)) = (self.first(), interval) else { return false };
+        first.saturating_sub(first_sample) > interval.saturating_mul(5) / 2
+    }
+}
+
+/// One group for each pod, in order of role and name.
+pub(super) fn chosen<'a>(series: &'a [Series], pods: &Pods, reading: &Reading) -> Vec<Group<'a>> {
+    let mut by_pod: BTreeMap<(Role, String), BTreeMap<Signature, Group<'a>>> = BTreeMap::new();
+    for one in series {
+        let weight = reading.weigh(&one.labels);
+        let is_up = one.name() == "up";
+        if weight.is_nothing() && !is_up {
+            continue;
+        }
+        let Some((role, pod)) = pods.identify(&one.labels) else { continue };
+        let samples = one.cleaned();
+        let group = by_pod.entry((role, pod.clone())).or_default().entry(signature(one)).or_insert_with(|| Group {
+            role,
+            pod,
+            counters: Vec::new(),
+            times: BTreeSet::new(),
+        });
+        // A failed scrape (`up` 0) is no scrape.
+        group.times.extend(samples.iter().filter(|sample| !is_up || sample.value > 0.0).map(|sample| sample.at));
+        if !is_up {
+            group.counters.push(Counter { weight, samples, series: one });
+        }
+    }
+
+    let ranking = ranking(by_pod.values());
+    let mut chosen = Vec::new();
+    for groups in by_pod.into_values() {
+        let best = groups.into_iter().min_by_key(|(signature, _)| ranking.get(signature).copied().unwrap_or(usize::MAX));
+        chosen.extend(best.map(|(_, group)| group).filter(|group| !group.times.is_empty()).map(without_twins));
+    }
+    chosen
+}
+
+/// Best first: still alive, has counters at all, most scrapes, and then by name so that the choice never wavers.
+fn ranking<'a, 'b: 'a>(pods: impl Iterator<Item = &'a BTreeMap<Signature, Group<'b>>>) -> BTreeMap<Signature, usize> {
+    #[derive(Default)]
+    struct Seen {
+        scrapes: usize,
+        counters: usize,
+        last: i64,
+    }
+    let mut seen: BTreeMap<&Signature, Seen> = BTreeMap::new();
+    let mut newest = i64::MIN;
+    for (signature, group) in pods.flatten() {
+        let entry = seen.entry(signature).or_insert_with(|| Seen { last: i64::MIN, ..Seen::default() });
+        entry.counters += group.counters.len();
+        entry.scrapes += if group.counters.is_empty() { 0 } else { group.times.len() };
+        entry.last = entry.last.max(group.last().unwrap_or(i64::MIN));
+        newest = newest.max(entry.last);
+    }
+    // Three of the longest usual intervals: a job that stopped longer ago isn't coming back.
+    let alive = |seen: &Seen| newest.saturating_sub(seen.last) <= 180_000;
+    let mut order: Vec<_> = seen.into_iter().collect();
+    order.sort_by_key(|(signature, seen)| {
+        (seen.counters == 0, !alive(seen), std::cmp::Reverse(seen.scrapes), std::cmp::Reverse(seen.counters), *signature)
+    });
+    order.into_iter().enumerate().map(|(position, (signature, _))| (signature.clone(), position)).collect()
+}
+
+/// Two series of one group that differ in nothing but labels of the scraper that we don't know about would be counted twice; the very
+/// same labels can only come from a broken store. Keep the first.
+fn without_twins(mut group: Group<'_>) -> Group<'_> {
+    let mut seen = BTreeSet::new();
+    group.counters.retain(|counter| seen.insert(&counter.series.labels));
+    group
+}
+
+fn signature(series: &Series) -> Signature {
+    let instance = series.label("instance");
+    let port = instance.strip_prefix('[').unwrap_or(instance).strip_prefix(host(instance)).unwrap_or_default();
+    SCRAPER_LABELS.iter().map(|label| series.label(label).to_owned()).chain(std::iter::once(port.to_owned())).collect()
+}
+
+/// The median distance between scrapes.
+pub(super) fn interval(groups: &[Group<'_>]) -> Option<i64> {
+    let mut distances: Vec<i64> = Vec::new();
+    for group in groups {
+        let times: Vec<i64> = group.times.iter().copied().collect();
+        distances.extend(times.windows(2).map(|pair| pair[1].saturating_sub(pair[0])));
+    }
+    distances.sort_unstable();
+    distances.get(distances.len() / 2).copied().filter(|distance| *distance > 0)
+}

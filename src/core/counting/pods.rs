@@ -1,0 +1,221 @@
+//! Who is canary and who is primary, told from the labels of a series. Scrape configurations write a pod's name into one of several
+//! labels, or only its address into `instance`; whatever it is, one pattern selects both sides in one query.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Labels;
+
+/// Which side of the comparison a pod is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    Canary,
+    Primary,
+}
+
+/// The label that tells pods apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PodLabel {
+    Pod,
+    PodName,
+    KubernetesPodName,
+    K8sPodName,
+    /// The pod's address, with or without a port.
+    Instance,
+}
+
+impl PodLabel {
+    /// In the order in which they are believed.
+    pub const ALL: [Self; 5] = [Self::Pod, Self::PodName, Self::KubernetesPodName, Self::K8sPodName, Self::Instance];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pod => "pod",
+            Self::PodName => "pod_name",
+            Self::KubernetesPodName => "kubernetes_pod_name",
+            Self::K8sPodName => "k8s_pod_name",
+            Self::Instance => "instance",
+        }
+    }
+
+    /// The label that goes with it for the namespace; addresses need none.
+    pub fn namespace(self) -> Option<&'static str> {
+        match self {
+            Self::Pod | Self::PodName => Some("namespace"),
+            Self::KubernetesPodName => Some("kubernetes_namespace"),
+            Self::K8sPodName => Some("k8s_namespace_name"),
+            Self::Instance => None,
+        }
+    }
+}
+
+/// The pods of one side: exact names, prefixes (a ReplicaSet's name and a dash), and addresses for scrapes that don't keep names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Members {
+    pub names: BTreeSet<String>,
+    pub prefixes: BTreeSet<String>,
+    /// Pod address to pod name.
+    pub addresses: BTreeMap<String, String>,
+}
+
+/// The API server keeps this much of a long prefix and appends five characters of its own.
+const LONGEST_PREFIX: usize = 58;
+
+impl Members {
+    pub fn of_names<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Self {
+        Self { names: names.into_iter().map(Into::into).collect(), ..Self::default() }
+    }
+
+    /// `prefixes` end with the dash that comes before the random part: `app-6d5f8c-`.
+    pub fn of_prefixes<S: Into<String>>(prefixes: impl IntoIterator<Item = S>) -> Self {
+        let cut = |prefix: S| -> String {
+            let prefix: String = prefix.into();
+            prefix.chars().take(LONGEST_PREFIX).collect()
+        };
+        Self { prefixes: prefixes.into_iter().map(cut).collect(), ..Self::default() }
+    }
+
+    #[must_use]
+    pub fn with_address(mut self, address: impl Into<String>, pod: impl Into<String>) -> Self {
+        self.addresses.insert(address.into(), pod.into());
+        self
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.prefixes.is_empty() && self.addresses.is_empty()
+    }
+
+    fn holds(&self, pod: &str) -> bool {
+        self.names.contains(pod) || self.prefixes.iter().any(|prefix| pod.strip_prefix(prefix.as_str()).is_some_and(is_random_part))
+    }
+
+    /// Alternatives of a regular expression over `label` that matches these pods; empty when there are none.
+    /// Written without backslashes, so that it may stand in any kind of PromQL string.
+    pub fn alternatives(&self, label: PodLabel) -> Vec<String> {
+        if label == PodLabel::Instance {
+            return self.addresses.keys().map(|address| format!("{}(:[0-9]+)?", escaped(&bracketed(address)))).collect();
+        }
+        let names = self.names.iter().map(|name| escaped(name));
+        let prefixes = self.prefixes.iter().map(|prefix| format!("{}[a-z0-9]+", escaped(prefix)));
+        names.chain(prefixes).collect()
+    }
+
+    /// The alternatives as one expression, for the placeholder `{{pods}}` of a check.
+    pub fn pattern(&self, label: PodLabel) -> String {
+        self.alternatives(label).join("|")
+    }
+}
+
+/// Both sides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pods {
+    pub canary: Members,
+    pub primary: Members,
+}
+
+impl Pods {
+    /// Whose series this is: the first label that names a pod of ours decides.
+    pub fn identify(&self, labels: &Labels) -> Option<(Role, String)> {
+        PodLabel::ALL.into_iter().find_map(|label| self.identify_by(label, labels))
+    }
+
+    /// The same, looking at one label only.
+    pub fn identify_by(&self, label: PodLabel, labels: &Labels) -> Option<(Role, String)> {
+        let value = labels.get(label.name())?;
+        let sides = [(Role::Canary, &self.canary), (Role::Primary, &self.primary)];
+        if label == PodLabel::Instance {
+            let host = host(value);
+            return sides.into_iter().find_map(|(role, side)| side.addresses.get(host).map(|pod| (role, pod.clone())));
+        }
+        sides.into_iter().find(|(_, side)| side.holds(value)).map(|(role, _)| (role, value.clone()))
+    }
+
+    /// One pattern over both sides.
+    pub fn pattern(&self, label: PodLabel) -> String {
+        let mut alternatives = self.canary.alternatives(label);
+        alternatives.extend(self.primary.alternatives(label));
+        alternatives.join("|")
+    }
+}
+
+fn is_random_part(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+}
+
+/// `10.0.0.7:8080`, `[fd00::7]:8080` or a bare address, without the port.
+pub(super) fn host(instance: &str) -> &str {
+    if let Some(rest) = instance.strip_prefix('[') {
+        return rest.split_once(']').map_or(rest, |(host, _)| host);
+    }
+    match instance.split_once(':') {
+        Some((host, port)) if !port.contains(':') => host,
+        _ => instance,
+    }
+}
+
+fn bracketed(address: &str) -> String {
+    if address.contains(':') { format!("[{address}]") } else { address.to_owned() }
+}
+
+/// A character class instead of a backslash: PromQL strings would need the backslash doubled, or not, depending on the quotes.
+pub fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '.' | '+' | '*' | '?' | '(' | ')' | '|' | '[' | ']' | '{' | '}' | '$' => {
+                out.push('[');
+                out.push(character);
+                out.push(']');
+            }
+            _ => out.push(character),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> Labels {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn pods() -> Pods {
+        Pods {
+            canary: Members::of_names(["app-canary-77f-abcde"])
+                .with_address("10.0.0.9", "app-canary-77f-abcde")
+                .with_address("fd00::9", "six"),
+            primary: Members::of_prefixes(["app-6d5f-"]).with_address("10.0.0.1", "app-6d5f-aaaaa"),
+        }
+    }
+
+    #[rstest]
+    #[case::pod(&[("pod", "app-6d5f-x2z9q")], Some((Role::Primary, "app-6d5f-x2z9q")))]
+    #[case::canary(&[("pod_name", "app-canary-77f-abcde")], Some((Role::Canary, "app-canary-77f-abcde")))]
+    #[case::the_old_example_configuration(&[("kubernetes_pod_name", "app-6d5f-x2z9q")], Some((Role::Primary, "app-6d5f-x2z9q")))]
+    #[case::the_exporter_is_not_the_pod(&[("pod", "otel-collector-1"), ("k8s_pod_name", "app-6d5f-x2z9q")], Some((Role::Primary, "app-6d5f-x2z9q")))]
+    #[case::address(&[("instance", "10.0.0.9:8080")], Some((Role::Canary, "app-canary-77f-abcde")))]
+    #[case::six(&[("instance", "[fd00::9]:8080")], Some((Role::Canary, "six")))]
+    #[case::another_canary(&[("pod", "app-canary-77f-zzzzz")], None)]
+    #[case::a_longer_name(&[("pod", "app-6d5f-worker-x2z9q")], None)]
+    #[case::another_address(&[("instance", "10.0.0.11:8080")], None)]
+    #[case::nothing(&[], None)]
+    fn pods_are_told_apart(#[case] given: &[(&str, &str)], #[case] expected: Option<(Role, &str)>) {
+        assert_eq!(pods().identify(&labels(given)), expected.map(|(role, pod)| (role, pod.to_owned())));
+    }
+
+    #[test]
+    fn one_pattern_selects_both_sides() {
+        insta::assert_snapshot!(pods().pattern(PodLabel::Pod), @"app-canary-77f-abcde|app-6d5f-[a-z0-9]+");
+        insta::assert_snapshot!(pods().pattern(PodLabel::Instance), @"10[.]0[.]0[.]9(:[0-9]+)?|[[]fd00::9[]](:[0-9]+)?|10[.]0[.]0[.]1(:[0-9]+)?");
+    }
+
+    #[test]
+    fn a_long_prefix_is_cut_as_the_api_server_cuts_it() {
+        let long = format!("{}-6d5f8c-", "a".repeat(60));
+        let members = Members::of_prefixes([long]);
+        assert!(members.holds(&format!("{}x2z9q", "a".repeat(58))));
+    }
+}

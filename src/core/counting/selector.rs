@@ -1,0 +1,124 @@
+//! A selector of series, `http_requests_total{code=~"5.."}`, parsed once and then matched against labels here: one query fetches what
+//! several selectors want, and they are told apart without asking again.
+
+use promql_parser::label::Matcher;
+use promql_parser::parser::{self, Expr};
+
+use super::Labels;
+
+/// A metric's name and conditions on its labels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selector {
+    text: String,
+    metric: String,
+    matchers: Vec<Matcher>,
+}
+
+/// Why a text is no selector.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SelectorError {
+    #[error("{0}")]
+    Syntax(String),
+    #[error("must be a plain selector such as http_requests_total{{code=~\"5..\"}}, without functions, offset or range")]
+    NotASelector,
+    #[error("must name one metric")]
+    NoName,
+}
+
+impl Selector {
+    pub fn parse(text: &str) -> Result<Self, SelectorError> {
+        let text = text.trim();
+        let Expr::VectorSelector(parsed) = parser::parse(text).map_err(|message| SelectorError::Syntax(one_line(&message)))? else {
+            return Err(SelectorError::NotASelector);
+        };
+        if parsed.offset.is_some() || parsed.at.is_some() || !parsed.matchers.or_matchers.is_empty() {
+            return Err(SelectorError::NotASelector);
+        }
+        let mut matchers = parsed.matchers.matchers;
+        let named = matchers.iter().position(|matcher| matcher.name == "__name__" && matcher.op == promql_parser::label::MatchOp::Equal);
+        let metric = match (parsed.name, named) {
+            (Some(name), None) => name,
+            (None, Some(position)) => matchers.remove(position).value,
+            _ => return Err(SelectorError::NoName),
+        };
+        if matchers.iter().any(|matcher| matcher.name == "__name__") {
+            return Err(SelectorError::NoName);
+        }
+        Ok(Self { text: text.to_owned(), metric, matchers })
+    }
+
+    /// A selector of everything that has this name.
+    pub fn of(metric: &str) -> Self {
+        Self { text: metric.to_owned(), metric: metric.to_owned(), matchers: Vec::new() }
+    }
+
+    /// The same conditions on another metric.
+    #[must_use]
+    pub fn renamed(&self, metric: &str) -> Self {
+        let conditions = self.text.find('{').map_or("", |start| &self.text[start..]);
+        Self { text: format!("{metric}{conditions}"), metric: metric.to_owned(), matchers: self.matchers.clone() }
+    }
+
+    pub fn metric(&self) -> &str {
+        &self.metric
+    }
+
+    /// As it was written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub fn matches(&self, labels: &Labels) -> bool {
+        let value = |name: &str| labels.get(name).map_or("", String::as_str);
+        value("__name__") == self.metric && self.matchers.iter().all(|matcher| matcher.is_match(value(&matcher.name)))
+    }
+}
+
+impl std::fmt::Display for Selector {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
+/// The parser explains over several lines; an `apply` has one.
+fn one_line(message: &str) -> String {
+    message.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(r#"requests_total{code=~"5.."}"#, "503", true)]
+    #[case(r#"requests_total{code=~"5.."}"#, "200", false)]
+    #[case(r#"{__name__="requests_total",code!="200"}"#, "503", true)]
+    #[case(r#"requests_total{other=""}"#, "503", true)]
+    #[case(r#"requests_total{other!=""}"#, "503", false)]
+    #[case("errors_total", "503", false)]
+    fn matching(#[case] text: &str, #[case] code: &str, #[case] expected: bool) {
+        let labels = [("__name__", "requests_total"), ("code", code)].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(Selector::parse(text).unwrap().matches(&Labels::from(labels)), expected);
+    }
+
+    #[rstest]
+    #[case("rate(a[1m])")]
+    #[case("a offset 5m")]
+    #[case("a[5m]")]
+    #[case("1")]
+    #[case(r#"{code="500"}"#)]
+    #[case(r#"{__name__=~"a|b"}"#)]
+    #[case("a{")]
+    #[case("")]
+    fn what_is_no_selector_is_refused(#[case] text: &str) {
+        assert!(Selector::parse(text).is_err());
+    }
+
+    #[test]
+    fn conditions_move_to_another_metric() {
+        let selector = Selector::parse(r#"istio_requests_total{reporter="destination"}"#).unwrap().renamed("istio_request_bytes");
+        assert_eq!(selector, Selector::parse(r#"istio_request_bytes{reporter="destination"}"#).unwrap());
+    }
+}
