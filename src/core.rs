@@ -3,6 +3,7 @@
 pub mod admit;
 pub mod canary;
 pub mod counting;
+pub mod discovery;
 pub mod held;
 pub mod last_applied;
 pub mod lease;

@@ -20,6 +20,7 @@ pub mod core;
 pub mod lease;
 pub mod run;
 pub mod server;
+pub mod sources;
 pub mod telemetry;
 
 #[cfg(test)]

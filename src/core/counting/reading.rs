@@ -30,17 +30,29 @@ impl Failure {
             Self::Is(expected) => value == expected,
         }
     }
+
+    /// Whether a value is one of those that this label is known for, failed or not.
+    pub fn understands(self, value: &str) -> bool {
+        match self {
+            Self::HttpStatus => is_http_status(value),
+            Self::GrpcStatus | Self::Is(_) => !value.is_empty(),
+        }
+    }
+}
+
+/// `200`, `200.0`, `2xx` or `2`.
+fn is_http_status(value: &str) -> bool {
+    let value = value.trim();
+    matches!(value.as_bytes().first(), Some(b'1'..=b'5'))
+        && match value.len() {
+            1 => true,
+            3 => value.get(1..).is_some_and(|rest| rest.eq_ignore_ascii_case("xx")) || value.bytes().all(|byte| byte.is_ascii_digit()),
+            _ => value.strip_suffix(".0").is_some_and(|whole| whole.len() == 3 && whole.bytes().all(|byte| byte.is_ascii_digit())),
+        }
 }
 
 fn is_http_failure(value: &str) -> bool {
-    let value = value.trim();
-    match value.as_bytes() {
-        [b'5'] => true,
-        [b'5', tens, ones] => (tens.is_ascii_digit() && ones.is_ascii_digit()) || value[1..].eq_ignore_ascii_case("xx"),
-        // Floats come from libraries that write every label through a number: `500.0`.
-        [b'5', tens, ones, b'.', ..] => tens.is_ascii_digit() && ones.is_ascii_digit(),
-        _ => false,
-    }
+    value.trim().starts_with('5') && is_http_status(value)
 }
 
 /// What one unit of a series' increase adds to the counts.

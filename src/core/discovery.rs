@@ -1,0 +1,98 @@
+//! Which counters to read: recognised from the series that the primary's pods really have, or said by the user in `canary.metrics`.
+//!
+//! Pure: it says which metrics to ask for (`wanted`) and judges the answer (`recognise`). It never guesses: where two counters disagree,
+//! or none is known, it says so in one sentence that names the way out.
+
+mod candidate;
+mod choice;
+mod found;
+mod presets;
+
+pub use choice::{Choice, ChoiceError};
+pub use found::{Found, Histogram, LatencyError, Unit};
+pub use presets::{PRESETS, Preset};
+
+use self::candidate::Candidate;
+use crate::core::counting::{Pods, Role, Series};
+
+/// No verdict can be given, and why. Each is one sentence for an Event.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotFound {
+    #[error("Prometheus has no series of {primary}'s pods: is it scraping them?")]
+    NotScraped { primary: String },
+    #[error("found no request counter that is known on {primary}'s pods; name it in canary.metrics, as in {EXAMPLE}")]
+    NothingKnown { primary: String },
+    #[error(
+        "found {metric} on {primary}'s pods, but none of its labels says whether a request failed; name the counters in canary.metrics, as in {EXAMPLE}"
+    )]
+    NoOutcome { primary: String, metric: String },
+    #[error("canary.metrics asks for {wanted}, but {primary}'s pods have no such series")]
+    NotThere { primary: String, wanted: String },
+    #[error("{first} and {second} disagree on {primary}'s pods; set canary.metrics to {choices}")]
+    Ambiguous { primary: String, first: String, second: String, choices: String },
+}
+
+const EXAMPLE: &str = "{requests: my_requests_total, errors: 'my_requests_total{code=~\"5..\"}'}";
+
+/// The metrics to ask for, as alternatives of a regular expression over `__name__`. `up` tells pods without traffic from pods that
+/// nobody scrapes.
+pub fn wanted(choice: &Choice, latency: bool) -> Vec<String> {
+    let mut names = vec!["up".to_owned()];
+    match choice {
+        Choice::Auto => PRESETS.iter().for_each(|preset| preset.names(latency, &mut names)),
+        Choice::Preset(preset) => preset.names(latency, &mut names),
+        Choice::Counters { requests, errors, latency: histogram } => {
+            names.extend([requests.metric().to_owned(), errors.metric().to_owned()]);
+            names.extend(histogram.iter().filter(|_| latency).map(|selector| selector.metric().to_owned()));
+        }
+    }
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Judge what is there. `series` hold the last sample of each series that `wanted` named; `primary` is the name of the Deployment, for the
+/// sentences.
+pub fn recognise(choice: &Choice, series: &[Series], pods: &Pods, primary: &str) -> Result<Found, NotFound> {
+    let own: Vec<&Series> = series.iter().filter(|one| pods.identify(&one.labels).is_some_and(|(role, _)| role == Role::Primary)).collect();
+    if own.is_empty() {
+        return Err(NotFound::NotScraped { primary: primary.to_owned() });
+    }
+    let candidates = match choice {
+        Choice::Counters { requests, errors, latency } => {
+            return candidate::explicit(requests, errors, latency.as_ref(), &own, pods)
+                .ok_or_else(|| NotFound::NotThere { primary: primary.to_owned(), wanted: requests.text().to_owned() });
+        }
+        Choice::Preset(preset) => candidate::of_preset(preset, &own, pods),
+        Choice::Auto => PRESETS.iter().flat_map(|preset| candidate::of_preset(preset, &own, pods)).collect(),
+    };
+    let (usable, mute): (Vec<Candidate<'_>>, Vec<Candidate<'_>>) = candidates.into_iter().partition(Candidate::is_usable);
+    if usable.is_empty() {
+        return Err(match (mute.first(), choice) {
+            (Some(candidate), _) => NotFound::NoOutcome { primary: primary.to_owned(), metric: candidate.metric.clone() },
+            (None, Choice::Preset(preset)) => {
+                NotFound::NotThere { primary: primary.to_owned(), wanted: format!("the preset {}", preset.name) }
+            }
+            (None, _) => NotFound::NothingKnown { primary: primary.to_owned() },
+        });
+    }
+    // A counter without traffic can't be the one that counts the traffic.
+    let busy: Vec<&Candidate<'_>> = usable.iter().filter(|candidate| candidate.requests > 0.0).collect();
+    let candidates = if busy.is_empty() { usable.iter().collect() } else { busy };
+    let Some((first, others)) = candidates.split_first() else {
+        return Err(NotFound::NothingKnown { primary: primary.to_owned() });
+    };
+    // Asked for by name, a preset's first family is what was asked for.
+    if let (Choice::Auto, Some(other)) = (choice, others.iter().find(|other| !first.agrees_with(other))) {
+        return Err(NotFound::Ambiguous {
+            primary: primary.to_owned(),
+            first: first.summary(),
+            second: other.summary(),
+            choices: format!("{} or {}", first.spelling(), other.spelling()),
+        });
+    }
+    Ok(first.found(&own, pods))
+}
+
+#[cfg(test)]
+mod tests;

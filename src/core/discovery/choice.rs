@@ -1,0 +1,115 @@
+//! What may stand in `canary.metrics`: `auto`, a preset, or the counters themselves. The same parser serves admission and controller.
+
+use serde::Deserialize;
+
+use super::{PRESETS, Preset};
+use crate::core::counting::{Selector, SelectorError};
+
+/// Which counters the user wants read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Choice {
+    Auto,
+    Preset(&'static Preset),
+    Counters { requests: Selector, errors: Selector, latency: Option<Selector> },
+}
+
+/// Why a value of `canary.metrics` isn't accepted; one line each.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChoiceError {
+    #[error("unknown preset {value:?}; accepted are auto, {}, or YAML with requests and errors", names())]
+    UnknownPreset { value: String },
+    #[error("not the YAML expected ({message}); accepted are the keys requests, errors and latency, each with a selector")]
+    Yaml { message: String },
+    #[error("{key}: {problem}")]
+    Selector { key: &'static str, problem: SelectorError },
+    #[error("latency: must name the buckets of a histogram, as in http_request_duration_seconds_bucket")]
+    NotAHistogram,
+}
+
+fn names() -> String {
+    PRESETS.iter().map(|preset| preset.name).collect::<Vec<_>>().join(", ")
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    requests: String,
+    errors: String,
+    latency: Option<String>,
+}
+
+impl Choice {
+    pub fn parse(value: &str) -> Result<Self, ChoiceError> {
+        let value = value.trim();
+        if value == "auto" {
+            return Ok(Self::Auto);
+        }
+        if let Some(preset) = Preset::named(value) {
+            return Ok(Self::Preset(preset));
+        }
+        if !value.contains(':') {
+            return Err(ChoiceError::UnknownPreset { value: value.chars().take(60).collect() });
+        }
+        let written: Written =
+            serde_saphyr::from_str(value).map_err(|error| ChoiceError::Yaml { message: first_line(&error.to_string()) })?;
+        let selector = |key, text: &str| Selector::parse(text).map_err(|problem| ChoiceError::Selector { key, problem });
+        let requests = selector("requests", &written.requests)?;
+        let errors = selector("errors", &written.errors)?;
+        let latency = written.latency.as_deref().map(|text| selector("latency", text)).transpose()?;
+        if latency.as_ref().is_some_and(|latency| !latency.metric().ends_with("_bucket")) {
+            return Err(ChoiceError::NotAHistogram);
+        }
+        Ok(Self::Counters { requests, errors, latency })
+    }
+}
+
+/// The YAML library explains with an excerpt over several lines; the first says what is wrong and where.
+pub(crate) fn first_line(message: &str) -> String {
+    let line = message.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[test]
+    fn what_is_accepted() {
+        assert_eq!(Choice::parse(" auto ").unwrap(), Choice::Auto);
+        assert!(matches!(Choice::parse("istio").unwrap(), Choice::Preset(preset) if preset.name == "istio"));
+        let written = Choice::parse("requests: my_total\nerrors: my_total{code=~\"5..\"}").unwrap();
+        let selector = |text| Selector::parse(text).unwrap();
+        assert_eq!(
+            written,
+            Choice::Counters { requests: selector("my_total"), errors: selector("my_total{code=~\"5..\"}"), latency: None }
+        );
+    }
+
+    #[rstest]
+    #[case(
+        "",
+        "unknown preset \"\"; accepted are auto, http, express, otel, micrometer, aspnet, flask, django, fastapi, rails, go, grpc, istio, linkerd, envoy, nginx-ingress, traefik, or YAML with requests and errors"
+    )]
+    #[case(
+        "requests: rate(a[1m])\nerrors: b",
+        "requests: must be a plain selector such as http_requests_total{code=~\"5..\"}, without functions, offset or range"
+    )]
+    #[case(
+        "requests: a\nerrors: b\nlatency: c_seconds",
+        "latency: must name the buckets of a histogram, as in http_request_duration_seconds_bucket"
+    )]
+    #[case("requests: a", "")]
+    #[case("request: a\nerrors: b", "")]
+    #[case("requests: {a\nerrors: b", "")]
+    fn what_is_refused(#[case] value: &str, #[case] sentence: &str) {
+        let message = Choice::parse(value).unwrap_err().to_string();
+        assert!(!message.contains('\n'), "{message}");
+        if sentence.is_empty() {
+            assert!(message.contains("accepted are the keys requests, errors and latency"), "{message}");
+        } else {
+            assert_eq!(message, sentence);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Where the numbers come from. A source hands over raw samples of named series; what they mean is decided in `core::discovery` and
+//! `core::counting`, so that every source is judged alike. Prometheus is the first one; a source that reads the pods' own pages, or another
+//! store, fits behind the same trait.
+//!
+//! A source that fails says why in one short line and gives no numbers: that is never a verdict.
+
+mod error;
+pub mod prometheus;
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+
+pub use self::error::{Error, Problem};
+use crate::core::counting::{self, Counted, PodLabel, Pods, Reading, Series, Window};
+use crate::core::discovery::{self, Choice, Found, NotFound};
+
+/// Whose series are asked for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scope {
+    pub namespace: String,
+    pub pods: Pods,
+}
+
+/// Which series are asked for, and since when.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wanted {
+    /// Names, as alternatives of a regular expression.
+    pub metrics: Vec<String>,
+    /// Of histograms, these bounds only; empty when no histogram is wanted.
+    pub bounds: Vec<String>,
+    pub pod_label: PodLabel,
+    /// How far back, by any clock: the answer ends when the source says it ends.
+    pub since: Duration,
+}
+
+/// What can be asked of a source of metrics.
+pub trait Source: Send + Sync + Debug {
+    /// The last sample of every series of these pods that has one of these names, whatever label names the pod.
+    fn present<'a>(&'a self, scope: &'a Scope, metrics: &'a [String]) -> BoxFuture<'a, Result<Vec<Series>, Error>>;
+
+    /// All samples of the wanted series. One request.
+    fn samples<'a>(&'a self, scope: &'a Scope, wanted: &'a Wanted) -> BoxFuture<'a, Result<Vec<Series>, Error>>;
+
+    /// What a query of the user's own said, at equal steps back to `since`.
+    fn evaluate<'a>(&'a self, query: &'a str, since: Duration, step: Duration) -> BoxFuture<'a, Result<Vec<Series>, Error>>;
+}
+
+/// Why discovery gave nothing: no answer, or an answer without a counter.
+#[derive(Debug, thiserror::Error)]
+pub enum DiscoveryError {
+    #[error(transparent)]
+    Source(#[from] Error),
+    #[error(transparent)]
+    NotFound(#[from] NotFound),
+}
+
+/// Ask what is there, and recognise it. `latency` says whether a histogram is wanted too.
+pub async fn discover(source: &dyn Source, scope: &Scope, choice: &Choice, latency: bool, primary: &str) -> Result<Found, DiscoveryError> {
+    let names = discovery::wanted(choice, latency);
+    let series = source.present(scope, &names).await?;
+    Ok(discovery::recognise(choice, &series, &scope.pods, primary)?)
+}
+
+/// An old pod's last sample before counting began must be in the answer, with the slowest usual scrapes; with a known interval less does.
+const LONGEST_LEAD_IN: Duration = Duration::from_secs(180);
+const SHORTEST_LEAD_IN: Duration = Duration::from_secs(20);
+
+/// Count every reading (errors, and perhaps latency) of one run with one request. `interval` is the scrape interval, when it was learned
+/// before. The answers are in the order of the readings.
+pub async fn count(
+    source: &dyn Source,
+    scope: &Scope,
+    pod_label: PodLabel,
+    readings: &[(Reading, Window)],
+    interval: Option<Duration>,
+) -> Result<Vec<Counted>, Error> {
+    let elapsed = readings.iter().map(|(_, window)| window.elapsed).max().unwrap_or_default();
+    let lead_in = interval.map_or(LONGEST_LEAD_IN, |interval| (interval * 4).clamp(SHORTEST_LEAD_IN, LONGEST_LEAD_IN));
+    let wanted = wanted(readings.iter().map(|(reading, _)| reading), pod_label, millis(elapsed) + lead_in);
+    let series = source.samples(scope, &wanted).await?;
+    Ok(readings.iter().map(|(reading, window)| counting::count(&series, &scope.pods, reading, *window)).collect())
+}
+
+/// Counts of the primary's pods over the past, by scrape and by window: what the dispersion of errors is measured on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    pub scrapes: Vec<Vec<crate::core::statistics::Counts>>,
+    pub windows: Vec<Vec<crate::core::statistics::Counts>>,
+}
+
+/// The primary's past before the canary. One request, made once for a run.
+pub async fn history(
+    source: &dyn Source,
+    scope: &Scope,
+    pod_label: PodLabel,
+    reading: &Reading,
+    since: Duration,
+    window: Duration,
+) -> Result<History, Error> {
+    let wanted = wanted([reading].into_iter(), pod_label, since);
+    let series = source.samples(scope, &wanted).await?;
+    let window = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
+    Ok(History {
+        scrapes: counting::history(&series, &scope.pods, reading, None),
+        windows: counting::history(&series, &scope.pods, reading, Some(window)),
+    })
+}
+
+fn wanted<'a>(readings: impl Iterator<Item = &'a Reading>, pod_label: PodLabel, since: Duration) -> Wanted {
+    let (mut metrics, mut bounds) = (vec!["up".to_owned()], Vec::new());
+    for reading in readings {
+        metrics.extend(reading.metrics().into_iter().map(counting::escaped));
+        bounds.extend(reading.bounds().into_iter().map(str::to_owned));
+    }
+    for list in [&mut metrics, &mut bounds] {
+        list.sort();
+        list.dedup();
+    }
+    Wanted { metrics, bounds, pod_label, since }
+}
+
+fn millis(elapsed: i64) -> Duration {
+    Duration::from_millis(u64::try_from(elapsed).unwrap_or_default())
+}

@@ -1,0 +1,64 @@
+//! Why a source gave no numbers: one short line for an Event or a log, without the library's chain of causes.
+
+use std::time::Duration;
+
+/// A failed question.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("failed to query {target}: {problem}")]
+pub struct Error {
+    /// What was asked, as in `Prometheus at http://prometheus.monitoring.svc:9090`.
+    pub target: String,
+    pub problem: Problem,
+}
+
+/// What went wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    #[error("no connection ({0})")]
+    NoConnection(String),
+    #[error("no answer within {}", seconds(*.0))]
+    Timeout(Duration),
+    #[error("connection lost in the middle of the answer")]
+    Truncated,
+    #[error("status {status}{}", detail(.message))]
+    Status { status: u16, message: String },
+    #[error("it redirects to {0}; give that address instead")]
+    Redirect(String),
+    #[error("the answer is {0} instead of JSON; is the address right?")]
+    NotJson(&'static str),
+    #[error("the answer isn't what its API promises ({0})")]
+    Unexpected(String),
+    #[error("the answer is longer than {} MiB", .0 >> 20)]
+    TooLarge(usize),
+    #[error("it refused the query: {0}")]
+    Refused(String),
+    #[error("it answered in part only: {0}")]
+    Partial(String),
+    #[error("expected {expected}, got {found}")]
+    WrongType { expected: &'static str, found: String },
+    #[error("failed to read {what}: {reason}")]
+    Credentials { what: String, reason: String },
+}
+
+impl Problem {
+    /// Whether the question itself is wrong, so that asking again won't help.
+    pub fn is_permanent(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::WrongType { .. })
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{}s", duration.as_secs_f64())
+}
+
+fn detail(message: &str) -> String {
+    if message.is_empty() { String::new() } else { format!(": {message}") }
+}
+
+/// Foreign text in our line: one line, and not too long.
+pub(super) fn brief(text: &str) -> String {
+    const LONGEST: usize = 160;
+    let words = text.split(|character: char| character.is_whitespace() || character.is_control()).filter(|word| !word.is_empty());
+    let line = words.collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= LONGEST { line } else { line.chars().take(LONGEST).chain(['…']).collect() }
+}

@@ -1,0 +1,111 @@
+//! The texts of the queries, and how they travel in a form. Pure.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::super::{Scope, Wanted};
+use crate::core::counting::PodLabel;
+
+/// Up to here all samples are asked for, as they were scraped; beyond, one a step.
+const RAW_UP_TO: Duration = Duration::from_secs(3600);
+const MOST_STEPS: u64 = 720;
+
+/// The last sample of each series, whatever label names the pods.
+pub(super) fn present(scope: &Scope, metrics: &[String]) -> String {
+    let selectors: Vec<String> = PodLabel::ALL
+        .into_iter()
+        .filter(|label| !scope.pods.pattern(*label).is_empty())
+        .map(|label| format!("{{{}}}", matchers(scope, metrics, label)))
+        .collect();
+    selectors.join(" or ")
+}
+
+/// All samples of some time.
+pub(super) fn samples(scope: &Scope, wanted: &Wanted) -> String {
+    let mut selector = matchers(scope, &wanted.metrics, wanted.pod_label);
+    if !wanted.bounds.is_empty() {
+        // What is no histogram has no `le`, and is wanted too.
+        let bounds: Vec<String> = wanted.bounds.iter().map(|bound| crate::core::counting::escaped(bound)).collect();
+        let _ = write!(selector, ",le=~\"|{}\"", bounds.join("|"));
+    }
+    let seconds = wanted.since.as_secs().max(1);
+    if wanted.since <= RAW_UP_TO {
+        return format!("{{{selector}}}[{seconds}s]");
+    }
+    format!("{{{selector}}}[{seconds}s:{}s]", seconds.div_ceil(MOST_STEPS))
+}
+
+/// A query of the user's at equal steps back in time. `or vector(NaN)` isn't added: what is missing is missing.
+pub(super) fn over_time(query: &str, since: Duration, step: Duration) -> String {
+    format!("({query}\n)[{}s:{}s]", since.as_secs().max(1), step.as_secs().max(1))
+}
+
+fn matchers(scope: &Scope, metrics: &[String], label: PodLabel) -> String {
+    let mut text = format!("__name__=~\"{}\",{}=~\"{}\"", metrics.join("|"), label.name(), scope.pods.pattern(label));
+    if let Some(namespace) = label.namespace() {
+        // Some scrape configurations write no namespace; pods are told apart by name then.
+        let _ = write!(text, ",{namespace}=~\"|{}\"", crate::core::counting::escaped(&scope.namespace));
+    }
+    text
+}
+
+/// As `application/x-www-form-urlencoded` wants it.
+pub(super) fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() * 2);
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
+            _ => {
+                let _ = write!(out, "%{byte:02X}");
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::counting::{Members, Pods};
+
+    fn scope() -> Scope {
+        let pods = Pods { canary: Members::of_names(["app-canary-77f-ccccc"]), primary: Members::of_prefixes(["app-6d5f-"]) };
+        Scope { namespace: "default".to_owned(), pods }
+    }
+
+    #[test]
+    fn one_query_for_both_sides() {
+        let metrics = vec!["http_requests_total".to_owned(), "up".to_owned()];
+        let wanted = Wanted { metrics, bounds: Vec::new(), pod_label: PodLabel::Pod, since: Duration::from_secs(80) };
+        insta::assert_snapshot!(samples(&scope(), &wanted), @r#"{__name__=~"http_requests_total|up",pod=~"app-canary-77f-ccccc|app-6d5f-[a-z0-9]+",namespace=~"|default"}[80s]"#);
+        let wanted = Wanted { bounds: vec!["0.25".to_owned(), "+Inf".to_owned()], since: Duration::from_secs(86_400), ..wanted };
+        insta::assert_snapshot!(samples(&scope(), &wanted), @r#"{__name__=~"http_requests_total|up",pod=~"app-canary-77f-ccccc|app-6d5f-[a-z0-9]+",namespace=~"|default",le=~"|0[.]25|[+]Inf"}[86400s:120s]"#);
+    }
+
+    #[test]
+    fn discovery_asks_by_every_label_in_one_query() {
+        let mut scope = scope();
+        scope.pods.primary = scope.pods.primary.with_address("10.0.0.1", "app-6d5f-aaaaa");
+        let query = present(&scope, &["up".to_owned()]);
+        insta::assert_snapshot!(query.replace(" or ", "\nor "), @r#"
+        {__name__=~"up",pod=~"app-canary-77f-ccccc|app-6d5f-[a-z0-9]+",namespace=~"|default"}
+        or {__name__=~"up",pod_name=~"app-canary-77f-ccccc|app-6d5f-[a-z0-9]+",namespace=~"|default"}
+        or {__name__=~"up",kubernetes_pod_name=~"app-canary-77f-ccccc|app-6d5f-[a-z0-9]+",kubernetes_namespace=~"|default"}
+        or {__name__=~"up",k8s_pod_name=~"app-canary-77f-ccccc|app-6d5f-[a-z0-9]+",k8s_namespace_name=~"|default"}
+        or {__name__=~"up",instance=~"10[.]0[.]0[.]1(:[0-9]+)?"}
+        "#);
+        promql_parser::parser::parse(&query).unwrap();
+    }
+
+    #[test]
+    fn a_comment_at_the_end_of_a_query_does_not_swallow_the_rest() {
+        let query = over_time("max(backlog) # all of it", Duration::from_secs(60), Duration::from_secs(5));
+        promql_parser::parser::parse(&query).unwrap();
+        assert!(query.ends_with(")[60s:5s]"));
+    }
+
+    #[test]
+    fn a_form_keeps_every_byte() {
+        assert_eq!(encoded("a{b=~\"c|d\"}[5m] +é"), "a%7Bb%3D~%22c%7Cd%22%7D%5B5m%5D%20%2B%C3%A9");
+    }
+}

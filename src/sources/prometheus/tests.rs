@@ -1,0 +1,194 @@
+//! A server that misbehaves in every way we know: each is one clear line within bounded time, and the next good answer is read.
+
+use std::time::{Duration, Instant};
+
+use rstest::rstest;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+
+const TIMEOUT: Duration = Duration::from_millis(500);
+const GOOD: &str = r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"up"},"value":[1790000000,"1"]}]}}"#;
+
+/// How a connection is answered.
+#[derive(Clone, Debug)]
+enum Behaviour {
+    Answer(String),
+    /// Reads the question and says nothing.
+    Hang,
+    /// Closes without a word.
+    Close,
+    /// A promise of more than is sent.
+    Cut(&'static str),
+    /// One byte at a time, for ever.
+    Drip,
+    /// More than anybody may send.
+    Flood,
+}
+
+fn answer(status: &str, headers: &str, body: &str) -> Behaviour {
+    Behaviour::Answer(format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n{body}", body.len()))
+}
+
+/// Serves one behaviour after the other, one connection each, and hands over what was asked.
+async fn server(behaviours: Vec<Behaviour>, timeout: Duration) -> (Prometheus, tokio::task::JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = client(Settings { timeout, ..Settings::new(format!("http://{}/", listener.local_addr().unwrap())) });
+    let served = tokio::spawn(async move {
+        let mut questions = Vec::new();
+        for behaviour in behaviours {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            questions.push(read_request(&mut stream).await);
+            serve(&mut stream, behaviour).await;
+        }
+        questions
+    });
+    (client, served)
+}
+
+fn client(settings: Settings) -> Prometheus {
+    // Another test may have been first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Prometheus::new(settings).unwrap()
+}
+
+async fn read_request(stream: &mut TcpStream) -> String {
+    let mut request = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let read = stream.read(&mut buffer).await.unwrap();
+        request.extend_from_slice(&buffer[..read]);
+        let text = String::from_utf8_lossy(&request);
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ").map(|value| value.parse().unwrap()));
+            if read == 0 || body.len() >= length.unwrap_or(0) {
+                return text.into_owned();
+            }
+        }
+    }
+}
+
+async fn serve(stream: &mut TcpStream, behaviour: Behaviour) {
+    let endless = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n";
+    // Errors are not looked at: the client may hang up, that is what is tested.
+    match behaviour {
+        Behaviour::Answer(text) => drop(stream.write_all(text.as_bytes()).await),
+        Behaviour::Hang => drop(stream.read(&mut [0; 1]).await),
+        Behaviour::Close => {}
+        Behaviour::Cut(body) => {
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len() + 10);
+            drop(stream.write_all(format!("{head}{body}").as_bytes()).await);
+        }
+        Behaviour::Drip => {
+            drop(stream.write_all(endless.as_bytes()).await);
+            while stream.write_all(b" ").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+        Behaviour::Flood => {
+            drop(stream.write_all(endless.as_bytes()).await);
+            let chunk = vec![b' '; 1 << 20];
+            while stream.write_all(&chunk).await.is_ok() {}
+        }
+    }
+}
+
+#[rstest]
+#[case::hangs(Behaviour::Hang, "no answer within 0.5s")]
+#[case::drips(Behaviour::Drip, "no answer within 0.5s")]
+#[case::closes(Behaviour::Close, "connection lost in the middle of the answer")]
+#[case::is_cut(Behaviour::Cut(r#"{"status":"succ"#), "connection lost in the middle of the answer")]
+#[case::unavailable(answer("503 Service Unavailable", "", "try later"), "status 503: Service Unavailable")]
+#[case::out_of_time(
+    answer("503 Service Unavailable", "", r#"{"status":"error","errorType":"timeout","error":"query timed out"}"#),
+    "status 503: query timed out"
+)]
+#[case::bad_query(
+    answer("400 Bad Request", "", r#"{"status":"error","errorType":"bad_data","error":"1:2: parse error"}"#),
+    "it refused the query: 1:2: parse error"
+)]
+#[case::unauthorized(answer("401 Unauthorized", "", "<html>"), "status 401: Unauthorized")]
+#[case::login_page(
+    answer("200 OK", "Content-Type: text/html\r\n", "<!doctype html>"),
+    "the answer is HTML instead of JSON; is the address right?"
+)]
+#[case::redirect(
+    answer("302 Found", "Location: https://login.example/\r\n", ""),
+    "it redirects to https://login.example/; give that address instead"
+)]
+#[case::empty(answer("200 OK", "", ""), "the answer is empty instead of JSON; is the address right?")]
+#[tokio::test]
+async fn misbehaviour_is_one_line_and_the_next_answer_counts(#[case] behaviour: Behaviour, #[case] sentence: &str) {
+    let (client, served) = server(vec![behaviour, answer("200 OK", "", GOOD)], TIMEOUT).await;
+    let begun = Instant::now();
+    let error = client.query("up").await.unwrap_err();
+    assert!(begun.elapsed() < TIMEOUT * 10, "bounded in time");
+    assert_eq!(error.to_string(), format!("failed to query {}: {sentence}", error.target));
+    assert!(error.target.starts_with("Prometheus at http://127.0.0.1:"));
+    assert_eq!(client.query("up").await.unwrap().len(), 1, "recovers");
+    served.abort();
+}
+
+#[tokio::test]
+async fn nobody_there() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let error = client(Settings::new(format!("http://{address}"))).query("up").await.unwrap_err();
+    assert!(matches!(error.problem, Problem::NoConnection(_)), "{error}");
+    assert!(error.to_string().contains("Connection refused"), "{error}");
+}
+
+#[tokio::test]
+async fn an_endless_answer_is_cut_off_by_its_size() {
+    let (client, _served) = server(vec![Behaviour::Flood], Duration::from_mins(1)).await;
+    assert_eq!(client.query("up").await.unwrap_err().problem, Problem::TooLarge(LARGEST_ANSWER));
+}
+
+#[tokio::test]
+async fn ten_megabytes_are_read() {
+    let row = r#"{"metric":{"__name__":"up","pod":"app-6d5f-aaaaa"},"value":[1790000000,"1"]}"#;
+    let rows = vec![row; 10_000_000 / row.len()].join(",");
+    let body = format!(r#"{{"status":"success","data":{{"resultType":"vector","result":[{rows}]}}}}"#);
+    let (client, _served) = server(vec![answer("200 OK", "", &body)], Duration::from_mins(1)).await;
+    assert_eq!(client.query("up").await.unwrap().len(), 10_000_000 / row.len());
+}
+
+#[tokio::test]
+async fn what_is_sent() {
+    let directory = std::env::temp_dir().join(format!("coalmine-prometheus-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let token = directory.join("token");
+    std::fs::write(&token, "first\n").unwrap();
+    let (mut client, served) = server(vec![answer("200 OK", "", GOOD), answer("200 OK", "", GOOD)], Duration::from_mins(1)).await;
+    client.settings.bearer_token_file = Some(token.clone());
+    client.settings.headers = vec![("X-Scope-OrgID".to_owned(), "team-a".to_owned())];
+    client.headers = client.settings.header_map().unwrap();
+    client.query("up == 1").await.unwrap();
+    std::fs::write(&token, "second").unwrap();
+    client.query("up").await.unwrap();
+    let questions = served.await.unwrap();
+    assert!(questions[0].starts_with("POST /api/v1/query HTTP/1.1\r\n"), "{}", questions[0]);
+    assert!(questions[0].ends_with("\r\n\r\nquery=up%20%3D%3D%201"), "{}", questions[0]);
+    let head = questions[0].to_lowercase();
+    assert!(head.contains("x-scope-orgid: team-a\r\n") && head.contains("authorization: bearer first\r\n"), "{head}");
+    assert!(questions[1].to_lowercase().contains("authorization: bearer second\r\n"), "a renewed token is used at once");
+    std::fs::remove_dir_all(&directory).unwrap();
+}
+
+#[tokio::test]
+async fn missing_credentials_are_told() {
+    let mut client = client(Settings::new("http://127.0.0.1:1"));
+    client.settings.basic_auth = Some(("coalmine".to_owned(), "/nowhere/password".into()));
+    let error = client.query("up").await.unwrap_err();
+    assert_eq!(error.problem.to_string(), "failed to read /nowhere/password: entity not found");
+}
+
+#[rstest]
+#[case::authority(Settings { ca_file: Some("/nowhere".into()), ..Settings::new("https://p") }, "failed to read /nowhere")]
+#[case::header(Settings { headers: vec![("X Y".to_owned(), "z".to_owned())], ..Settings::new("http://p") }, "header \"X Y\" isn't a valid header")]
+fn settings_that_cannot_work_are_refused_at_the_start(#[case] settings: Settings, #[case] sentence: &str) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    assert_eq!(Prometheus::new(settings).unwrap_err().to_string(), sentence);
+}
