@@ -11,18 +11,21 @@ use kube::{Api, Client};
 use prometheus_client::registry::{Registry, Unit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::{self, Checker, Webhook};
 use crate::args::Arguments;
 use crate::clock;
+use crate::controller;
 use crate::core::admit::Settings;
-use crate::lease::Elector;
+use crate::lease::{Claim, Elector};
 use crate::server::admin::{self, Readiness};
 use crate::server::certificates::{self, files, own, registration};
 use crate::server::tls::{self, CurrentCertificate};
 use crate::server::{Limits, Transport, serve};
+use crate::sources::prometheus;
 use crate::telemetry;
 
 /// After the servers had their time to drain, for giving the lease back and the like.
@@ -43,6 +46,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let leases = Api::namespaced(client.clone(), &arguments.namespace);
     let (elector, claims) = Elector::new(leases, identity(&arguments));
     parts.spawn("leader election", elector.run(parts.stop_first.clone()));
+    spawn_controller(&mut parts, &arguments, &client, claims.clone(), &mut registry)?;
 
     let webhook = admission::router(Arc::new(Webhook {
         settings: settings(&arguments),
@@ -88,6 +92,22 @@ fn settings(arguments: &Arguments) -> Settings {
         controller: format!("system:serviceaccount:{}:{}", arguments.namespace, arguments.service_account),
         canary_label: (arguments.canary_label.key.clone(), arguments.canary_label.value.clone()),
     }
+}
+
+fn spawn_controller(
+    parts: &mut Parts,
+    arguments: &Arguments,
+    client: &Client,
+    claims: watch::Receiver<Claim>,
+    registry: &mut Registry,
+) -> anyhow::Result<()> {
+    let settings = prometheus::Settings::new(arguments.prometheus_url.to_string());
+    let source = prometheus::Prometheus::new(settings).context("failed to set up the Prometheus client")?;
+    let label = (arguments.canary_label.key.clone(), arguments.canary_label.value.clone());
+    let metrics = controller::Metrics::register(registry);
+    let context = controller::Context::new(client.clone(), claims, Arc::new(source), label, identity(arguments), metrics);
+    parts.spawn("controller", controller::run(Arc::new(context), parts.stop_first.clone()));
+    Ok(())
 }
 
 /// One client for everything. It must not retry by itself: its fifteen retries would outlive the review being answered.

@@ -7,11 +7,13 @@ use std::time::Duration;
 use kube::{
     Api, Client,
     api::{DynamicObject, Patch, PatchParams, PostParams},
-    core::ApiResource,
 };
 use serde_json::{Value, json};
 
-use crate::core::{admit::FIELD_MANAGER, canary, object};
+use crate::{
+    core::{admit::FIELD_MANAGER, canary, object},
+    kubernetes::deployments,
+};
 
 /// Well inside the webhook's own five seconds.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -84,17 +86,6 @@ impl Checker {
             }
             Err(_) => None,
         }
-    }
-}
-
-/// Deployments, without their types: templates keep the fields that this program doesn't know.
-pub fn deployments() -> ApiResource {
-    ApiResource {
-        group: "apps".to_owned(),
-        version: "v1".to_owned(),
-        api_version: "apps/v1".to_owned(),
-        kind: "Deployment".to_owned(),
-        plural: "deployments".to_owned(),
     }
 }
 

@@ -1,0 +1,211 @@
+//! Tries held templates and promotes those that prove themselves: the edge around `core::plan`.
+//!
+//! Watches what is marked with the label of the hold, observes, asks the core for the next step, and carries it out. Keeps nothing that
+//! could not be lost: a controller that starts anew, or takes the lease over, goes on from what is on the objects.
+
+mod act;
+mod events;
+mod judge;
+mod observe;
+mod telemetry;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    Api, Client, ResourceExt as _,
+    api::{DynamicObject, PartialObjectMeta},
+    runtime::{Controller, controller::Action as Requeue, reflector::ObjectRef, watcher},
+};
+use tokio::sync::{Mutex, watch};
+use tokio_util::sync::CancellationToken;
+
+pub use self::telemetry::Metrics;
+use crate::{
+    api::annotations::{ACTIVE_LABEL, PRIMARY_ANNOTATION, ROLE_CANARY, ROLE_LABEL},
+    clock,
+    core::{held::Held, object, plan, template},
+    kubernetes::deployments,
+    lease::Claim,
+    sources::Source,
+};
+
+/// After a failure: soon, but not at once; doubled each time up to the longest.
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
+/// How many primaries are worked on at once.
+const CONCURRENCY: u16 = 16;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("failed to {doing}")]
+    Api { doing: &'static str, source: Box<kube::Error> },
+    #[error("failed to read {what} as JSON")]
+    Json { what: &'static str, source: serde_json::Error },
+    #[error("another replica leads now")]
+    NotLeading,
+}
+
+impl Error {
+    pub(crate) fn api(doing: &'static str) -> impl FnOnce(kube::Error) -> Self {
+        move |source| Self::Api { doing, source: Box::new(source) }
+    }
+
+    /// The object changed since it was looked at: nothing went wrong, it is looked at again.
+    fn is_outdated(&self) -> bool {
+        matches!(self, Self::Api { source, .. } if matches!(&**source, kube::Error::Api(status) if status.code == 409 || status.code == 404
+            || (status.code == 422 && status.message.contains("test"))))
+    }
+}
+
+/// What the controller needs besides a client.
+#[expect(missing_debug_implementations, reason = "kube's client has none")]
+pub struct Context {
+    client: Client,
+    claims: watch::Receiver<Claim>,
+    source: Arc<dyn Source>,
+    canary_label: (String, String),
+    identity: String,
+    metrics: Metrics,
+    /// What is worth remembering about a run while this process lives. Losing it costs a repeated Event or query, never a verdict.
+    memory: Mutex<HashMap<String, judge::Memory>>,
+    failures: Mutex<HashMap<String, u32>>,
+}
+
+impl Context {
+    pub fn new(
+        client: Client,
+        claims: watch::Receiver<Claim>,
+        source: Arc<dyn Source>,
+        canary_label: (String, String),
+        identity: String,
+        metrics: Metrics,
+    ) -> Self {
+        let (memory, failures) = (Mutex::default(), Mutex::default());
+        Self { client, claims, source, canary_label, identity, metrics, memory, failures }
+    }
+
+    /// Leadership is data with an expiry, looked at right before each write.
+    fn may_write(&self) -> Result<(), Error> {
+        if self.claims.borrow().is_current(clock::now()) { Ok(()) } else { Err(Error::NotLeading) }
+    }
+
+    fn deployments(&self, namespace: &str) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), namespace, &deployments())
+    }
+}
+
+/// Runs canaries whenever this process leads, until it is told to stop.
+pub async fn run(context: Arc<Context>, stop: CancellationToken) {
+    let mut claims = context.claims.clone();
+    while !stop.is_cancelled() {
+        let leads = tokio::select! {
+            leads = claims.wait_for(|claim| matches!(claim, Claim::Mine { .. })) => leads.is_ok(),
+            () = stop.cancelled() => return,
+        };
+        if !leads {
+            return;
+        }
+        tracing::info!("leading: canaries are run here");
+        let mut lost = claims.clone();
+        let until = {
+            let stop = stop.clone();
+            async move {
+                tokio::select! {
+                    _ = lost.wait_for(|claim| !matches!(claim, Claim::Mine { .. })) => {}
+                    () = stop.cancelled() => {}
+                }
+            }
+        };
+        lead(Arc::clone(&context), until).await;
+        context.memory.lock().await.clear();
+    }
+}
+
+async fn lead(context: Arc<Context>, until: impl Future<Output = ()> + Send + Sync + 'static) {
+    let resource = deployments();
+    let all = || Api::<DynamicObject>::all_with(context.client.clone(), &deployments());
+    let selected = |selector: &str| watcher::Config::default().labels(selector).any_semantic();
+    let canaries = format!("{ROLE_LABEL}={ROLE_CANARY}");
+    let pods = Api::<PartialObjectMeta<Pod>>::all(context.client.clone());
+    Controller::new_with(all(), selected(&format!("{ACTIVE_LABEL}=true")), resource.clone())
+        .with_config(kube::runtime::controller::Config::default().concurrency(CONCURRENCY))
+        .owns_with(all(), resource.clone(), selected(&canaries))
+        .watches(pods, selected(&canaries), move |pod: PartialObjectMeta<Pod>| primary_of(&pod, &resource))
+        .graceful_shutdown_on(until)
+        .run(reconcile, on_error, context)
+        .for_each(|result| async move {
+            if let Err(error) = result {
+                // What reconcile returns is handled in `on_error`; here it is the queue's and the watches' own trouble.
+                tracing::debug!(error = %chain(&error), "controller");
+            }
+        })
+        .await;
+}
+
+fn primary_of(pod: &PartialObjectMeta<Pod>, resource: &kube::core::ApiResource) -> Option<ObjectRef<DynamicObject>> {
+    let name = pod.annotations().get(PRIMARY_ANNOTATION)?;
+    Some(ObjectRef::new_with(name, resource.clone()).within(&pod.namespace()?))
+}
+
+async fn reconcile(object: Arc<DynamicObject>, context: Arc<Context>) -> Result<Requeue, Error> {
+    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+    let key = format!("{namespace}/{name}");
+    let again = step(&context, &namespace, &name).await?;
+    context.failures.lock().await.remove(&key);
+    if again.is_none() {
+        context.memory.lock().await.remove(&key);
+    }
+    Ok(again.map_or_else(Requeue::await_change, Requeue::requeue))
+}
+
+/// Observes one primary, plans, acts. When to look again; `None` if there is nothing left to do.
+async fn step(context: &Context, namespace: &str, name: &str) -> Result<Option<Duration>, Error> {
+    let api = context.deployments(namespace);
+    let Some(primary) = api.get_opt(name).await.map_err(Error::api("get the Deployment"))? else { return Ok(None) };
+    let primary = observe::json(&primary, "the Deployment")?;
+    if object::is_being_deleted(&primary) || object::label(&primary, ACTIVE_LABEL).is_none() {
+        return Ok(None);
+    }
+    let held = object::annotation(&primary, crate::api::annotations::HELD).and_then(|text| Held::decode(text).ok());
+    let seen = observe::Seen::look(context, &primary).await?;
+    let judgement = judge::judge(context, &primary, &seen).await;
+    let observed = seen.observed(&primary, judgement);
+    let plan = plan::plan(&observed, held.as_ref().map(|held| &held.template), &context.canary_label, clock::now());
+    let hash = held.as_ref().map(|held| template::hash(&held.template));
+    tracing::debug!(namespace, name, template = hash, actions = plan.actions.len(), again = ?plan.look_again, "planned");
+    act::act(context, &primary, held.as_ref(), seen.policy(), plan.actions).await?;
+    Ok(plan.look_again)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the signature is the Controller's")]
+fn on_error(object: Arc<DynamicObject>, error: &Error, context: Arc<Context>) -> Requeue {
+    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+    if error.is_outdated() {
+        return Requeue::requeue(Duration::from_millis(100));
+    }
+    let attempts = context.failures.try_lock().map_or(1, |mut failures| {
+        let attempts = failures.entry(format!("{namespace}/{name}")).or_insert(0);
+        *attempts += 1;
+        *attempts
+    });
+    if !matches!(error, Error::NotLeading) {
+        tracing::warn!(namespace, name, attempts, error = %chain(error), "a step failed; it is tried again");
+    }
+    Requeue::requeue(FIRST_RETRY.saturating_mul(1 << attempts.min(10)).min(LONGEST_RETRY))
+}
+
+/// An error with its sources, each said once.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let part = error.to_string();
+        if !text.ends_with(&part) {
+            text = format!("{text}: {part}");
+        }
+        source = error.source();
+    }
+    text
+}

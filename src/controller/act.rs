@@ -1,0 +1,180 @@
+//! Carries out what was planned, in order, each write on condition that nothing changed since it was planned. Decides nothing.
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::ReplicaSet;
+use kube::{
+    Api,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy},
+};
+use serde_json::{Value, json};
+
+use super::{Context, Error, observe};
+use crate::{
+    api::{
+        annotations::{self as key, ACTIVE_LABEL, Phase},
+        policy::Policy,
+    },
+    clock,
+    core::{
+        admit::FIELD_MANAGER,
+        canary,
+        held::Held,
+        object,
+        plan::{Action, READY_ANNOTATION},
+        promotion, replica_sets, status,
+    },
+};
+
+pub(super) async fn act(
+    context: &Context,
+    primary: &Value,
+    held: Option<&Held>,
+    policy: &Policy,
+    actions: Vec<Action>,
+) -> Result<(), Error> {
+    let actor = Actor { context, primary, held, now: clock::now() };
+    for action in actions {
+        context.may_write()?;
+        actor.carry_out(action, policy).await?;
+    }
+    Ok(())
+}
+
+struct Actor<'a> {
+    context: &'a Context,
+    primary: &'a Value,
+    held: Option<&'a Held>,
+    now: Timestamp,
+}
+
+impl Actor<'_> {
+    async fn carry_out(&self, action: Action, policy: &Policy) -> Result<(), Error> {
+        match action {
+            Action::Publish(event) => {
+                self.context.publish(self.primary, &event, self.now).await;
+                Ok(())
+            }
+            Action::Create(canary) => self.create(canary, policy).await,
+            Action::Delete { uid } => self.delete(uid).await,
+            Action::MarkReady { since } => {
+                // Kubernetes knows the second; a clock that is behind must not make serving time negative.
+                let since = since.min(self.now).to_string();
+                let patch = json!({"metadata": {"annotations": {READY_ANNOTATION: since}}});
+                self.patch(&self.canary_name(), &Patch::Merge(patch), "mark the canary as Ready").await
+            }
+            Action::Write { phase, message } => {
+                let patch = promotion::state_patch(self.primary, phase, message.as_deref(), &second(self.now));
+                self.json_patch(patch, "write the verdict").await?;
+                self.context.metrics.verdict(phase);
+                Ok(())
+            }
+            Action::Promote { message } => {
+                let Some(held) = self.held else { return Ok(()) };
+                let patch = promotion::patch(self.primary, &held.template, &message, &second(self.now));
+                self.json_patch(patch, "promote the held template").await?;
+                self.context.metrics.verdict(Phase::Promoted);
+                Ok(())
+            }
+            Action::Condition { phase, message } => self.condition(phase, &message).await,
+            Action::CleanReplicaSets => self.clean_replica_sets().await,
+            Action::Release => {
+                let patch = json!({"metadata": {"labels": {ACTIVE_LABEL: null}}});
+                self.patch(object::name(self.primary), &Patch::Merge(patch), "release the Deployment").await
+            }
+        }
+    }
+
+    fn canary_name(&self) -> String {
+        canary::name(object::name(self.primary))
+    }
+
+    fn namespace(&self) -> &str {
+        object::namespace(self.primary)
+    }
+
+    async fn create(&self, canary: Value, policy: &Policy) -> Result<(), Error> {
+        let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let created = self.context.deployments(self.namespace()).create(&parameters, &observe::dynamic(canary)?).await;
+        match created {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
+            Err(kube::Error::Api(status)) if matches!(status.code, 400 | 403 | 422) => {
+                // A quota or a policy may be lifted before the deadline: said once, tried again.
+                let note = format!(
+                    "the canary can't be created: {}; trying until the deadline ({})",
+                    status.message,
+                    crate::api::quantity::format_duration(policy.deadline)
+                );
+                let event = crate::core::plan::Event { reason: "CanaryWaiting", note, warning: true };
+                self.context.publish(self.primary, &event, self.now).await;
+                Err(Error::api("create the canary")(kube::Error::Api(status)))
+            }
+            Err(error) => Err(Error::api("create the canary")(error)),
+        }
+    }
+
+    async fn delete(&self, uid: String) -> Result<(), Error> {
+        let parameters = DeleteParams {
+            preconditions: Some(Preconditions { uid: Some(uid), resource_version: None }),
+            propagation_policy: Some(PropagationPolicy::Background),
+            ..DeleteParams::default()
+        };
+        match self.context.deployments(self.namespace()).delete(&self.canary_name(), &parameters).await {
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            result => result.map(|_| ()).map_err(Error::api("delete the canary")),
+        }
+    }
+
+    async fn patch(&self, name: &str, patch: &Patch<Value>, doing: &'static str) -> Result<(), Error> {
+        let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        match self.context.deployments(self.namespace()).patch(name, &parameters, patch).await {
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            result => result.map(|_| ()).map_err(Error::api(doing)),
+        }
+    }
+
+    async fn json_patch(&self, operations: Value, doing: &'static str) -> Result<(), Error> {
+        let patch = serde_json::from_value(operations).map_err(|source| Error::Json { what: "a patch", source })?;
+        self.patch(object::name(self.primary), &Patch::Json::<Value>(patch), doing).await
+    }
+
+    async fn condition(&self, phase: Phase, message: &str) -> Result<(), Error> {
+        let condition = status::canary_condition(self.primary, phase, message, &second(self.now));
+        let patch = json!({"status": {"conditions": [condition]}});
+        let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let api = self.context.deployments(self.namespace());
+        match api.patch_status(object::name(self.primary), &parameters, &Patch::Strategic(patch)).await {
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            result => result.map(|_| ()).map_err(Error::api("write the condition")),
+        }
+    }
+
+    /// The Deployment controller copies our annotations to the current ReplicaSet and never takes them away.
+    async fn clean_replica_sets(&self) -> Result<(), Error> {
+        let api = Api::<ReplicaSet>::namespaced(self.context.client.clone(), self.namespace());
+        let selector = replica_sets::selector(self.primary);
+        let list = api.list(&ListParams::default().labels(&selector)).await.map_err(Error::api("list ReplicaSets"))?;
+        let sets: Vec<Value> = list.items.iter().map(|set| observe::json(set, "a ReplicaSet")).collect::<Result<_, _>>()?;
+        let own: Vec<&Value> = sets.iter().filter(|set| replica_sets::is_owned_by(set, self.primary)).collect();
+        let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        for set in &own {
+            let Some(patch) = replica_sets::without_state(set) else { continue };
+            match api.patch(object::name(set), &parameters, &Patch::Merge(patch)).await {
+                Err(kube::Error::Api(status)) if status.is_not_found() => {}
+                result => result.map(|_| ()).map_err(Error::api("clean a ReplicaSet"))?,
+            }
+        }
+        let proven = object::annotation(self.primary, key::PROVEN).unwrap_or_default();
+        let kept = replica_sets::still_there(proven, &own, self.primary);
+        if kept != proven {
+            let patch = json!({"metadata": {"annotations": {key::PROVEN: kept}}});
+            self.patch(object::name(self.primary), &Patch::Merge(patch), "shorten the list of proven templates").await?;
+        }
+        Ok(())
+    }
+}
+
+/// A time as Kubernetes writes it.
+fn second(now: Timestamp) -> String {
+    Timestamp::from_second(now.as_second()).unwrap_or(now).to_string()
+}

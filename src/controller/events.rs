@@ -1,0 +1,76 @@
+//! Events on the primary. Written by hand rather than by kube's recorder, which joins two Events of one reason and keeps the words of the
+//! first: ours carry the numbers in their words. The same words are not said twice in a row by one process.
+
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::{core::v1::ObjectReference, events::v1::Event as ClusterEvent},
+    apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
+};
+use kube::{Api, api::PostParams};
+use serde_json::Value;
+
+use super::Context;
+use crate::core::{admit::FIELD_MANAGER, object, plan::Event};
+
+/// What the API server takes of a note, and of a name.
+const LONGEST_NOTE: usize = 1024;
+const LONGEST_NAME: usize = 253;
+const CONTROLLER: &str = "coalmine.dev/controller";
+
+impl Context {
+    /// Publishes an Event about the primary. A failure is logged and that is all: an Event must never hold up a verdict.
+    pub(super) async fn publish(&self, primary: &Value, event: &Event, now: Timestamp) {
+        let key = format!("{}/{}", object::namespace(primary), object::name(primary));
+        {
+            let mut memory = self.memory.lock().await;
+            let said = &mut memory.entry(key).or_default().said;
+            // Waiting has one Event until something else is said, whatever the source's words are this time.
+            let repeated = said
+                .as_ref()
+                .is_some_and(|last| last.reason == event.reason && (last.note == event.note || event.reason == "CanaryWaiting"));
+            if repeated {
+                return;
+            }
+            *said = Some(event.clone());
+        }
+        tracing::info!(
+            namespace = object::namespace(primary),
+            name = object::name(primary),
+            reason = event.reason,
+            note = event.note,
+            "event"
+        );
+        let events = Api::<ClusterEvent>::namespaced(self.client.clone(), object::namespace(primary));
+        if let Err(error) = events.create(&PostParams::default(), &self.cluster_event(primary, event, now)).await {
+            tracing::warn!(error = %super::chain(&error), reason = event.reason, "failed to publish an Event");
+        }
+    }
+
+    fn cluster_event(&self, primary: &Value, event: &Event, now: Timestamp) -> ClusterEvent {
+        let suffix = format!(".{:x}", now.as_nanosecond());
+        let name: String = object::name(primary).chars().take(LONGEST_NAME - suffix.len()).collect();
+        ClusterEvent {
+            action: Some("Canary".to_owned()),
+            event_time: Some(MicroTime(now)),
+            metadata: ObjectMeta {
+                name: Some(format!("{name}{suffix}")),
+                namespace: Some(object::namespace(primary).to_owned()),
+                ..ObjectMeta::default()
+            },
+            note: Some(event.note.chars().take(LONGEST_NOTE).collect()),
+            reason: Some(event.reason.to_owned()),
+            regarding: Some(ObjectReference {
+                api_version: Some("apps/v1".to_owned()),
+                kind: Some("Deployment".to_owned()),
+                name: Some(object::name(primary).to_owned()),
+                namespace: Some(object::namespace(primary).to_owned()),
+                uid: Some(object::uid(primary).to_owned()),
+                ..ObjectReference::default()
+            }),
+            reporting_controller: Some(CONTROLLER.to_owned()),
+            reporting_instance: Some(if self.identity.is_empty() { FIELD_MANAGER.to_owned() } else { self.identity.clone() }),
+            type_: Some(if event.warning { "Warning" } else { "Normal" }.to_owned()),
+            ..ClusterEvent::default()
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Asks the source of metrics about a Ready canary and puts what it says before the statistics. Remembers only what saves questions.
+
+mod pace;
+mod scope;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use self::pace::Pace;
+use super::{Context, observe::Seen};
+use crate::{
+    api::annotations::{self as key, Phase},
+    clock,
+    core::{
+        counting::{Counted, Reading, Window},
+        discovery::{Choice, Found},
+        object,
+        plan::{Event, Judgement, elapsed, is_past_deadline, ready_since},
+        pods::Health,
+        statistics::{Analysis, Deadline, Dispersion, Parameters, Verdict, analyse, dispersion, overall},
+        verdict::{Measured, sentence},
+    },
+    sources::{self, DiscoveryError, Scope},
+};
+
+/// How far back the primary's own errors are looked at, and in which windows, for the dispersion (statistics, 3.4).
+const HISTORY: Duration = Duration::from_secs(3600);
+const HISTORY_WINDOW: Duration = Duration::from_secs(300);
+/// A new process is slow at first: for so long latency does not count in a canary's favour, nor mild slowness against it.
+const LATENCY_WARM_UP: Duration = Duration::from_secs(30);
+/// While the source is silent or has nothing.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
+
+/// What is remembered about one primary.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// The Event that was said last.
+    pub(super) said: Option<Event>,
+    run: String,
+    scope: Option<(Timestamp, Scope)>,
+    found: Option<Found>,
+    dispersion: Option<Dispersion>,
+    pace: Pace,
+}
+
+/// `None` when there is nothing to judge yet.
+pub(super) async fn judge(context: &Context, primary: &Value, seen: &Seen) -> Option<Judgement> {
+    let canary = seen.canary(primary)?;
+    let since = ready_since(canary)?;
+    if object::phase(object::annotations(primary)) != Some(Phase::Running) || !matches!(seen.health(), Health::Ready { .. }) {
+        return None;
+    }
+    let name = format!("{}/{}", object::namespace(primary), object::name(primary));
+    let run = object::annotation(primary, key::RUN).unwrap_or_default();
+    // Taken out while questions are under way: one primary is worked on by one task at a time.
+    let mut memory = context.memory.lock().await.remove(&name).unwrap_or_default();
+    if memory.run != run {
+        memory = Memory { run: run.to_owned(), said: memory.said, ..Memory::default() };
+    }
+    let mut judge = Judge { context, primary, seen, since, now: clock::now(), memory: &mut memory, news: None };
+    let judgement = match judge.run().await {
+        Ok(judgement) => judgement,
+        Err(Trouble::Source(reason)) => Judgement::Unavailable(reason),
+        Err(Trouble::Nothing(reason)) if judge.is_past_deadline() => Judgement::Inconclusive { message: reason, clean: true },
+        Err(Trouble::Nothing(reason)) => Judgement::Unavailable(reason),
+    };
+    let news = judge.news.take();
+    context.memory.lock().await.insert(name, memory);
+    if let Some(event) = news {
+        context.publish(primary, &event, clock::now()).await;
+    }
+    Some(judgement)
+}
+
+/// Why there is no judgement.
+enum Trouble {
+    /// The source could not be asked.
+    Source(String),
+    /// It was asked, and has nothing to judge by.
+    Nothing(String),
+}
+
+impl From<sources::Error> for Trouble {
+    fn from(error: sources::Error) -> Self {
+        Self::Source(error.to_string())
+    }
+}
+
+struct Judge<'a> {
+    context: &'a Context,
+    primary: &'a Value,
+    seen: &'a Seen,
+    since: Timestamp,
+    now: Timestamp,
+    memory: &'a mut Memory,
+    news: Option<Event>,
+}
+
+impl Judge<'_> {
+    fn is_past_deadline(&self) -> bool {
+        is_past_deadline(self.primary, self.seen.policy(), self.now)
+    }
+
+    async fn run(&mut self) -> Result<Judgement, Trouble> {
+        let scope = self.scope().await?;
+        let found = self.found(&scope).await?;
+        let dispersion = self.dispersion(&scope, &found).await;
+        let served = elapsed(self.since, self.now);
+        let window = |warm_up: Duration| Window { elapsed: millis(served), warm_up: millis(warm_up) };
+        let mut measures = vec![(Measured::ErrorRate, Duration::ZERO)];
+        let mut readings: Vec<(Reading, Window)> = vec![(found.reading.clone(), window(Duration::ZERO))];
+        if let Some(limit) = self.seen.policy().max_latency_p99 {
+            let (reading, bound) = found.slower_than(limit).map_err(|error| Trouble::Nothing(error.to_string()))?;
+            let warm_up = LATENCY_WARM_UP.min(self.seen.policy().duration / 2);
+            measures.push((Measured::Slower(bound), warm_up));
+            readings.push((reading, window(warm_up)));
+        }
+        let interval = self.memory.pace.interval();
+        let counted = sources::count(self.context.source.as_ref(), &scope, found.pod_label, &readings, interval).await?;
+        self.now = clock::now();
+        if let Some(first) = counted.first() {
+            self.memory.pace.saw(first, self.now);
+        }
+        Ok(self.verdict(&measures, &counted, dispersion))
+    }
+
+    async fn scope(&mut self) -> Result<Scope, Trouble> {
+        if let Some((at, scope)) = &self.memory.scope
+            && elapsed(*at, self.now) < scope::KEPT
+        {
+            return Ok(scope.clone());
+        }
+        let scope = scope::of(self.context, self.primary, &self.memory.run).await.map_err(|error| Trouble::Source(super::chain(&error)))?;
+        self.memory.scope = Some((self.now, scope.clone()));
+        Ok(scope)
+    }
+
+    async fn found(&mut self, scope: &Scope) -> Result<Found, Trouble> {
+        if let Some(found) = &self.memory.found {
+            return Ok(found.clone());
+        }
+        let policy = self.seen.policy();
+        let choice = Choice::parse(&policy.metrics).map_err(|error| Trouble::Nothing(format!("canary.metrics: {error}")))?;
+        let latency = policy.max_latency_p99.is_some();
+        let found = sources::discover(self.context.source.as_ref(), scope, &choice, latency, object::name(self.primary)).await;
+        let found = found.map_err(|error| match error {
+            DiscoveryError::Source(error) => Trouble::from(error),
+            DiscoveryError::NotFound(nothing) => Trouble::Nothing(nothing.to_string()),
+        })?;
+        let note = format!("reading {}; to fix this choice: canary.metrics: {}", found.description(), found.spelling());
+        self.news = Some(Event { reason: "CanaryMetrics", note, warning: false });
+        self.memory.found = Some(found.clone());
+        Ok(found)
+    }
+
+    /// Measured once. Without a history errors are taken as independent; the cap on what one scrape may say still holds.
+    async fn dispersion(&mut self, scope: &Scope, found: &Found) -> Dispersion {
+        if let Some(dispersion) = self.memory.dispersion {
+            return dispersion;
+        }
+        let since = HISTORY;
+        let history = sources::history(self.context.source.as_ref(), scope, found.pod_label, &found.reading, since, HISTORY_WINDOW).await;
+        let measured = match history {
+            Ok(history) => Dispersion { scrape: dispersion(history.scrapes), window: dispersion(history.windows) },
+            Err(error) => {
+                tracing::info!(%error, name = object::name(self.primary), "no history of the primary's errors");
+                Dispersion::default()
+            }
+        };
+        self.memory.dispersion = Some(measured);
+        measured
+    }
+
+    fn verdict(&self, measures: &[(Measured, Duration)], counted: &[Counted], dispersion: Dispersion) -> Judgement {
+        let policy = self.seen.policy();
+        let deadline = if self.is_past_deadline() { Deadline::Reached } else { Deadline::Ahead };
+        let served = elapsed(self.since, self.now);
+        let interval = self.memory.pace.interval().unwrap_or(Duration::from_secs(15));
+        let scraped = counted.first().is_some_and(|counted| counted.first_scrape.is_some());
+        if !scraped && deadline == Deadline::Reached {
+            return Judgement::Inconclusive { message: "the source has no scrape of the canary's pod".to_owned(), clean: true };
+        }
+        let analyses: Vec<(Measured, Duration, Analysis)> = measures
+            .iter()
+            .zip(counted)
+            .map(|((measured, warm_up), counted)| {
+                let limit = if *measured == Measured::ErrorRate { policy.max_error_rate } else { 0.01 };
+                let parameters = Parameters { bake: policy.duration.saturating_sub(*warm_up), dispersion, ..Parameters::default() }
+                    .with_limit(limit)
+                    .with_looks(policy.deadline, interval)
+                    .shared_by(measures.len());
+                let served = served.saturating_sub(*warm_up);
+                (*measured, served, analyse(&counted.looks, parameters, served, deadline))
+            })
+            .collect();
+        let verdict = overall(analyses.iter().map(|(_, _, analysis)| analysis.verdict));
+        let say = |wanted: fn(Verdict) -> bool| {
+            let said = analyses.iter().filter(|(_, _, analysis)| wanted(analysis.verdict));
+            said.map(|(measured, _, analysis)| sentence(*measured, analysis, served)).collect::<Vec<_>>().join("; ")
+        };
+        match verdict {
+            Verdict::Reject => Judgement::Reject(say(|verdict| verdict == Verdict::Reject)),
+            Verdict::Promote => Judgement::Promote(say(|_| true)),
+            Verdict::Inconclusive => Judgement::Inconclusive {
+                message: say(|verdict| verdict != Verdict::Promote),
+                clean: !analyses.iter().any(|(_, _, analysis)| analysis.speaks_against()),
+            },
+            Verdict::Continue => Judgement::Continue { look_again: self.look_again(served) },
+        }
+    }
+
+    /// At the next scrape, or when the duration is over, whichever is sooner.
+    fn look_again(&self, served: Duration) -> Duration {
+        let duration = self.seen.policy().duration;
+        let next = self.memory.pace.next(self.now).unwrap_or(ASK_AGAIN);
+        if served < duration { next.min(duration.saturating_sub(served)) } else { next }
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

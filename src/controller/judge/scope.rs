@@ -1,0 +1,59 @@
+//! Which pods are the canary's and which the primary's, by name and by address.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, ResourceExt as _, api::ListParams};
+use serde_json::Value;
+
+use super::super::{Context, Error};
+use crate::{
+    api::annotations::RUN_LABEL,
+    core::{
+        counting::{Members, Pods},
+        object, replica_sets,
+    },
+    sources::Scope,
+};
+
+/// Pods come and go; new ones of the same ReplicaSets are recognised by name anyway.
+pub(super) const KEPT: Duration = Duration::from_secs(15);
+/// What the ReplicaSet controller appends to a pod's name.
+const RANDOM_PART: usize = 5;
+
+pub(super) async fn of(context: &Context, primary: &Value, run: &str) -> Result<Scope, Error> {
+    let namespace = object::namespace(primary);
+    let api = Api::<Pod>::namespaced(context.client.clone(), namespace);
+    let list = |selector: String| {
+        let api = api.clone();
+        async move { api.list(&ListParams::default().labels(&selector)).await.map_err(Error::api("list pods")) }
+    };
+    let canary = list(format!("{RUN_LABEL}={run}")).await?;
+    let primaries = list(format!("{},!{RUN_LABEL}", replica_sets::selector(primary))).await?;
+    let owned = primaries.items.iter().filter(|pod| is_of(pod, object::name(primary)));
+    Ok(Scope { namespace: namespace.to_owned(), pods: Pods { canary: members(canary.items.iter()), primary: members(owned) } })
+}
+
+/// Of a ReplicaSet of this Deployment: its name is the Deployment's with a hash behind it, and a hash has no dash.
+fn is_of(pod: &Pod, deployment: &str) -> bool {
+    pod.owner_references().iter().any(|owner| {
+        let hash = owner.name.strip_prefix(deployment).and_then(|rest| rest.strip_prefix('-'));
+        owner.kind == "ReplicaSet" && hash.is_some_and(|hash| !hash.is_empty() && !hash.contains('-'))
+    })
+}
+
+fn members<'a>(pods: impl Iterator<Item = &'a Pod>) -> Members {
+    let pods: Vec<&Pod> = pods.collect();
+    let prefixes = pods.iter().map(|pod| {
+        let name = pod.name_any();
+        name.get(..name.len().saturating_sub(RANDOM_PART)).unwrap_or(&name).to_owned()
+    });
+    let mut members = Members::of_prefixes(prefixes.collect::<std::collections::BTreeSet<_>>());
+    for pod in pods {
+        let address = pod.status.as_ref().and_then(|status| status.pod_ip.clone());
+        if let Some(address) = address {
+            members = members.with_address(address, pod.name_any());
+        }
+    }
+    members
+}
