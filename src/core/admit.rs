@@ -115,7 +115,7 @@ pub fn admit(settings: &Settings, request: &Request<'_>) -> Admission {
     if request.username == settings.controller {
         return controller::admit(request, old);
     }
-    update::admit(settings, request, old)
+    update::admit(request, old)
 }
 
 /// The JSON patch (RFC 6902) that makes `changed` out of `sent`. Only these four places are ever touched.

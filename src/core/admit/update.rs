@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Admission, Effect, Request, Settings,
+    Admission, Effect, Request,
     controller::{end_hold, proven_after},
 };
 use crate::{
@@ -27,11 +27,10 @@ const MOST_ANNOTATION_BYTES: usize = 256 << 10;
 /// The field manager of Helm; with the operation Update its patch never reads last-applied.
 const HELM: &str = "helm";
 
-pub(super) fn admit(settings: &Settings, request: &Request<'_>, old: &Value) -> Admission {
+pub(super) fn admit(request: &Request<'_>, old: &Value) -> Admission {
     let before = object::annotations(old);
     let sent = object::annotations(request.new);
     let mut update = Update {
-        settings,
         request,
         old,
         before,
@@ -56,7 +55,6 @@ pub fn needs_merge(request: &Request<'_>) -> Option<Value> {
 }
 
 struct Update<'a> {
-    settings: &'a Settings,
     request: &'a Request<'a>,
     old: &'a Value,
     before: &'a Map<String, Value>,

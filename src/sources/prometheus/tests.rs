@@ -9,7 +9,8 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 
 const TIMEOUT: Duration = Duration::from_millis(500);
-const GOOD: &str = r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"up"},"value":[1790000000,"1"]}]}}"#;
+const GOOD: &str =
+    r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"up"},"value":[1790000000,"1"]}]}}"#;
 
 /// How a connection is answered.
 #[derive(Clone, Debug)]
@@ -61,7 +62,8 @@ async fn read_request(stream: &mut TcpStream) -> String {
         request.extend_from_slice(&buffer[..read]);
         let text = String::from_utf8_lossy(&request);
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ").map(|value| value.parse().unwrap()));
+            let length =
+                head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ").map(|value| value.parse().unwrap()));
             if read == 0 || body.len() >= length.unwrap_or(0) {
                 return text.into_owned();
             }
