@@ -12,6 +12,7 @@ mod blocks;
 mod bounds;
 mod dispersion;
 mod evidence;
+mod forecast;
 mod sequential;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub use analysis::{Analysis, Basis, Reason, Trial, analyse, overall};
 pub use blocks::Blocks;
 pub use bounds::{TrafficShare, lower_bound, requests_needed, traffic_share, upper_bound};
 pub use dispersion::{Dispersion, dispersion};
+pub use forecast::Forecast;
 pub use sequential::{Deadline, Evidence, SequentialTest};
 
 /// Requests and how many of them failed (or were slow: latency is judged by the same code).

@@ -63,6 +63,9 @@ pub struct Analysis {
     pub outage: Duration,
     /// See [`Analysis::speaks_against`].
     suspicious: bool,
+    pub(super) beta: f64,
+    pub(super) min_requests: f64,
+    pub(super) dispersion: f64,
 }
 
 impl Analysis {
@@ -203,6 +206,9 @@ fn describe(test: &SequentialTest, verdict: Verdict, served: Duration, deadline:
         looks: test.looks(),
         outage: test.outage(),
         suspicious: test.all.canary.errors > 0.0 && (test.evidence().ln_harm >= 0.0 || test.is_above_harm_line(totals) || is_above_limit),
+        beta: parameters.beta,
+        min_requests: parameters.min_requests,
+        dispersion,
     }
 }
 
