@@ -90,7 +90,7 @@ mod tests {
     #[rstest]
     #[case(
         "",
-        "unknown preset \"\"; accepted are auto, http, express, otel, micrometer, aspnet, flask, django, fastapi, rails, go, grpc, istio, linkerd, envoy, nginx-ingress, traefik, or YAML with requests and errors"
+        "unknown preset \"\"; accepted are auto, http, otel, micrometer, aspnet, flask, django, fastapi, rails, go, express, grpc, istio, linkerd, envoy, nginx-ingress, traefik, or YAML with requests and errors"
     )]
     #[case(
         "requests: rate(a[1m])\nerrors: b",

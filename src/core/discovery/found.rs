@@ -103,17 +103,22 @@ impl Found {
     }
 }
 
+/// What `Failure::GrpcStatus` holds, as a regular expression.
+const GRPC_FAILURES: &str = "(?i)unknown|deadline_?exceeded|unimplemented|internal|unavailable|data_?loss|2|4|12|13|14|15";
+
 /// The YAML that says the same in full, when two selectors can say it.
 pub(super) fn in_full(requests: &Selector, failures: &[(String, Failure)]) -> Option<String> {
     let [(label, failure)] = failures else { return None };
     let condition = match failure {
         Failure::HttpStatus => format!("{label}=~\"5.*\""),
-        Failure::GrpcStatus => format!("{label}=~\"Unknown|DeadlineExceeded|Unimplemented|Internal|Unavailable|DataLoss\""),
+        Failure::GrpcStatus => format!("{label}=~\"{GRPC_FAILURES}\""),
         Failure::Is(value) => format!("{label}=\"{value}\""),
     };
     let errors = match requests.text().strip_suffix('}') {
         Some(open) => format!("{open},{condition}}}"),
         None => format!("{requests}{{{condition}}}"),
     };
+    // Names with dots can't be written as plain selectors.
+    Selector::parse(&errors).ok()?;
     Some(format!("{{requests: '{requests}', errors: '{errors}'}}"))
 }

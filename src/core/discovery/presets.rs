@@ -67,14 +67,6 @@ pub const PRESETS: &[Preset] = &[
             family("requests_total", HTTP, &[("request_duration_seconds", Seconds)]),
         ],
     },
-    // express-prom-bundle, prometheus-api-metrics, and others that have a histogram only.
-    Preset {
-        name: "express",
-        families: &[
-            family("http_request_duration_seconds_count", HTTP, &[("http_request_duration_seconds", Seconds)]),
-            family("http_request_duration_ms_count", HTTP, &[("http_request_duration_ms", Milliseconds)]),
-        ],
-    },
     // Semantic conventions 1.23 and later, then the older ones; the dots are those of a Prometheus that keeps names as they were sent.
     Preset {
         name: "otel",
@@ -153,6 +145,14 @@ pub const PRESETS: &[Preset] = &[
                 &[("code", HttpStatus)],
                 &[("caddy_http_request_duration_seconds", Seconds)],
             ),
+        ],
+    },
+    // express-prom-bundle, prometheus-api-metrics, and others that have a histogram only.
+    Preset {
+        name: "express",
+        families: &[
+            family("http_request_duration_seconds_count", HTTP, &[("http_request_duration_seconds", Seconds)]),
+            family("http_request_duration_ms_count", HTTP, &[("http_request_duration_ms", Milliseconds)]),
         ],
     },
     // go-grpc-middleware and its relatives, gRPC's own OpenTelemetry metrics, and the semantic conventions for RPC.
