@@ -1,4 +1,7 @@
-//! The integration tests, in one binary: linking is what takes the time.
+//! The integration tests, in one binary: linking is what takes the time. Those that need a Kubernetes are ignored unless
+//! `cargo xtask test` names them: `hold::` asks a control plane (no nodes, no pods), with the real Coalmine as a process beside it.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking; helpers of tests do too")]
 
+mod hold;
 mod manifests;
+mod support;

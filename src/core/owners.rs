@@ -54,6 +54,17 @@ pub fn set_template_owners(metadata: &mut Map<String, Value>, owners: &TemplateO
     }
 }
 
+/// Puts the stored records back, times and order included, where the new ones say the same. The API server sorts entries by time before
+/// it asks admission, and takes another order for a change: it would write the object although nothing in it is new.
+pub fn keep_times(metadata: &mut Map<String, Value>, stored: &Value) {
+    let Some(Value::Array(new)) = metadata.get_mut("managedFields") else { return };
+    let same = |left: &Value, right: &Value| identity(left) == identity(right) && left.get("fieldsV1") == right.get("fieldsV1");
+    let old = entries(stored);
+    if old.len() == new.len() && new.iter().all(|entry| old.iter().any(|other| same(entry, other))) {
+        *new = old.to_vec();
+    }
+}
+
 /// Drops a manager's entries altogether.
 pub fn drop_manager(metadata: &mut Map<String, Value>, manager: &str) {
     if let Some(Value::Array(list)) = metadata.get_mut("managedFields") {
@@ -137,6 +148,23 @@ mod tests {
         let mut new = metadata(vec![entry("x", json!({"f:metadata": {"f:labels": {}}, "f:spec": {"f:template": {}}}))]);
         set_template_owners(&mut new, &TemplateOwners::new());
         assert_eq!(new["managedFields"][0]["fieldsV1"], json!({"f:metadata": {"f:labels": {}}}));
+    }
+
+    #[test]
+    fn what_says_the_same_stays_in_its_place() {
+        let timed = |manager: &str, time: &str| {
+            let mut entry = entry(manager, json!({"f:spec": {}}));
+            entry["time"] = json!(time);
+            entry
+        };
+        let stored = json!({"managedFields": [timed("kubectl", "10:00"), timed("controller", "10:01")]});
+        let mut new = metadata(vec![timed("controller", "10:01"), timed("kubectl", "10:02")]);
+        keep_times(&mut new, &stored);
+        assert_eq!(new["managedFields"], stored["managedFields"]);
+
+        let mut new = metadata(vec![timed("controller", "10:01"), timed("helm", "10:02")]);
+        keep_times(&mut new, &stored);
+        assert_eq!(new["managedFields"][1]["manager"], "helm");
     }
 
     #[test]

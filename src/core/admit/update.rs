@@ -17,7 +17,7 @@ use crate::{
         last_applied,
         message::{self, denied},
         object::{self, is_opted_in, metadata_map_mut, text},
-        owners::{self, set_template_owners, template_owners},
+        owners::{self, keep_times, set_template_owners, template_owners},
         template,
     },
 };
@@ -341,9 +341,10 @@ impl Update<'_> {
         if let Some(spec) = self.changed.get_mut("spec").and_then(Value::as_object_mut) {
             spec.insert("template".to_owned(), object::template(self.old).clone());
         }
-        let live_owners = template_owners(self.old.get("metadata").unwrap_or(&Value::Null));
+        let stored = self.old.get("metadata").unwrap_or(&Value::Null);
         if let Some(metadata) = self.changed.get_mut("metadata").and_then(Value::as_object_mut) {
-            set_template_owners(metadata, &live_owners);
+            set_template_owners(metadata, &template_owners(stored));
+            keep_times(metadata, stored);
         }
         let by_helm = self.request.field_manager == HELM && record.operation == Operation::Update;
         if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {

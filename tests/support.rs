@@ -1,0 +1,27 @@
+//! What the tests stand on: a Coalmine against a control plane, clients, namespaces of their own, waiting, and the table of results.
+//! Nothing here knows what Coalmine should answer.
+
+pub(crate) mod coalmine;
+pub(crate) mod control_plane;
+pub(crate) mod fixtures;
+pub(crate) mod kubectl;
+pub(crate) mod namespace;
+pub(crate) mod results;
+
+use std::time::{Duration, Instant};
+
+/// Generous: machines that run the tests are shared, and only a failure takes so long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Asks until the answer is there, or fails with what was waited for and the last thing seen.
+#[track_caller]
+pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match look() {
+            Ok(found) => return found,
+            Err(seen) if Instant::now() > deadline => panic!("waited {} s for {what}; seen last: {seen}", PATIENCE.as_secs()),
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
+}

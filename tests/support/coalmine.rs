@@ -1,0 +1,130 @@
+//! The real Coalmine as a process on this machine, registered from `deploy/` by its address instead of its Service.
+//! Namespaces choose their Coalmine by a label: see [`NAMESPACE_LABEL`].
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
+};
+
+use serde_json::{Value, json};
+
+use super::{
+    control_plane::{ControlPlane, variable},
+    eventually,
+    fixtures::{self, Template},
+    kubectl::Kubectl,
+};
+
+/// A namespace without it is served by the Coalmine that runs; `down` by one that doesn't, `absent` by none at all.
+pub(crate) const NAMESPACE_LABEL: &str = "coalmine.dev/test";
+
+/// A running process; it ends with this value, and with the test process, however that ends.
+pub(crate) struct Coalmine {
+    process: Child,
+    admin_port: u16,
+}
+
+impl Coalmine {
+    /// Installs what `deploy/` grants and registers, starts the program, and waits until it is ready.
+    pub(crate) fn start(control_plane: &ControlPlane, name: &str) -> Self {
+        let kubectl = Kubectl::of(control_plane);
+        for file in ["namespace.yaml", "serviceaccount.yaml", "rbac.yaml"] {
+            let path = control_plane.repository.join("deploy").join(file);
+            kubectl.run(&["apply", "--server-side", "-f", &path.display().to_string()]).succeeded();
+        }
+        let (webhook_port, admin_port) = free_ports();
+        register(control_plane, name, webhook_port, &json!({"key": NAMESPACE_LABEL, "operator": "DoesNotExist"}));
+        register(control_plane, "coalmine-down", 1, &json!({"key": NAMESPACE_LABEL, "operator": "In", "values": ["down"]}));
+        let coalmine = Self { process: spawn(control_plane, &kubectl, name, webhook_port, admin_port), admin_port };
+        eventually("Coalmine to be ready", || coalmine.readiness());
+        await_registration(control_plane);
+        coalmine
+    }
+
+    fn readiness(&self) -> Result<(), String> {
+        let (status, body) = page(self.admin_port, "/readyz").map_err(|error| error.to_string())?;
+        if status == 200 { Ok(()) } else { Err(body) }
+    }
+}
+
+impl Drop for Coalmine {
+    fn drop(&mut self) {
+        drop(self.process.stdin.take());
+        let _ = self.process.wait();
+    }
+}
+
+fn free_ports() -> (u16, u16) {
+    let bound = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    let [webhook, admin] = bound.map(|listener| listener.local_addr().expect("an address").port());
+    (webhook, admin)
+}
+
+/// Status and body of a page of the admin port.
+pub(crate) fn page(port: u16, path: &str) -> std::io::Result<(u16, String)> {
+    let mut connection = TcpStream::connect(("127.0.0.1", port))?;
+    write!(connection, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_default();
+    Ok((status, body.to_owned()))
+}
+
+/// The API server learns of a registration a little after it has stored it.
+fn await_registration(control_plane: &ControlPlane) {
+    let mut refused = fixtures::deployment("probe", &Template::named("A"));
+    refused["metadata"]["annotations"]["canary.duration"] = json!("soon");
+    eventually("the webhook to be called", || {
+        match control_plane.post("/apis/apps/v1/namespaces/default/deployments?dryRun=All", &refused) {
+            Err(refused) if refused.message.contains("canary.duration") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+}
+
+/// The entries of `deploy/webhook.yaml` as they are, but for where Coalmine is and whose requests it gets.
+fn register(control_plane: &ControlPlane, name: &str, port: u16, namespaces: &Value) {
+    let mut configuration = manifests(control_plane, "deploy/webhook.yaml").remove(0);
+    configuration["metadata"]["name"] = json!(name);
+    for webhook in configuration["webhooks"].as_array_mut().expect("webhooks") {
+        let path = webhook["clientConfig"]["service"]["path"].as_str().expect("a path").to_owned();
+        webhook["clientConfig"] = json!({"url": format!("https://127.0.0.1:{port}{path}")});
+        webhook["namespaceSelector"]["matchExpressions"].as_array_mut().expect("expressions").push(namespaces.clone());
+    }
+    let path = format!("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/{name}");
+    control_plane.apply(&path, &configuration);
+}
+
+/// The documents of a YAML file of the repository.
+pub(crate) fn manifests(control_plane: &ControlPlane, file: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(control_plane.repository.join(file)).expect("a file of the repository");
+    let documents = text.split("\n---\n").map(|document| serde_saphyr::from_str(document).expect("YAML"));
+    documents.collect()
+}
+
+fn spawn(control_plane: &ControlPlane, kubectl: &Kubectl, name: &str, webhook_port: u16, admin_port: u16) -> Child {
+    let token = kubectl.run(&["create", "token", "coalmine", "--namespace=coalmine", "--duration=24h"]).succeeded().stdout;
+    let mut kubeconfig: Value =
+        serde_json::from_str(&kubectl.run(&["config", "view", "--raw", "-o=json"]).succeeded().stdout).expect("JSON");
+    kubeconfig["users"][0]["user"] = json!({"token": token.trim()});
+    let path = control_plane.directory.join(format!("{name}.kubeconfig"));
+    std::fs::write(&path, kubeconfig.to_string()).expect("a kubeconfig");
+    let log = std::fs::File::create(control_plane.directory.join(format!("{name}.log"))).expect("a log");
+    // The shell ends the program when its standard input closes, which it does when this process is gone, be it killed.
+    Command::new("sh")
+        .args(["-c", r#""$@" & program=$!; while read -r _; do :; done; kill -9 $program"#, "sh"])
+        .arg(variable("COALMINE_BIN"))
+        .args(["--webhook-name", name, "--shutdown-delay", "0s"])
+        .arg(format!("--webhook-address=127.0.0.1:{webhook_port}"))
+        .arg(format!("--webhook-url=https://127.0.0.1:{webhook_port}"))
+        .arg(format!("--admin-address=127.0.0.1:{admin_port}"))
+        .env("KUBECONFIG", path)
+        .env("COALMINE_LOG", "coalmine=debug,info")
+        .stdin(Stdio::piped())
+        .stdout(log.try_clone().expect("a log"))
+        .stderr(log)
+        .spawn()
+        .expect("the program starts")
+}

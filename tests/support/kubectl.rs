@@ -1,0 +1,123 @@
+//! The real kubectl, as a person would use it.
+
+use std::{
+    io::Write as _,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use serde_json::Value;
+
+use super::control_plane::ControlPlane;
+
+/// kubectl's two ways to apply a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Apply {
+    ClientSide,
+    ServerSide,
+}
+
+impl Apply {
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::ClientSide => "kubectl apply",
+            Self::ServerSide => "kubectl apply --server-side",
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Kubectl {
+    program: PathBuf,
+    cache: PathBuf,
+    namespace: Option<String>,
+}
+
+/// Compares what the user reads with a snapshot that stands in the test.
+macro_rules! assert_said {
+    ($output:expr, @$snapshot:literal) => {
+        insta::allow_duplicates! { insta::assert_snapshot!($output.said(), @$snapshot) }
+    };
+}
+pub(crate) use assert_said;
+
+/// What a command wrote and how it ended.
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    namespace: String,
+}
+
+impl Output {
+    #[track_caller]
+    pub(crate) fn succeeded(self) -> Self {
+        assert_eq!(self.code, 0, "{}{}", self.stdout, self.stderr);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn failed(self) -> Self {
+        assert_ne!(self.code, 0, "{}{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// What it said on standard error; the namespace is another in every run.
+    pub(crate) fn said(&self) -> String {
+        self.stderr.replace(&self.namespace, "NAMESPACE").trim_end().to_owned()
+    }
+}
+
+impl Kubectl {
+    pub(crate) fn of(control_plane: &ControlPlane) -> Self {
+        Self { program: control_plane.kubectl.clone(), cache: control_plane.directory.join("cache"), namespace: None }
+    }
+
+    pub(crate) fn in_namespace(self, namespace: &str) -> Self {
+        Self { namespace: Some(namespace.to_owned()), ..self }
+    }
+
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.run_with(arguments, "", &[])
+    }
+
+    /// With text on its standard input and further environment.
+    pub(crate) fn run_with(&self, arguments: &[&str], input: &str, environment: &[(&str, &str)]) -> Output {
+        let mut child = self.command(arguments);
+        let mut child = child.envs(environment.iter().copied()).stdin(Stdio::piped()).spawn().expect("kubectl starts");
+        // It may end without reading all of it.
+        let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
+        let output = child.wait_with_output().expect("kubectl ends");
+        Output {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            namespace: self.namespace.clone().unwrap_or_else(|| "default".to_owned()),
+        }
+    }
+
+    /// For a process that goes on beside the test.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg(format!("--cache-dir={}", self.cache.display()));
+        if let Some(namespace) = &self.namespace {
+            command.arg(format!("--namespace={namespace}"));
+        }
+        command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    pub(crate) fn apply(&self, how: Apply, manifest: &Value) -> Output {
+        self.apply_with(how, manifest, &[])
+    }
+
+    pub(crate) fn apply_with(&self, how: Apply, manifest: &Value, more: &[&str]) -> Output {
+        let mut arguments = vec!["apply", "-f", "-"];
+        if how == Apply::ServerSide {
+            arguments.push("--server-side");
+        }
+        arguments.extend(more);
+        self.run_with(&arguments, &manifest.to_string(), &[])
+    }
+}
