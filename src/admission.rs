@@ -104,7 +104,7 @@ impl Webhook {
             return (admission, merged.is_some());
         }
         let Outcome::Changed(held_object) = &admission.outcome else { return (admission, false) };
-        match self.check(held_object).await {
+        match self.check(request, held_object).await {
             check::Answer::Valid => {}
             check::Answer::Refused(reason) => {
                 admission.outcome = Outcome::Denied(denied::template_refused(&reason));
@@ -119,13 +119,18 @@ impl Webhook {
         (admission, true)
     }
 
-    async fn check(&self, held_object: &Value) -> check::Answer {
+    async fn check(&self, request: &ReviewRequest, held_object: &Value) -> check::Answer {
         let Some(held) = object::annotation(held_object, key::HELD).and_then(|text| Held::decode(text).ok()) else {
             return check::Answer::Unknown("the held template can't be read back".to_owned());
         };
         let run = object::annotation(held_object, key::RUN).unwrap_or_default();
-        let canary = canary::deployment(held_object, &held.template, run, &self.settings.canary_label);
-        self.checker.check(object::namespace(held_object), object::name(held_object), canary).await
+        let mut canary = canary::deployment(held_object, &held.template, run, &self.settings.canary_label);
+        // A client that replaces the object need not send its uid.
+        let owner = request.old_object.as_ref().map(object::uid);
+        if let (Some(owner), Some(uid)) = (owner, canary.pointer_mut("/metadata/ownerReferences/0/uid")) {
+            *uid = owner.into();
+        }
+        self.checker.check(&request.namespace, &request.name, canary).await
     }
 }
 

@@ -2,3 +2,6 @@
 //! One file per question; a test's name is the row's words.
 
 mod apply;
+mod commands;
+mod passing;
+mod verdicts;

@@ -11,7 +11,7 @@ pub(crate) mod results;
 use std::time::{Duration, Instant};
 
 /// Generous: machines that run the tests are shared, and only a failure takes so long.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Asks until the answer is there, or fails with what was waited for and the last thing seen.
 #[track_caller]

@@ -83,7 +83,7 @@ pub(super) fn response(request: &ReviewRequest, admission: &Admission) -> Respon
         response["warnings"] = json!(admission.warnings);
     }
     response["auditAnnotations"] = json!({"effect": admission.effect.as_str()});
-    review(response)
+    review(&response)
 }
 
 /// The answer to a review of a status write.
@@ -92,7 +92,7 @@ pub(super) fn status_response(request: &ReviewRequest, changed: Option<&Value>) 
     if let Some(status) = changed.and_then(|changed| changed.get("status")) {
         put_patch(&mut response, &[json!({"op": "add", "path": "/status", "value": status})]);
     }
-    review(response)
+    review(&response)
 }
 
 fn put_patch(response: &mut Value, patch: &[Value]) {
@@ -103,7 +103,7 @@ fn put_patch(response: &mut Value, patch: &[Value]) {
     response["patch"] = STANDARD.encode(json!(patch).to_string()).into();
 }
 
-fn review(response: Value) -> Response {
+fn review(response: &Value) -> Response {
     let body = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}).to_string();
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }

@@ -44,9 +44,9 @@ pub enum InvalidAnnotation {
 }
 
 const SHORTEST_DURATION: Duration = Duration::from_secs(10);
-const LONGEST_DURATION: Duration = Duration::from_secs(24 * 3600);
-const DEFAULT_DEADLINE: Duration = Duration::from_secs(600);
-const LONGEST_DEADLINE: Duration = Duration::from_secs(48 * 3600);
+const LONGEST_DURATION: Duration = Duration::from_hours(24);
+const DEFAULT_DEADLINE: Duration = Duration::from_mins(10);
+const LONGEST_DEADLINE: Duration = Duration::from_hours(48);
 /// Long values are cut in messages: a reader needs to recognise the value, not to read all of it again.
 const LONGEST_SHOWN: usize = 60;
 
@@ -64,11 +64,11 @@ impl Policy {
             .read(key::DURATION, "a duration from 10s to 24h, such as 60s or 5m", |text| {
                 parse_duration(text).filter(|duration| (SHORTEST_DURATION..=LONGEST_DURATION).contains(duration))
             })?
-            .unwrap_or(Duration::from_secs(60));
+            .unwrap_or(Duration::from_mins(1));
         let max_error_rate =
             reader.read(key::MAX_ERROR_RATE, "a percentage above 0% and below 100%, such as 1% or 0.5%", parse_percentage)?.unwrap_or(0.01);
         let max_latency_p99 = reader.read(key::MAX_LATENCY_P99, "a duration from 1ms to 10m, such as 250ms or 2s", |text| {
-            parse_duration(text).filter(|duration| (Duration::from_millis(1)..=Duration::from_secs(600)).contains(duration))
+            parse_duration(text).filter(|duration| (Duration::from_millis(1)..=Duration::from_mins(10)).contains(duration))
         })?;
         let expected = format!("a duration from canary.duration ({}) to 48h, such as 10m", format_duration(duration));
         let deadline = reader
@@ -124,8 +124,8 @@ mod tests {
     #[test]
     fn only_the_first_annotation_is_needed() {
         let policy = parse(&[("canary.enabled", "true")]).unwrap();
-        assert_eq!(policy.duration, Duration::from_secs(60));
-        assert_eq!(policy.deadline, Duration::from_secs(600));
+        assert_eq!(policy.duration, Duration::from_mins(1));
+        assert_eq!(policy.deadline, Duration::from_mins(10));
         assert!((policy.max_error_rate - 0.01).abs() < 1e-12);
         assert_eq!(policy.on_inconclusive, OnInconclusive::Reject);
         assert_eq!(policy.metrics, "auto");
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn the_default_deadline_leaves_room_for_a_long_duration() {
         let policy = parse(&[("canary.duration", "1h")]).unwrap();
-        assert_eq!(policy.deadline, Duration::from_secs(7200));
+        assert_eq!(policy.deadline, Duration::from_hours(2));
     }
 
     #[rstest]

@@ -52,7 +52,7 @@ pub fn format_duration(duration: Duration) -> String {
     let mut text = String::new();
     for (number, unit) in [(hours, 'h'), (minutes, 'm'), (seconds, 's')] {
         if number > 0 {
-            text.push_str(&format!("{number}{unit}"));
+            text = format!("{text}{number}{unit}");
         }
     }
     text

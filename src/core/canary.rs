@@ -4,7 +4,7 @@
 use ring::digest;
 use serde_json::{Map, Value, json};
 
-use super::object;
+use super::{object, template};
 use crate::api::annotations::{PRIMARY_ANNOTATION, ROLE_CANARY, ROLE_LABEL, RUN_LABEL};
 
 const SUFFIX: &str = "-canary";
@@ -18,7 +18,7 @@ pub fn name(primary: &str) -> String {
         return format!("{primary}{SUFFIX}");
     }
     let digest = digest::digest(&digest::SHA256, primary.as_bytes());
-    let hash: String = digest.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let hash = template::hexadecimal(digest.as_ref(), 4);
     let keep = LONGEST_NAME - SUFFIX.len() - hash.len() - 1;
     let start: String = primary.chars().take(keep).collect();
     format!("{}-{hash}{SUFFIX}", start.trim_end_matches(['-', '.']))

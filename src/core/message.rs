@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn sentences() {
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         let long_name = "a-rather-long-name-for-a-deployment";
         let all = [
             held("app", "app-canary", minute),

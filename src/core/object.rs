@@ -63,6 +63,11 @@ pub fn is_opted_in(annotations: &Map<String, Value>) -> bool {
     matches!(text(annotations, key::ENABLED), Some("true" | "held"))
 }
 
+/// The user wrote something into `canary.enabled` that isn't a no: it is either a yes, or a mistake to be told.
+pub fn is_asked_for(annotations: &Map<String, Value>) -> bool {
+    text(annotations, key::ENABLED).is_some_and(|value| value != "false")
+}
+
 pub fn phase(annotations: &Map<String, Value>) -> Option<Phase> {
     text(annotations, key::PHASE).and_then(Phase::parse)
 }

@@ -118,21 +118,21 @@ pub fn applies(metadata: &Value, manager: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn entry(manager: &str, fields: Value) -> Value {
+    fn entry(manager: &str, fields: &Value) -> Value {
         json!({"manager": manager, "operation": "Apply", "apiVersion": "apps/v1", "time": "2026-01-01T00:00:00Z",
                "fieldsType": "FieldsV1", "fieldsV1": fields})
     }
 
-    fn metadata(entries: Vec<Value>) -> Map<String, Value> {
+    fn metadata(entries: &[Value]) -> Map<String, Value> {
         json!({"managedFields": entries}).as_object().unwrap().clone()
     }
 
     #[test]
     fn owners_go_back_to_what_they_were() {
-        let old = json!({"managedFields": [entry("kubectl", json!({"f:spec": {"f:replicas": {}, "f:template": {"a": {}}}}))]});
-        let mut new = metadata(vec![
-            entry("kubectl", json!({"f:spec": {"f:replicas": {}, "f:template": {"b": {}}}})),
-            entry("other", json!({"f:spec": {"f:template": {"c": {}}}})),
+        let old = json!({"managedFields": [entry("kubectl", &json!({"f:spec": {"f:replicas": {}, "f:template": {"a": {}}}}))]});
+        let mut new = metadata(&[
+            entry("kubectl", &json!({"f:spec": {"f:replicas": {}, "f:template": {"b": {}}}})),
+            entry("other", &json!({"f:spec": {"f:template": {"c": {}}}})),
         ]);
         let held = template_owners(&Value::Object(new.clone()));
         set_template_owners(&mut new, &template_owners(&old));
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn an_entry_that_owns_more_stays() {
-        let mut new = metadata(vec![entry("x", json!({"f:metadata": {"f:labels": {}}, "f:spec": {"f:template": {}}}))]);
+        let mut new = metadata(&[entry("x", &json!({"f:metadata": {"f:labels": {}}, "f:spec": {"f:template": {}}}))]);
         set_template_owners(&mut new, &TemplateOwners::new());
         assert_eq!(new["managedFields"][0]["fieldsV1"], json!({"f:metadata": {"f:labels": {}}}));
     }
@@ -153,16 +153,16 @@ mod tests {
     #[test]
     fn what_says_the_same_stays_in_its_place() {
         let timed = |manager: &str, time: &str| {
-            let mut entry = entry(manager, json!({"f:spec": {}}));
+            let mut entry = entry(manager, &json!({"f:spec": {}}));
             entry["time"] = json!(time);
             entry
         };
         let stored = json!({"managedFields": [timed("kubectl", "10:00"), timed("controller", "10:01")]});
-        let mut new = metadata(vec![timed("controller", "10:01"), timed("kubectl", "10:02")]);
+        let mut new = metadata(&[timed("controller", "10:01"), timed("kubectl", "10:02")]);
         keep_times(&mut new, &stored);
         assert_eq!(new["managedFields"], stored["managedFields"]);
 
-        let mut new = metadata(vec![timed("controller", "10:01"), timed("helm", "10:02")]);
+        let mut new = metadata(&[timed("controller", "10:01"), timed("helm", "10:02")]);
         keep_times(&mut new, &stored);
         assert_eq!(new["managedFields"][1]["manager"], "helm");
     }
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn only_server_side_apply_applies() {
-        let object = json!({"managedFields": [entry("kubectl", json!({"f:spec": {}}))]});
+        let object = json!({"managedFields": [entry("kubectl", &json!({"f:spec": {}}))]});
         assert!(applies(&object, "kubectl"));
         assert!(!applies(&object, "helm"));
     }

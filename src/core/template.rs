@@ -32,7 +32,12 @@ fn digest_of(parts: &[&[u8]], bytes: usize) -> String {
     for part in parts {
         context.update(part);
     }
-    context.finish().as_ref().iter().take(bytes).map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(context.finish().as_ref(), bytes)
+}
+
+/// The first bytes of a digest as text.
+pub(super) fn hexadecimal(digest: &[u8], bytes: usize) -> String {
+    digest.iter().take(bytes).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 fn canonical(value: &Value) -> Value {

@@ -33,6 +33,7 @@ impl Coalmine {
             let path = control_plane.repository.join("deploy").join(file);
             kubectl.run(&["apply", "--server-side", "-f", &path.display().to_string()]).succeeded();
         }
+        hold_the_lease(control_plane);
         let (webhook_port, admin_port) = free_ports();
         register(control_plane, name, webhook_port, &json!({"key": NAMESPACE_LABEL, "operator": "DoesNotExist"}));
         register(control_plane, "coalmine-down", 1, &json!({"key": NAMESPACE_LABEL, "operator": "In", "values": ["down"]}));
@@ -53,6 +54,15 @@ impl Drop for Coalmine {
         drop(self.process.stdin.take());
         let _ = self.process.wait();
     }
+}
+
+/// The tests are the controller: each gives the verdict that it needs. So the process must never become the leader.
+fn hold_the_lease(control_plane: &ControlPlane) {
+    let lease = json!({
+        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "coalmine", "namespace": "coalmine"},
+        "spec": {"holderIdentity": "tests", "leaseDurationSeconds": 24 * 3600, "renewTime": "2026-01-01T00:00:00.000000Z"},
+    });
+    control_plane.apply("/apis/coordination.k8s.io/v1/namespaces/coalmine/leases/coalmine", &lease);
 }
 
 fn free_ports() -> (u16, u16) {

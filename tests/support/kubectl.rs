@@ -63,9 +63,11 @@ impl Output {
         self
     }
 
-    /// What it said on standard error; the namespace is another in every run.
+    /// What it said on standard error, but for kubectl's own remarks; the namespace is another in every run.
     pub(crate) fn said(&self) -> String {
-        self.stderr.replace(&self.namespace, "NAMESPACE").trim_end().to_owned()
+        let own = |line: &&str| !line.starts_with("Warning: resource deployments/app was previously managed");
+        let lines: Vec<&str> = self.stderr.lines().filter(own).collect();
+        lines.join("\n").replace(&self.namespace, "NAMESPACE")
     }
 }
 

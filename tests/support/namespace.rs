@@ -48,6 +48,7 @@ impl Namespace {
     pub(crate) fn with_a(how: Apply) -> Self {
         let namespace = Self::new();
         namespace.apply(how, "A").succeeded();
+        namespace.await_revision(1);
         namespace
     }
 
@@ -65,6 +66,26 @@ impl Namespace {
         let path = format!("/api/v1/namespaces/{}", self.name);
         self.control_plane.send(As::Administrator, "PATCH", &path, "application/merge-patch+json", &label).expect("a label");
         eventually("the namespace's label to count", noticed);
+    }
+
+    /// From here on, a request that reaches the webhook fails, as it does while no Coalmine runs.
+    pub(crate) fn stop_coalmine(&self) {
+        let mut probe = fixtures::deployment("probe", &Template::named("A"));
+        probe["metadata"]["annotations"]["canary.duration"] = json!("60s");
+        let path = format!("/apis/apps/v1/namespaces/{}/deployments?dryRun=All", self.name);
+        self.served_by("down", || match self.control_plane.post(&path, &probe) {
+            Err(refused) if refused.message.contains("failed calling webhook") => Ok(()),
+            other => Err(format!("{other:?}")),
+        });
+    }
+
+    /// Waits until the Deployment controller has seen the live template.
+    pub(crate) fn await_revision(&self, revision: u32) {
+        eventually("the Deployment controller", || {
+            let app = self.app();
+            let seen = object::annotation(&app, "deployment.kubernetes.io/revision").unwrap_or_default().to_owned();
+            if seen == revision.to_string() { Ok(()) } else { Err(seen) }
+        });
     }
 
     pub(crate) fn apply(&self, how: Apply, template: &str) -> Output {
@@ -101,7 +122,7 @@ impl Namespace {
     pub(crate) fn try_to_promote(&self) -> Result<Value, Refused> {
         let app = self.app();
         let held = object::annotation(&app, key::HELD).expect("a held template");
-        let template = Held::decode(held).expect("a readable record").template;
+        let template = Held::decode(held).unwrap().template;
         let test = json!({"op": "test", "path": pointer(key::HELD), "value": held});
         self.patch(As::Controller, &json!([test, {"op": "replace", "path": "/spec/template", "value": template}]))
     }

@@ -108,7 +108,7 @@ pub(super) fn end_hold(annotations: &mut Map<String, Value>) {
 }
 
 /// The list of proven templates once `next` is live: it, the one that was live, and those before, as many as the Deployment keeps
-/// revisions of (a template without its ReplicaSet is no rollback).
+/// revisions of (a template without its `ReplicaSet` is no rollback).
 pub(super) fn proven_after(old: &Value, next: &Value) -> String {
     let kept = old.pointer("/spec/revisionHistoryLimit").and_then(Value::as_u64).unwrap_or(10);
     let limit = usize::try_from(kept).unwrap_or(usize::MAX).saturating_add(1).min(50);

@@ -10,13 +10,13 @@ use crate::{
     },
     core::{
         last_applied,
-        object::{self, is_opted_in, metadata_map_mut},
+        object::{self, is_asked_for, metadata_map_mut},
     },
 };
 
 pub(super) fn admit(request: &Request<'_>) -> Admission {
     let sent = object::annotations(request.new);
-    if is_opted_in(sent)
+    if is_asked_for(sent)
         && let Err(invalid) = Policy::of(sent)
     {
         return Admission::denied(format!("canary: {invalid}"));

@@ -16,7 +16,7 @@ use crate::{
         held::{Held, Operation},
         last_applied,
         message::{self, denied},
-        object::{self, is_opted_in, metadata_map_mut, text},
+        object::{self, is_asked_for, is_opted_in, metadata_map_mut, text},
         owners::{self, keep_times, set_template_owners, template_owners},
         template,
     },
@@ -69,13 +69,15 @@ impl Update<'_> {
     fn decide(mut self) -> Admission {
         let (live, sent) = (object::template(self.old), object::template(self.request.new));
         let template_changes = !template::same(live, sent);
-        if !is_opted_in(object::annotations(&self.changed)) {
-            return self.opt_out();
-        }
-        if (template_changes || self.policy_changes())
-            && let Err(invalid) = Policy::of(object::annotations(&self.changed))
+        let annotations = object::annotations(&self.changed);
+        if is_asked_for(annotations)
+            && (template_changes || self.policy_changes())
+            && let Err(invalid) = Policy::of(annotations)
         {
             return Admission::denied(format!("canary: {invalid}"));
+        }
+        if !is_opted_in(annotations) {
+            return self.opt_out();
         }
         let bypass = text(self.sent, key::BYPASS).filter(|reason| text(self.before, key::BYPASS) != Some(reason));
         if !template_changes {
@@ -100,7 +102,7 @@ impl Update<'_> {
         }
         match self.held.take() {
             Some(held) if template::same(&held.template, sent) || self.request.held_merged.is_some_and(|m| template::same(m, sent)) => {
-                self.hold_again(held)
+                self.hold_again(&held)
             }
             Some(held) => {
                 if let Some(field) = self.request.held_merged.and_then(|merged| difference(merged, &held.template, "spec.template")) {
@@ -270,12 +272,12 @@ impl Update<'_> {
     }
 
     fn warn_held(&mut self) {
-        let duration = Policy::of(object::annotations(&self.changed)).map_or(std::time::Duration::from_secs(60), |policy| policy.duration);
+        let duration = Policy::of(object::annotations(&self.changed)).map_or(std::time::Duration::from_mins(1), |policy| policy.duration);
         self.warnings.insert(0, message::held(self.request.name, &canary::name(self.request.name), duration));
     }
 
     /// B again: held as before. The bytes are reused, so that nothing is written when nothing changed.
-    fn hold_again(mut self, held: Held) -> Admission {
+    fn hold_again(mut self, held: &Held) -> Admission {
         let states_all = self.operation() == Operation::Apply || self.sends_last_applied();
         let record = Held {
             template: held.template.clone(),
@@ -285,7 +287,7 @@ impl Update<'_> {
             owners: if self.request.held_merged.is_some() { held.owners.clone() } else { self.sent_owners() },
             last_applied: if self.sends_last_applied() { self.sent_last_applied() } else { held.last_applied.clone() },
         };
-        let reused = if record == held { text(self.before, key::HELD).map(str::to_owned) } else { None };
+        let reused = if record == *held { text(self.before, key::HELD).map(str::to_owned) } else { None };
         self.held = Some(record.clone());
         if let Err(refused) = self.put_back(&record, reused) {
             return refused;
