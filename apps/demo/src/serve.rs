@@ -233,7 +233,7 @@ mod tests {
 
     #[tokio::test]
     async fn stopping_serves_on_and_asks_clients_to_leave() {
-        let mut app = running(&[("STOP_DELAY", "300ms")]).await;
+        let mut app = running(&[("STOP_DELAY", "2s")]).await;
         let mut kept = TcpStream::connect(app.address).await.unwrap();
         assert!(!ask(&mut kept, "/").await.contains("connection: close"));
         app.stop();
