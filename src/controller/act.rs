@@ -51,7 +51,7 @@ impl Actor<'_> {
     async fn carry_out(&self, action: Action, policy: &Policy) -> Result<(), Error> {
         match action {
             Action::Publish(event) => {
-                self.context.publish(self.primary, &event, self.now).await;
+                self.context.publish(self.primary, &event).await;
                 Ok(())
             }
             Action::Create(canary) => self.create(canary, policy).await,
@@ -106,7 +106,7 @@ impl Actor<'_> {
                     crate::api::quantity::format_duration(policy.deadline)
                 );
                 let event = crate::core::plan::Event { reason: "CanaryWaiting", note, warning: true };
-                self.context.publish(self.primary, &event, self.now).await;
+                self.context.publish(self.primary, &event).await;
                 Err(Error::api("create the canary")(kube::Error::Api(status)))
             }
             Err(error) => Err(Error::api("create the canary")(error)),

@@ -19,7 +19,7 @@ const CONTROLLER: &str = "coalmine.dev/controller";
 
 impl Context {
     /// Publishes an Event about the primary. A failure is logged and that is all: an Event must never hold up a verdict.
-    pub(super) async fn publish(&self, primary: &Value, event: &Event, now: Timestamp) {
+    pub(super) async fn publish(&self, primary: &Value, event: &Event) {
         let key = format!("{}/{}", object::namespace(primary), object::name(primary));
         {
             let mut memory = self.memory.lock().await;
@@ -41,7 +41,7 @@ impl Context {
             "event"
         );
         let events = Api::<ClusterEvent>::namespaced(self.client.clone(), object::namespace(primary));
-        if let Err(error) = events.create(&PostParams::default(), &self.cluster_event(primary, event, now)).await {
+        if let Err(error) = events.create(&PostParams::default(), &self.cluster_event(primary, event, clock::now())).await {
             tracing::warn!(error = %super::chain(&error), reason = event.reason, "failed to publish an Event");
         }
     }

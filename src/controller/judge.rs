@@ -69,7 +69,7 @@ pub(super) async fn judge(context: &Context, primary: &Value, seen: &Seen) -> Op
     let news = judge.news.take();
     context.memory.lock().await.insert(name, memory);
     if let Some(event) = news {
-        context.publish(primary, &event, clock::now()).await;
+        context.publish(primary, &event).await;
     }
     Some(judgement)
 }

@@ -19,16 +19,13 @@ pub fn warning(text: &str) -> String {
 
 pub fn held(name: &str, canary: &str, duration: Duration) -> String {
     let long = format!(
-        "canary: template held; trying it in {canary} for {}; watch: kubectl get events --for deploy/{name} -w",
+        "canary: template held; trying it in {canary} for {}; watch: kubectl events --for deploy/{name} -w",
         format_duration(duration)
     );
     if long.chars().count() <= LONGEST_WARNING {
         return long;
     }
-    warning(&format!(
-        "canary: template held; trying it for {}; watch: kubectl get events --for deploy/{name} -w",
-        format_duration(duration)
-    ))
+    warning(&format!("canary: template held; trying it for {}; watch: kubectl events --for deploy/{name} -w", format_duration(duration)))
 }
 
 pub fn held_again(canary: &str) -> String {
@@ -166,8 +163,8 @@ mod tests {
         ]
         .join("\n");
         insta::assert_snapshot!(all, @r#"
-canary: template held; trying it in app-canary for 60s; watch: kubectl get events --for deploy/app -w
-canary: template held; trying it for 60s; watch: kubectl get events --for deploy/a-rather-long-name-for-a-deployment -w
+canary: template held; trying it in app-canary for 60s; watch: kubectl events --for deploy/app -w
+canary: template held; trying it for 60s; watch: kubectl events --for deploy/a-rather-long-name-for-a-deployment -w
 canary: this template is already held; app-canary is trying it
 canary: the template held before is dropped; the canary starts over
 canary: the template held before, from "kubectl-set", is dropped: this one was computed without it

@@ -210,10 +210,12 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
 }
 
 fn dns_config(kubeconfig: &str) -> String {
-    // Names outside the cluster are answered with "no such name": nothing is asked elsewhere.
+    // Names outside the cluster are answered with "no such name", and nothing is asked elsewhere. In a server of its own: beside the other
+    // plugin, the template would answer the cluster's names too.
     format!(
-        ".:53 {{\n    bind {ADDRESS}\n    errors\n    kubernetes cluster.local in-addr.arpa {{\n        kubeconfig {kubeconfig}\n        \
-         pods insecure\n        ttl 5\n    }}\n    template ANY ANY {{\n        rcode NXDOMAIN\n    }}\n    cache 5\n}}\n"
+        "cluster.local:53 in-addr.arpa:53 {{\n    bind {ADDRESS}\n    errors\n    kubernetes cluster.local in-addr.arpa {{\n        \
+         kubeconfig {kubeconfig}\n        pods insecure\n        ttl 5\n    }}\n    cache 5\n}}\n\
+         .:53 {{\n    bind {ADDRESS}\n    template ANY ANY {{\n        rcode NXDOMAIN\n    }}\n}}\n"
     )
 }
 

@@ -215,7 +215,7 @@ fn forged_state_is_undone() {
     let answer = ask(&a, &forged, "mallory", "kubectl");
     assert_eq!(answer.effect, Effect::Held);
     insta::assert_snapshot!(answer.warnings.join("\n"), @r#"
-canary: template held; trying it in app-canary for 60s; watch: kubectl get events --for deploy/app -w
+canary: template held; trying it in app-canary for 60s; watch: kubectl events --for deploy/app -w
 canary: canary.state/proven is Coalmine's own; the change to it was undone
 "#);
     let mut forged = held.clone();
