@@ -10,7 +10,10 @@ use kube::{Api, api::PostParams};
 use serde_json::Value;
 
 use super::Context;
-use crate::core::{admit::FIELD_MANAGER, object, plan::Event};
+use crate::{
+    clock,
+    core::{admit::FIELD_MANAGER, object, plan::Event},
+};
 
 /// What the API server takes of a note, and of a name.
 const LONGEST_NOTE: usize = 1024;
