@@ -2,6 +2,7 @@
 //! One file per question; a test's name is the row's words.
 
 mod apply;
+mod certificates;
 mod commands;
 mod passing;
 mod verdicts;

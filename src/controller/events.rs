@@ -50,7 +50,8 @@ impl Context {
     }
 
     fn cluster_event(&self, primary: &Value, event: &Event, now: Timestamp) -> ClusterEvent {
-        let suffix = format!(".{:x}", now.as_nanosecond());
+        // One step may tell several things at the same moment, each once.
+        let suffix = format!(".{:x}.{}", now.as_nanosecond(), event.reason.to_ascii_lowercase());
         let name: String = object::name(primary).chars().take(LONGEST_NAME - suffix.len()).collect();
         ClusterEvent {
             action: Some("Canary".to_owned()),
