@@ -30,7 +30,7 @@ fn template_changes_b_is_held(#[values(ClientSide, ServerSide)] how: Apply) {
     let namespace = Namespace::with_a(how);
     let before = namespace.app();
     let output = namespace.apply(how, "B").succeeded();
-    assert_said!(output, @"Warning: canary: template held; trying it in app-canary for 60s; watch: kubectl get events --for deploy/app -w");
+    assert_said!(output, @"Warning: canary: template held; trying it in app-canary for 60s; watch: kubectl events --for deploy/app -w");
     let held = namespace.assert_held("B");
     assert_eq!(held["spec"], before["spec"]);
     assert_eq!(records(&held).template_owners, records(&before).template_owners);
@@ -53,7 +53,7 @@ fn c_while_b_is_held_replaces_b(#[values(ClientSide, ServerSide)] how: Apply) {
     let namespace = Namespace::with_b_held(how);
     let output = namespace.apply(how, "C").succeeded();
     assert_said!(output, @r"
-Warning: canary: template held; trying it in app-canary for 60s; watch: kubectl get events --for deploy/app -w
+Warning: canary: template held; trying it in app-canary for 60s; watch: kubectl events --for deploy/app -w
 Warning: canary: the template held before is dropped; the canary starts over
 ");
     namespace.assert_held("C");

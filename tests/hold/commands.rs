@@ -37,7 +37,7 @@ fn commands_are_template_changes_and_are_held(#[case] name: &str, #[case] comman
     let namespace = Namespace::with_a(how);
     let before = namespace.app();
     let output = namespace.kubectl.run(command).succeeded();
-    assert_said!(output, @"Warning: canary: template held; trying it in app-canary for 60s; watch: kubectl get events --for deploy/app -w");
+    assert_said!(output, @"Warning: canary: template held; trying it in app-canary for 60s; watch: kubectl events --for deploy/app -w");
     let app = namespace.app();
     assert_eq!(app["spec"], before["spec"]);
     assert_eq!(records(&app).template_owners, records(&before).template_owners);
@@ -75,7 +75,7 @@ fn the_latest_wins_and_the_warning_says_what_it_drops(#[case] command: &[&str]) 
     let namespace = Namespace::with_b_held(ServerSide);
     let output = namespace.kubectl.run(command).succeeded();
     assert_said!(output, @r#"
-Warning: canary: template held; trying it in app-canary for 60s; watch: kubectl get events --for deploy/app -w
+Warning: canary: template held; trying it in app-canary for 60s; watch: kubectl events --for deploy/app -w
 Warning: canary: the template held before, from "kubectl", is dropped: this one was computed without it
 "#);
     let held = held(&namespace.app()).expect("a held template").template;
@@ -89,7 +89,7 @@ fn edit_is_held(#[values(ClientSide, ServerSide)] how: Apply) {
     let namespace = Namespace::with_a(how);
     let environment = [("KUBE_EDITOR", "sed -i s,registry.example/app:a,registry.example/app:b,")];
     let output = namespace.kubectl.run_with(&["edit", "deployment/app"], "", &environment).succeeded();
-    assert_said!(output, @"Warning: canary: template held; trying it in app-canary for 60s; watch: kubectl get events --for deploy/app -w");
+    assert_said!(output, @"Warning: canary: template held; trying it in app-canary for 60s; watch: kubectl events --for deploy/app -w");
     let app = namespace.app();
     assert_eq!(fixtures::template_name(object::template(&app)), "A");
     assert_eq!(held(&app).map(|held| fixtures::template_name(&held.template)), Some("B".to_owned()));

@@ -68,7 +68,7 @@ fn b_was_rejected_retry_changes_b_runs_again(#[case] with_file: bool, #[values(C
     } else {
         namespace.kubectl.run(&["annotate", "deployment/app", "canary.retry=1"])
     };
-    assert_said!(output.succeeded(), @"Warning: canary: template held; trying it in app-canary for 60s; watch: kubectl get events --for deploy/app -w");
+    assert_said!(output.succeeded(), @"Warning: canary: template held; trying it in app-canary for 60s; watch: kubectl events --for deploy/app -w");
     let app = namespace.assert_held("B");
     assert_ne!(object::annotation(&app, key::RUN).map(str::to_owned), run, "another run has another name");
     assert_eq!(object::annotation(&app, key::MESSAGE), None);
@@ -81,7 +81,7 @@ fn b_was_rejected_c_is_tried(#[values(ClientSide, ServerSide)] how: Apply) {
     let namespace = rejected(how);
     let output = namespace.apply(how, "C").succeeded();
     assert_said!(output, @r"
-Warning: canary: template held; trying it in app-canary for 60s; watch: kubectl get events --for deploy/app -w
+Warning: canary: template held; trying it in app-canary for 60s; watch: kubectl events --for deploy/app -w
 Warning: canary: the template held before is dropped; the canary starts over
 ");
     namespace.assert_held("C");
