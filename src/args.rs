@@ -37,6 +37,34 @@ pub struct Arguments {
     #[arg(long, env = "COALMINE_PROMETHEUS_URL", default_value = "http://prometheus.monitoring.svc:9090", value_parser = http_url)]
     pub prometheus_url: Uri,
 
+    /// File with a bearer token for Prometheus; read again for each query
+    #[arg(long, env = "COALMINE_PROMETHEUS_BEARER_TOKEN_FILE")]
+    pub prometheus_bearer_token_file: Option<PathBuf>,
+
+    /// User name for Prometheus, by basic authentication
+    #[arg(long, env = "COALMINE_PROMETHEUS_USERNAME", requires = "prometheus_password_file")]
+    pub prometheus_username: Option<String>,
+
+    /// File with the password of --prometheus-username
+    #[arg(long, env = "COALMINE_PROMETHEUS_PASSWORD_FILE", requires = "prometheus_username")]
+    pub prometheus_password_file: Option<PathBuf>,
+
+    /// Authorities (PEM) that Prometheus' certificate is checked against
+    #[arg(long, env = "COALMINE_PROMETHEUS_CA_FILE")]
+    pub prometheus_ca_file: Option<PathBuf>,
+
+    /// Client certificate chain (PEM) for Prometheus
+    #[arg(long, env = "COALMINE_PROMETHEUS_CERTIFICATE_FILE", requires = "prometheus_key_file")]
+    pub prometheus_certificate_file: Option<PathBuf>,
+
+    /// Private key (PEM) of --prometheus-certificate-file
+    #[arg(long, env = "COALMINE_PROMETHEUS_KEY_FILE", requires = "prometheus_certificate_file")]
+    pub prometheus_key_file: Option<PathBuf>,
+
+    /// A further header for Prometheus, such as `X-Scope-OrgID: team-a` for a tenant; may be given several times
+    #[arg(long, env = "COALMINE_PROMETHEUS_HEADER", value_parser = header)]
+    pub prometheus_header: Vec<(String, String)>,
+
     /// Label that tells canary pods from the primary's, unless the template has that key already
     #[arg(long, env = "COALMINE_CANARY_LABEL", default_value = "tier=canary")]
     pub canary_label: Label,
@@ -116,6 +144,13 @@ fn url(text: &str, schemes: &[&str]) -> Result<Uri, String> {
     if schemes.contains(&scheme) && uri.host().is_some() { Ok(uri) } else { Err(expected()) }
 }
 
+fn header(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
+        _ => Err("expected NAME: VALUE, as in X-Scope-OrgID: team-a".to_owned()),
+    }
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     let parsed: Option<SignedDuration> = text.parse().ok();
     parsed.and_then(|duration| Duration::try_from(duration).ok()).ok_or_else(|| "expected a duration such as 3s or 500ms".to_owned())
@@ -149,6 +184,8 @@ mod tests {
     #[case(&["--prometheus-url", "prometheus:9090"])]
     #[case(&["--webhook-url", "http://127.0.0.1:1/"])]
     #[case(&["--certificate-file", "/tls.crt"])]
+    #[case(&["--prometheus-username", "ann"])]
+    #[case(&["--prometheus-header", "team-a"])]
     #[case(&["--shutdown-delay", "-3s"])]
     #[case(&["--shutdown-delay", "soon"])]
     fn refuses(#[case] arguments: &[&str]) {

@@ -101,13 +101,23 @@ fn spawn_controller(
     claims: watch::Receiver<Claim>,
     registry: &mut Registry,
 ) -> anyhow::Result<()> {
-    let settings = prometheus::Settings::new(arguments.prometheus_url.to_string());
-    let source = prometheus::Prometheus::new(settings).context("failed to set up the Prometheus client")?;
+    let source = prometheus::Prometheus::new(prometheus_settings(arguments)).context("failed to set up the Prometheus client")?;
     let label = (arguments.canary_label.key.clone(), arguments.canary_label.value.clone());
     let metrics = controller::Metrics::register(registry);
     let context = controller::Context::new(client.clone(), claims, Arc::new(source), label, identity(arguments), metrics);
     parts.spawn("controller", controller::run(Arc::new(context), parts.stop_first.clone()));
     Ok(())
+}
+
+fn prometheus_settings(arguments: &Arguments) -> prometheus::Settings {
+    prometheus::Settings {
+        bearer_token_file: arguments.prometheus_bearer_token_file.clone(),
+        basic_auth: arguments.prometheus_username.clone().zip(arguments.prometheus_password_file.clone()),
+        ca_file: arguments.prometheus_ca_file.clone(),
+        client_certificate: arguments.prometheus_certificate_file.clone().zip(arguments.prometheus_key_file.clone()),
+        headers: arguments.prometheus_header.clone(),
+        ..prometheus::Settings::new(arguments.prometheus_url.to_string())
+    }
 }
 
 /// One client for everything. It must not retry by itself: its fifteen retries would outlive the review being answered.

@@ -64,7 +64,7 @@ pub async fn discover(source: &dyn Source, scope: &Scope, choice: &Choice, laten
 }
 
 /// An old pod's last sample before counting began must be in the answer, with the slowest usual scrapes; with a known interval less does.
-const LONGEST_LEAD_IN: Duration = Duration::from_secs(180);
+const LONGEST_LEAD_IN: Duration = Duration::from_mins(3);
 const SHORTEST_LEAD_IN: Duration = Duration::from_secs(20);
 
 /// Count every reading (errors, and perhaps latency) of one run with one request. `interval` is the scrape interval, when it was learned

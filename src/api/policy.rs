@@ -9,6 +9,7 @@ use super::{
     annotations as key,
     quantity::{format_duration, parse_duration, parse_percentage},
 };
+use crate::core::discovery::Choice;
 
 /// How one Deployment wants its templates judged.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,8 +20,8 @@ pub struct Policy {
     pub max_error_rate: f64,
     /// Absolute limit on the canary's 99th percentile latency.
     pub max_latency_p99: Option<Duration>,
-    /// Which series to read, as the user wrote it.
-    pub metrics: String,
+    /// Which series to read.
+    pub metrics: Choice,
     /// Further checks, as the user wrote them.
     pub checks: Option<String>,
     /// Give up this long after the canary was created.
@@ -39,6 +40,8 @@ pub enum OnInconclusive {
 pub enum InvalidAnnotation {
     #[error("{key}: {value:?} is not accepted; expected {expected}")]
     Value { key: String, value: String, expected: String },
+    #[error("{key}: {problem}")]
+    Problem { key: String, problem: String },
     #[error("{key}: unknown annotation; known are {}", key::USER_KEYS.join(", "))]
     UnknownKey { key: String },
 }
@@ -82,7 +85,8 @@ impl Policy {
             })?
             .unwrap_or(OnInconclusive::Reject);
         reader.read(key::BYPASS, "a reason in words", |text| (!text.trim().is_empty()).then_some(()))?;
-        let metrics = annotations.get(key::METRICS).map_or_else(|| "auto".to_owned(), |text| (*text).to_owned());
+        let metrics = annotations.get(key::METRICS).map_or(Ok(Choice::Auto), |text| Choice::parse(text));
+        let metrics = metrics.map_err(|error| InvalidAnnotation::Problem { key: key::METRICS.to_owned(), problem: error.to_string() })?;
         let checks = annotations.get(key::CHECKS).map(|text| (*text).to_owned());
         Ok(Self { duration, max_error_rate, max_latency_p99, metrics, checks, deadline, on_inconclusive })
     }
@@ -128,7 +132,7 @@ mod tests {
         assert_eq!(policy.deadline, Duration::from_mins(10));
         assert!((policy.max_error_rate - 0.01).abs() < 1e-12);
         assert_eq!(policy.on_inconclusive, OnInconclusive::Reject);
-        assert_eq!(policy.metrics, "auto");
+        assert_eq!(policy.metrics, Choice::Auto);
     }
 
     #[test]
@@ -155,6 +159,16 @@ mod tests {
         "canary.max-latency-p99",
         "fast\nnow",
         r#"canary.max-latency-p99: "fast\nnow" is not accepted; expected a duration from 1ms to 10m, such as 250ms or 2s"#
+    )]
+    #[case(
+        "canary.metrics",
+        "htp",
+        "canary.metrics: unknown preset \"htp\"; accepted are auto, http, otel, micrometer, aspnet, flask, django, fastapi, rails, go, express, grpc, istio, linkerd, envoy, nginx-ingress, traefik, or YAML with requests and errors"
+    )]
+    #[case(
+        "canary.metrics",
+        "{requests: a}",
+        "canary.metrics: not the YAML expected (line 1 column 2: missing field `errors`); accepted are the keys requests, errors and latency, each with a selector"
     )]
     #[case("canary.bypass", " ", r#"canary.bypass: " " is not accepted; expected a reason in words"#)]
     #[case(

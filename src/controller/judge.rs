@@ -15,19 +15,19 @@ use crate::{
     clock,
     core::{
         counting::{Counted, Reading, Window},
-        discovery::{Choice, Found},
+        discovery::Found,
         object,
-        plan::{Event, Judgement, elapsed, is_past_deadline, ready_since},
+        plan::{Event, Judgement, began, elapsed, is_past_deadline, ready_since},
         pods::Health,
-        statistics::{Analysis, Deadline, Dispersion, Parameters, Verdict, analyse, dispersion, overall},
-        verdict::{Measured, sentence},
+        statistics::{Analysis, Deadline, Dispersion, Parameters, Reason, Verdict, analyse, dispersion, overall, traffic_share},
+        verdict::{Measured, outlook, sentence, starved},
     },
     sources::{self, DiscoveryError, Scope},
 };
 
 /// How far back the primary's own errors are looked at, and in which windows, for the dispersion (statistics, 3.4).
-const HISTORY: Duration = Duration::from_secs(3600);
-const HISTORY_WINDOW: Duration = Duration::from_secs(300);
+const HISTORY: Duration = Duration::from_hours(1);
+const HISTORY_WINDOW: Duration = Duration::from_mins(5);
 /// A new process is slow at first: for so long latency does not count in a canary's favour, nor mild slowness against it.
 const LATENCY_WARM_UP: Duration = Duration::from_secs(30);
 /// While the source is silent or has nothing.
@@ -62,9 +62,9 @@ pub(super) async fn judge(context: &Context, primary: &Value, seen: &Seen) -> Op
     let mut judge = Judge { context, primary, seen, since, now: clock::now(), memory: &mut memory, news: None };
     let judgement = match judge.run().await {
         Ok(judgement) => judgement,
-        Err(Trouble::Source(reason)) => Judgement::Unavailable(reason),
+
         Err(Trouble::Nothing(reason)) if judge.is_past_deadline() => Judgement::Inconclusive { message: reason, clean: true },
-        Err(Trouble::Nothing(reason)) => Judgement::Unavailable(reason),
+        Err(Trouble::Source(reason) | Trouble::Nothing(reason)) => Judgement::Unavailable(reason),
     };
     let news = judge.news.take();
     context.memory.lock().await.insert(name, memory);
@@ -142,9 +142,8 @@ impl Judge<'_> {
             return Ok(found.clone());
         }
         let policy = self.seen.policy();
-        let choice = Choice::parse(&policy.metrics).map_err(|error| Trouble::Nothing(format!("canary.metrics: {error}")))?;
         let latency = policy.max_latency_p99.is_some();
-        let found = sources::discover(self.context.source.as_ref(), scope, &choice, latency, object::name(self.primary)).await;
+        let found = sources::discover(self.context.source.as_ref(), scope, &policy.metrics, latency, object::name(self.primary)).await;
         let found = found.map_err(|error| match error {
             DiscoveryError::Source(error) => Trouble::from(error),
             DiscoveryError::NotFound(nothing) => Trouble::Nothing(nothing.to_string()),
@@ -204,11 +203,41 @@ impl Judge<'_> {
             Verdict::Reject => Judgement::Reject(say(|verdict| verdict == Verdict::Reject)),
             Verdict::Promote => Judgement::Promote(say(|_| true)),
             Verdict::Inconclusive => Judgement::Inconclusive {
-                message: say(|verdict| verdict != Verdict::Promote),
+                message: [Some(say(|verdict| verdict != Verdict::Promote)), Self::starved(counted)]
+                    .into_iter()
+                    .flatten()
+                    .collect::<Vec<_>>()
+                    .join("; "),
                 clean: !analyses.iter().any(|(_, _, analysis)| analysis.speaks_against()),
             },
-            Verdict::Continue => Judgement::Continue { look_again: self.look_again(served) },
+            Verdict::Continue => Judgement::Continue { look_again: self.look_again(served), note: self.note(&analyses, counted, served) },
         }
+    }
+
+    /// Once the duration is over without a verdict, the user is told what is missing, and when it may be there.
+    fn note(&self, analyses: &[(Measured, Duration, Analysis)], counted: &[Counted], served: Duration) -> Option<String> {
+        let policy = self.seen.policy();
+        if served < policy.duration {
+            return None;
+        }
+        let began = began(self.primary).unwrap_or(self.now);
+        let remaining = policy.deadline.saturating_sub(elapsed(began, self.now));
+        let waiting = analyses.iter().filter(|(_, _, analysis)| analysis.verdict == Verdict::Continue);
+        let said = waiting.map(|(measured, after_warm_up, analysis)| {
+            let few = matches!(analysis.reason, Some(Reason::TooFewRequests { .. }));
+            let forecast = analysis.forecast(*after_warm_up, remaining).filter(|_| few);
+            let outlook = forecast.map(|forecast| format!("; {}", outlook(&forecast, remaining, analysis.limit))).unwrap_or_default();
+            format!("{}{outlook}", sentence(*measured, analysis, served))
+        });
+        let all: Vec<String> = said.chain(Self::starved(counted)).collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    fn starved(counted: &[Counted]) -> Option<String> {
+        let counted = counted.first()?;
+        let alpha = Parameters::default().alpha;
+        let share = traffic_share(counted.canary.requests, counted.primary.requests, 1, counted.primary_pods, alpha)?;
+        share.much_less.then(|| starved(&share))
     }
 
     /// At the next scrape, or when the duration is over, whichever is sooner.

@@ -47,6 +47,8 @@ pub enum Judgement {
     /// Nothing yet; look again after that long.
     Continue {
         look_again: Duration,
+        /// What the user should know meanwhile.
+        note: Option<String>,
     },
     /// The source could not answer.
     Unavailable(String),
@@ -237,7 +239,10 @@ fn judged(observed: &Observed<'_>, past: bool) -> Plan {
             vec![Event::warning("CanaryWaiting", format!("metrics can't be read: {reason}; nothing is promoted or rejected for it"))],
             2,
         ),
-        Some(Judgement::Continue { look_again }) => Plan { actions: Vec::new(), look_again: Some(*look_again) },
+        Some(Judgement::Continue { look_again, note }) => {
+            let actions = note.iter().map(|note| Event::normal("CanaryWaiting", note.clone())).collect();
+            Plan { actions, look_again: Some(*look_again) }
+        }
         None => Plan::then(Vec::new(), 1),
     }
 }

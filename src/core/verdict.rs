@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::statistics::{Analysis, Basis, Reason, Verdict};
+use super::statistics::{Analysis, Basis, Forecast, Reason, TrafficShare, Verdict};
 use crate::api::quantity::{format_count, format_duration, format_percentage};
 
 /// What was measured: the words of a sentence.
@@ -115,6 +115,30 @@ fn waiting(measured: Measured, analysis: &Analysis) -> String {
     }
 }
 
+/// What to expect while there are too few requests: when there will be enough, and what can be shown otherwise.
+pub fn outlook(forecast: &Forecast, remaining: Duration, limit: f64) -> String {
+    match forecast.enough_in {
+        Some(wait) if wait <= remaining => format!("at the present rate that takes {}", format_duration(wait.max(Duration::from_secs(1)))),
+        _ if forecast.limit_by_deadline < 1.0 => format!(
+            "at the present rate the deadline comes first, and only less than {} can be shown by then: a canary.max-error-rate above {} or a longer \
+             canary.deadline would do",
+            format_percentage(forecast.limit_by_deadline),
+            format_percentage(forecast.limit_by_deadline.max(limit))
+        ),
+        _ => "at the present rate the deadline comes first, and nothing can be shown by then".to_owned(),
+    }
+}
+
+/// A canary that gets much less than its share, and why that may be.
+pub fn starved(share: &TrafficShare) -> String {
+    format!(
+        "the canary got {} of the requests where {} would be its share: clients that hold connections to older pods, session affinity, or a Service \
+         that does not select it",
+        format_percentage(share.actual),
+        format_percentage(share.fair)
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +156,22 @@ mod tests {
     fn say(measured: Measured, looks: &[Look], served: u64, deadline: Deadline) -> String {
         let served = Duration::from_secs(served);
         sentence(measured, &analyse(looks, Parameters::default(), served, deadline), served)
+    }
+
+    #[test]
+    fn what_to_expect() {
+        let minute = Duration::from_secs(60);
+        let soon = Forecast { enough_in: Some(minute * 2), limit_by_deadline: 0.004 };
+        let late = Forecast { enough_in: Some(minute * 20), limit_by_deadline: 0.05 };
+        let never = Forecast { enough_in: None, limit_by_deadline: 1.0 };
+        let share = TrafficShare { actual: 0.004, fair: 0.0909, much_less: true };
+        let all = [outlook(&soon, minute * 5, 0.01), outlook(&late, minute * 5, 0.01), outlook(&never, minute * 5, 0.01), starved(&share)];
+        insta::assert_snapshot!(all.join("\n"), @r"
+at the present rate that takes 2m
+at the present rate the deadline comes first, and only less than 5% can be shown by then: a canary.max-error-rate above 5% or a longer canary.deadline would do
+at the present rate the deadline comes first, and nothing can be shown by then
+the canary got 0.4% of the requests where 9.1% would be its share: clients that hold connections to older pods, session affinity, or a Service that does not select it
+");
     }
 
     #[test]

@@ -77,7 +77,7 @@ fn promoted(observed: &Observed<'_>, canary: Option<&Value>, message: &str, now:
             look_again: None,
         },
         // A primary without a deadline of its own is not watched for ever.
-        Rollout::Running if since(observed.primary, now) > Duration::from_secs(3600) => {
+        Rollout::Running if since(observed.primary, now) > Duration::from_hours(1) => {
             Plan { actions: vec![Action::CleanReplicaSets, Action::Release], look_again: None }
         }
         Rollout::Running => Plan::then(Vec::new(), 10),

@@ -165,7 +165,7 @@ look again: Some(1s)
 Promote { message: "error rate 0%; template promoted" }
 look again: Some(1s)
 "#);
-    insta::assert_snapshot!(ready().judged(Judgement::Continue { look_again: Duration::from_secs(5) }).plan(), @"look again: Some(5s)");
+    insta::assert_snapshot!(ready().judged(Judgement::Continue { look_again: Duration::from_secs(5), note: None }).plan(), @"look again: Some(5s)");
     insta::assert_snapshot!(ready().judged(Judgement::Unavailable("connection refused".to_owned())).plan(), @r"
 CanaryWaiting metrics can't be read: connection refused; nothing is promoted or rejected for it
 look again: Some(2s)

@@ -7,7 +7,7 @@ use super::super::{Scope, Wanted};
 use crate::core::counting::PodLabel;
 
 /// Up to here all samples are asked for, as they were scraped; beyond, one a step.
-const RAW_UP_TO: Duration = Duration::from_secs(3600);
+const RAW_UP_TO: Duration = Duration::from_hours(1);
 const MOST_STEPS: u64 = 720;
 
 /// The last sample of each series, whatever label names the pods.
