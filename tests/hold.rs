@@ -4,5 +4,20 @@
 mod apply;
 mod certificates;
 mod commands;
+mod down;
 mod passing;
+mod rights;
+mod status;
 mod verdicts;
+
+use serde_json::Value;
+
+use crate::support::{fixtures, namespace};
+
+fn held_template(app: &Value) -> Value {
+    namespace::held(app).expect("a held template").template
+}
+
+fn held_name(app: &Value) -> Option<String> {
+    namespace::held(app).map(|held| fixtures::template_name(&held.template))
+}

@@ -9,7 +9,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::core::admit::{self, Admission, Outcome};
+use crate::core::{
+    admit::{self, Admission, Outcome},
+    status,
+};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Review {
@@ -89,8 +92,8 @@ pub(super) fn response(request: &ReviewRequest, admission: &Admission) -> Respon
 /// The answer to a review of a status write.
 pub(super) fn status_response(request: &ReviewRequest, changed: Option<&Value>) -> Response {
     let mut response = json!({"uid": request.uid, "allowed": true});
-    if let Some(status) = changed.and_then(|changed| changed.get("status")) {
-        put_patch(&mut response, &[json!({"op": "add", "path": "/status", "value": status})]);
+    if let Some(changed) = changed {
+        put_patch(&mut response, &status::patch(&request.object, changed));
     }
     review(&response)
 }

@@ -2,7 +2,8 @@
 //! that every tool that waits (`kubectl rollout status`, Helm, Flux, Argo CD) waits for the verdict.
 //!
 //! A pure function of the annotations and the stored status. What is stored stays as it is when nothing changed, so that the Deployment
-//! controller's next write is a no-op and nothing loops.
+//! controller's next write is a no-op and nothing loops. Annotations that come with a status never count: they would be a way around
+//! the hold.
 
 use serde_json::{Value, json};
 
@@ -14,6 +15,38 @@ pub const CANARY_CONDITION: &str = "Canary";
 
 /// Decides one UPDATE of `deployments/status`: the changed object, or `None` to leave it as it is.
 pub fn admit_status(old: &Value, new: &Value) -> Option<Value> {
+    let mut changed = new.clone();
+    restore_annotations(old, &mut changed);
+    tell_the_truth(old, &mut changed);
+    (changed != *new).then_some(changed)
+}
+
+/// The JSON patch that makes `changed` out of `sent`.
+pub fn patch(sent: &Value, changed: &Value) -> Vec<Value> {
+    ["/metadata/annotations", "/status"]
+        .into_iter()
+        .filter_map(|path| changed.pointer(path).map(|after| (path, after)))
+        .filter(|(path, after)| sent.pointer(path) != Some(after))
+        .map(|(path, after)| json!({"op": "add", "path": path, "value": after}))
+        .collect()
+}
+
+fn restore_annotations(old: &Value, changed: &mut Value) {
+    let ours = |name: &str| name.starts_with(key::USER_PREFIX);
+    let (before, now) = (object::annotations(old), object::annotations(changed));
+    let of = |map: &serde_json::Map<String, Value>| -> Vec<(String, Value)> {
+        map.iter().filter(|(name, _)| ours(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+    };
+    let stored = of(before);
+    if stored != of(now)
+        && let Some(annotations) = object::metadata_map_mut(changed, "annotations")
+    {
+        annotations.retain(|name, _| !ours(name));
+        annotations.extend(stored);
+    }
+}
+
+fn tell_the_truth(old: &Value, changed: &mut Value) -> Option<()> {
     let annotations = object::annotations(old);
     let phase = object::phase(annotations).filter(|phase| phase.holds())?;
     if !annotations.contains_key(key::HELD) {
@@ -21,7 +54,6 @@ pub fn admit_status(old: &Value, new: &Value) -> Option<Value> {
     }
     let message = object::text(annotations, key::MESSAGE);
     let since = object::text(annotations, key::SINCE);
-    let mut changed = new.clone();
     let status = changed.get_mut("status")?.as_object_mut()?;
     status.insert("updatedReplicas".to_owned(), 0.into());
     let conditions = status.entry("conditions").or_insert_with(|| json!([])).as_array_mut()?;
@@ -41,7 +73,7 @@ pub fn admit_status(old: &Value, new: &Value) -> Option<Value> {
         let index = incoming.unwrap_or(conditions.len());
         conditions.insert(index, wish.condition(stored.as_ref(), incoming_value.as_ref(), since, &fallback));
     }
-    (changed != *new).then_some(changed)
+    Some(())
 }
 
 /// The condition `Canary` of a phase, for the controller to write when no template is held any more.
@@ -193,6 +225,20 @@ mod tests {
             assert_eq!(admit_status(&stored, &write).unwrap(), stored);
             assert_eq!(admit_status(&stored, &stored), None);
         }
+    }
+
+    #[test]
+    fn annotations_of_a_status_never_count() {
+        let stored = deployment("Promoted", None);
+        let mut forged = stored.clone();
+        forged["metadata"]["annotations"]["canary.state/phase"] = json!("Held");
+        forged["metadata"]["annotations"]["canary.enabled"] = json!("false");
+        forged["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = json!("2");
+        let changed = admit_status(&stored, &forged).unwrap();
+        let mut expected = stored.clone();
+        expected["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = json!("2");
+        assert_eq!(changed, expected);
+        assert_eq!(patch(&forged, &changed).len(), 1);
     }
 
     #[test]

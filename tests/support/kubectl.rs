@@ -3,7 +3,7 @@
 use std::{
     io::Write as _,
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use serde_json::Value;
@@ -90,6 +90,11 @@ impl Kubectl {
         let mut child = child.envs(environment.iter().copied()).stdin(Stdio::piped()).spawn().expect("kubectl starts");
         // It may end without reading all of it.
         let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
+        self.output(child)
+    }
+
+    /// What a process has written, once it ends.
+    pub(crate) fn output(&self, child: Child) -> Output {
         let output = child.wait_with_output().expect("kubectl ends");
         Output {
             code: output.status.code().unwrap_or(-1),

@@ -7,7 +7,7 @@ use std::{
 
 use coalmine::{
     api::annotations::{self as key, Phase},
-    core::{held::Held, object, owners},
+    core::{held::Held, object, owners, promotion},
 };
 use serde_json::{Value, json};
 
@@ -26,6 +26,8 @@ pub(crate) struct Records {
     pub(crate) last_applied: Option<String>,
     pub(crate) template_owners: BTreeMap<String, Value>,
 }
+
+const NOW: &str = "2026-11-23T12:00:00Z";
 
 pub(crate) struct Namespace {
     pub(crate) name: String,
@@ -79,6 +81,37 @@ impl Namespace {
         });
     }
 
+    /// What the kubelet would do, were there one: every pod that isn't Ready yet becomes so.
+    pub(crate) fn make_pods_ready(&self) {
+        let path = format!("/api/v1/namespaces/{}/pods", self.name);
+        let ready = json!({"status": {"phase": "Running", "conditions": [
+            {"type": "Ready", "status": "True", "lastTransitionTime": NOW}]}});
+        for pod in self.control_plane.get(&path)["items"].as_array().into_iter().flatten() {
+            let is_ready = pod["status"]["conditions"].as_array().is_some_and(|list| list.iter().any(|c| c["type"] == "Ready"));
+            if !is_ready {
+                let path = format!("{path}/{}/status", object::name(pod));
+                // It may be gone by now.
+                let _ = self.control_plane.send(As::Administrator, "PATCH", &path, "application/strategic-merge-patch+json", &ready);
+            }
+        }
+    }
+
+    /// Waits until the Deployment controller has nothing left to do: its status describes the present object, all pods Ready.
+    #[track_caller]
+    pub(crate) fn settle(&self) -> Value {
+        eventually("the Deployment controller to have seen everything", || {
+            self.make_pods_ready();
+            let app = self.app();
+            let (status, replicas) = (&app["status"], &app["spec"]["replicas"]);
+            let seen = status["observedGeneration"] == app["metadata"]["generation"];
+            if seen && status["replicas"] == *replicas && status["availableReplicas"] == *replicas {
+                Ok(app)
+            } else {
+                Err(status.to_string())
+            }
+        })
+    }
+
     /// Waits until the Deployment controller has seen the live template.
     pub(crate) fn await_revision(&self, revision: u32) {
         eventually("the Deployment controller", || {
@@ -109,12 +142,7 @@ impl Namespace {
     /// Writes a verdict as the controller does.
     #[track_caller]
     pub(crate) fn judge(&self, phase: Phase, message: &str) {
-        let annotation = |name: &str, value: &str| json!({"op": "add", "path": pointer(name), "value": value});
-        let patch = json!([
-            annotation(key::PHASE, phase.as_str()),
-            annotation(key::MESSAGE, message),
-            annotation(key::SINCE, "2026-11-23T12:00:00Z"),
-        ]);
+        let patch = promotion::state_patch(&self.app(), phase, Some(message), NOW);
         self.patch(As::Controller, &patch).expect("the controller may write a verdict");
     }
 
@@ -123,8 +151,7 @@ impl Namespace {
         let app = self.app();
         let held = object::annotation(&app, key::HELD).expect("a held template");
         let template = Held::decode(held).unwrap().template;
-        let test = json!({"op": "test", "path": pointer(key::HELD), "value": held});
-        self.patch(As::Controller, &json!([test, {"op": "replace", "path": "/spec/template", "value": template}]))
+        self.patch(As::Controller, &promotion::patch(&app, &template, "the template is good", NOW))
     }
 
     #[track_caller]
@@ -167,11 +194,6 @@ impl Drop for Namespace {
             let _ = self.control_plane.send(As::Administrator, "DELETE", &path, "", &Value::Null);
         }
     }
-}
-
-/// The path of an annotation in a JSON patch.
-pub(crate) fn pointer(annotation: &str) -> String {
-    format!("/metadata/annotations/{}", annotation.replace('~', "~0").replace('/', "~1"))
 }
 
 /// The names of the live and the held template, and the phase.
