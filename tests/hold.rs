@@ -14,10 +14,6 @@ use serde_json::Value;
 
 use crate::support::{fixtures, namespace};
 
-fn held_template(app: &Value) -> Value {
-    namespace::held(app).expect("a held template").template
-}
-
 fn held_name(app: &Value) -> Option<String> {
     namespace::held(app).map(|held| fixtures::template_name(&held.template))
 }

@@ -7,7 +7,7 @@ use coalmine::{
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::{held_name, held_template};
+use super::held_name;
 use crate::support::{
     control_plane::As,
     fixtures::{self, Template},
@@ -15,7 +15,7 @@ use crate::support::{
         Apply::{self, ClientSide, ServerSide},
         assert_said,
     },
-    namespace::Namespace,
+    namespace::{Namespace, promotion_of},
     results::row,
 };
 
@@ -173,7 +173,7 @@ fn a_restored_backup_is_admitted_without_state(#[values(ClientSide, ServerSide)]
 #[rstest]
 #[case::another_template(|_: &Value| json!([{"op": "replace", "path": "/spec/template", "value": Template::named("C").value()}]))]
 #[case::more_than_the_template(|app: &Value| {
-    let mut patch = promotion::patch(app, &held_template(app), "good", "2026-11-23T12:00:00Z");
+    let mut patch = promotion_of(app);
     patch.as_array_mut().unwrap().push(json!({"op": "replace", "path": "/spec/replicas", "value": 9}));
     patch
 })]
@@ -208,7 +208,7 @@ fn nobody_but_the_controller_promotes() {
     let _row = row("the controller's own promotion, sent by an administrator", "kubectl patch", "held, as any template");
     let namespace = Namespace::with_b_held(ServerSide);
     let app = namespace.app();
-    let patch = promotion::patch(&app, &held_template(&app), "good", "2026-11-23T12:00:00Z");
+    let patch = promotion_of(&app);
     namespace.patch(As::Administrator, &patch).unwrap();
     namespace.assert_held("B");
 }

@@ -148,10 +148,7 @@ impl Namespace {
 
     /// Writes the held template as the controller does.
     pub(crate) fn try_to_promote(&self) -> Result<Value, Refused> {
-        let app = self.app();
-        let held = object::annotation(&app, key::HELD).expect("a held template");
-        let template = Held::decode(held).unwrap().template;
-        self.patch(As::Controller, &promotion::patch(&app, &template, "the template is good", NOW))
+        self.patch(As::Controller, &promotion_of(&self.app()))
     }
 
     #[track_caller]
@@ -200,6 +197,11 @@ impl Drop for Namespace {
 pub(crate) fn state(app: &Value) -> (String, Option<String>, Option<Phase>) {
     let held = held(app).map(|held| fixtures::template_name(&held.template));
     (fixtures::template_name(object::template(app)), held, object::phase(object::annotations(app)))
+}
+
+/// The controller's patch for what is held.
+pub(crate) fn promotion_of(app: &Value) -> Value {
+    promotion::patch(app, &held(app).expect("a held template").template, "the template is good", NOW)
 }
 
 pub(crate) fn held(app: &Value) -> Option<Held> {
