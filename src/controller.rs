@@ -179,7 +179,6 @@ async fn step(context: &Context, namespace: &str, name: &str) -> Result<Option<D
     Ok(plan.look_again)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the signature is the Controller's")]
 fn on_error(object: Arc<DynamicObject>, error: &Error, context: Arc<Context>) -> Requeue {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     if error.is_outdated() {
