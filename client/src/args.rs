@@ -26,7 +26,7 @@ pub(crate) struct Args {
     pub(crate) concurrency: u32,
     /// Requests on one connection before it is replaced: a Service spreads connections, not requests, so this is what lets a
     /// new pod get its share soon
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) requests_per_connection: u32,
     /// Give up on a connection or an answer after this time
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]

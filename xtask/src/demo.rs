@@ -203,8 +203,11 @@ impl Story {
             tell(&format!("  version {version}: {}", codes.join(", ")));
         }
         tell(&format!("  no answer: {}; not sent because this machine was too busy: {}", total.unanswered(), total.not_sent));
+        tell(&format!("  {}", total.latency()));
         let failed_elsewhere = total.errors() - total.errors_of("bad") + total.unanswered();
         claim(failed_elsewhere == 0, "no request failed outside of the canary's share")?;
+
+        tell(&format!("Everything held, after {}.", seconds(stage::elapsed())));
 
         heading("The cluster stays up: look around");
         self.kubectl.print_environment();

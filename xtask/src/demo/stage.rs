@@ -68,7 +68,9 @@ impl Kubectl {
         let output = command::output(&mut self.command(arguments))?;
         // Warnings come on standard error, before the result: the order in which a person sees them.
         let text = format!("{}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout));
-        println!("{}", text.trim_end());
+        if !text.trim().is_empty() {
+            println!("{}", text.trim_end());
+        }
         Ok((output, text))
     }
 
@@ -91,6 +93,11 @@ impl Kubectl {
         println!("$ {} &", command_line(arguments));
         Follower::start(self.command(arguments), move |line| aside(who, line))
     }
+}
+
+/// How long the story took so far.
+pub(crate) fn elapsed() -> Duration {
+    START.elapsed()
 }
 
 /// As a person would type it in a shell.

@@ -60,6 +60,11 @@ impl Counts {
         self.failed.not_connected + self.failed.broken + self.failed.timed_out
     }
 
+    pub(crate) fn latency(&self) -> String {
+        let LatencyMs { p50, p99, max } = self.latency_ms;
+        format!("latency from the time a request was due: p50 {p50:.1} ms, p99 {p99:.1} ms, max {max:.1} ms")
+    }
+
     fn describe(&self) -> String {
         let versions: Vec<_> = self
             .versions
