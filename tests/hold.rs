@@ -5,6 +5,7 @@ mod apply;
 mod certificates;
 mod commands;
 mod down;
+mod helm;
 mod passing;
 mod rights;
 mod status;
