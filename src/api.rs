@@ -2,5 +2,6 @@
 //! Pure; admission and controller call the same parsers, so nothing that was admitted can be unreadable later.
 
 pub mod annotations;
+pub mod checks;
 pub mod policy;
 pub mod quantity;

@@ -2,6 +2,7 @@
 
 pub mod admit;
 pub mod canary;
+pub mod checks;
 pub mod counting;
 pub mod discovery;
 pub mod held;

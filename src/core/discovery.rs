@@ -8,12 +8,13 @@ mod choice;
 mod found;
 mod presets;
 
-pub use choice::{Choice, ChoiceError};
+pub(crate) use choice::first_line;
+pub use choice::{Choice, ChoiceError, Counters};
 pub use found::{Found, Histogram, LatencyError, Unit};
 pub use presets::{PRESETS, Preset};
 
 use self::candidate::Candidate;
-use crate::core::counting::{Pods, Role, Series};
+use crate::core::counting::{Pods, Role, Series, escaped};
 
 /// No verdict can be given, and why. Each is one sentence for an Event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,9 +42,9 @@ pub fn wanted(choice: &Choice, latency: bool) -> Vec<String> {
     match choice {
         Choice::Auto => PRESETS.iter().for_each(|preset| preset.names(latency, &mut names)),
         Choice::Preset(preset) => preset.names(latency, &mut names),
-        Choice::Counters { requests, errors, latency: histogram } => {
-            names.extend([requests.metric().to_owned(), errors.metric().to_owned()]);
-            names.extend(histogram.iter().filter(|_| latency).map(|selector| selector.metric().to_owned()));
+        Choice::Counters(counters) => {
+            names.extend([escaped(counters.requests.metric()), escaped(counters.errors.metric())]);
+            names.extend(counters.latency.iter().filter(|_| latency).map(|selector| escaped(selector.metric())));
         }
     }
     names.sort();
@@ -59,9 +60,9 @@ pub fn recognise(choice: &Choice, series: &[Series], pods: &Pods, primary: &str)
         return Err(NotFound::NotScraped { primary: primary.to_owned() });
     }
     let candidates = match choice {
-        Choice::Counters { requests, errors, latency } => {
-            return candidate::explicit(requests, errors, latency.as_ref(), &own, pods)
-                .ok_or_else(|| NotFound::NotThere { primary: primary.to_owned(), wanted: requests.text().to_owned() });
+        Choice::Counters(counters) => {
+            let not_there = || NotFound::NotThere { primary: primary.to_owned(), wanted: counters.requests.text().to_owned() };
+            return candidate::explicit(counters, &own, pods).ok_or_else(not_there);
         }
         Choice::Preset(preset) => candidate::of_preset(preset, &own, pods),
         Choice::Auto => PRESETS.iter().flat_map(|preset| candidate::of_preset(preset, &own, pods)).collect(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::choice::Counters;
 use super::found::{Found, Histogram, Unit, in_full};
 use super::presets::{Family, Preset, bucket};
 use crate::core::counting::{Failure, PodLabel, Pods, Reading, Role, Selector, Series};
@@ -94,17 +95,17 @@ impl<'a> Candidate<'a> {
 }
 
 /// The counters that the user named, if the requests are there. The errors need not be: a counter may be born with the first.
-pub(super) fn explicit(requests: &Selector, errors: &Selector, latency: Option<&Selector>, own: &[&Series], pods: &Pods) -> Option<Found> {
+pub(super) fn explicit(Counters { requests, errors, latency }: &Counters, own: &[&Series], pods: &Pods) -> Option<Found> {
     let series: Vec<&Series> = own.iter().copied().filter(|series| requests.matches(&series.labels)).collect();
     if series.is_empty() {
         return None;
     }
     let reading = Reading::Separate { requests: requests.clone(), errors: errors.clone() };
     let (total_requests, total_errors) = totals(&reading, own, pods);
-    let buckets = latency.map(|selector| format!(", latency: '{selector}'")).unwrap_or_default();
+    let buckets = latency.as_ref().map(|selector| format!(", latency: '{selector}'")).unwrap_or_default();
     Some(Found {
         preset: None,
-        latency: latency.and_then(|selector| histogram(selector.clone(), Unit::of_metric(selector.metric()), own)),
+        latency: latency.as_ref().and_then(|selector| histogram(selector.clone(), Unit::of_metric(selector.metric()), own)),
         reading,
         pod_label: pod_label(&series, pods),
         requests: total_requests,

@@ -11,7 +11,15 @@ use crate::core::counting::{Selector, SelectorError};
 pub enum Choice {
     Auto,
     Preset(&'static Preset),
-    Counters { requests: Selector, errors: Selector, latency: Option<Selector> },
+    Counters(Box<Counters>),
+}
+
+/// The counters in the user's own words.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Counters {
+    pub requests: Selector,
+    pub errors: Selector,
+    pub latency: Option<Selector>,
 }
 
 /// Why a value of `canary.metrics` isn't accepted; one line each.
@@ -60,7 +68,7 @@ impl Choice {
         if latency.as_ref().is_some_and(|latency| !latency.metric().ends_with("_bucket")) {
             return Err(ChoiceError::NotAHistogram);
         }
-        Ok(Self::Counters { requests, errors, latency })
+        Ok(Self::Counters(Box::new(Counters { requests, errors, latency })))
     }
 }
 
@@ -82,10 +90,8 @@ mod tests {
         assert!(matches!(Choice::parse("istio").unwrap(), Choice::Preset(preset) if preset.name == "istio"));
         let written = Choice::parse("requests: my_total\nerrors: my_total{code=~\"5..\"}").unwrap();
         let selector = |text| Selector::parse(text).unwrap();
-        assert_eq!(
-            written,
-            Choice::Counters { requests: selector("my_total"), errors: selector("my_total{code=~\"5..\"}"), latency: None }
-        );
+        let counters = Counters { requests: selector("my_total"), errors: selector("my_total{code=~\"5..\"}"), latency: None };
+        assert_eq!(written, Choice::Counters(Box::new(counters)));
     }
 
     #[rstest]

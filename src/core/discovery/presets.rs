@@ -53,7 +53,7 @@ const fn family(metric: &'static str, failures: &'static [(&'static str, Failure
     Family { metric, only: "", failures, latency }
 }
 
-/// Every preset. Libraries that write `http_requests_total` (promhttp, `FastAPI`'s instrumentator, fiber, hand-written ones) are `http`.
+/// Every preset. Libraries that write `http_requests_total` (promhttp, the instrumentator of `FastAPI`, fiber, hand-written ones) are `http`.
 pub const PRESETS: &[Preset] = &[
     Preset {
         name: "http",

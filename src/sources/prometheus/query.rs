@@ -78,7 +78,7 @@ mod tests {
         let metrics = vec!["http_requests_total".to_owned(), "up".to_owned()];
         let wanted = Wanted { metrics, bounds: Vec::new(), pod_label: PodLabel::Pod, since: Duration::from_secs(80) };
         insta::assert_snapshot!(samples(&scope(), &wanted), @r#"{__name__=~"http_requests_total|up",pod=~"app-canary-77f-ccccc|app-6d5f-[a-z0-9]+",namespace=~"|default"}[80s]"#);
-        let wanted = Wanted { bounds: vec!["0.25".to_owned(), "+Inf".to_owned()], since: Duration::from_secs(86_400), ..wanted };
+        let wanted = Wanted { bounds: vec!["0.25".to_owned(), "+Inf".to_owned()], since: Duration::from_hours(24), ..wanted };
         insta::assert_snapshot!(samples(&scope(), &wanted), @r#"{__name__=~"http_requests_total|up",pod=~"app-canary-77f-ccccc|app-6d5f-[a-z0-9]+",namespace=~"|default",le=~"|0[.]25|[+]Inf"}[86400s:120s]"#);
     }
 
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_comment_at_the_end_of_a_query_does_not_swallow_the_rest() {
-        let query = over_time("max(backlog) # all of it", Duration::from_secs(60), Duration::from_secs(5));
+        let query = over_time("max(backlog) # all of it", Duration::from_mins(1), Duration::from_secs(5));
         promql_parser::parser::parse(&query).unwrap();
         assert!(query.ends_with(")[60s:5s]"));
     }
