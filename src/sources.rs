@@ -4,7 +4,9 @@
 //!
 //! A source that fails says why in one short line and gives no numbers: that is never a verdict.
 
+mod checks;
 mod error;
+mod page;
 pub mod prometheus;
 
 use std::fmt::Debug;
@@ -12,7 +14,9 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
+pub use self::checks::{Asked, Sources};
 pub use self::error::{Error, Problem};
+pub use self::page::Pages;
 use crate::core::counting::{self, Counted, PodLabel, Pods, Reading, Series, Window};
 use crate::core::discovery::{self, Choice, Found, NotFound};
 

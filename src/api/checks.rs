@@ -7,6 +7,7 @@ mod promql;
 use serde::Deserialize;
 use serde_json::Value;
 
+pub(crate) use self::address::is_allowed;
 pub use self::promql::{Names, QueryError};
 use crate::core::discovery::first_line;
 

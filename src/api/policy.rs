@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     annotations as key,
+    checks::Checks,
     quantity::{format_duration, parse_duration, parse_percentage},
 };
 use crate::core::discovery::Choice;
@@ -22,8 +23,8 @@ pub struct Policy {
     pub max_latency_p99: Option<Duration>,
     /// Which series to read.
     pub metrics: Choice,
-    /// Further checks, as the user wrote them.
-    pub checks: Option<String>,
+    /// Further questions about the canary.
+    pub checks: Option<Checks>,
     /// Give up this long after the canary was created.
     pub deadline: Duration,
     pub on_inconclusive: OnInconclusive,
@@ -87,7 +88,8 @@ impl Policy {
         reader.read(key::BYPASS, "a reason in words", |text| (!text.trim().is_empty()).then_some(()))?;
         let metrics = annotations.get(key::METRICS).map_or(Ok(Choice::Auto), |text| Choice::parse(text));
         let metrics = metrics.map_err(|error| InvalidAnnotation::Problem { key: key::METRICS.to_owned(), problem: error.to_string() })?;
-        let checks = annotations.get(key::CHECKS).map(|text| (*text).to_owned());
+        let checks = annotations.get(key::CHECKS).map(|text| Checks::parse(text)).transpose();
+        let checks = checks.map_err(|error| InvalidAnnotation::Problem { key: key::CHECKS.to_owned(), problem: error.to_string() })?;
         Ok(Self { duration, max_error_rate, max_latency_p99, metrics, checks, deadline, on_inconclusive })
     }
 
@@ -169,6 +171,11 @@ mod tests {
         "canary.metrics",
         "{requests: a}",
         "canary.metrics: not the YAML expected (line 1 column 2: missing field `errors`); accepted are the keys requests, errors and latency, each with a selector"
+    )]
+    #[case(
+        "canary.checks",
+        "[{name: backlog, query: max(, max: 1}]",
+        "canary.checks: check backlog: query, column 4: unclosed left parenthesis"
     )]
     #[case("canary.bypass", " ", r#"canary.bypass: " " is not accepted; expected a reason in words"#)]
     #[case(

@@ -152,11 +152,11 @@ fn ratio(canary: f64, primary: f64) -> Result<f64, String> {
     if canary < 0.0 || primary < 0.0 {
         return Err(format!("a ratio of negative values says nothing ({} and {})", number(canary), number(primary)));
     }
-    // Also of two infinities, whose quotient would be no number.
-    if canary.total_cmp(&primary).is_eq() {
-        return Ok(1.0);
+    if primary > 0.0 {
+        // Two infinities are alike, and their quotient would be no number.
+        return Ok(if canary.is_infinite() && primary.is_infinite() { 1.0 } else { canary / primary });
     }
-    Ok(if primary > 0.0 { canary / primary } else { f64::INFINITY })
+    Ok(if canary > 0.0 { f64::INFINITY } else { 1.0 })
 }
 
 /// As short as a person would write it.

@@ -17,7 +17,12 @@ pub(crate) fn is_allowed(address: IpAddr) -> bool {
 }
 
 /// A check's URL, before anything is resolved.
+/// Placeholders stand for names of the run; `{{address}}` for the canary's own address.
 pub(super) fn check(url: &str) -> Result<(), &'static str> {
+    let url = &["address", "namespace", "primary"].iter().fold(url.to_owned(), |url, name| url.replace(&format!("{{{{{name}}}}}"), "name"));
+    if url.contains("{{") {
+        return Err("unknown placeholder; known are {{address}}, {{namespace}} and {{primary}}");
+    }
     const EXPECTED: &str = "expected http:// or https:// with a host, without user name or fragment";
     let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")).ok_or(EXPECTED)?;
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
@@ -48,6 +53,8 @@ mod tests {
     #[case("http://app-canary.default.svc:8080/status", true)]
     #[case("https://10.0.0.7/health?deep=1", true)]
     #[case("http://[fd00::7]:8080/", true)]
+    #[case("http://{{address}}:8080/health", true)]
+    #[case("http://{{pods}}:8080/health", false)]
     #[case("http://localhost:8080/", false)]
     #[case("http://127.0.0.1:8080/", false)]
     #[case("http://169.254.169.254/latest", false)]

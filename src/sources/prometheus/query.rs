@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use promql_parser::parser::{self, value::ValueType};
+
 use super::super::{Scope, Wanted};
 use crate::core::counting::PodLabel;
 
@@ -35,9 +37,11 @@ pub(super) fn samples(scope: &Scope, wanted: &Wanted) -> String {
     format!("{{{selector}}}[{seconds}s:{}s]", seconds.div_ceil(MOST_STEPS))
 }
 
-/// A query of the user's at equal steps back in time. `or vector(NaN)` isn't added: what is missing is missing.
+/// A query of the user's at equal steps back in time. Only vectors can be asked for so, thus a scalar is made one.
 pub(super) fn over_time(query: &str, since: Duration, step: Duration) -> String {
-    format!("({query}\n)[{}s:{}s]", since.as_secs().max(1), step.as_secs().max(1))
+    let is_scalar = parser::parse(query).is_ok_and(|expression| expression.value_type() == ValueType::Scalar);
+    let function = if is_scalar { "vector" } else { "" };
+    format!("{function}({query}\n)[{}s:{}s]", since.as_secs().max(1), step.as_secs().max(1))
 }
 
 fn matchers(scope: &Scope, metrics: &[String], label: PodLabel) -> String {
@@ -94,14 +98,16 @@ mod tests {
         or {__name__=~"up",k8s_pod_name=~"app-canary-77f-ccccc|app-6d5f-[a-z0-9]+",k8s_namespace_name=~"|default"}
         or {__name__=~"up",instance=~"10[.]0[.]0[.]1(:[0-9]+)?"}
         "#);
-        promql_parser::parser::parse(&query).unwrap();
+        parser::parse(&query).unwrap();
     }
 
     #[test]
     fn a_comment_at_the_end_of_a_query_does_not_swallow_the_rest() {
         let query = over_time("max(backlog) # all of it", Duration::from_mins(1), Duration::from_secs(5));
-        promql_parser::parser::parse(&query).unwrap();
+        parser::parse(&query).unwrap();
         assert!(query.ends_with(")[60s:5s]"));
+        let query = over_time("scalar(max(backlog))", Duration::from_mins(1), Duration::from_secs(5));
+        assert_eq!(parser::parse(&query).unwrap().value_type(), ValueType::Matrix);
     }
 
     #[test]

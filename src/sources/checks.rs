@@ -1,0 +1,84 @@
+//! Asks the questions of `canary.checks`, each to the source that it names, and hands the answers to `core::checks`. Jobs are not asked here:
+//! they are objects of the cluster.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Error, Pages, Problem, Scope, Source};
+use crate::api::checks::{Bounds, Names, Origin, Probe};
+use crate::core::checks::{Outcome, Progress, judge};
+use crate::core::counting::{Members, PodLabel};
+
+/// So many values a run are enough to tell its middle.
+const MOST_STEPS: u32 = 60;
+
+/// Everything that can be asked.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    pub metrics: Arc<dyn Source>,
+    /// Where Datadog's keys were given.
+    pub datadog: Option<Arc<dyn Source>>,
+    pub pages: Pages,
+}
+
+/// Whom a check is about, and since when.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    pub scope: &'a Scope,
+    /// The label by which discovery told pods apart; `{{pods}}` is a pattern for it.
+    pub pod_label: PodLabel,
+    pub primary: &'a str,
+    /// How long the canary has been Ready.
+    pub since: Duration,
+    /// The scrape interval, or a guess at it.
+    pub interval: Duration,
+    pub progress: Progress,
+}
+
+impl Sources {
+    /// The outcome so far. `None` for a Job, which isn't asked by a source.
+    pub async fn check(&self, probe: &Probe, asked: Asked<'_>) -> Result<Option<Outcome>, Error> {
+        match probe {
+            Probe::Query { origin, query, bounds } => self.query(self.source(*origin)?, query, bounds, asked).await.map(Some),
+            // A page says how things are, not how they were: it is read once, when that decides.
+            Probe::Page { .. } if asked.progress != Progress::Over => Ok(Some(Outcome::Waiting)),
+            Probe::Page { url, pointer, equals } => {
+                let address = asked.scope.pods.canary.addresses.keys().next().map(String::as_str);
+                let url = asked.names(&Members::default()).fill(url);
+                Ok(Some(self.pages.check(&url, address, pointer, equals).await))
+            }
+            Probe::Job { .. } => Ok(None),
+        }
+    }
+
+    fn source(&self, origin: Origin) -> Result<&dyn Source, Error> {
+        match origin {
+            Origin::Prometheus => Ok(self.metrics.as_ref()),
+            Origin::Datadog => self.datadog.as_deref().ok_or_else(|| Error {
+                target: "Datadog".to_owned(),
+                problem: Problem::Refused("Coalmine was started without its keys".to_owned()),
+            }),
+        }
+    }
+
+    async fn query(&self, source: &dyn Source, query: &str, bounds: &Bounds, asked: Asked<'_>) -> Result<Outcome, Error> {
+        let step = asked.interval.max(asked.since / MOST_STEPS).max(Duration::from_secs(1));
+        // The source counts in whole seconds.
+        let step = Duration::from_secs(step.as_secs() + u64::from(step.subsec_nanos() > 0));
+        let pods = &asked.scope.pods;
+        let canary = source.evaluate(&asked.names(&pods.canary).fill(query), asked.since, step).await?;
+        let primary = if bounds.needs_primary() {
+            source.evaluate(&asked.names(&pods.primary).fill(query), asked.since, step).await?
+        } else {
+            Vec::new()
+        };
+        let steps = usize::try_from(asked.since.as_secs() / step.as_secs().max(1)).unwrap_or(usize::MAX);
+        Ok(judge(bounds, &canary, &primary, steps, asked.progress))
+    }
+}
+
+impl Asked<'_> {
+    fn names(&self, members: &Members) -> Names {
+        Names { namespace: self.scope.namespace.clone(), pods: members.pattern(self.pod_label), primary: self.primary.to_owned() }
+    }
+}
