@@ -16,6 +16,8 @@ pub(crate) fn is_allowed(address: IpAddr) -> bool {
     }
 }
 
+const EXPECTED: &str = "expected http:// or https:// with a host, without user name or fragment";
+
 /// A check's URL, before anything is resolved.
 /// Placeholders stand for names of the run; `{{address}}` for the canary's own address.
 pub(super) fn check(url: &str) -> Result<(), &'static str> {
@@ -23,7 +25,6 @@ pub(super) fn check(url: &str) -> Result<(), &'static str> {
     if url.contains("{{") {
         return Err("unknown placeholder; known are {{address}}, {{namespace}} and {{primary}}");
     }
-    const EXPECTED: &str = "expected http:// or https:// with a host, without user name or fragment";
     let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")).ok_or(EXPECTED)?;
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
     if authority.is_empty()

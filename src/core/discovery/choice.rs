@@ -7,7 +7,6 @@ use crate::core::counting::{Selector, SelectorError};
 
 /// Which counters the user wants read.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "one per Deployment, and short-lived")]
 pub enum Choice {
     Auto,
     Preset(&'static Preset),
