@@ -150,14 +150,29 @@ impl Traffic {
 
     /// Ends the load and returns the sum over the whole run.
     pub(crate) fn stop(mut self) -> Result<Counts> {
-        match &self.pod {
+        match self.pod.take() {
             None => self.follower.signal(Signal::INT)?,
-            Some(kubectl) => kubectl.ask(&["delete", "pod", POD, "--wait=false"]).map(drop)?,
+            Some(kubectl) => delete_pod(&kubectl)?,
         }
         self.follower.exit_within(Duration::from_mins(1))?;
         let lines = self.follower.lines();
         lines.iter().filter_map(parse).find(|counts| counts.kind == "summary").context("the client ended without a summary")
     }
+}
+
+impl Drop for Traffic {
+    /// A process ends with its follower; a pod would go on after a story that ended early.
+    fn drop(&mut self) {
+        if let Some(kubectl) = self.pod.take()
+            && let Err(error) = delete_pod(&kubectl)
+        {
+            aside("client", &format!("{error:#}"));
+        }
+    }
+}
+
+fn delete_pod(kubectl: &Kubectl) -> Result<()> {
+    kubectl.ask(&["delete", "pod", POD, "--ignore-not-found", "--wait=false"]).map(drop)
 }
 
 /// Shows a line of the client to a reader; the whole run is told at the end of the story.
