@@ -6,6 +6,7 @@ pub mod checks;
 pub mod counting;
 pub mod discovery;
 pub mod held;
+pub mod job;
 pub mod last_applied;
 pub mod lease;
 pub mod message;

@@ -31,7 +31,7 @@ const HISTORY_WINDOW: Duration = Duration::from_mins(5);
 /// A new process is slow at first: for so long latency does not count in a canary's favour, nor mild slowness against it.
 const LATENCY_WARM_UP: Duration = Duration::from_secs(30);
 /// While the source is silent or has nothing.
-const ASK_AGAIN: Duration = Duration::from_secs(2);
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What is remembered about one primary.
 #[derive(Debug, Default)]
