@@ -28,7 +28,7 @@ use crate::{
     core::{held::Held, object, plan, template},
     kubernetes::deployments,
     lease::Claim,
-    sources::Source,
+    sources::Sources,
 };
 
 /// After a failure: soon, but not at once; doubled each time up to the longest.
@@ -64,7 +64,7 @@ impl Error {
 pub struct Context {
     client: Client,
     claims: watch::Receiver<Claim>,
-    source: Arc<dyn Source>,
+    sources: Sources,
     canary_label: (String, String),
     identity: String,
     metrics: Metrics,
@@ -77,13 +77,13 @@ impl Context {
     pub fn new(
         client: Client,
         claims: watch::Receiver<Claim>,
-        source: Arc<dyn Source>,
+        sources: Sources,
         canary_label: (String, String),
         identity: String,
         metrics: Metrics,
     ) -> Self {
         let (memory, failures) = (Mutex::default(), Mutex::default());
-        Self { client, claims, source, canary_label, identity, metrics, memory, failures }
+        Self { client, claims, sources, canary_label, identity, metrics, memory, failures }
     }
 
     /// Leadership is data with an expiry, looked at right before each write.

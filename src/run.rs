@@ -25,7 +25,7 @@ use crate::server::admin::{self, Readiness};
 use crate::server::certificates::{self, files, own, registration};
 use crate::server::tls::{self, CurrentCertificate};
 use crate::server::{Limits, Transport, serve};
-use crate::sources::prometheus;
+use crate::sources::{Pages, Sources, prometheus};
 use crate::telemetry;
 
 /// After the servers had their time to drain, for giving the lease back and the like.
@@ -102,9 +102,11 @@ fn spawn_controller(
     registry: &mut Registry,
 ) -> anyhow::Result<()> {
     let source = prometheus::Prometheus::new(prometheus_settings(arguments)).context("failed to set up the Prometheus client")?;
+    let pages = Pages::new().context("failed to set up the client for pages")?;
+    let sources = Sources { metrics: Arc::new(source), datadog: None, pages };
     let label = (arguments.canary_label.key.clone(), arguments.canary_label.value.clone());
     let metrics = controller::Metrics::register(registry);
-    let context = controller::Context::new(client.clone(), claims, Arc::new(source), label, identity(arguments), metrics);
+    let context = controller::Context::new(client.clone(), claims, sources, label, identity(arguments), metrics);
     parts.spawn("controller", controller::run(Arc::new(context), parts.stop_first.clone()));
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Asks the source of metrics about a Ready canary and puts what it says before the statistics. Remembers only what saves questions.
 
+mod checks;
 mod pace;
 mod scope;
 
@@ -14,7 +15,8 @@ use crate::{
     api::annotations::{self as key, Phase},
     clock,
     core::{
-        counting::{Counted, Reading, Window},
+        checks::Progress,
+        counting::{Counted, PodLabel, Reading, Window},
         discovery::Found,
         object,
         plan::{Event, Judgement, began, elapsed, is_past_deadline, ready_since},
@@ -22,7 +24,7 @@ use crate::{
         statistics::{Analysis, Deadline, Dispersion, Parameters, Reason, Verdict, analyse, dispersion, overall, traffic_share},
         verdict::{Measured, outlook, sentence, starved},
     },
-    sources::{self, DiscoveryError, Scope},
+    sources::{self, Asked, DiscoveryError, Scope, Source},
 };
 
 /// How far back the primary's own errors are looked at, and in which windows, for the dispersion (statistics, 3.4).
@@ -30,6 +32,8 @@ const HISTORY: Duration = Duration::from_hours(1);
 const HISTORY_WINDOW: Duration = Duration::from_mins(5);
 /// A new process is slow at first: for so long latency does not count in a canary's favour, nor mild slowness against it.
 const LATENCY_WARM_UP: Duration = Duration::from_secs(30);
+/// The usual scrape interval, until it is learned.
+const UNKNOWN_INTERVAL: Duration = Duration::from_secs(15);
 /// While the source is silent or has nothing.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -63,7 +67,6 @@ pub(super) async fn judge(context: &Context, primary: &Value, seen: &Seen) -> Op
     let judgement = match judge.run().await {
         Ok(judgement) => judgement,
 
-        Err(Trouble::Nothing(reason)) if judge.is_past_deadline() => Judgement::Inconclusive { message: reason, clean: true },
         Err(Trouble::Source(reason) | Trouble::Nothing(reason)) => Judgement::Unavailable(reason),
     };
     let news = judge.news.take();
@@ -105,8 +108,37 @@ impl Judge<'_> {
 
     async fn run(&mut self) -> Result<Judgement, Trouble> {
         let scope = self.scope().await?;
-        let found = self.found(&scope).await?;
-        let dispersion = self.dispersion(&scope, &found).await;
+        let (judgement, pod_label) = match self.metrics(&scope).await {
+            Ok(answer) => answer,
+            // The checks may still speak against the canary.
+            Err(Trouble::Nothing(reason)) if self.is_past_deadline() => {
+                (Judgement::Inconclusive { message: reason, clean: true }, PodLabel::Pod)
+            }
+            Err(Trouble::Nothing(reason)) => (Judgement::Unavailable(reason), PodLabel::Pod),
+            Err(trouble) => return Err(trouble),
+        };
+        let policy = self.seen.policy();
+        let list = checks::list(self.context, object::namespace(self.primary), policy.checks.as_ref()).await?;
+        let Some(canary) = self.seen.canary(self.primary).filter(|_| !list.is_empty()) else { return Ok(judgement) };
+        if matches!(judgement, Judgement::Reject(_)) {
+            return Ok(judgement);
+        }
+        let served = elapsed(self.since, self.now);
+        let progress = match served {
+            served if served < policy.duration / 2 => Progress::Early,
+            served if served < policy.duration => Progress::Late,
+            _ => Progress::Over,
+        };
+        let interval = self.memory.pace.interval().unwrap_or(UNKNOWN_INTERVAL);
+        let primary = object::name(self.primary);
+        let asked = Asked { scope: &scope, pod_label, primary, since: served, interval, progress };
+        let said = checks::ask(self.context, canary, &list, asked).await?;
+        Ok(checks::join(judgement, said, served, self.is_past_deadline()))
+    }
+
+    async fn metrics(&mut self, scope: &Scope) -> Result<(Judgement, PodLabel), Trouble> {
+        let found = self.found(scope).await?;
+        let dispersion = self.dispersion(scope, &found).await;
         let served = elapsed(self.since, self.now);
         let window = |warm_up: Duration| Window { elapsed: millis(served), warm_up: millis(warm_up) };
         let mut measures = vec![(Measured::ErrorRate, Duration::ZERO)];
@@ -118,12 +150,16 @@ impl Judge<'_> {
             readings.push((reading, window(warm_up)));
         }
         let interval = self.memory.pace.interval();
-        let counted = sources::count(self.context.source.as_ref(), &scope, found.pod_label, &readings, interval).await?;
+        let counted = sources::count(self.source(), scope, found.pod_label, &readings, interval).await?;
         self.now = clock::now();
         if let Some(first) = counted.first() {
             self.memory.pace.saw(first, self.now);
         }
-        Ok(self.verdict(&measures, &counted, dispersion))
+        Ok((self.verdict(&measures, &counted, dispersion), found.pod_label))
+    }
+
+    fn source(&self) -> &dyn Source {
+        self.context.sources.metrics.as_ref()
     }
 
     async fn scope(&mut self) -> Result<Scope, Trouble> {
@@ -143,7 +179,7 @@ impl Judge<'_> {
         }
         let policy = self.seen.policy();
         let latency = policy.max_latency_p99.is_some();
-        let found = sources::discover(self.context.source.as_ref(), scope, &policy.metrics, latency, object::name(self.primary)).await;
+        let found = sources::discover(self.source(), scope, &policy.metrics, latency, object::name(self.primary)).await;
         let found = found.map_err(|error| match error {
             DiscoveryError::Source(error) => Trouble::from(error),
             DiscoveryError::NotFound(nothing) => Trouble::Nothing(nothing.to_string()),
@@ -160,7 +196,7 @@ impl Judge<'_> {
             return dispersion;
         }
         let since = HISTORY;
-        let history = sources::history(self.context.source.as_ref(), scope, found.pod_label, &found.reading, since, HISTORY_WINDOW).await;
+        let history = sources::history(self.source(), scope, found.pod_label, &found.reading, since, HISTORY_WINDOW).await;
         let measured = match history {
             Ok(history) => Dispersion { scrape: dispersion(history.scrapes), window: dispersion(history.windows) },
             Err(error) => {
@@ -176,7 +212,7 @@ impl Judge<'_> {
         let policy = self.seen.policy();
         let deadline = if self.is_past_deadline() { Deadline::Reached } else { Deadline::Ahead };
         let served = elapsed(self.since, self.now);
-        let interval = self.memory.pace.interval().unwrap_or(Duration::from_secs(15));
+        let interval = self.memory.pace.interval().unwrap_or(UNKNOWN_INTERVAL);
         let scraped = counted.first().is_some_and(|counted| counted.first_scrape.is_some());
         if !scraped && deadline == Deadline::Reached {
             return Judgement::Inconclusive { message: "the source has no scrape of the canary's pod".to_owned(), clean: true };

@@ -108,7 +108,59 @@ mod tests {
         let cron_job = json!({"spec": {"suspend": true, "jobTemplate": {"spec": {"backoffLimit": 0, "template": {"spec": {
             "restartPolicy": "Never", "containers": [{"name": "smoke", "env": [{"name": "COALMINE_CANARY", "value": "old"}]}]}}}}}});
         let job = build(&cron_job, &canary(), "app", "smoke", "10.0.0.9");
-        insta::assert_snapshot!(serde_json::to_string_pretty(&job).unwrap(), @"");
+        insta::assert_snapshot!(serde_json::to_string_pretty(&job).unwrap(), @r#"
+{
+  "apiVersion": "batch/v1",
+  "kind": "Job",
+  "metadata": {
+    "annotations": {
+      "coalmine.dev/primary": "app"
+    },
+    "labels": {
+      "app.kubernetes.io/managed-by": "coalmine"
+    },
+    "name": "app-canary-smoke",
+    "namespace": "shop",
+    "ownerReferences": [
+      {
+        "apiVersion": "apps/v1",
+        "blockOwnerDeletion": false,
+        "controller": true,
+        "kind": "Deployment",
+        "name": "app-canary",
+        "uid": "c-1"
+      }
+    ]
+  },
+  "spec": {
+    "backoffLimit": 0,
+    "template": {
+      "spec": {
+        "containers": [
+          {
+            "env": [
+              {
+                "name": "COALMINE_CANARY_ADDRESS",
+                "value": "10.0.0.9"
+              },
+              {
+                "name": "COALMINE_CANARY",
+                "value": "app-canary"
+              },
+              {
+                "name": "COALMINE_PRIMARY",
+                "value": "app"
+              }
+            ],
+            "name": "smoke"
+          }
+        ],
+        "restartPolicy": "Never"
+      }
+    }
+  }
+}
+"#);
         assert!(is_of(&job, &canary()));
         assert!(!is_of(&job, &json!({"metadata": {"uid": "c-2"}})));
     }
@@ -117,7 +169,8 @@ mod tests {
     fn states() {
         assert_eq!(state(&json!({})), State::Running);
         assert_eq!(state(&json!({"status": {"conditions": [{"type": "Complete", "status": "True"}]}})), State::Succeeded);
-        let failed = json!({"status": {"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "m"}]}});
+        let failed =
+            json!({"status": {"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "m"}]}});
         assert_eq!(state(&failed), State::Failed("BackoffLimitExceeded: m".to_owned()));
     }
 

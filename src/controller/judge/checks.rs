@@ -1,17 +1,25 @@
 //! The user's own checks of one canary: fetched, asked, and joined into one answer. Jobs are created here, and read back.
 
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{
     Api,
     api::{DynamicObject, ListParams, LogParams, PostParams},
     core::ApiResource,
 };
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use serde_json::Value;
 
-use super::{Trouble, super::{Context, Error, observe}};
+use super::{
+    super::{Context, Error, chain, observe},
+    ASK_AGAIN, Trouble,
+};
 use crate::{
-    api::checks::{Check, Checks, Probe, parse_list},
-    core::{admit::FIELD_MANAGER, checks::Outcome, job, object},
+    api::{
+        checks::{Check, Checks, Probe, parse_list},
+        quantity::format_duration,
+    },
+    core::{admit::FIELD_MANAGER, checks::Outcome, job, object, plan::Judgement},
     sources::Asked,
 };
 
@@ -39,7 +47,7 @@ pub(super) async fn list(context: &Context, namespace: &str, checks: Option<&Che
         Some(Checks::ConfigMap(name)) => name,
     };
     let api = Api::<ConfigMap>::namespaced(context.client.clone(), namespace);
-    let found = api.get_opt(name).await.map_err(|error| Trouble::Source(super::super::chain(&Error::api("get the ConfigMap of the checks")(error))))?;
+    let found = api.get_opt(name).await.map_err(|error| Trouble::Source(chain(&Error::api("get the ConfigMap of the checks")(error))))?;
     let missing = || Trouble::Nothing(format!("canary.checks: there is no ConfigMap {name} with a key {CONFIG_MAP_KEY}"));
     let text = found.and_then(|found| found.data?.remove(CONFIG_MAP_KEY)).ok_or_else(missing)?;
     parse_list(&text).map_err(|error| Trouble::Nothing(format!("canary.checks: configmap/{name}: {error}")))
@@ -50,7 +58,9 @@ pub(super) async fn ask(context: &Context, canary: &Value, checks: &[Check], ask
     let (mut passed, mut waiting, mut unknown) = (Vec::new(), None, None);
     for check in checks {
         let outcome = match &check.probe {
-            Probe::Job { cron_job } => run_job(context, canary, &check.name, cron_job, asked).await.map_err(|error| Trouble::Source(super::super::chain(&error)))?,
+            Probe::Job { cron_job } => {
+                run_job(context, canary, &check.name, cron_job, asked).await.map_err(|error| Trouble::Source(chain(&error)))?
+            }
             probe => context.sources.check(probe, asked).await?.unwrap_or(Outcome::Waiting),
         };
         match outcome {
@@ -65,6 +75,26 @@ pub(super) async fn ask(context: &Context, canary: &Value, checks: &[Check], ask
         (None, Some(words)) => Said::Waiting(words),
         (None, None) => Said::Passed(passed),
     })
+}
+
+/// The metrics' judgement with what the checks say: one that fails is enough to reject, and all must pass before a promotion.
+pub(super) fn join(judgement: Judgement, said: Said, served: Duration, past_deadline: bool) -> Judgement {
+    match (judgement, said) {
+        (_, Said::Failed(words)) => Judgement::Reject(format!("{words}, after {}", format_duration(served))),
+        (Judgement::Promote(message), Said::Passed(words)) => {
+            Judgement::Promote(std::iter::once(message).chain(words).collect::<Vec<_>>().join("; "))
+        }
+        (Judgement::Promote(_), Said::Waiting(words) | Said::Unknown(words)) if past_deadline => {
+            Judgement::Inconclusive { message: words, clean: false }
+        }
+        (Judgement::Promote(_), Said::Waiting(words) | Said::Unknown(words)) => {
+            Judgement::Continue { look_again: ASK_AGAIN, note: Some(words) }
+        }
+        (Judgement::Inconclusive { message, .. }, Said::Waiting(words) | Said::Unknown(words)) => {
+            Judgement::Inconclusive { message: format!("{message}; {words}"), clean: false }
+        }
+        (judgement, _) => judgement,
+    }
 }
 
 async fn run_job(context: &Context, canary: &Value, check: &str, cron_job: &str, asked: Asked<'_>) -> Result<Outcome, Error> {
@@ -120,5 +150,35 @@ fn resource(kind: &str, plural: &str) -> ApiResource {
         api_version: "batch/v1".to_owned(),
         kind: kind.to_owned(),
         plural: plural.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn promote() -> Judgement {
+        Judgement::Promote("error rate 0%".to_owned())
+    }
+
+    #[test]
+    fn all_must_agree_to_promote_and_one_is_enough_to_reject() {
+        let after = |judgement, said, past| join(judgement, said, Duration::from_secs(12), past);
+        let passed = Said::Passed(vec!["check cpu: 0.9 times the primary's".to_owned()]);
+        assert_eq!(
+            after(promote(), passed.clone(), false),
+            Judgement::Promote("error rate 0%; check cpu: 0.9 times the primary's".to_owned())
+        );
+        let failed = Said::Failed("check smoke: Job failed".to_owned());
+        for judgement in [promote(), Judgement::Unavailable("refused".to_owned())] {
+            assert_eq!(after(judgement, failed.clone(), false), Judgement::Reject("check smoke: Job failed, after 12s".to_owned()));
+        }
+        let waiting = Said::Waiting("check smoke is not decided yet".to_owned());
+        assert!(matches!(after(promote(), waiting.clone(), false), Judgement::Continue { note: Some(_), .. }));
+        assert!(matches!(after(promote(), waiting, true), Judgement::Inconclusive { clean: false, .. }));
+        let unknown = Said::Unknown("check cpu: no series".to_owned());
+        let nothing = Judgement::Inconclusive { message: "no requests".to_owned(), clean: true };
+        assert!(matches!(after(nothing.clone(), unknown, true), Judgement::Inconclusive { clean: false, .. }));
+        assert_eq!(after(nothing.clone(), passed, true), nothing);
     }
 }
