@@ -10,6 +10,7 @@ pub mod job;
 pub mod last_applied;
 pub mod lease;
 pub mod message;
+pub mod names;
 pub mod object;
 pub mod owners;
 pub mod plan;

@@ -1,10 +1,9 @@
 //! The canary Deployment: the held template, one replica, behind the primary's Service, owned by the primary and never counted by it.
 //! Only builds the object; creating it is the controller's.
 
-use ring::digest;
 use serde_json::{Map, Value, json};
 
-use super::{object, template};
+use super::{names::shortened, object};
 use crate::api::annotations::{PRIMARY_ANNOTATION, ROLE_CANARY, ROLE_LABEL, RUN_LABEL};
 
 const SUFFIX: &str = "-canary";
@@ -14,14 +13,7 @@ const LONGEST_NAME: usize = 47;
 
 /// The canary's name for a primary: `<name>-canary`, or, where that is too long, a shortened name with a hash of the whole.
 pub fn name(primary: &str) -> String {
-    if primary.len() + SUFFIX.len() <= LONGEST_NAME {
-        return format!("{primary}{SUFFIX}");
-    }
-    let digest = digest::digest(&digest::SHA256, primary.as_bytes());
-    let hash = template::hexadecimal(digest.as_ref(), 4);
-    let keep = LONGEST_NAME - SUFFIX.len() - hash.len() - 1;
-    let start: String = primary.chars().take(keep).collect();
-    format!("{}-{hash}{SUFFIX}", start.trim_end_matches(['-', '.']))
+    format!("{}{SUFFIX}", shortened(primary, LONGEST_NAME - SUFFIX.len()))
 }
 
 /// Builds the canary of `primary` for one run of `template`.

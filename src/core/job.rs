@@ -1,10 +1,9 @@
 //! A check that is a Job: the Job template of a `CronJob` of the same namespace, run once against the canary. Builds the object and reads its
 //! state; whoever may write a `CronJob` could run it anyway, so nothing is gained through Coalmine.
 
-use ring::digest;
 use serde_json::{Value, json};
 
-use super::object;
+use super::{names::shortened, object};
 use crate::api::annotations::PRIMARY_ANNOTATION;
 
 /// A Job's name becomes a label of its pods.
@@ -21,14 +20,7 @@ pub enum State {
 
 /// The Job's name for one check of one canary.
 pub fn name(canary: &str, check: &str) -> String {
-    let whole = format!("{canary}-{check}");
-    if whole.len() <= LONGEST_NAME {
-        return whole;
-    }
-    let digest = digest::digest(&digest::SHA256, whole.as_bytes());
-    let hash: String = digest.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    let start: String = whole.chars().take(LONGEST_NAME - hash.len() - 1).collect();
-    format!("{}-{hash}", start.trim_end_matches(['-', '.']))
+    shortened(&format!("{canary}-{check}"), LONGEST_NAME)
 }
 
 /// The Job: owned by the canary, so that it goes with it; every container is told whom it is to try.
@@ -92,6 +84,7 @@ pub fn last_words(log: &str) -> Option<String> {
     let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let start = lines.len().saturating_sub(5);
     let words: String = lines.get(start..)?.join(" | ").chars().map(|c| if c.is_control() { ' ' } else { c }).take(400).collect();
+    let words = words.trim().to_owned();
     (!words.is_empty()).then_some(words)
 }
 

@@ -1,8 +1,9 @@
 //! Comparing and naming pod templates, which stay `serde_json::Value` so that no field newer than this program is lost.
 //! Nothing here reads what a template means.
 
-use ring::digest;
 use serde_json::{Map, Value};
+
+use super::names;
 
 /// Equal but for what the API server itself leaves open: a `null` (such as `creationTimestamp: null`, which older servers write and newer
 /// ones do not) is the same as nothing.
@@ -19,25 +20,12 @@ pub fn same(left: &Value, right: &Value) -> bool {
 
 /// A name for a template: 128 bits of SHA-256 over its canonical text, in hexadecimal.
 pub fn hash(template: &Value) -> String {
-    digest_of(&[canonical(template).to_string().as_bytes()], 16)
+    names::digest(&[canonical(template).to_string().as_bytes()], 16)
 }
 
 /// Names one attempt at a template. A new value of `canary.retry` makes it another attempt.
 pub fn run_id(template: &Value, retry: Option<&str>) -> String {
-    digest_of(&[canonical(template).to_string().as_bytes(), b"\0", retry.unwrap_or_default().as_bytes()], 5)
-}
-
-fn digest_of(parts: &[&[u8]], bytes: usize) -> String {
-    let mut context = digest::Context::new(&digest::SHA256);
-    for part in parts {
-        context.update(part);
-    }
-    hexadecimal(context.finish().as_ref(), bytes)
-}
-
-/// The first bytes of a digest as text.
-pub(super) fn hexadecimal(digest: &[u8], bytes: usize) -> String {
-    digest.iter().take(bytes).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    names::digest(&[canonical(template).to_string().as_bytes(), b"\0", retry.unwrap_or_default().as_bytes()], 5)
 }
 
 fn canonical(value: &Value) -> Value {
