@@ -1,6 +1,6 @@
 //! Carries out what was planned, in order, each write on condition that nothing changed since it was planned. Decides nothing.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use kube::{
     Api,
@@ -57,8 +57,8 @@ impl Actor<'_> {
             Action::Create(canary) => self.create(canary, policy).await,
             Action::Delete { uid } => self.delete(uid).await,
             Action::MarkReady { since } => {
-                // Kubernetes knows the second; a clock that is behind must not make serving time negative.
-                let since = since.min(self.now).to_string();
+                // Kubernetes cuts the time to the second: a canary must not be promoted for the part of it that it did not serve.
+                let since = since.checked_add(SignedDuration::from_secs(1)).unwrap_or(since).min(self.now).to_string();
                 let patch = json!({"metadata": {"annotations": {READY_ANNOTATION: since}}});
                 self.patch(&self.canary_name(), &Patch::Merge(patch), "mark the canary as Ready").await
             }
