@@ -133,7 +133,7 @@ impl Judge<'_> {
         let primary = object::name(self.primary);
         let asked = Asked { scope: &scope, pod_label, primary, since: served, interval, progress };
         let said = checks::ask(self.context, canary, &list, asked).await?;
-        Ok(checks::join(judgement, said, served, self.is_past_deadline()))
+        Ok(checks::join(judgement, said, self.is_past_deadline()))
     }
 
     async fn metrics(&mut self, scope: &Scope) -> Result<(Judgement, PodLabel), Trouble> {

@@ -1,7 +1,5 @@
 //! The user's own checks of one canary: fetched, asked, and joined into one answer. Jobs are created here, and read back.
 
-use std::time::Duration;
-
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{
     Api,
@@ -64,7 +62,9 @@ pub(super) async fn ask(context: &Context, canary: &Value, checks: &[Check], ask
             probe => context.sources.check(probe, asked).await?.unwrap_or(Outcome::Waiting),
         };
         match outcome {
-            Outcome::Failed(words) => return Ok(Said::Failed(format!("check {}: {words}", check.name))),
+            Outcome::Failed(words) => {
+                return Ok(Said::Failed(format!("check {} after {}: {words}", check.name, format_duration(asked.since))));
+            }
             Outcome::Passed(words) => passed.push(format!("check {}: {words}", check.name)),
             Outcome::Waiting => waiting = Some(format!("check {} is not decided yet", check.name)),
             Outcome::Unknown(words) => unknown = Some(format!("check {}: {words}", check.name)),
@@ -78,9 +78,9 @@ pub(super) async fn ask(context: &Context, canary: &Value, checks: &[Check], ask
 }
 
 /// The metrics' judgement with what the checks say: one that fails is enough to reject, and all must pass before a promotion.
-pub(super) fn join(judgement: Judgement, said: Said, served: Duration, past_deadline: bool) -> Judgement {
+pub(super) fn join(judgement: Judgement, said: Said, past_deadline: bool) -> Judgement {
     match (judgement, said) {
-        (_, Said::Failed(words)) => Judgement::Reject(format!("{words}, after {}", format_duration(served))),
+        (_, Said::Failed(words)) => Judgement::Reject(words),
         (Judgement::Promote(message), Said::Passed(words)) => {
             Judgement::Promote(std::iter::once(message).chain(words).collect::<Vec<_>>().join("; "))
         }
@@ -163,22 +163,21 @@ mod tests {
 
     #[test]
     fn all_must_agree_to_promote_and_one_is_enough_to_reject() {
-        let after = |judgement, said, past| join(judgement, said, Duration::from_secs(12), past);
         let passed = Said::Passed(vec!["check cpu: 0.9 times the primary's".to_owned()]);
         assert_eq!(
-            after(promote(), passed.clone(), false),
+            join(promote(), passed.clone(), false),
             Judgement::Promote("error rate 0%; check cpu: 0.9 times the primary's".to_owned())
         );
         let failed = Said::Failed("check smoke: Job failed".to_owned());
         for judgement in [promote(), Judgement::Unavailable("refused".to_owned())] {
-            assert_eq!(after(judgement, failed.clone(), false), Judgement::Reject("check smoke: Job failed, after 12s".to_owned()));
+            assert_eq!(join(judgement, failed.clone(), false), Judgement::Reject("check smoke: Job failed".to_owned()));
         }
         let waiting = Said::Waiting("check smoke is not decided yet".to_owned());
-        assert!(matches!(after(promote(), waiting.clone(), false), Judgement::Continue { note: Some(_), .. }));
-        assert!(matches!(after(promote(), waiting, true), Judgement::Inconclusive { clean: false, .. }));
+        assert!(matches!(join(promote(), waiting.clone(), false), Judgement::Continue { note: Some(_), .. }));
+        assert!(matches!(join(promote(), waiting, true), Judgement::Inconclusive { clean: false, .. }));
         let unknown = Said::Unknown("check cpu: no series".to_owned());
         let nothing = Judgement::Inconclusive { message: "no requests".to_owned(), clean: true };
-        assert!(matches!(after(nothing.clone(), unknown, true), Judgement::Inconclusive { clean: false, .. }));
-        assert_eq!(after(nothing.clone(), passed, true), nothing);
+        assert!(matches!(join(nothing.clone(), unknown, true), Judgement::Inconclusive { clean: false, .. }));
+        assert_eq!(join(nothing.clone(), passed, true), nothing);
     }
 }
