@@ -4,4 +4,5 @@
 
 mod hold;
 mod manifests;
+mod prometheus;
 mod support;

@@ -43,6 +43,11 @@ impl Prometheus {
         Ok(Self { client, url, headers, settings, permits: Semaphore::new(AT_ONCE) })
     }
 
+    /// Where it is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// One instant query at the server's own now.
     pub async fn query(&self, query: &str) -> Result<Vec<Series>, Error> {
         let failed = |problem| Error { target: format!("Prometheus at {}", self.url), problem };

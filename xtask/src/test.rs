@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test of the repository, in three suites that need more and more of a machine.
+//! `cargo xtask test`: every test of the repository, in four suites that need more and more of a machine.
 //!
 //! It starts what a suite needs and tells the tests by environment variables where it is; it knows no single test.
 
@@ -27,6 +27,8 @@ pub(crate) enum Suite {
     Unit,
     /// Against an API server of its own, which is gone afterwards
     Hold,
+    /// Against a Prometheus of its own, without a Kubernetes
+    Prometheus,
     /// On the whole cluster, or that of --context
     Cluster,
 }
@@ -36,6 +38,7 @@ impl fmt::Display for Suite {
         formatter.write_str(match self {
             Self::Unit => "unit",
             Self::Hold => "hold",
+            Self::Prometheus => "prometheus",
             Self::Cluster => "cluster",
         })
     }
@@ -61,7 +64,7 @@ pub(crate) struct Options {
 pub(crate) fn test(target: &Target, options: &Options) -> Result<()> {
     let suites = match options.suite {
         Some(suite) => vec![suite],
-        None => vec![Suite::Unit, Suite::Hold, Suite::Cluster],
+        None => vec![Suite::Unit, Suite::Hold, Suite::Prometheus, Suite::Cluster],
     };
     let mut results = Vec::new();
     for suite in suites {
@@ -70,6 +73,7 @@ pub(crate) fn test(target: &Target, options: &Options) -> Result<()> {
         let result = match suite {
             Suite::Unit => unit(options),
             Suite::Hold => hold(options),
+            Suite::Prometheus => prometheus(options),
             Suite::Cluster => whole_cluster(target, options),
         };
         if let Err(error) = &result {
@@ -79,7 +83,7 @@ pub(crate) fn test(target: &Target, options: &Options) -> Result<()> {
     }
     println!();
     for (suite, passed, elapsed) in &results {
-        println!("{:<8} {:<7} {:>5} s", suite.to_string(), if *passed { "passed" } else { "FAILED" }, elapsed.as_secs());
+        println!("{:<10} {:<7} {:>5} s", suite.to_string(), if *passed { "passed" } else { "FAILED" }, elapsed.as_secs());
     }
     let failed = results.iter().filter(|(_, passed, _)| !passed).count();
     if failed > 0 {
@@ -116,6 +120,18 @@ fn hold(options: &Options) -> Result<()> {
     });
     let gone = control_plane::down(&state, &name);
     result.and(gone)
+}
+
+fn prometheus(options: &Options) -> Result<()> {
+    let program = Module::prometheus().build(&State::open()?, &["prometheus"])?.path("prometheus");
+    command::run(&mut cargo(&["test", "--test", "integration", "--no-run"])?)?;
+    let Some(names) = Tests::names("prometheus::", options.filter.as_deref())? else { return Ok(()) };
+    let mut command = cargo(&["test", "--test", "integration", "--", "--ignored", "--exact"])?;
+    let status = command.args(names).env("COALMINE_PROMETHEUS", program).stdin(Stdio::null()).status().context("failed to start cargo")?;
+    if !status.success() {
+        bail!("tests failed, see above");
+    }
+    Ok(())
 }
 
 fn whole_cluster(target: &Target, options: &Options) -> Result<()> {

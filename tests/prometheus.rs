@@ -1,0 +1,243 @@
+//! Reading a real Prometheus: discovery, counting, checks, and what happens when it stalls. Pods are pages on addresses of the loopback network.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::{ConnectInfo, State};
+use axum::http::StatusCode;
+use axum::routing::get;
+use coalmine::api::checks::{Probe, parse_list};
+use coalmine::core::checks::{Outcome, Progress};
+use coalmine::core::counting::{Counted, Members, PodLabel, Pods, Window};
+use coalmine::core::discovery::{Choice, Found};
+use coalmine::core::statistics::{Deadline, Parameters, Verdict, analyse};
+use coalmine::sources::prometheus::{Prometheus, Settings};
+use coalmine::sources::{self, Asked, Pages, Problem, Scope, Sources};
+
+use crate::support::PATIENCE;
+
+const CANARY: &str = "app-canary-77f-ccccc";
+const PRIMARY: [&str; 3] = ["app-6d5f-aaaaa", "app-6d5f-bbbbb", "app-6d5f-ddddd"];
+const REQUESTS_PER_SECOND: f64 = 200.0;
+
+/// When each pod's process began; its page is a function of that.
+type Processes = Arc<Mutex<BTreeMap<String, Instant>>>;
+
+/// A pod that isn't there refuses; one of ours has served 200 requests a second since it began, of which the canary failed every third.
+async fn page(State((pod, processes)): State<(String, Processes)>, _: ConnectInfo<SocketAddr>) -> Result<String, StatusCode> {
+    let began = processes.lock().unwrap().get(&pod).copied().ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
+    let requests = (began.elapsed().as_secs_f64() * REQUESTS_PER_SECOND).floor();
+    let errors = if pod == CANARY { (requests / 3.0).floor() } else { 0.0 };
+    let good = format!("http_requests_total{{code=\"200\",method=\"GET\"}} {}\n", requests - errors);
+    let bad = format!("http_requests_total{{code=\"500\",method=\"GET\"}} {errors}\n");
+    // A counter of errors is born with the first error.
+    Ok(format!("# TYPE http_requests_total counter\n{good}{}backlog 7\n", if errors > 0.0 { &bad } else { "" }))
+}
+
+struct World {
+    processes: Processes,
+    scope: Scope,
+    prometheus: Child,
+    client: Prometheus,
+    directory: PathBuf,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = self.prometheus.kill();
+        let _ = self.prometheus.wait();
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+impl World {
+    /// Pods named in `label`, or told apart by their address alone; every pod is scraped by two jobs.
+    async fn new(name: &str, label: Option<&str>) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let program = std::env::var("COALMINE_PROMETHEUS").expect("COALMINE_PROMETHEUS names the program");
+        let processes = Processes::default();
+        let mut targets = Vec::new();
+        let mut scope = Scope { namespace: "shop".to_owned(), pods: Pods::default() };
+        scope.pods.canary = Members::of_names([CANARY]);
+        scope.pods.primary = Members::of_prefixes(["app-6d5f-"]);
+        for (number, pod) in (1..).zip(PRIMARY.into_iter().chain([CANARY])) {
+            let listener = tokio::net::TcpListener::bind(format!("127.0.77.{number}:0")).await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let labels = label.map(|label| format!(", labels: {{namespace: shop, {label}: {pod}}}")).unwrap_or_default();
+            targets.push(format!("  - {{targets: ['{address}']{labels}}}\n"));
+            let side = if pod == CANARY { &mut scope.pods.canary } else { &mut scope.pods.primary };
+            side.addresses.insert(address.ip().to_string(), pod.to_owned());
+            let router = Router::new().route("/metrics", get(page)).with_state((pod.to_owned(), Arc::clone(&processes)));
+            tokio::spawn(axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).into_future());
+        }
+        let directory = std::env::temp_dir().join(format!("coalmine-prometheus-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let job = |name: &str| format!("- job_name: {name}\n  static_configs:\n{}", targets.concat());
+        let configuration =
+            format!("global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{}{}", job("pods"), job("again"));
+        std::fs::write(directory.join("prometheus.yml"), configuration).unwrap();
+        // Free a moment ago; nobody else on this machine is likely to take it.
+        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let prometheus = Command::new(program)
+            .arg(format!("--config.file={}", directory.join("prometheus.yml").display()))
+            .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
+            .arg(format!("--web.listen-address={address}"))
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(directory.join("log")).unwrap())
+            .spawn()
+            .unwrap();
+        let settings = Settings { timeout: Duration::from_secs(2), ..Settings::new(format!("http://{address}")) };
+        Self { processes, scope, prometheus, client: Prometheus::new(settings).unwrap(), directory }
+    }
+
+    fn begin(&self, pods: &[&str]) {
+        self.processes.lock().unwrap().extend(pods.iter().map(|pod| ((*pod).to_owned(), Instant::now())));
+    }
+
+    async fn found(&self) -> Found {
+        eventually("a request counter", || async {
+            sources::discover(&self.client, &self.scope, &Choice::Auto, false, "app").await.map_err(|error| error.to_string())
+        })
+        .await
+    }
+
+    async fn count(&self, found: &Found, since: Instant) -> Result<Counted, sources::Error> {
+        let window = Window { elapsed: i64::try_from(since.elapsed().as_millis()).unwrap(), warm_up: 0 };
+        let readings = [(found.reading.clone(), window)];
+        let mut counted = sources::count(&self.client, &self.scope, found.pod_label, &readings, Some(Duration::from_secs(1))).await?;
+        Ok(counted.remove(0))
+    }
+
+    async fn looks(&self, found: &Found, since: Instant, looks: usize) -> Counted {
+        eventually("scrapes of the canary", || async {
+            let counted = self.count(found, since).await.map_err(|error| error.to_string())?;
+            if counted.looks.len() >= looks { Ok(counted) } else { Err(format!("{} looks", counted.looks.len())) }
+        })
+        .await
+    }
+
+    fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([signal, &self.prometheus.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+}
+
+async fn eventually<T, F: Future<Output = Result<T, String>>>(what: &str, mut look: impl FnMut() -> F) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match look().await {
+            Ok(found) => return found,
+            Err(seen) if Instant::now() > deadline => panic!("waited for {what}; seen last: {seen}"),
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+fn close_to(value: f64, expected: f64) -> bool {
+    (value - expected).abs() <= expected * 0.25
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Prometheus: COALMINE_PROMETHEUS names the program"]
+async fn a_bad_canary_is_counted_and_rejected() {
+    let world = World::new("count", Some("pod")).await;
+    world.begin(&PRIMARY);
+    let found = world.found().await;
+    assert_eq!((found.description().as_str(), found.spelling(), found.pod_label), ("http_requests_total by code", "http", PodLabel::Pod));
+
+    let ready = Instant::now();
+    world.begin(&[CANARY]);
+    let counted = world.looks(&found, ready, 6).await;
+    assert!(counted.scrape_interval.is_some_and(|interval| close_to(interval as f64, 1000.0)) && counted.primary_pods == 3, "{counted:?}");
+    let rate = counted.canary.errors / counted.canary.requests;
+    assert!(close_to(rate, 1.0 / 3.0), "{counted:?}");
+    assert!(
+        counted.canary.requests <= ready.elapsed().as_secs_f64() * REQUESTS_PER_SECOND,
+        "scraped once by each job, counted once: {counted:?}"
+    );
+    // The first look is a part of an interval, and in the last the primary's scrapes may not all be stored yet.
+    let whole = &counted.looks[1..counted.looks.len() - 1];
+    let seconds: f64 = whole.iter().map(|look| look.interval.as_secs_f64()).sum();
+    let canary: f64 = whole.iter().map(|look| look.canary.requests).sum();
+    let primary: f64 = whole.iter().map(|look| look.primary.requests).sum();
+    assert!(close_to(canary / seconds, REQUESTS_PER_SECOND) && close_to(primary / seconds, 3.0 * REQUESTS_PER_SECOND), "{whole:?}");
+    let parameters = Parameters::default().with_looks(Duration::from_mins(10), Duration::from_secs(1));
+    assert_eq!(analyse(&counted.looks[..3], parameters, Duration::from_secs(3), Deadline::Ahead).verdict, Verdict::Reject);
+
+    // The process restarts: its counters begin at zero, and what was counted stays counted.
+    world.begin(&[CANARY]);
+    let after = world.looks(&found, ready, counted.looks.len() + 3).await;
+    assert!(
+        after.canary.requests > counted.canary.requests && after.canary.requests <= ready.elapsed().as_secs_f64() * REQUESTS_PER_SECOND
+    );
+
+    // Prometheus stalls: no numbers, in bounded time; and when it goes on, nothing is lost.
+    world.signal("-STOP");
+    let error = eventually("Prometheus to stand still", || async {
+        let begun = Instant::now();
+        let error = world.count(&found, ready).await.err().ok_or("it answered")?;
+        assert!(begun.elapsed() < Duration::from_secs(10), "bounded in time");
+        Ok(error)
+    })
+    .await;
+    assert!(matches!(error.problem, Problem::Timeout(_)), "{error}");
+    world.signal("-CONT");
+    let recovered = world.looks(&found, ready, after.looks.len() + 1).await;
+    let settled = after.looks.len() - 1;
+    assert_eq!(recovered.looks[..settled], after.looks[..settled], "what was seen is seen again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Prometheus: COALMINE_PROMETHEUS names the program"]
+async fn pods_are_told_apart_by_address_and_checks_are_asked() {
+    let world = World::new("checks", None).await;
+    world.begin(&PRIMARY);
+    world.begin(&[CANARY]);
+    let found = world.found().await;
+    assert_eq!(found.pod_label, PodLabel::Instance);
+    let ready = Instant::now();
+    let counted = world.looks(&found, ready, 8).await;
+    assert_eq!(counted.primary_pods, 3, "{counted:?}");
+
+    let history =
+        sources::history(&world.client, &world.scope, found.pod_label, &found.reading, Duration::from_mins(5), Duration::from_secs(2))
+            .await;
+    let history = history.unwrap();
+    assert!(history.windows.iter().all(|pods| pods.len() == 3) && history.scrapes.len() >= history.windows.len(), "{history:?}");
+
+    let sources = Sources {
+        metrics: Arc::new(Prometheus::new(Settings::new(world.client.url())).unwrap()),
+        datadog: None,
+        pages: Pages::new().unwrap(),
+    };
+    let asked = |progress| Asked {
+        scope: &world.scope,
+        pod_label: found.pod_label,
+        primary: "app",
+        since: ready.elapsed(),
+        interval: Duration::from_secs(1),
+        progress,
+    };
+    let ask = async |check: &str, progress| {
+        let probe: Probe = parse_list(&format!("[{{name: a, {check}}}]")).unwrap().remove(0).probe;
+        sources.check(&probe, asked(progress)).await.map(Option::unwrap)
+    };
+    let passed = ask(r#"query: 'max(backlog{instance=~"{{pods}}"})', max: 10"#, Progress::Over).await.unwrap();
+    assert_eq!(passed, Outcome::Passed("7".to_owned()));
+    let failed = ask(r#"query: 'scalar(max(backlog{instance=~"{{pods}}"}))', max: 5"#, Progress::Late).await.unwrap();
+    assert!(matches!(&failed, Outcome::Failed(sentence) if sentence.starts_with("7 exceeds 5 (middle of ")), "{failed:?}");
+    let alike =
+        ask(r#"query: 'avg(rate(http_requests_total{code="200",instance=~"{{pods}}",job="pods"}[5s]))', maxRatio: 1.5"#, Progress::Over)
+            .await;
+    assert!(matches!(&alike, Ok(Outcome::Passed(sentence)) if sentence.ends_with(" times the primary's")), "{alike:?}");
+    let nothing = ask("query: nowhere_to_be_found, max: 5", Progress::Over).await.unwrap();
+    assert_eq!(nothing, Outcome::Unknown("the query found no series".to_owned()));
+    let unknown = ask("query: 'function_of_tomorrow(backlog)', max: 5", Progress::Early).await.unwrap_err();
+    assert!(unknown.problem.is_permanent() && unknown.to_string().contains("unknown function"), "{unknown}");
+}
