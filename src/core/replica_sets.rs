@@ -10,9 +10,26 @@ const TEMPLATE_HASH_LABEL: &str = "pod-template-hash";
 
 /// The primary's own selector, as a query.
 pub fn selector(primary: &Value) -> String {
-    let labels = primary.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
-    let pairs = labels.into_iter().flatten().filter_map(|(name, value)| Some(format!("{name}={}", value.as_str()?)));
-    pairs.collect::<Vec<_>>().join(",")
+    let selector = primary.pointer("/spec/selector").unwrap_or(&Value::Null);
+    let labels = selector.get("matchLabels").and_then(Value::as_object);
+    let equal = labels.into_iter().flatten().filter_map(|(name, value)| Some(format!("{name}={}", value.as_str()?)));
+    let expressions = selector.get("matchExpressions").and_then(Value::as_array);
+    equal.chain(expressions.into_iter().flatten().filter_map(requirement)).collect::<Vec<_>>().join(",")
+}
+
+fn requirement(expression: &Value) -> Option<String> {
+    let key = expression.get("key")?.as_str()?;
+    let values = || {
+        let values = expression.get("values").and_then(Value::as_array).into_iter().flatten();
+        values.filter_map(Value::as_str).collect::<Vec<_>>().join(",")
+    };
+    match expression.get("operator")?.as_str()? {
+        "In" => Some(format!("{key} in ({})", values())),
+        "NotIn" => Some(format!("{key} notin ({})", values())),
+        "Exists" => Some(key.to_owned()),
+        "DoesNotExist" => Some(format!("!{key}")),
+        _ => None,
+    }
 }
 
 pub fn is_owned_by(set: &Value, deployment: &Value) -> bool {
@@ -43,15 +60,6 @@ fn template_of(set: &Value) -> Value {
     template
 }
 
-/// What the names of a Deployment's pods begin with, one for each of its ReplicaSets that has pods.
-pub fn pod_prefixes(sets: &[&Value]) -> Vec<String> {
-    let has_pods = |set: &&&Value| {
-        let count = |pointer: &str| set.pointer(pointer).and_then(Value::as_i64).unwrap_or_default();
-        count("/spec/replicas") > 0 || count("/status/replicas") > 0
-    };
-    sets.iter().filter(has_pods).map(|set| format!("{}-", object::name(set))).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,9 +88,12 @@ mod tests {
     }
 
     #[test]
-    fn owned_selected_and_named() {
+    fn owned_and_selected() {
         assert!(is_owned_by(&set("x"), &deployment("x")));
         assert_eq!(selector(&deployment("x")), "app=app,b=c");
-        assert_eq!(pod_prefixes(&[&set("x"), &json!({"metadata": {"name": "empty"}})]), ["app-x-"]);
+        let by_expressions = json!({"spec": {"selector": {"matchExpressions": [
+            {"key": "app", "operator": "In", "values": ["a", "b"]}, {"key": "x", "operator": "NotIn", "values": ["c"]},
+            {"key": "y", "operator": "Exists"}, {"key": "z", "operator": "DoesNotExist"}]}}});
+        assert_eq!(selector(&by_expressions), "app in (a,b),x notin (c),y,!z");
     }
 }

@@ -29,6 +29,7 @@ pub(super) async fn of(context: &Context, primary: &Value, run: &str) -> Result<
         async move { api.list(&ListParams::default().labels(&selector)).await.map_err(Error::api("list pods")) }
     };
     let canary = list(format!("{RUN_LABEL}={run}")).await?;
+    // The API server takes no Deployment without a selector.
     let primaries = list(format!("{},!{RUN_LABEL}", replica_sets::selector(primary))).await?;
     let owned = primaries.items.iter().filter(|pod| is_of(pod, object::name(primary)));
     Ok(Scope { namespace: namespace.to_owned(), pods: Pods { canary: members(canary.items.iter()), primary: members(owned) } })
