@@ -4,6 +4,7 @@
 mod apply;
 mod certificates;
 mod commands;
+mod differential;
 mod down;
 mod helm;
 mod passing;

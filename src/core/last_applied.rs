@@ -11,12 +11,10 @@ pub const MARKED: &str = "held";
 
 /// `sent` with the template of `before` (or none, if there was none) and the marker. `None` when `sent` is not a JSON object:
 /// kubectl could not use it either, so it is left as it is.
-pub fn while_held(sent: &str, before: Option<&str>) -> Option<String> {
+pub fn while_held(sent: &str, before: &str) -> Option<String> {
     let mut sent: Value = serde_json::from_str(sent).ok()?;
     let object = sent.as_object_mut()?;
-    let live = before
-        .and_then(|text| serde_json::from_str::<Value>(text).ok())
-        .and_then(|mut before| Some(before.get_mut("spec")?.get_mut("template")?.take()));
+    let live = serde_json::from_str::<Value>(before).ok().and_then(|mut before| Some(before.get_mut("spec")?.get_mut("template")?.take()));
     if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
         match live {
             Some(template) => spec.insert("template".to_owned(), template),
@@ -84,7 +82,7 @@ mod tests {
 
     #[test]
     fn the_live_template_stands_in_for_the_sent_one() {
-        let held = while_held(B, Some(A)).unwrap();
+        let held = while_held(B, A).unwrap();
         assert_eq!(
             held,
             "{\"metadata\":{\"annotations\":{\"canary.state/marker\":\"held\"},\"name\":\"app\"},\"spec\":{\"replicas\":2,\"template\":{\"a\":\"\\u003c1\\u003e\"}}}\n"
@@ -94,7 +92,7 @@ mod tests {
 
     #[test]
     fn without_marker_is_what_kubectl_wrote() {
-        let marked = while_held(A, Some(A)).unwrap();
+        let marked = while_held(A, A).unwrap();
         assert_ne!(marked, A);
         assert_eq!(without_marker(&marked), A);
         assert_eq!(without_marker(A), A);
@@ -102,8 +100,8 @@ mod tests {
     }
 
     #[test]
-    fn an_object_created_without_apply_has_no_template_to_put_back() {
-        let held = while_held(B, None).unwrap();
+    fn where_no_template_was_applied_before_there_is_none_to_put_back() {
+        let held = while_held(B, "{}").unwrap();
         assert!(!held.contains("template"));
     }
 
@@ -115,7 +113,7 @@ mod tests {
 
     #[test]
     fn what_is_no_object_stays() {
-        assert_eq!(while_held("[]", None), None);
-        assert_eq!(while_held("{\"metadata\":1}", None), None);
+        assert_eq!(while_held("[]", A), None);
+        assert_eq!(while_held("{\"metadata\":1}", A), None);
     }
 }

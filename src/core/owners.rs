@@ -106,6 +106,51 @@ fn entry_of(identity: &str, fields: &Value) -> Option<Value> {
     Some(entry)
 }
 
+/// The fields of `left` that `right` doesn't have.
+pub fn without(left: &Value, right: &Value) -> Value {
+    let (Some(left), Some(right)) = (left.as_object(), right.as_object()) else { return left.clone() };
+    let rest = left.iter().filter_map(|(name, fields)| match right.get(name) {
+        None => Some((name.clone(), fields.clone())),
+        Some(other) => {
+            let rest = without(fields, other);
+            rest.as_object().is_some_and(|rest| !rest.is_empty()).then(|| (name.clone(), rest))
+        }
+    });
+    Value::Object(rest.collect())
+}
+
+/// All fields that anybody owns.
+pub fn all(owners: &TemplateOwners) -> Value {
+    fn add(all: &mut Map<String, Value>, fields: &Value) {
+        for (name, fields) in fields.as_object().into_iter().flatten() {
+            let below = all.entry(name.clone()).or_insert_with(|| json!({}));
+            if let Some(below) = below.as_object_mut() {
+                add(below, fields);
+            }
+        }
+    }
+    let mut all = Map::new();
+    owners.values().for_each(|fields| add(&mut all, fields));
+    Value::Object(all)
+}
+
+/// The owners of a held template once the owners of the live one became `after` instead of `before`: what a request took or gave away
+/// that left the template alone counts for the held one too, but for the fields that its own request had set or removed.
+pub fn follow(held: &TemplateOwners, before: &TemplateOwners, after: &TemplateOwners) -> TemplateOwners {
+    let mut followed = held.clone();
+    let removed = without(&all(before), &all(held));
+    let set = held.iter().map(|(identity, fields)| without(fields, before.get(identity).unwrap_or(&Value::Null)));
+    let set: Vec<Value> = set.collect();
+    for (identity, fields) in after {
+        if before.get(identity) != Some(fields) {
+            let rest = set.iter().fold(without(fields, &removed), |rest, set| without(&rest, set));
+            followed.insert(identity.clone(), rest);
+        }
+    }
+    followed.retain(|identity, _| after.contains_key(identity) || !before.contains_key(identity));
+    followed
+}
+
 /// Whether a manager has applied this object by server-side apply: what tells its requests from an update by the same name.
 pub fn applies(metadata: &Value, manager: &str) -> bool {
     entries(metadata).iter().any(|entry| {
@@ -165,6 +210,23 @@ mod tests {
         let mut new = metadata(&[timed("controller", "10:01"), timed("helm", "10:02")]);
         keep_times(&mut new, &stored);
         assert_eq!(new["managedFields"][1]["manager"], "helm");
+    }
+
+    #[test]
+    fn a_new_owner_of_the_live_template_owns_of_the_held_one_what_that_left_alone() {
+        let owners =
+            |list: &[(&str, Value)]| -> TemplateOwners { list.iter().map(|(name, fields)| ((*name).to_owned(), fields.clone())).collect() };
+        let before = owners(&[("client", json!({"f:image": {}, "f:env": {"VX": {}}, "f:ports": {}}))]);
+        // Another had set the image and dropped the variable.
+        let held = owners(&[("client", json!({"f:ports": {}})), ("set", json!({"f:image": {}}))]);
+        let after = owners(&[
+            ("client", json!({"f:image": {}, "f:env": {"VX": {}}, "f:ports": {}})),
+            ("server", json!({"f:image": {}, "f:env": {"VX": {}}, "f:ports": {}})),
+        ]);
+        let mut expected = held.clone();
+        expected.insert("server".to_owned(), json!({"f:ports": {}}));
+        assert_eq!(follow(&held, &before, &after), expected);
+        assert_eq!(follow(&held, &before, &before), held);
     }
 
     #[test]

@@ -37,10 +37,19 @@ pub(crate) struct Namespace {
 
 impl Namespace {
     pub(crate) fn new() -> Self {
+        Self::labelled(&json!({}))
+    }
+
+    /// One that no Coalmine answers for.
+    pub(crate) fn without_coalmine() -> Self {
+        Self::labelled(&json!({NAMESPACE_LABEL: "absent"}))
+    }
+
+    fn labelled(labels: &Value) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let control_plane = control_plane();
         let name = format!("t{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
         control_plane.post("/api/v1/namespaces", &object).expect("a namespace");
         let kubectl = Kubectl::of(control_plane).in_namespace(&name);
         Self { name, control_plane, kubectl }

@@ -26,6 +26,8 @@ use crate::{
 const MOST_ANNOTATION_BYTES: usize = 256 << 10;
 /// The field manager of Helm; with the operation Update its patch never reads last-applied.
 const HELM: &str = "helm";
+/// The field manager of kubectl's client-side apply.
+const CLIENT_SIDE_APPLY: &str = "kubectl-client-side-apply";
 
 pub(super) fn admit(request: &Request<'_>, old: &Value) -> Admission {
     let before = object::annotations(old);
@@ -173,15 +175,15 @@ impl Update<'_> {
     /// A client that states the whole configuration stated the live template: the user went back.
     fn restates(&self) -> bool {
         let Some(held) = &self.held else { return false };
-        let client_side_apply = self.before.contains_key(key::MARKER)
-            && !self.sent.contains_key(key::MARKER)
-            && text(self.sent, key::LAST_APPLIED).is_some_and(|text| !last_applied::is_marked(text));
+        // Where nothing was applied by the client before, kubectl finds no marker to take away.
+        let marker_goes = self.before.contains_key(key::MARKER) && !self.sent.contains_key(key::MARKER);
+        let client_side_apply = self.sends_last_applied() && (marker_goes || self.request.field_manager == CLIENT_SIDE_APPLY);
         let helm = text(self.before, key::ENABLED) == Some("held")
             && text(self.sent, key::ENABLED) == Some("true")
             && self.request.field_manager == held.manager;
         // kubectl's two ways of applying are one client: a person may change from one to the other.
         let same_client = (held.operation == Operation::Apply && held.manager == self.request.field_manager)
-            || (held.manager == "kubectl-client-side-apply" && self.request.field_manager == "kubectl");
+            || (held.manager == CLIENT_SIDE_APPLY && self.request.field_manager == "kubectl");
         let server_side_apply = same_client && self.operation() == Operation::Apply;
         client_side_apply || helm || server_side_apply
     }
@@ -203,7 +205,24 @@ impl Update<'_> {
         if self.is_retried() {
             self.run_again();
         }
+        if let Err(refused) = self.follow_owners() {
+            return refused;
+        }
         Admission::changed(self.request.new, self.changed, self.warnings, Effect::Kept)
+    }
+
+    /// A request that left the template alone may still have taken its fields over.
+    fn follow_owners(&mut self) -> Result<(), Admission> {
+        let before = template_owners(self.old.get("metadata").unwrap_or(&Value::Null));
+        let after = self.sent_owners();
+        if let Some(held) = self.held.as_mut().filter(|_| before != after) {
+            held.owners = owners::follow(&held.owners, &before, &after);
+            let encoded = held.encode().map_err(|error| Admission::denied(format!("canary: {error}")))?;
+            if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
+                annotations.insert(key::HELD.to_owned(), encoded.into());
+            }
+        }
+        Ok(())
     }
 
     fn opt_out(mut self) -> Admission {
@@ -284,7 +303,8 @@ impl Update<'_> {
             manager: if states_all { self.request.field_manager.to_owned() } else { held.manager.clone() },
             operation: if states_all { self.operation() } else { held.operation },
             user: held.user.clone(),
-            owners: if self.request.held_merged.is_some() { held.owners.clone() } else { self.sent_owners() },
+            // Who states only a part adds nothing to what the whole was said to be.
+            owners: if states_all && self.request.held_merged.is_none() { self.sent_owners() } else { held.owners.clone() },
             last_applied: if self.sends_last_applied() { self.sent_last_applied() } else { held.last_applied.clone() },
         };
         let reused = if record == *held { text(self.before, key::HELD).map(str::to_owned) } else { None };
@@ -350,10 +370,16 @@ impl Update<'_> {
         }
         let by_helm = self.request.field_manager == HELM && record.operation == Operation::Update;
         if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
-            if let Some(sent) = text(annotations, key::LAST_APPLIED).filter(|text| !last_applied::is_marked(text))
-                && let Some(repaired) = last_applied::while_held(sent, text(self.before, key::LAST_APPLIED))
-            {
-                annotations.insert(key::LAST_APPLIED.to_owned(), repaired.into());
+            if let Some(sent) = text(annotations, key::LAST_APPLIED).filter(|text| !last_applied::is_marked(text)) {
+                match text(self.before, key::LAST_APPLIED) {
+                    Some(before) => {
+                        if let Some(repaired) = last_applied::while_held(sent, before) {
+                            annotations.insert(key::LAST_APPLIED.to_owned(), repaired.into());
+                        }
+                    }
+                    // Comes with the promotion. Until then kubectl has always something to send, because it is missing.
+                    None => drop(annotations.remove(key::LAST_APPLIED)),
+                }
             }
             annotations.insert(key::MARKER.to_owned(), last_applied::MARKED.into());
             annotations.insert(key::HELD.to_owned(), encoded.into());

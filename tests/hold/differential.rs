@@ -1,0 +1,315 @@
+//! Whatever a client does, the end is what it would have been without Coalmine, only later, or not at all: random sequences of requests
+//! to an opted-in Deployment, and to one that no Coalmine knows, which gets the requests that passed, and those whose template was
+//! promoted when it was.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use coalmine::{
+    api::annotations::{self as key, Phase},
+    core::{object, template},
+};
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::support::{
+    control_plane::As,
+    kubectl::Apply,
+    namespace::{Namespace, Records, held, records},
+    results::row,
+};
+
+/// What a client sends, or the controller decides.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Step {
+    /// A file with this pod template.
+    ClientSideApply(Value),
+    ServerSideApply(Value),
+    /// A patch of a part, in the three ways there are, by another field manager.
+    Strategic(Value),
+    Merge(Value),
+    Json(Value),
+    Scale(u32),
+    Promote,
+    Reject,
+}
+
+impl Step {
+    fn is_request(&self) -> bool {
+        !matches!(self, Self::Promote | Self::Reject)
+    }
+}
+
+/// Both Deployments.
+struct Worlds {
+    held: Namespace,
+    plain: Namespace,
+    /// The request whose template is held.
+    pending: Option<Step>,
+    promotions: u32,
+}
+
+impl Worlds {
+    /// `None` when nothing can be created from the first file.
+    fn begin(first: &Step) -> Option<Self> {
+        let worlds = Self { held: Namespace::new(), plain: Namespace::without_coalmine(), pending: None, promotions: 0 };
+        let created = [&worlds.held, &worlds.plain].map(|world| send(world, first, false).is_ok());
+        assert_eq!(created[0], created[1], "Coalmine refuses nothing that is created");
+        created[0].then_some(worlds)
+    }
+
+    fn take(&mut self, step: &Step) {
+        match step {
+            Step::Reject => {
+                if self.phase().is_some_and(Phase::is_trying) {
+                    self.held.judge(Phase::Rejected, "error rate 48.1%");
+                }
+            }
+            Step::Promote => self.promote(),
+            request => self.request(request),
+        }
+    }
+
+    fn request(&mut self, step: &Step) {
+        let before = self.held.app();
+        if let Err(refused) = send(&self.held, step, false) {
+            let plain = send(&self.plain, step, true);
+            assert!(plain.is_err(), "only Coalmine refuses {step:?}: {refused}");
+            return;
+        }
+        let after = self.held.app();
+        let annotation = |app: &Value| object::annotation(app, key::HELD).map(str::to_owned);
+        match annotation(&after) {
+            Some(record) if Some(&record) != annotation(&before).as_ref() => self.pending = Some(step.clone()),
+            Some(_) if self.would_change_the_template(step) => {} // the held template again
+            held => {
+                send(&self.plain, step, false).expect("what passed with Coalmine passes without");
+                if held.is_none() {
+                    self.pending = None;
+                    self.compare("after a request that passed");
+                }
+            }
+        }
+    }
+
+    fn would_change_the_template(&self, step: &Step) -> bool {
+        let merged = send(&self.plain, step, true).expect("what passed with Coalmine passes without");
+        !template::same(object::template(&merged), object::template(&self.plain.app()))
+    }
+
+    fn promote(&mut self) {
+        if !self.phase().is_some_and(Phase::is_trying) {
+            return;
+        }
+        self.held.promote();
+        let step = self.pending.take().expect("a request that was held");
+        send(&self.plain, &step, false).expect("what could be promoted passes without Coalmine");
+        self.promotions += 1;
+        self.compare("after a promotion");
+        if matches!(step, Step::ClientSideApply(_) | Step::ServerSideApply(_)) {
+            self.again(&step);
+        }
+    }
+
+    /// The same file again is a no-op, unless it is none without Coalmine either (kubectl never settles some lists with a name twice).
+    fn again(&self, step: &Step) {
+        let settles = |world: &Namespace, dry_run: bool| {
+            let before = world.app()["metadata"]["generation"].clone();
+            let after = send(world, step, dry_run).expect("the same again");
+            after["metadata"]["generation"] == before
+        };
+        if settles(&self.plain, true) {
+            assert!(settles(&self.held, false), "the same file again is a no-op");
+        }
+    }
+
+    fn phase(&self) -> Option<Phase> {
+        object::phase(object::annotations(&self.held.app()))
+    }
+
+    #[track_caller]
+    fn compare(&self, when: &str) {
+        let of = |namespace: &Namespace| {
+            let records = records(&namespace.app());
+            Records { last_applied: records.last_applied.map(|text| text.replace(&namespace.name, "NAMESPACE")), ..records }
+        };
+        assert_eq!(of(&self.held), of(&self.plain), "{when}");
+    }
+
+    /// Brings a hold that is left to its end, so that all records can be compared.
+    fn end(&mut self) {
+        if self.phase().is_some_and(Phase::is_kept_out) {
+            self.held.kubectl.run(&["annotate", "deployment/app", "--overwrite", "canary.retry=again"]).succeeded();
+            self.plain.kubectl.run(&["annotate", "deployment/app", "--overwrite", "canary.retry=again"]).succeeded();
+        }
+        self.promote();
+        self.compare("at the end");
+        assert_eq!(held(&self.held.app()), None);
+    }
+}
+
+/// Sends one request; the object that comes of it, or why it was refused.
+fn send(world: &Namespace, step: &Step, dry_run: bool) -> Result<Value, String> {
+    let manifest = |template: &Value| {
+        json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": "app", "namespace": world.name, "annotations": {"canary.enabled": "true"}},
+            "spec": {"selector": {"matchLabels": {"app": "app"}}, "template": template},
+        })
+    };
+    let patch = |manager: &str, content_type: &str, body: &Value| {
+        let more = if dry_run { "&dryRun=All" } else { "" };
+        let path = format!("{}?fieldManager={manager}{more}", world.path("app"));
+        world.control_plane.send(As::Administrator, "PATCH", &path, content_type, body).map_err(|refused| refused.message)
+    };
+    match step {
+        Step::ClientSideApply(template) => {
+            let more: &[&str] = if dry_run { &["--output=json", "--dry-run=server"] } else { &["--output=json"] };
+            let output = world.kubectl.apply_with(Apply::ClientSide, &manifest(template), more);
+            if output.code == 0 { Ok(serde_json::from_str(&output.stdout).expect("JSON")) } else { Err(output.stderr) }
+        }
+        Step::ServerSideApply(template) => patch("kubectl&force=true", "application/apply-patch+yaml", &manifest(template)),
+        Step::Strategic(body) => patch("kubectl-set", "application/strategic-merge-patch+json", body),
+        Step::Merge(body) => patch("kubectl-patch", "application/merge-patch+json", body),
+        Step::Json(body) => patch("kubectl-patch", "application/json-patch+json", body),
+        Step::Scale(replicas) => patch("kubectl", "application/merge-patch+json", &json!({"spec": {"replicas": replicas}})),
+        Step::Promote | Step::Reject => unreachable!("no requests"),
+    }
+}
+
+fn any_environment() -> impl Strategy<Value = Value> {
+    let variable = ("V[A-D]", "[12]").prop_map(|(name, value)| json!({"name": name, "value": value}));
+    // A name may come twice: kubectl merges such lists in ways of its own.
+    proptest::collection::vec(variable, 0..4).prop_map(Value::from)
+}
+
+fn any_container(name: &'static str) -> impl Strategy<Value = Value> {
+    let ports = prop_oneof![
+        Just(json!([])),
+        Just(json!([{"containerPort": 8080}])),
+        Just(json!([{"containerPort": 8080, "name": "http"}, {"containerPort": 9090}])),
+        Just(json!([{"containerPort": 53, "protocol": "UDP"}, {"containerPort": 53, "protocol": "TCP"}])),
+    ];
+    let probe = prop_oneof![
+        Just(Value::Null),
+        Just(json!({"httpGet": {"path": "/", "port": 8080}})),
+        Just(json!({"tcpSocket": {"port": 8080}, "periodSeconds": 3})),
+    ];
+    let resources = prop_oneof![Just(Value::Null), Just(json!({})), Just(json!({"limits": {"cpu": "0.5", "memory": "1024Mi"}}))];
+    let command = prop_oneof![Just(Value::Null), Just(json!(["serve", "--fast"]))];
+    ("[ab]", any_environment(), ports, probe, resources, command).prop_map(move |(image, env, ports, probe, resources, command)| {
+        json!({"name": name, "image": format!("registry.example/{name}:{image}"), "env": env, "ports": ports,
+               "readinessProbe": probe, "resources": resources, "command": command})
+    })
+}
+
+fn any_template() -> impl Strategy<Value = Value> {
+    let volumes = prop_oneof![
+        Just(Value::Null),
+        Just(json!([{"name": "data", "emptyDir": {}}])),
+        Just(json!([{"name": "data", "emptyDir": {"medium": "Memory"}}, {"name": "more", "configMap": {"name": "c", "optional": true}}])),
+    ];
+    let labels =
+        prop_oneof![Just(json!({"app": "app"})), Just(json!({"app": "app", "team": "x"})), Just(json!({"app": "app", "tier": "web"}))];
+    let annotations = prop_oneof![Just(Value::Null), Just(json!({"a": "1"})), Just(json!({"a": "2", "b": ""}))];
+    let side = proptest::option::of(any_container("side"));
+    let grace = prop_oneof![Just(Value::Null), Just(json!(5))];
+    (any_container("app"), side, proptest::bool::ANY, volumes, labels, annotations, grace).prop_map(
+        |(app, side, side_first, volumes, labels, annotations, grace)| {
+            let mut containers = vec![app];
+            if let Some(side) = side {
+                containers.insert(usize::from(!side_first), side);
+            }
+            json!({"metadata": {"labels": labels, "annotations": annotations},
+                   "spec": {"containers": containers, "volumes": volumes, "terminationGracePeriodSeconds": grace}})
+        },
+    )
+}
+
+fn any_patch() -> impl Strategy<Value = Step> {
+    let in_template = |template: Value| json!({"spec": {"template": template}});
+    prop_oneof![
+        "[a-c]".prop_map(move |image| {
+            let container = json!({"name": "app", "image": format!("registry.example/app:{image}")});
+            Step::Strategic(in_template(json!({"spec": {"containers": [container]}})))
+        }),
+        ("V[A-E]", "[1-3]").prop_map(move |(name, value)| {
+            let container = json!({"name": "app", "env": [{"name": name, "value": value}]});
+            Step::Strategic(in_template(json!({"spec": {"containers": [container]}})))
+        }),
+        "[1-3]".prop_map(move |time| Step::Merge(in_template(json!({"metadata": {"annotations": {"restartedAt": time}}})))),
+        Just(Step::Merge(in_template(json!({"metadata": {"annotations": null}})))),
+        "[a-c]".prop_map(|image| {
+            let value = format!("registry.example/app:{image}");
+            Step::Json(json!([{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": value}]))
+        }),
+        Just(Step::Json(json!([{"op": "add", "path": "/spec/template/spec/containers/0/env", "value": []}]))),
+    ]
+}
+
+/// Mostly files, from a few of them, so that the same one comes again.
+fn any_sequence() -> impl Strategy<Value = Vec<Step>> {
+    let files = proptest::collection::vec(any_template(), 2..4);
+    (files, proptest::bool::ANY).prop_flat_map(|(files, server_side)| {
+        let file = proptest::sample::select(files.clone());
+        let apply = file.prop_flat_map(move |template| {
+            let (same, other) = if server_side {
+                (Step::ServerSideApply(template.clone()), Step::ClientSideApply(template))
+            } else {
+                (Step::ClientSideApply(template.clone()), Step::ServerSideApply(template))
+            };
+            prop_oneof![9 => Just(same), 1 => Just(other)]
+        });
+        let step = prop_oneof![
+            6 => apply.clone(),
+            2 => any_patch(),
+            1 => (1_u32..4).prop_map(Step::Scale),
+            4 => Just(Step::Promote),
+            1 => Just(Step::Reject),
+        ];
+        (apply, proptest::collection::vec(step, 3..9)).prop_map(|(first, rest)| std::iter::once(first).chain(rest).collect())
+    })
+}
+
+fn run(steps: &[Step]) -> Option<Worlds> {
+    let mut worlds = Worlds::begin(&steps[0])?;
+    for step in &steps[1..] {
+        worlds.take(step);
+    }
+    worlds.end();
+    Some(worlds)
+}
+
+/// As many as `COALMINE_SEQUENCES` says, spread over four tests, which run side by side.
+#[rstest]
+#[ignore = "needs a control plane"]
+fn random_sequences_end_as_without_coalmine(#[values(1, 2, 3, 4)] part: u32) {
+    let _row = row("random sequences of all of these", "kubectl, both ways, and patches", "as without Coalmine");
+    let wanted = std::env::var("COALMINE_SEQUENCES").ok().and_then(|text| text.parse().ok()).unwrap_or(40);
+    let (sequences, steps, promotions) = (AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0));
+    let config = Config { cases: u32::div_ceil(wanted, 4), failure_persistence: None, max_shrink_iters: 80, ..Config::default() };
+    let result = TestRunner::new(config).run(&any_sequence(), |sequence| {
+        let worlds = match std::panic::catch_unwind(|| run(&sequence)) {
+            Ok(Some(worlds)) => worlds,
+            Ok(None) => return Err(TestCaseError::reject("the first file is refused")),
+            Err(_) => return Err(TestCaseError::fail("the two Deployments differ: see above")),
+        };
+        sequences.fetch_add(1, Ordering::Relaxed);
+        let requests = sequence.iter().filter(|step| step.is_request()).count();
+        steps.fetch_add(u32::try_from(requests).unwrap_or_default(), Ordering::Relaxed);
+        promotions.fetch_add(worlds.promotions, Ordering::Relaxed);
+        Ok(())
+    });
+    println!(
+        "part {part}: {} random sequences, {} requests, {} promotions",
+        sequences.into_inner(),
+        steps.into_inner(),
+        promotions.into_inner()
+    );
+    if let Err(failure) = result {
+        panic!("{failure}");
+    }
+}
