@@ -37,6 +37,8 @@ pub struct Wanted {
     pub pod_label: PodLabel,
     /// How far back, by any clock: the answer ends when the source says it ends.
     pub since: Duration,
+    /// One sample a step; without it every sample, as it was scraped.
+    pub step: Option<Duration>,
 }
 
 /// What can be asked of a source of metrics.
@@ -71,6 +73,14 @@ pub async fn discover(source: &dyn Source, scope: &Scope, choice: &Choice, laten
 const LONGEST_LEAD_IN: Duration = Duration::from_mins(3);
 const SHORTEST_LEAD_IN: Duration = Duration::from_secs(20);
 
+/// Up to here every sample is asked for; of longer runs one a step.
+const RAW_UP_TO: Duration = Duration::from_hours(1);
+const MOST_STEPS: u32 = 720;
+const FEW_STEPS: u32 = 60;
+
+/// The past is asked for in steps of a usual scrape interval.
+const HISTORY_STEP: Duration = Duration::from_secs(15);
+
 /// Count every reading (errors, and perhaps latency) of one run with one request. `interval` is the scrape interval, when it was learned
 /// before. The answers are in the order of the readings.
 pub async fn count(
@@ -82,8 +92,17 @@ pub async fn count(
 ) -> Result<Vec<Counted>, Error> {
     let elapsed = readings.iter().map(|(_, window)| window.elapsed).max().unwrap_or_default();
     let lead_in = interval.map_or(LONGEST_LEAD_IN, |interval| (interval * 4).clamp(SHORTEST_LEAD_IN, LONGEST_LEAD_IN));
-    let wanted = wanted(readings.iter().map(|(reading, _)| reading), pod_label, millis(elapsed) + lead_in);
-    let series = source.samples(scope, &wanted).await?;
+    let since = millis(elapsed) + lead_in;
+    let step = (since > RAW_UP_TO).then(|| since / MOST_STEPS);
+    let wanted = Wanted { step, ..wanted(readings.iter().map(|(reading, _)| reading), pod_label, since) };
+    let series = match source.samples(scope, &wanted).await {
+        // Hundreds of pods, or a day: fewer and longer looks are better than none.
+        Err(Error { problem: Problem::TooLarge(_), .. }) => {
+            let coarse = Wanted { step: Some(since / FEW_STEPS), ..wanted };
+            source.samples(scope, &coarse).await?
+        }
+        answer => answer?,
+    };
     Ok(readings.iter().map(|(reading, window)| counting::count(&series, &scope.pods, reading, *window)).collect())
 }
 
@@ -103,7 +122,7 @@ pub async fn history(
     since: Duration,
     window: Duration,
 ) -> Result<History, Error> {
-    let wanted = wanted([reading].into_iter(), pod_label, since);
+    let wanted = Wanted { step: Some(HISTORY_STEP), ..wanted([reading].into_iter(), pod_label, since) };
     let series = source.samples(scope, &wanted).await?;
     let window = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
     Ok(History {
@@ -122,7 +141,7 @@ fn wanted<'a>(readings: impl Iterator<Item = &'a Reading>, pod_label: PodLabel, 
         list.sort();
         list.dedup();
     }
-    Wanted { metrics, bounds, pod_label, since }
+    Wanted { metrics, bounds, pod_label, since, step: None }
 }
 
 fn millis(elapsed: i64) -> Duration {

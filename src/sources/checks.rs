@@ -11,6 +11,7 @@ use crate::core::counting::{Members, PodLabel};
 
 /// So many values a run are enough to tell its middle.
 const MOST_STEPS: u32 = 60;
+const FEWEST_STEPS: u32 = 4;
 
 /// Everything that can be asked.
 #[derive(Clone, Debug)]
@@ -62,9 +63,7 @@ impl Sources {
     }
 
     async fn query(&self, source: &dyn Source, query: &str, bounds: &Bounds, asked: Asked<'_>) -> Result<Outcome, Error> {
-        let step = asked.interval.max(asked.since / MOST_STEPS).max(Duration::from_secs(1));
-        // The source counts in whole seconds.
-        let step = Duration::from_secs(step.as_secs() + u64::from(step.subsec_nanos() > 0));
+        let step = step(asked.since, asked.interval);
         let pods = &asked.scope.pods;
         let canary = source.evaluate(&asked.names(&pods.canary).fill(query), asked.since, step).await?;
         let primary = if bounds.needs_primary() {
@@ -72,13 +71,36 @@ impl Sources {
         } else {
             Vec::new()
         };
-        let steps = usize::try_from(asked.since.as_secs() / step.as_secs().max(1)).unwrap_or(usize::MAX);
+        let steps = usize::try_from(asked.since.as_secs() / step.as_secs()).unwrap_or(usize::MAX);
         Ok(judge(bounds, &canary, &primary, steps, asked.progress))
     }
+}
+
+/// In whole seconds, which is what every source understands; even a short run shall have some values.
+fn step(since: Duration, interval: Duration) -> Duration {
+    let step = interval.max(since / MOST_STEPS).min(since / FEWEST_STEPS);
+    Duration::from_secs(step.as_secs() + u64::from(step.subsec_nanos() > 0)).max(Duration::from_secs(1))
 }
 
 impl Asked<'_> {
     fn names(&self, members: &Members) -> Names {
         Names { namespace: self.scope.namespace.clone(), pods: members.pattern(self.pod_label), primary: self.primary.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(10, 5, 3)]
+    #[case(60, 5, 5)]
+    #[case(60, 60, 15)]
+    #[case(3600, 5, 60)]
+    #[case(0, 5, 1)]
+    fn steps(#[case] since: u64, #[case] interval: u64, #[case] expected: u64) {
+        assert_eq!(step(Duration::from_secs(since), Duration::from_secs(interval)), Duration::from_secs(expected));
     }
 }

@@ -32,7 +32,7 @@ pub(super) async fn of(context: &Context, primary: &Value, run: &str) -> Result<
     // The API server takes no Deployment without a selector.
     let primaries = list(format!("{},!{RUN_LABEL}", replica_sets::selector(primary))).await?;
     let owned = primaries.items.iter().filter(|pod| is_of(pod, object::name(primary)));
-    Ok(Scope { namespace: namespace.to_owned(), pods: Pods { canary: members(canary.items.iter()), primary: members(owned) } })
+    Ok(Scope { namespace: namespace.to_owned(), pods: Pods { canary: named(canary.items.iter()), primary: alike(owned) } })
 }
 
 /// Of a ReplicaSet of this Deployment: its name is the Deployment's with a hash behind it, and a hash has no dash.
@@ -43,18 +43,25 @@ fn is_of(pod: &Pod, deployment: &str) -> bool {
     })
 }
 
-fn members<'a>(pods: impl Iterator<Item = &'a Pod>) -> Members {
+/// These pods and no others: an earlier run of the same template has pods of the same prefix, which may still be stopping and be scraped.
+fn named<'a>(pods: impl Iterator<Item = &'a Pod>) -> Members {
+    let pods: Vec<&Pod> = pods.collect();
+    with_addresses(Members::of_names(pods.iter().map(|pod| pod.name_any())), &pods)
+}
+
+/// These pods and those that their ReplicaSets will make.
+fn alike<'a>(pods: impl Iterator<Item = &'a Pod>) -> Members {
     let pods: Vec<&Pod> = pods.collect();
     let prefixes = pods.iter().map(|pod| {
         let name = pod.name_any();
         name.get(..name.len().saturating_sub(RANDOM_PART)).unwrap_or(&name).to_owned()
     });
-    let mut members = Members::of_prefixes(prefixes.collect::<std::collections::BTreeSet<_>>());
-    for pod in pods {
-        let address = pod.status.as_ref().and_then(|status| status.pod_ip.clone());
-        if let Some(address) = address {
-            members = members.with_address(address, pod.name_any());
-        }
-    }
-    members
+    with_addresses(Members::of_prefixes(prefixes.collect::<std::collections::BTreeSet<_>>()), &pods)
+}
+
+fn with_addresses(members: Members, pods: &[&Pod]) -> Members {
+    // An address of the node's network says nothing about the pod.
+    let own = pods.iter().filter(|pod| pod.spec.as_ref().is_none_or(|spec| spec.host_network != Some(true)));
+    let addresses = own.filter_map(|pod| Some((pod.status.as_ref()?.pod_ip.clone()?, pod.name_any())));
+    addresses.fold(members, |members, (address, pod)| members.with_address(address, pod))
 }

@@ -8,10 +8,6 @@ use promql_parser::parser::{self, value::ValueType};
 use super::super::{Scope, Wanted};
 use crate::core::counting::PodLabel;
 
-/// Up to here all samples are asked for, as they were scraped; beyond, one a step.
-const RAW_UP_TO: Duration = Duration::from_hours(1);
-const MOST_STEPS: u64 = 720;
-
 /// The last sample of each series, whatever label names the pods.
 pub(super) fn present(scope: &Scope, metrics: &[String]) -> String {
     let selectors: Vec<String> = PodLabel::ALL
@@ -31,17 +27,20 @@ pub(super) fn samples(scope: &Scope, wanted: &Wanted) -> String {
         let _ = write!(selector, ",le=~\"|{}\"", bounds.join("|"));
     }
     let seconds = wanted.since.as_secs().max(1);
-    if wanted.since <= RAW_UP_TO {
-        return format!("{{{selector}}}[{seconds}s]");
-    }
-    format!("{{{selector}}}[{seconds}s:{}s]", seconds.div_ceil(MOST_STEPS))
+    let step = wanted.step.map(|step| format!(":{}s", whole_seconds(step))).unwrap_or_default();
+    format!("{{{selector}}}[{seconds}s{step}]")
 }
 
 /// A query of the user's at equal steps back in time. Only vectors can be asked for so, thus a scalar is made one.
 pub(super) fn over_time(query: &str, since: Duration, step: Duration) -> String {
     let is_scalar = parser::parse(query).is_ok_and(|expression| expression.value_type() == ValueType::Scalar);
     let function = if is_scalar { "vector" } else { "" };
-    format!("{function}({query}\n)[{}s:{}s]", since.as_secs().max(1), step.as_secs().max(1))
+    format!("{function}({query}\n)[{}s:{}s]", whole_seconds(since), whole_seconds(step))
+}
+
+/// Rounded up; the language knows no shorter step that a server would like.
+fn whole_seconds(duration: Duration) -> u64 {
+    (duration.as_secs() + u64::from(duration.subsec_nanos() > 0)).max(1)
 }
 
 fn matchers(scope: &Scope, metrics: &[String], label: PodLabel) -> String {
@@ -80,9 +79,10 @@ mod tests {
     #[test]
     fn one_query_for_both_sides() {
         let metrics = vec!["http_requests_total".to_owned(), "up".to_owned()];
-        let wanted = Wanted { metrics, bounds: Vec::new(), pod_label: PodLabel::Pod, since: Duration::from_secs(80) };
+        let wanted = Wanted { metrics, bounds: Vec::new(), pod_label: PodLabel::Pod, since: Duration::from_secs(80), step: None };
         insta::assert_snapshot!(samples(&scope(), &wanted), @r#"{__name__=~"http_requests_total|up",pod=~"app-canary-77f-ccccc|app-6d5f-[a-z0-9]+",namespace=~"|default"}[80s]"#);
-        let wanted = Wanted { bounds: vec!["0.25".to_owned(), "+Inf".to_owned()], since: Duration::from_hours(24), ..wanted };
+        let bounds = vec!["0.25".to_owned(), "+Inf".to_owned()];
+        let wanted = Wanted { bounds, since: Duration::from_hours(24), step: Some(Duration::from_mins(2)), ..wanted };
         insta::assert_snapshot!(samples(&scope(), &wanted), @r#"{__name__=~"http_requests_total|up",pod=~"app-canary-77f-ccccc|app-6d5f-[a-z0-9]+",namespace=~"|default",le=~"|0[.]25|[+]Inf"}[86400s:120s]"#);
     }
 
