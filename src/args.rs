@@ -65,6 +65,18 @@ pub struct Arguments {
     #[arg(long, env = "COALMINE_PROMETHEUS_HEADER", value_parser = header)]
     pub prometheus_header: Vec<(String, String)>,
 
+    /// Datadog's API, for checks with `source: datadog`, such as <https://api.datadoghq.eu>
+    #[arg(long, env = "COALMINE_DATADOG_URL", default_value = "https://api.datadoghq.com", value_parser = http_url)]
+    pub datadog_url: Uri,
+
+    /// File with an API key of Datadog; read again for each query
+    #[arg(long, env = "COALMINE_DATADOG_API_KEY_FILE", requires = "datadog_application_key_file")]
+    pub datadog_api_key_file: Option<PathBuf>,
+
+    /// File with an application key of Datadog
+    #[arg(long, env = "COALMINE_DATADOG_APPLICATION_KEY_FILE", requires = "datadog_api_key_file")]
+    pub datadog_application_key_file: Option<PathBuf>,
+
     /// Label that tells canary pods from the primary's, unless the template has that key already
     #[arg(long, env = "COALMINE_CANARY_LABEL", default_value = "tier=canary")]
     pub canary_label: Label,

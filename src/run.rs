@@ -25,7 +25,7 @@ use crate::server::admin::{self, Readiness};
 use crate::server::certificates::{self, files, own, registration};
 use crate::server::tls::{self, CurrentCertificate};
 use crate::server::{Limits, Transport, serve};
-use crate::sources::{Pages, Sources, prometheus};
+use crate::sources::{Pages, Source, Sources, datadog, prometheus};
 use crate::telemetry;
 
 /// After the servers had their time to drain, for giving the lease back and the like.
@@ -103,12 +103,20 @@ fn spawn_controller(
 ) -> anyhow::Result<()> {
     let source = prometheus::Prometheus::new(prometheus_settings(arguments)).context("failed to set up the Prometheus client")?;
     let pages = Pages::new().context("failed to set up the client for pages")?;
-    let sources = Sources { metrics: Arc::new(source), datadog: None, pages };
+    let sources = Sources { metrics: Arc::new(source), datadog: datadog_source(arguments)?, pages };
     let label = (arguments.canary_label.key.clone(), arguments.canary_label.value.clone());
     let metrics = controller::Metrics::register(registry);
     let context = controller::Context::new(client.clone(), claims, sources, label, identity(arguments), metrics);
     parts.spawn("controller", controller::run(Arc::new(context), parts.stop_first.clone()));
     Ok(())
+}
+
+fn datadog_source(arguments: &Arguments) -> anyhow::Result<Option<Arc<dyn Source>>> {
+    let keys = arguments.datadog_api_key_file.clone().zip(arguments.datadog_application_key_file.clone());
+    let Some((api_key_file, application_key_file)) = keys else { return Ok(None) };
+    let settings = datadog::Settings { url: arguments.datadog_url.to_string(), api_key_file, application_key_file };
+    let source = datadog::Datadog::new(settings).context("failed to set up the Datadog client")?;
+    Ok(Some(Arc::new(source)))
 }
 
 fn prometheus_settings(arguments: &Arguments) -> prometheus::Settings {

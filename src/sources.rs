@@ -5,7 +5,9 @@
 //! A source that fails says why in one short line and gives no numbers: that is never a verdict.
 
 mod checks;
+pub mod datadog;
 mod error;
+mod http;
 mod page;
 pub mod prometheus;
 
@@ -17,7 +19,7 @@ use futures::future::BoxFuture;
 pub use self::checks::{Asked, Sources};
 pub use self::error::{Error, Problem};
 pub use self::page::Pages;
-use crate::core::counting::{self, Counted, PodLabel, Pods, Reading, Series, Window};
+use crate::core::counting::{self, Counted, Members, PodLabel, Pods, Reading, Series, Window};
 use crate::core::discovery::{self, Choice, Found, NotFound};
 
 /// Whose series are asked for.
@@ -51,6 +53,11 @@ pub trait Source: Send + Sync + Debug {
 
     /// What a query of the user's own said, at equal steps back to `since`.
     fn evaluate<'a>(&'a self, query: &'a str, since: Duration, step: Duration) -> BoxFuture<'a, Result<Vec<Series>, Error>>;
+
+    /// What `{{pods}}` stands for in such a query.
+    fn pattern(&self, members: &Members, label: PodLabel) -> String {
+        members.pattern(label)
+    }
 }
 
 /// Why discovery gave nothing: no answer, or an answer without a counter.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Error, Pages, Problem, Scope, Source};
 use crate::api::checks::{Bounds, Names, Origin, Probe};
 use crate::core::checks::{Outcome, Progress, judge};
-use crate::core::counting::{Members, PodLabel};
+use crate::core::counting::PodLabel;
 
 /// So many values a run are enough to tell its middle.
 const MOST_STEPS: u32 = 60;
@@ -45,7 +45,7 @@ impl Sources {
             Probe::Page { .. } if asked.progress != Progress::Over => Ok(Some(Outcome::Waiting)),
             Probe::Page { url, pointer, equals } => {
                 let address = asked.scope.pods.canary.addresses.keys().next().map(String::as_str);
-                let url = asked.names(&Members::default()).fill(url);
+                let url = asked.names(String::new()).fill(url);
                 Ok(Some(self.pages.check(&url, address, pointer, equals).await))
             }
             Probe::Job { .. } => Ok(None),
@@ -65,9 +65,9 @@ impl Sources {
     async fn query(&self, source: &dyn Source, query: &str, bounds: &Bounds, asked: Asked<'_>) -> Result<Outcome, Error> {
         let step = step(asked.since, asked.interval);
         let pods = &asked.scope.pods;
-        let canary = source.evaluate(&asked.names(&pods.canary).fill(query), asked.since, step).await?;
+        let canary = source.evaluate(&asked.names(source.pattern(&pods.canary, asked.pod_label)).fill(query), asked.since, step).await?;
         let primary = if bounds.needs_primary() {
-            source.evaluate(&asked.names(&pods.primary).fill(query), asked.since, step).await?
+            source.evaluate(&asked.names(source.pattern(&pods.primary, asked.pod_label)).fill(query), asked.since, step).await?
         } else {
             Vec::new()
         };
@@ -83,8 +83,8 @@ fn step(since: Duration, interval: Duration) -> Duration {
 }
 
 impl Asked<'_> {
-    fn names(&self, members: &Members) -> Names {
-        Names { namespace: self.scope.namespace.clone(), pods: members.pattern(self.pod_label), primary: self.primary.to_owned() }
+    fn names(&self, pods: String) -> Names {
+        Names { namespace: self.scope.namespace.clone(), pods, primary: self.primary.to_owned() }
     }
 }
 

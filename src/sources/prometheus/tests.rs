@@ -145,7 +145,7 @@ async fn nobody_there() {
 #[tokio::test]
 async fn an_endless_answer_is_cut_off_by_its_size() {
     let (client, _served) = server(vec![Behaviour::Flood], Duration::from_mins(1)).await;
-    assert_eq!(client.query("up").await.unwrap_err().problem, Problem::TooLarge(LARGEST_ANSWER));
+    assert_eq!(client.query("up").await.unwrap_err().problem, Problem::TooLarge(http::LARGEST_ANSWER));
 }
 
 #[tokio::test]
