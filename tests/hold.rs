@@ -7,6 +7,8 @@ mod commands;
 mod differential;
 mod down;
 mod helm;
+mod limits;
+mod neighbours;
 mod passing;
 mod rights;
 mod status;

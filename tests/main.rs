@@ -5,4 +5,5 @@
 mod hold;
 mod manifests;
 mod prometheus;
+mod reviews;
 mod support;

@@ -6,6 +6,7 @@ pub(crate) mod control_plane;
 pub(crate) mod fixtures;
 pub(crate) mod helm;
 pub(crate) mod kubectl;
+pub(crate) mod mutator;
 pub(crate) mod namespace;
 pub(crate) mod results;
 

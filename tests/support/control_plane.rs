@@ -90,6 +90,10 @@ impl ControlPlane {
         })
     }
 
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
     #[track_caller]
     pub(crate) fn get(&self, path: &str) -> Value {
         self.find(path).unwrap_or_else(|| panic!("{path} does not exist"))

@@ -86,8 +86,9 @@ impl Kubectl {
 
     /// With text on its standard input and further environment.
     pub(crate) fn run_with(&self, arguments: &[&str], input: &str, environment: &[(&str, &str)]) -> Output {
-        let mut child = self.command(arguments);
-        let mut child = child.envs(environment.iter().copied()).stdin(Stdio::piped()).spawn().expect("kubectl starts");
+        let mut command = self.command(arguments);
+        command.envs(environment.iter().copied());
+        let mut child = command.stdin(Stdio::piped()).spawn().expect("kubectl starts");
         // It may end without reading all of it.
         let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
         self.output(child)

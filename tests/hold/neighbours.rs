@@ -1,0 +1,153 @@
+//! Beside others: mutating webhooks before and after ours, and a second applier of the same template.
+
+use coalmine::{api::annotations::Phase, core::object};
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::held_name;
+use crate::support::{
+    control_plane::As,
+    eventually,
+    fixtures::{self, Template},
+    kubectl::{
+        Apply::{self, ClientSide, ServerSide},
+        assert_said,
+    },
+    mutator::Mutator,
+    namespace::{Namespace, held},
+    results::row,
+};
+
+/// Adds a sidecar where there is none, as injectors do.
+fn inject(object: &Value) -> Value {
+    let containers = object["spec"]["template"]["spec"]["containers"].as_array().unwrap();
+    if containers.iter().any(|container| container["name"] == "injected") {
+        return json!([]);
+    }
+    json!([{"op": "add", "path": "/spec/template/spec/containers/-", "value": {"name": "injected", "image": "registry.example/injected:1"}}])
+}
+
+/// Changes something in every request, so that webhooks which ask for it are called again.
+fn count(object: &Value) -> Value {
+    let seen: u32 = object::annotation(object, "example.com/seen").and_then(|text| text.parse().ok()).unwrap_or_default();
+    json!([{"op": "add", "path": "/metadata/annotations/example.com~1seen", "value": (seen + 1).to_string()}])
+}
+
+fn has_sidecar(template: &Value) -> bool {
+    template["spec"]["containers"].as_array().unwrap().iter().any(|container| container["name"] == "injected")
+}
+
+/// A configuration counts a little after it is stored.
+fn await_injection(namespace: &Namespace) {
+    let path = format!("/apis/apps/v1/namespaces/{}/deployments?dryRun=All", namespace.name);
+    eventually("the other webhook to be called", || {
+        let created =
+            namespace.control_plane.post(&path, &fixtures::plain("probe", &Template::named("A"))).map_err(|error| error.message)?;
+        if has_sidecar(object::template(&created)) { Ok(()) } else { Err("no sidecar".to_owned()) }
+    });
+}
+
+#[rstest]
+#[ignore = "needs a control plane"]
+fn an_injector_before_or_after_changes_nothing(
+    #[values("a-before", "z-after")] order: &str,
+    #[values("Never", "IfNeeded")] reinvocation: &str,
+    #[values(ClientSide, ServerSide)] how: Apply,
+) {
+    let request = format!("beside an injector of sidecars, called {} ours", &order[2..]);
+    let _row = row(&request, how.words(), "held; B again no write; promoted with its sidecar");
+    let namespace = Namespace::new();
+    let _injector = Mutator::register(&namespace, order, reinvocation, inject);
+    await_injection(&namespace);
+    namespace.apply(how, "A").succeeded();
+    namespace.await_revision(1);
+    let before = namespace.app();
+    namespace.apply(how, "B").succeeded();
+    let app = namespace.app();
+    assert_eq!(app["spec"], before["spec"]);
+    assert_eq!(held_name(&app), Some("B".to_owned()));
+    namespace.assert_no_write(|| namespace.apply(how, "B").succeeded());
+    namespace.promote();
+    let promoted = namespace.app();
+    assert_eq!(fixtures::template_name(object::template(&promoted)), "B");
+    assert!(has_sidecar(object::template(&promoted)));
+    namespace.assert_no_write(|| namespace.apply(how, "B").succeeded());
+    // And back at once, since it was live before.
+    namespace.apply(how, "A").succeeded();
+    assert_eq!(object::phase(object::annotations(&namespace.app())), Some(Phase::RolledBack));
+}
+
+#[rstest]
+#[ignore = "needs a control plane"]
+fn one_that_changes_every_request_does_not_undo_the_hold(#[values("a-before", "z-after")] order: &str) {
+    let request = format!("beside a webhook that changes every request, called {} ours", &order[2..]);
+    let _row = row(&request, ServerSide.words(), "held; withdrawn; promoted");
+    let namespace = Namespace::with_a(ServerSide);
+    let _counter = Mutator::register(&namespace, order, "IfNeeded", count);
+    eventually("the other webhook to be called", || {
+        namespace.kubectl.run(&["annotate", "deployment/app", "--overwrite", "example.com/poke=1"]).succeeded();
+        object::annotation(&namespace.app(), "example.com/seen").map(drop).ok_or_else(|| "not called".to_owned())
+    });
+    namespace.apply(ServerSide, "B").succeeded();
+    namespace.assert_held("B");
+    namespace.apply(ServerSide, "B").succeeded();
+    namespace.assert_held("B");
+    namespace.apply(ServerSide, "A").succeeded();
+    namespace.assert_phase("A", None, Some(Phase::Withdrawn));
+    namespace.apply(ServerSide, "C").succeeded();
+    namespace.promote();
+    namespace.assert_phase("C", None, Some(Phase::Promoted));
+}
+
+#[test]
+#[ignore = "needs a control plane"]
+fn two_server_side_appliers_of_different_fields() {
+    let _row = row(
+        "two server-side appliers of different fields of one template",
+        "server-side apply",
+        "the other's unchanged re-apply keeps B; its own change comes on top of A",
+    );
+    let namespace = Namespace::with_a(ServerSide);
+    let side = |version: &str| {
+        let container = json!({"name": "side", "image": format!("registry.example/side:{version}")});
+        let manifest = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "app"},
+            "spec": {"template": {"spec": {"containers": [container]}}}});
+        let path = format!("{}?fieldManager=platform&force=true", namespace.path("app"));
+        namespace.control_plane.send(As::Administrator, "PATCH", &path, "application/apply-patch+yaml", &manifest).unwrap()
+    };
+    let images = |template: &Value| -> Vec<String> {
+        let containers = template["spec"]["containers"].as_array().unwrap();
+        containers.iter().map(|container| container["image"].as_str().unwrap().rsplit('/').next().unwrap().to_owned()).collect()
+    };
+    side("1");
+    namespace.promote();
+    assert_eq!(images(object::template(&namespace.app())), ["app:a", "side:1"]);
+    namespace.apply(ServerSide, "B").succeeded();
+    namespace.assert_no_write(|| side("1"));
+    assert_eq!(images(&held(&namespace.app()).unwrap().template), ["app:b", "side:1"]);
+    namespace.promote();
+    assert_eq!(images(object::template(&namespace.app())), ["app:b", "side:1"]);
+    // Each still owns its own: neither needs force, and what one drops goes.
+    namespace.assert_no_write(|| namespace.apply(ServerSide, "B").succeeded());
+    namespace.assert_no_write(|| side("1"));
+    side("2");
+    namespace.promote();
+    assert_eq!(images(object::template(&namespace.app())), ["app:b", "side:2"]);
+}
+
+#[test]
+#[ignore = "needs a control plane"]
+fn a_change_of_the_second_applier_while_b_is_held_drops_b_and_says_so() {
+    let _row =
+        row("a second applier changes its fields while B is held", "server-side apply", "computed against A; B dropped, and said so");
+    let namespace = Namespace::with_b_held(ServerSide);
+    let container = json!({"name": "side", "image": "registry.example/side:1"});
+    let manifest = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "app"},
+        "spec": {"template": {"spec": {"containers": [container]}}}});
+    let output = namespace.kubectl.apply_with(ServerSide, &manifest, &["--field-manager=platform"]).succeeded();
+    assert_said!(output, @r#"
+Warning: canary: template held; trying it in app-canary for 60s; watch: kubectl events --for deploy/app -w
+Warning: canary: the template held before, from "kubectl", is dropped: this one was computed without it
+"#);
+    assert_eq!(held(&namespace.app()).unwrap().template["spec"]["containers"][0]["image"], "registry.example/app:a");
+}
