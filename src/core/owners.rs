@@ -130,7 +130,9 @@ pub fn all(owners: &TemplateOwners) -> Value {
         }
     }
     let mut all = Map::new();
-    owners.values().for_each(|fields| add(&mut all, fields));
+    for fields in owners.values() {
+        add(&mut all, fields);
+    }
     Value::Object(all)
 }
 
