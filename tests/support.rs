@@ -17,13 +17,19 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Asks until the answer is there, or fails with what was waited for and the last thing seen.
 #[track_caller]
-pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) fn eventually<T>(what: &str, look: impl FnMut() -> Result<T, String>) -> T {
+    within(PATIENCE, Duration::from_millis(50), what, look)
+}
+
+/// The same with a patience of the caller's, and so long between two looks.
+#[track_caller]
+pub(crate) fn within<T>(patience: Duration, pause: Duration, what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + patience;
     loop {
         match look() {
             Ok(found) => return found,
-            Err(seen) if Instant::now() > deadline => panic!("waited {} s for {what}; seen last: {seen}", PATIENCE.as_secs()),
-            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+            Err(seen) if Instant::now() > deadline => panic!("waited {} s for {what}; seen last: {seen}", patience.as_secs()),
+            Err(_) => std::thread::sleep(pause),
         }
     }
 }

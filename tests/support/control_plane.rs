@@ -26,16 +26,21 @@ pub(crate) struct ControlPlane {
 
 /// The control plane that `cargo xtask test` has started, with Coalmine running against it.
 pub(crate) fn control_plane() -> &'static ControlPlane {
-    static CONTROL_PLANE: OnceLock<ControlPlane> = OnceLock::new();
     static COALMINE: OnceLock<Coalmine> = OnceLock::new();
-    let control_plane = CONTROL_PLANE.get_or_init(ControlPlane::connect);
+    let control_plane = api_server();
     COALMINE.get_or_init(|| Coalmine::start(control_plane, "coalmine"));
     control_plane
 }
 
+/// The same as it was found: on a whole cluster Coalmine is installed already.
+pub(crate) fn api_server() -> &'static ControlPlane {
+    static CONTROL_PLANE: OnceLock<ControlPlane> = OnceLock::new();
+    CONTROL_PLANE.get_or_init(ControlPlane::connect)
+}
+
 /// What `cargo xtask test` tells the tests.
 pub(crate) fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run this by `cargo xtask test --suite hold`"))
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run this by `cargo xtask test`"))
 }
 
 /// A request was refused.

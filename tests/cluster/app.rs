@@ -1,0 +1,94 @@
+//! The user's files: the demo service in one version or another, behind its Service.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+/// One version of the Deployment `app`.
+#[derive(Clone, Debug)]
+pub(crate) struct App {
+    image: String,
+    replicas: u32,
+    environment: BTreeMap<String, String>,
+    annotations: BTreeMap<String, String>,
+}
+
+impl App {
+    /// Answers every request.
+    pub(crate) fn good(version: &str) -> Self {
+        let text = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        Self {
+            image: "localhost/demo-app:good".to_owned(),
+            replicas: 2,
+            environment: BTreeMap::from([text("VERSION", version)]),
+            // The shortest that is accepted, and enough requests at the rate of these tests to show less than 2 %.
+            annotations: [("enabled", "true"), ("duration", "10s"), ("deadline", "2m"), ("max-error-rate", "2%")]
+                .map(|(name, value)| text(&format!("canary.{name}"), value))
+                .into(),
+        }
+    }
+
+    /// Fails every request.
+    pub(crate) fn bad() -> Self {
+        Self { image: "localhost/demo-app:bad".to_owned(), ..Self::good("bad") }
+    }
+
+    pub(crate) fn image(mut self, image: &str) -> Self {
+        image.clone_into(&mut self.image);
+        self
+    }
+
+    pub(crate) fn replicas(self, replicas: u32) -> Self {
+        Self { replicas, ..self }
+    }
+
+    /// With a fault, see `apps/demo/README.md`.
+    pub(crate) fn with(mut self, variable: &str, value: &str) -> Self {
+        self.environment.insert(variable.to_owned(), value.to_owned());
+        self
+    }
+
+    /// With `canary.<name>`.
+    pub(crate) fn canary(mut self, name: &str, value: &str) -> Self {
+        self.annotations.insert(format!("canary.{name}"), value.to_owned());
+        self
+    }
+
+    pub(crate) fn manifest(&self) -> Value {
+        let environment: Vec<Value> = self.environment.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+        json!({
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "app", "labels": {"app": "app"}, "annotations": self.annotations},
+            "spec": {
+                "replicas": self.replicas,
+                "selector": {"matchLabels": {"app": "app"}},
+                "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+                "template": {
+                    "metadata": {
+                        "labels": {"app": "app"},
+                        "annotations": {"prometheus.io/scrape": "true", "prometheus.io/port": "8080"},
+                    },
+                    "spec": {"containers": [{
+                        "name": "app",
+                        "image": self.image,
+                        "imagePullPolicy": "IfNotPresent",
+                        "env": environment,
+                        "ports": [{"name": "http", "containerPort": 8080}],
+                        "readinessProbe": {"httpGet": {"path": "/readyz", "port": "http"}, "periodSeconds": 1, "timeoutSeconds": 5},
+                    }]},
+                },
+            },
+        })
+    }
+}
+
+/// Selects the primary's pods and the canary's.
+pub(crate) fn service() -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "app", "labels": {"app": "app"}},
+        "spec": {"selector": {"app": "app"}, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
+    })
+}

@@ -1,0 +1,93 @@
+//! Canaries that never come so far as to be judged by their traffic: what the cluster itself says decides, in its own words.
+
+use coalmine::{api::annotations::Phase, core::object};
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::{
+    app::App,
+    stage::{Stage, without_numbers},
+};
+use crate::support::kubectl::Apply::ClientSide;
+
+/// Kept out: the phase, an Event of the same words, the exit code of a waiting pipeline, and the primary as it was.
+#[track_caller]
+fn assert_kept_out(stage: &Stage, phase: Phase) -> String {
+    let pods = stage.primary_pods();
+    let rollout = stage.start_rollout_status();
+    let (seen, message) = stage.await_verdict();
+    assert_eq!(seen, phase, "{message}");
+    assert_eq!(stage.await_event(&format!("Canary{}", phase.as_str())), message);
+    assert_eq!(rollout.ended().0, 1);
+    assert_eq!(stage.live(), "1");
+    assert_eq!(stage.primary_pods(), pods);
+    message
+}
+
+#[rstest]
+#[case::crashes(App::good("2").with("CRASH_AFTER", "1s"), "container app ended: Error, exit code 1")]
+#[case::cannot_be_pulled(App::good("2").image("localhost/none:1"), "container app ImagePullBackOff: Back-off pulling image \"localhost/none:1\"")]
+#[case::does_not_start(App::good("2").with("ERROR_RATE", "much"), "container app ")]
+#[ignore = "needs a whole cluster"]
+fn a_pod_that_fails_is_rejected_at_once_with_its_own_words(#[case] broken: App, #[case] words: &str) {
+    let stage = Stage::with(&App::good("1"));
+    stage.apply(&broken);
+    let message = assert_kept_out(&stage, Phase::Rejected);
+    assert!(message.starts_with(words) && message.ends_with("; template kept out"), "{message}");
+    stage.await_no_canary();
+}
+
+#[test]
+#[ignore = "needs a whole cluster"]
+fn a_pod_that_is_never_ready_is_inconclusive_at_the_deadline() {
+    let stage = Stage::with(&App::good("1"));
+    stage.apply(&App::good("2").with("NEVER_READY", "true").canary("deadline", "12s"));
+    let message = assert_kept_out(&stage, Phase::Inconclusive);
+    insta::assert_snapshot!(message, @"not Ready within 12s: containers with unready status: [app]; template kept out");
+    stage.await_no_canary();
+}
+
+#[test]
+#[ignore = "needs a whole cluster"]
+fn a_quota_that_forbids_the_pod_is_inconclusive_with_the_quota_s_words() {
+    let stage = Stage::with(&App::good("1"));
+    stage
+        .kubectl
+        .apply(
+            ClientSide,
+            &json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}, "spec": {"hard": {"pods": "2"}}}),
+        )
+        .succeeded();
+    stage.kubectl.run(&["wait", "resourcequota/few", "--for=jsonpath={.status.used.pods}=2", "--timeout=60s"]).succeeded();
+    stage.apply(&App::good("2").canary("deadline", "12s"));
+    let message = assert_kept_out(&stage, Phase::Inconclusive);
+    assert!(message.contains("exceeded quota: few, requested: pods=1, used: pods=2, limited: pods=2"), "{message}");
+    stage.await_no_canary();
+}
+
+#[test]
+#[ignore = "needs a whole cluster"]
+fn a_stranger_with_the_canary_s_name_is_never_touched() {
+    let stage = Stage::with(&App::good("1"));
+    let mut stranger = App::good("stranger").replicas(0).manifest();
+    stranger["metadata"]["name"] = json!("app-canary");
+    stranger["metadata"]["annotations"] = Value::Null;
+    stage.kubectl.apply(ClientSide, &stranger).succeeded();
+    let before = stage.deployment("app-canary").unwrap();
+    stage.apply(&App::good("2"));
+    let message = assert_kept_out(&stage, Phase::Inconclusive);
+    insta::assert_snapshot!(message, @"a Deployment app-canary exists that is not Coalmine's; rename or delete it, then set canary.retry; template kept out");
+    let after = stage.deployment("app-canary").unwrap();
+    assert_eq!((object::uid(&after), &after["spec"]), (object::uid(&before), &before["spec"]));
+
+    // The way out that it names.
+    stage.kubectl.run(&["delete", "deployment", "app-canary"]).succeeded();
+    stage.kubectl.run(&["annotate", "deployment/app", "canary.retry=1"]).succeeded();
+    stage.await_canary_ready();
+    assert!(stage.deployment("app-canary").is_some_and(|canary| object::uid(&canary) != object::uid(&before)));
+}
+
+#[test]
+fn numbers_are_left_out_and_words_kept() {
+    assert_eq!(without_numbers("error rate 48.1% (1,204 of 2,503 requests) after 12s"), "error rate N% (N of N requests) after Ns");
+}

@@ -1,0 +1,67 @@
+//! What the user does while a canary runs: sends a third version, goes back, opts out, or deletes the Deployment.
+
+use coalmine::api::annotations::Phase;
+
+use super::{app::App, stage::Stage, traffic::Traffic};
+
+#[test]
+#[ignore = "needs a whole cluster"]
+fn a_third_version_supersedes_the_second_and_is_tried_from_the_start() {
+    let stage = Stage::with(&App::good("1"));
+    let traffic = Traffic::start(&stage, 200);
+    stage.apply(&App::good("2").canary("duration", "2m").canary("deadline", "3m"));
+    stage.await_event("CanaryAnalyzing");
+    let second = stage.deployment("app-canary").unwrap();
+    let output = stage.apply(&App::good("3"));
+    assert!(output.said().contains("the template held before is dropped; the canary starts over"), "{}", output.said());
+    stage.await_event("CanarySuperseded");
+    stage.await_phase(Phase::Promoted);
+    assert_eq!(stage.live(), "3");
+    let started = stage.reasons().iter().filter(|reason| *reason == "CanaryStarted").count();
+    assert_eq!(started, 2, "{:?}", stage.events());
+    stage.rollout_status().succeeded();
+    stage.await_no_canary();
+    assert!(stage.deployment("app-canary").is_none(), "{second}");
+    let all = traffic.since(0);
+    assert_eq!(all.failures(), 0, "{all:?}");
+}
+
+#[test]
+#[ignore = "needs a whole cluster"]
+fn going_back_while_the_canary_runs_withdraws_it() {
+    let first = App::good("1");
+    let stage = Stage::with(&first);
+    let pods = stage.primary_pods();
+    stage.apply(&App::good("2"));
+    stage.await_canary_ready();
+    let rollout = stage.start_rollout_status();
+    stage.apply(&first);
+    stage.await_event("CanaryWithdrawn");
+    assert_eq!(stage.phase(), Some(Phase::Withdrawn));
+    assert_eq!(rollout.ended().0, 0);
+    stage.await_no_canary();
+    assert_eq!(stage.primary_pods(), pods);
+}
+
+#[test]
+#[ignore = "needs a whole cluster"]
+fn opting_out_while_the_canary_runs_lets_the_template_pass_and_cancels_it() {
+    let stage = Stage::with(&App::good("1"));
+    let second = App::good("2");
+    stage.apply(&second);
+    stage.await_canary_ready();
+    stage.apply(&second.canary("enabled", "false"));
+    assert_eq!(stage.live(), "2");
+    stage.await_no_canary();
+    stage.rollout_status().succeeded();
+}
+
+#[test]
+#[ignore = "needs a whole cluster"]
+fn the_canary_goes_with_its_primary() {
+    let stage = Stage::with(&App::good("1"));
+    stage.apply(&App::good("2"));
+    stage.await_canary_ready();
+    stage.kubectl.run(&["delete", "deployment", "app"]).succeeded();
+    stage.await_no_canary();
+}

@@ -1,0 +1,62 @@
+//! Coalmine is taken away in the middle of a hold: what is left are plain Deployments that work, and coming back it keeps its hands off
+//! what was done meanwhile.
+
+use std::time::Duration;
+
+use coalmine::api::annotations::Phase;
+use serde_json::json;
+
+use super::{
+    app::App,
+    stage::{PATIENCE, Stage},
+    traffic::Traffic,
+};
+use crate::support::{control_plane::ControlPlane, kubectl::Kubectl, within};
+
+/// `kubectl apply -k deploy` and an answer of the webhook, however the test ends.
+struct Reinstalled<'a>(&'a ControlPlane, &'a str);
+
+impl Drop for Reinstalled<'_> {
+    fn drop(&mut self) {
+        let kubectl = Kubectl::of(self.0);
+        within(PATIENCE, Duration::from_secs(1), "Coalmine to be installed again", || {
+            let output = kubectl.run(&["apply", "-k", self.1]);
+            if output.code == 0 { Ok(()) } else { Err(output.stderr) }
+        });
+        let _ = kubectl.run(&["rollout", "status", "deployment/coalmine", "--namespace=coalmine", "--timeout=120s"]);
+        let mut refused = App::good("0").canary("duration", "soon").manifest();
+        refused["metadata"]["name"] = json!("probe");
+        within(PATIENCE, Duration::from_millis(300), "the webhook to answer", || {
+            match self.0.post("/apis/apps/v1/namespaces/default/deployments?dryRun=All", &refused) {
+                Err(refused) if refused.message.contains("canary.duration") => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        });
+    }
+}
+
+#[test]
+#[ignore = "needs a whole cluster"]
+fn without_coalmine_the_deployment_is_a_plain_one() {
+    let stage = Stage::alone_with(&App::good("1"));
+    let traffic = Traffic::start(&stage, 100);
+    stage.apply(&App::good("2").canary("duration", "40s"));
+    stage.await_event("CanaryAnalyzing");
+
+    let directory = stage.control_plane.repository.join("deploy").display().to_string();
+    let back = Reinstalled(stage.control_plane, &directory);
+    Kubectl::of(stage.control_plane).run(&["delete", "-k", &directory, "--timeout=120s"]).succeeded();
+    assert_eq!(stage.live(), "1");
+    stage.kubectl.run(&["scale", "deployment/app", "--replicas=3"]).succeeded();
+    stage.rollout_status().succeeded();
+    stage.apply(&App::good("3").replicas(3));
+    assert_eq!(stage.live(), "3", "a plain Deployment takes what is applied");
+    stage.rollout_status().succeeded();
+
+    drop(back);
+    let (phase, message) = stage.await_verdict();
+    assert_eq!((phase, stage.live().as_str()), (Phase::Inconclusive, "3"), "{message}");
+    stage.await_no_canary();
+    let all = traffic.since(0);
+    assert_eq!(all.failures(), 0, "{all:?}");
+}
