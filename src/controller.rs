@@ -171,7 +171,8 @@ async fn step(context: &Context, namespace: &str, name: &str) -> Result<Option<D
     let held = object::annotation(&primary, crate::api::annotations::HELD).and_then(|text| Held::decode(text).ok());
     let seen = observe::Seen::look(context, &primary).await?;
     let judgement = judge::judge(context, &primary, &seen).await;
-    let observed = seen.observed(&primary, judgement);
+    let outdated = held.as_ref().is_some_and(|held| held.is_outdated(object::template(&primary)));
+    let observed = seen.observed(&primary, judgement, outdated);
     let plan = plan::plan(&observed, held.as_ref().map(|held| &held.template), &context.canary_label, clock::now());
     let hash = held.as_ref().map(|held| template::hash(&held.template));
     tracing::debug!(namespace, name, template = hash, actions = plan.actions.len(), again = ?plan.look_again, "planned");

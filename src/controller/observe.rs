@@ -85,9 +85,10 @@ impl Seen {
             .filter(|namesake| canary::is_canary_of(namesake, primary) && canary::run_of(namesake) == object::annotation(primary, key::RUN))
     }
 
-    pub(super) fn observed<'a>(&'a self, primary: &'a Value, judgement: Option<Judgement>) -> Observed<'a> {
+    pub(super) fn observed<'a>(&'a self, primary: &'a Value, judgement: Option<Judgement>, outdated: bool) -> Observed<'a> {
         Observed {
             primary,
+            outdated,
             namesake: self.namesake.as_ref(),
             health: self.health.clone(),
             policy: &self.policy,

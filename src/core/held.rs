@@ -8,7 +8,7 @@ use flate2::{Compression, read::DeflateDecoder, write::DeflateEncoder};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::owners::TemplateOwners;
+use super::{owners::TemplateOwners, template};
 
 /// A record grows when it is unpacked; beyond this it is not one that admission wrote (an object is at most 3 MiB).
 const LARGEST_UNPACKED: u64 = 16 << 20;
@@ -27,6 +27,9 @@ pub struct Held {
     /// last-applied as the request left it, byte for byte.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_applied: Option<String>,
+    /// The hash of the template that was live. If another one is, it came while nobody looked, and is the user's later wish.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub against: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +49,11 @@ pub enum UnreadableHeld {
 }
 
 impl Held {
+    /// Whether the live template is not the one that this was held against.
+    pub fn is_outdated(&self, live: &Value) -> bool {
+        self.against.as_ref().is_some_and(|against| *against != template::hash(live))
+    }
+
     /// The value of the annotation.
     pub fn encode(&self) -> Result<String, UnreadableHeld> {
         let mut encoder = DeflateEncoder::new(Vec::new(), Compression::new(6));
@@ -75,6 +83,7 @@ mod tests {
             user: "ann".to_owned(),
             owners: TemplateOwners::from([("kubectl|Apply|apps/v1|".to_owned(), json!({"f:spec": {}}))]),
             last_applied: Some(text.to_owned()),
+            against: None,
         }
     }
 
@@ -97,5 +106,14 @@ mod tests {
     fn compresses() {
         let record = held(&"value ".repeat(5000));
         assert!(record.encode().unwrap().len() < 1000);
+    }
+
+    #[test]
+    fn another_live_template_makes_it_outdated() {
+        let live = json!({"spec": {"containers": []}});
+        let record = Held { against: Some(template::hash(&live)), ..held("b") };
+        assert!(!record.is_outdated(&live));
+        assert!(record.is_outdated(&json!({"spec": {}})));
+        assert!(!held("b").is_outdated(&live), "unknown in records of before");
     }
 }

@@ -107,6 +107,10 @@ pub mod denied {
         "canary: only the held template may be promoted; this is another".to_owned()
     }
 
+    pub fn outdated() -> String {
+        "canary: the live template is not the one that this was held against".to_owned()
+    }
+
     pub fn not_being_tried() -> String {
         "canary: there is no template on trial, so nothing to promote".to_owned()
     }

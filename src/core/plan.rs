@@ -23,6 +23,8 @@ mod tests;
 #[derive(Debug, Clone)]
 pub struct Observed<'a> {
     pub primary: &'a Value,
+    /// The live template is not the one that the template on trial was held against.
+    pub outdated: bool,
     /// The Deployment with the canary's name, whoever made it.
     pub namesake: Option<&'a Value>,
     /// The pods of the run.
@@ -146,6 +148,7 @@ pub fn plan(observed: &Observed<'_>, held_template: Option<&Value>, canary_label
     let annotations = object::annotations(observed.primary);
     match object::phase(annotations) {
         Some(phase) if phase.is_trying() => match held_template {
+            Some(_) if observed.outdated => finish::outdated(),
             Some(template) => trying(observed, phase, template, canary_label, now),
             None => finish::unreadable(),
         },

@@ -23,7 +23,9 @@ fn record(name: &str) -> String {
     let template = Template::named(name).value();
     let (manager, user) = ("kubectl".to_owned(), "mallory".to_owned());
     let operation = coalmine::core::held::Operation::Apply;
-    Held { template, manager, operation, user, owners: std::collections::BTreeMap::default(), last_applied: None }.encode().unwrap()
+    Held { template, manager, operation, user, owners: std::collections::BTreeMap::default(), last_applied: None, against: None }
+        .encode()
+        .unwrap()
 }
 
 fn state(app: &Value) -> Vec<(String, Value)> {

@@ -34,6 +34,9 @@ pub(super) fn admit(request: &Request<'_>, old: &Value) -> Admission {
     let Some(held) = text(before, key::HELD).and_then(|text| Held::decode(text).ok()) else {
         return Admission::denied(denied::not_being_tried());
     };
+    if held.is_outdated(live) {
+        return Admission::denied(denied::outdated());
+    }
     if !template::same(&held.template, sent) || !same_but_for_template(old, request.new) {
         return Admission::denied(denied::not_the_held_template());
     }

@@ -306,6 +306,7 @@ impl Update<'_> {
             // Who states only a part adds nothing to what the whole was said to be.
             owners: if states_all && self.request.held_merged.is_none() { self.sent_owners() } else { held.owners.clone() },
             last_applied: if self.sends_last_applied() { self.sent_last_applied() } else { held.last_applied.clone() },
+            against: if self.is_retried() { Some(template::hash(object::template(self.old))) } else { held.against.clone() },
         };
         let reused = if record == *held { text(self.before, key::HELD).map(str::to_owned) } else { None };
         self.held = Some(record.clone());
@@ -330,6 +331,7 @@ impl Update<'_> {
             user: self.request.username.to_owned(),
             owners: self.sent_owners(),
             last_applied: self.sent_last_applied(),
+            against: Some(template::hash(object::template(self.old))),
         };
         if let Err(refused) = self.put_back(&record, None) {
             return refused;

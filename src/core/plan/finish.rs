@@ -18,6 +18,12 @@ pub(super) fn unreadable() -> Plan {
     Plan::then(vec![Action::Write { phase: Phase::Inconclusive, message: Some(message) }], 1)
 }
 
+/// Somebody changed the live template while no Coalmine looked: theirs is the later wish.
+pub(super) fn outdated() -> Plan {
+    let message = "the live template was changed meanwhile, past Coalmine; apply this one again; template kept out".to_owned();
+    Plan::then(vec![Action::Write { phase: Phase::Inconclusive, message: Some(message) }], 1)
+}
+
 pub(super) fn ended(observed: &Observed<'_>, phase: Phase, now: Timestamp) -> Plan {
     let primary = observed.primary;
     let message = object::annotation(primary, key::MESSAGE).unwrap_or_else(|| phase.as_str()).to_owned();

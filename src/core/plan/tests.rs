@@ -45,12 +45,20 @@ struct Given {
     health: Health,
     judgement: Option<Judgement>,
     policy: &'static [(&'static str, &'static str)],
+    outdated: bool,
 }
 
 impl Given {
     fn new(phase: &str) -> Self {
         let since = (phase != "Held").then_some("2026-01-01T00:00:59Z");
-        Self { primary: primary(phase, since), namesake: None, health: Health::Starting(None), judgement: None, policy: &[] }
+        Self {
+            primary: primary(phase, since),
+            namesake: None,
+            health: Health::Starting(None),
+            judgement: None,
+            policy: &[],
+            outdated: false,
+        }
     }
 
     fn old(mut self) -> Self {
@@ -78,6 +86,7 @@ impl Given {
         let policy = Policy::parse(&self.policy.iter().copied().collect()).unwrap();
         let observed = Observed {
             primary: &self.primary,
+            outdated: self.outdated,
             namesake: self.namesake.as_ref(),
             health: self.health,
             policy: &policy,
@@ -126,6 +135,15 @@ CanarySuperseded app-canary tried a template that was superseded; starting over
 Delete { uid: "canary-uid" }
 look again: Some(1s)
 "#);
+}
+
+#[test]
+fn a_template_that_came_past_coalmine_is_not_overwritten() {
+    let promotable = Given::new("Running").canary("r1", true).ready().judged(Judgement::Promote("error rate 0%".to_owned()));
+    insta::assert_snapshot!(Given { outdated: true, ..promotable }.plan(), @r#"
+    Write { phase: Inconclusive, message: Some("the live template was changed meanwhile, past Coalmine; apply this one again; template kept out") }
+    look again: Some(1s)
+    "#);
 }
 
 #[test]
