@@ -4,7 +4,10 @@ mod check;
 mod review;
 mod telemetry;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -58,12 +61,9 @@ async fn admit_deployment(State(webhook): State<Arc<Webhook>>, body: Bytes) -> R
         Err(error) => return unreadable(&error),
     };
     drop(body);
-    let (admission, checked) = webhook.decide(&review.request).await;
+    let (admission, asked) = webhook.decide(&review.request).await;
     let response = review::response(&review.request, &admission);
-    if !checked {
-        // With a check, the time is the API server's.
-        webhook.metrics.observe(admission.effect, started.elapsed());
-    }
+    webhook.metrics.observe(admission.effect, started.elapsed().saturating_sub(asked));
     webhook.metrics.count(admission.effect);
     if admission.effect != Effect::Passed {
         let request = &review.request;
@@ -92,19 +92,28 @@ async fn admit_status(body: Bytes) -> Response {
 
 impl Webhook {
     /// The decision, and whether the API server was asked on the way.
-    async fn decide(&self, request: &ReviewRequest) -> (Admission, bool) {
+    async fn decide(&self, request: &ReviewRequest) -> (Admission, Duration) {
+        let mut asked = Duration::ZERO;
         let mut input = request.input();
         let merged = match admit::needs_merge(&input) {
-            Some(held) => self.checker.merge(&request.namespace, &request.name, &held).await,
+            Some(held) => {
+                let question = Instant::now();
+                let merged = self.checker.merge(&request.namespace, &request.name, &held).await;
+                asked += question.elapsed();
+                merged
+            }
             None => None,
         };
         input.held_merged = merged.as_ref();
         let mut admission = admit::admit(&self.settings, &input);
         if admission.effect != Effect::Held {
-            return (admission, merged.is_some());
+            return (admission, asked);
         }
-        let Outcome::Changed(held_object) = &admission.outcome else { return (admission, false) };
-        match self.check(request, held_object).await {
+        let Outcome::Changed(held_object) = &admission.outcome else { return (admission, asked) };
+        let question = Instant::now();
+        let answer = self.check(request, held_object).await;
+        asked += question.elapsed();
+        match answer {
             check::Answer::Valid => {}
             check::Answer::Refused(reason) => {
                 admission.outcome = Outcome::Denied(denied::template_refused(&reason));
@@ -116,7 +125,7 @@ impl Webhook {
                 admission.warnings.push(message::unchecked());
             }
         }
-        (admission, true)
+        (admission, asked)
     }
 
     async fn check(&self, request: &ReviewRequest, held_object: &Value) -> check::Answer {

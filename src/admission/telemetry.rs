@@ -28,7 +28,7 @@ impl Metrics {
         registry.register("coalmine_admission_reviews", "Reviews of Deployments, by what came of them", reviews.clone());
         registry.register(
             "coalmine_admission_seconds",
-            "Time in the process for reviews that needed no question to the API server",
+            "Time in the process, without the time in which the API server was asked",
             seconds.clone(),
         );
         Self { reviews, seconds }

@@ -125,6 +125,10 @@ impl Archive {
         self.image.name == name
     }
 
+    pub(crate) fn bytes(&self) -> Result<u64> {
+        Ok(fs::metadata(&self.path).with_context(|| format!("failed to look at {}", self.path.display()))?.len())
+    }
+
     pub(crate) fn fingerprint(&self) -> &str {
         &self.fingerprint
     }

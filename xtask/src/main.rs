@@ -2,6 +2,7 @@
 //!
 //! This file only says what can be typed; each command lives in the module of its name.
 
+mod bench;
 mod cluster;
 mod command;
 mod control_plane;
@@ -51,6 +52,8 @@ enum Verb {
     Deploy,
     /// Run every test, or a part of them
     Test(test::Options),
+    /// Measure sizes and times, and print them beside their budgets; fails when one is exceeded
+    Bench(bench::Options),
     /// The verdict's own code on simulated traffic, beside the usual rules; fails when an error bound is broken
     Simulate(simulate::SimulateOptions),
     /// Draw the evidence over time of a rejected and of a promoted run
@@ -110,6 +113,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Verb::Images => images::images(&Target::new(context)?).map(drop),
         Verb::Deploy => deploy::deploy(&Target::new(context)?),
         Verb::Test(options) => test::test(&Target::new(context)?, &options),
+        Verb::Bench(options) => bench::bench(&Target::new(context)?, &options),
         Verb::Simulate(options) => simulate::simulate(&options),
         Verb::Chart(options) => simulate::chart(&options),
     }
