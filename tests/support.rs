@@ -4,6 +4,7 @@
 pub(crate) mod coalmine;
 pub(crate) mod control_plane;
 pub(crate) mod fixtures;
+pub(crate) mod gitops;
 pub(crate) mod helm;
 pub(crate) mod kubectl;
 pub(crate) mod mutator;

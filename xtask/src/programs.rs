@@ -1,6 +1,6 @@
-//! Kubernetes, etcd, a DNS server, Prometheus and Helm, built from pinned Go modules.
+//! Kubernetes, etcd, a DNS server, Prometheus, Helm and the tests' clients, built from pinned Go modules.
 //!
-//! A module under `xtask/go/` holds no code, only pins. What is built is kept in the state directory under a hash of pins and flags,
+//! A module under `xtask/go/` holds no code, only pins; one under `tests/clients/` is one small program. What is built is kept in the state directory under a hash of pins and flags,
 //! so that nothing is built twice and several versions lie side by side.
 
 use std::{
@@ -19,7 +19,7 @@ use crate::{
     progress::{say, wait_for},
 };
 
-/// A Go module whose `tool` lines name programs.
+/// A Go module whose `tool` lines name programs, or that is one itself.
 #[derive(Debug)]
 pub(crate) struct Module {
     name: String,
@@ -82,20 +82,33 @@ impl Module {
         }
     }
 
+    /// A program of the tests around a library: one module each, since their pins contradict each other.
+    pub(crate) fn client(name: &str) -> Self {
+        Self {
+            name: format!("client-{name}"),
+            directory: repository().join("tests/clients").join(name),
+            flags: ["-ldflags", "-s -w"].map(str::to_owned).to_vec(),
+            default: false,
+        }
+    }
+
     /// Builds those of `programs` that are not there yet.
     pub(crate) fn build(&self, state: &State, programs: &[&str]) -> Result<Programs> {
         let _lock = state.lock(&format!("programs-{}", self.name))?;
         let pins = command::read(&self.directory.join("go.mod"))?;
         let sums = command::read(&self.directory.join("go.sum"))?;
-        let parts = [pins.as_bytes(), sums.as_bytes()].into_iter().chain(self.flags.iter().map(String::as_bytes));
+        let source = self.directory.join("main.go");
+        let source = if source.is_file() { Some(command::read(&source)?) } else { None };
+        let texts = [Some(&pins), Some(&sums), source.as_ref()];
+        let parts = texts.into_iter().flatten().map(String::as_bytes).chain(self.flags.iter().map(String::as_bytes));
         let target = state.programs().join(format!("{}-{}", self.name, fingerprint(parts)));
         fs::create_dir_all(&target).with_context(|| format!("failed to create {}", target.display()))?;
-        let packages = tools(&pins);
+        let packages = if source.is_some() { vec!["."] } else { tools(&pins) };
         let missing: Vec<&str> = programs.iter().copied().filter(|program| !target.join(program).is_file()).collect();
         for (index, program) in missing.iter().enumerate() {
             let package = packages
                 .iter()
-                .find(|package| program_name(package) == *program)
+                .find(|package| **package == "." || program_name(package) == *program)
                 .with_context(|| format!("failed to find {program} among the tools of {}", self.directory.display()))?;
             say(format_args!("building {program} ({}, {} of {})", self.name, index + 1, missing.len()));
             self.install(package, program, &target)?;

@@ -109,7 +109,7 @@ fn unit(options: &Options) -> Result<()> {
 
 fn hold(options: &Options) -> Result<()> {
     let state = State::open()?;
-    let tests = Tests::build(&state)?;
+    let tests = Tests::build(&state)?.with_clients(&state)?;
     let Some(names) = Tests::names("hold::", options.filter.as_deref())? else { return Ok(()) };
     control_plane::down_abandoned(&state)?;
     let name = format!("{}{}", control_plane::TEMPORARY, std::process::id());
@@ -162,7 +162,12 @@ struct Tests {
     kubectl: PathBuf,
     helm: PathBuf,
     coalmine: PathBuf,
+    /// Environment variable and program.
+    clients: Vec<(&'static str, PathBuf)>,
 }
+
+/// The programs in `tests/clients/`, and how the tests are told of each.
+const CLIENTS: [(&str, &str); 3] = [("COALMINE_FLUX", "flux"), ("COALMINE_ARGOCD", "argocd"), ("COALMINE_KSTATUS", "kstatus")];
 
 impl Tests {
     fn build(state: &State) -> Result<Self> {
@@ -171,7 +176,15 @@ impl Tests {
         say("building coalmine and its integration tests");
         command::run(&mut cargo(&["build", "--package", "coalmine"])?)?;
         command::run(&mut cargo(&["test", "--test", "integration", "--no-run"])?)?;
-        Ok(Self { kubectl, helm, coalmine: cargo_target().join("debug/coalmine") })
+        Ok(Self { kubectl, helm, coalmine: cargo_target().join("debug/coalmine"), clients: Vec::new() })
+    }
+
+    /// With the GitOps clients, which only the hold's tests use.
+    fn with_clients(mut self, state: &State) -> Result<Self> {
+        for (variable, program) in CLIENTS {
+            self.clients.push((variable, Module::client(program).build(state, &[program])?.path(program)));
+        }
+        Ok(self)
     }
 
     /// The ignored tests of a suite; `None` when a filter leaves none of them. A suite without any test is an error: it proves nothing.
@@ -199,6 +212,7 @@ impl Tests {
             .env("COALMINE_KUBECTL", &self.kubectl)
             .env("COALMINE_HELM", &self.helm)
             .env("COALMINE_BIN", &self.coalmine)
+            .envs(self.clients.iter().map(|(variable, program)| (variable, program)))
             .env("COALMINE_REPOSITORY", repository())
             .env("COALMINE_KUBERNETES", version);
         // Not the helper that names the whole command line: it has every test's name in it.
