@@ -15,7 +15,7 @@ use super::{
     namespace::Namespace,
 };
 
-/// How a GitOps controller applies.
+/// How a `GitOps` controller applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Engine {
     Flux,

@@ -179,7 +179,7 @@ impl Tests {
         Ok(Self { kubectl, helm, coalmine: cargo_target().join("debug/coalmine"), clients: Vec::new() })
     }
 
-    /// With the GitOps clients, which only the hold's tests use.
+    /// With the programs around Flux, Argo CD and kstatus, which only the hold's tests use.
     fn with_clients(mut self, state: &State) -> Result<Self> {
         for (variable, program) in CLIENTS {
             self.clients.push((variable, Module::client(program).build(state, &[program])?.path(program)));
