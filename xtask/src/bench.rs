@@ -104,9 +104,12 @@ fn seconds(duration: Duration) -> String {
 
 fn table(rows: &[Row]) -> String {
     let width = rows.iter().map(|row| row.what.chars().count()).max().unwrap_or_default();
-    let mut text = format!("\n{:<width$}  {:>9}  {:<28}\n", "what", "budget", "measured");
+    let line = |what: &str, budget: &str, measured: &str, end: &str| {
+        format!("{what:<width$}  {budget:>9}  {measured:<28}  {end}").trim_end().to_owned() + "\n"
+    };
+    let mut text = format!("\n{}", line("what", "budget", "measured", ""));
     for row in rows {
-        text.push_str(&format!("{:<width$}  {:>9}  {:<28}  {}\n", row.what, row.budget, row.measured, if row.ok { "ok" } else { "OVER" }));
+        text += &line(row.what, &row.budget, &row.measured, if row.ok { "ok" } else { "OVER" });
     }
     text
 }
@@ -136,7 +139,7 @@ mod tests {
             Row::mebibytes("resident memory, idle", 15, 16 << 20),
         ];
         insta::assert_snapshot!(table(&rows), @r"
-        what                      budget  measured                    
+        what                      budget  measured
         start to ready             2.0 s  0.3 s                         ok
         resident memory, idle     15 MiB  16.0 MiB                      OVER
         ");

@@ -115,8 +115,8 @@ impl Program {
         self.started_within
     }
 
-    /// The metrics page's sample of this name and these labels.
-    pub(super) fn sample(&self, name: &str) -> Result<Option<f64>> {
+    /// The metrics page's sample of this name and these labels; all that is read here are whole numbers.
+    pub(super) fn sample(&self, name: &str) -> Result<Option<u64>> {
         let page = https::page(self.admin_port, "/metrics")?;
         Ok(page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.split(' ').next()?.parse().ok()))
     }
@@ -125,7 +125,7 @@ impl Program {
     pub(super) fn settled_memory(&self) -> Result<u64> {
         let (mut largest, mut since) = (0, Instant::now());
         wait_for("memory to settle", Duration::from_mins(3), || {
-            let now = self.sample("process_resident_memory_bytes")?.context("failed to find the resident memory")? as u64;
+            let now = self.sample("process_resident_memory_bytes")?.context("failed to find the resident memory")?;
             if now > largest + (64 << 10) {
                 since = Instant::now();
             }

@@ -33,7 +33,7 @@ pub(super) fn measure(kubectl: &Kubectl, program: &Program) -> Result<Vec<Row>> 
         sent["spec"]["template"]["spec"]["containers"][0]["image"] = json!(format!("localhost/bench:{number}"));
         held.push(post(&mut connection, &live, &sent)?);
     }
-    let in_process = percentile_in_process(program, "held", 0.99)?;
+    let in_process = percentile_in_process(program, "held", 99)?;
 
     let before = requests(kubectl)?;
     let mut passed = Vec::new();
@@ -121,16 +121,16 @@ fn post(connection: &mut Connection, old: &Value, new: &Value) -> Result<Duratio
 
 fn both(durations: &mut [Duration]) -> String {
     durations.sort_unstable();
-    let at = |share: f64| durations.get((durations.len() as f64 * share) as usize).copied().unwrap_or_default();
-    format!("{} / {}", super::seconds(at(0.5)), super::seconds(at(0.99)))
+    let at = |percent: usize| durations.get(durations.len() * percent / 100).copied().unwrap_or_default();
+    format!("{} / {}", super::seconds(at(50)), super::seconds(at(99)))
 }
 
-/// The smallest bound of the program's own histogram under which that share of its answers lies.
-fn percentile_in_process(program: &Program, effect: &str, share: f64) -> Result<Option<Duration>> {
+/// The smallest bound of the program's own histogram under which so many of a hundred answers lie.
+fn percentile_in_process(program: &Program, effect: &str, percent: u64) -> Result<Option<Duration>> {
     let sample = |bound: &str| program.sample(&format!(r#"coalmine_admission_seconds_bucket{{le="{bound}",effect="{effect}"}}"#));
     let all = sample("+Inf")?.context("failed to find the histogram of admission")?;
     for bound in [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1] {
-        if sample(&bound.to_string())?.is_some_and(|count| count >= all * share) {
+        if sample(&bound.to_string())?.is_some_and(|count| count * 100 >= all * percent) {
             return Ok(Some(Duration::from_secs_f64(bound)));
         }
     }
