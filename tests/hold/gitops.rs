@@ -6,7 +6,7 @@ use rstest::rstest;
 use serde_json::Value;
 
 use crate::support::{
-    fixtures,
+    eventually, fixtures,
     gitops::{
         Engine::{self, ArgoClientSide, ArgoServerSide, Flux},
         argo_health, argo_sync, flux_drift, kstatus,
@@ -192,7 +192,17 @@ fn both_go_on_with_the_rollout_after_the_promotion() {
     let app = namespace.app();
     assert_eq!(kstatus(&namespace, &app).0, "InProgress");
     assert_eq!(argo_health(&namespace, &app).0, "Progressing");
-    let app = namespace.settle();
-    assert_eq!(kstatus(&namespace, &app).0, "Current");
-    assert_eq!(argo_health(&namespace, &app).0, "Healthy");
+    // All replicas may be available for a moment while some of them still run A.
+    eventually("both to be green", || {
+        let app = namespace.settle();
+        let told = (kstatus(&namespace, &app).0, argo_health(&namespace, &app).0);
+        let rolled_out = app["status"]["updatedReplicas"] == app["spec"]["replicas"];
+        match (told.0.as_str(), told.1.as_str()) {
+            ("Current", "Healthy") => {
+                assert!(rolled_out, "green in the middle of the rollout: {}", app["status"]);
+                Ok(())
+            }
+            _ => Err(format!("{told:?}")),
+        }
+    });
 }
