@@ -7,7 +7,6 @@ use coalmine::{
     api::annotations::{ACTIVE_LABEL, Phase},
     core::{object, plan},
 };
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
@@ -39,7 +38,7 @@ impl NoController {
     fn begin() -> Self {
         let taken = Self(api_server());
         // Kubernetes takes no finer time.
-        let now = format!("{:.6}", Timestamp::now());
+        let now = format!("{:.6}", coalmine::clock::now());
         taken.write(&json!({"holderIdentity": "nobody", "leaseDurationSeconds": 3600, "renewTime": now}));
         kill_coalmine(taken.0);
         taken
