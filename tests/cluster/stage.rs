@@ -157,6 +157,11 @@ impl Stage {
         self.events().into_iter().map(|(reason, _)| reason).collect()
     }
 
+    /// The same without waiting, which is said when Prometheus has not scraped the pods yet: a matter of moments.
+    pub(crate) fn steps(&self) -> Vec<String> {
+        self.reasons().into_iter().filter(|reason| reason != "CanaryWaiting").collect()
+    }
+
     /// The note of the first Event of this reason.
     #[track_caller]
     pub(crate) fn await_event(&self, reason: &str) -> String {

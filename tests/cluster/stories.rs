@@ -26,7 +26,7 @@ fn a_bad_version_is_kept_out_and_going_back_is_whole_again() {
     assert_eq!((code, without_numbers(&last).as_str()), (1, r#"error: deployment "app" exceeded its progress deadline"#));
     assert_eq!(stage.phase(), Some(Phase::Rejected));
     assert_eq!(stage.live(), "1");
-    assert_eq!(stage.reasons(), ["CanaryHeld", "CanaryStarted", "CanaryAnalyzing", "CanaryMetrics", "CanaryRejected"]);
+    assert_eq!(stage.steps(), ["CanaryHeld", "CanaryStarted", "CanaryAnalyzing", "CanaryMetrics", "CanaryRejected"]);
 
     stage.await_no_canary();
     let during = traffic.since(mark);
@@ -67,7 +67,7 @@ fn a_good_version_is_promoted_and_going_back_is_at_once() {
     let (code, last) = rollout.ended();
     assert_eq!((code, last.as_str()), (0, r#"deployment "app" successfully rolled out"#));
     stage.await_event("CanaryRolledOut");
-    assert_eq!(stage.reasons(), ["CanaryHeld", "CanaryStarted", "CanaryAnalyzing", "CanaryMetrics", "CanaryPromoted", "CanaryRolledOut"]);
+    assert_eq!(stage.steps(), ["CanaryHeld", "CanaryStarted", "CanaryAnalyzing", "CanaryMetrics", "CanaryPromoted", "CanaryRolledOut"]);
     stage.await_no_canary();
     let replaced = stage.primary_pods();
     assert!(replaced.len() == 3 && replaced.iter().all(|pod| pod.restarts == 0 && !pods.contains(pod)), "{replaced:?}");
