@@ -46,8 +46,13 @@ pub fn set_template_owners(metadata: &mut Map<String, Value>, owners: &TemplateO
         }
     }
     list.retain(|entry| entry.get("fieldsV1").and_then(Value::as_object).is_some_and(|fields| !fields.is_empty()));
-    for (identity, fields) in missing {
-        list.extend(entry_of(identity, fields));
+    if !missing.is_empty() {
+        list.extend(missing.into_iter().filter_map(|(identity, fields)| entry_of(identity, fields)));
+        // The API server's own order; in another one, the next request that changes nothing would be written.
+        list.sort_by_cached_key(|entry| {
+            let part = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            [part("operation"), part("time"), part("manager"), part("apiVersion"), part("subresource")]
+        });
     }
     if !list.is_empty() {
         metadata.insert("managedFields".to_owned(), Value::Array(list));
@@ -187,7 +192,7 @@ mod tests {
 
         set_template_owners(&mut new, &held);
         assert_eq!(template_owners(&Value::Object(new.clone())), held);
-        assert_eq!(new["managedFields"][1]["manager"], "other");
+        assert_eq!(new["managedFields"][0]["manager"], "other");
     }
 
     #[test]

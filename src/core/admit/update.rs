@@ -208,6 +208,10 @@ impl Update<'_> {
         if let Err(refused) = self.follow_owners() {
             return refused;
         }
+        let stored = self.old.get("metadata").unwrap_or(&Value::Null);
+        if let Some(metadata) = self.changed.get_mut("metadata").and_then(Value::as_object_mut) {
+            keep_times(metadata, stored);
+        }
         Admission::changed(self.request.new, self.changed, self.warnings, Effect::Kept)
     }
 
