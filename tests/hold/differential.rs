@@ -289,7 +289,7 @@ fn run(steps: &[Step]) -> Option<Worlds> {
 #[ignore = "needs a control plane"]
 fn random_sequences_end_as_without_coalmine(#[values(1, 2, 3, 4)] part: u32) {
     let _row = row("random sequences of all of these", "kubectl, both ways, and patches", "as without Coalmine");
-    let wanted = std::env::var("COALMINE_SEQUENCES").ok().and_then(|text| text.parse().ok()).unwrap_or(20);
+    let wanted = std::env::var("COALMINE_SEQUENCES").ok().and_then(|text| text.parse().ok()).unwrap_or(40);
     let (sequences, steps, promotions) = (AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0));
     let config = Config { cases: u32::div_ceil(wanted, 4), failure_persistence: None, max_shrink_iters: 80, ..Config::default() };
     let result = TestRunner::new(config).run(&any_sequence(), |sequence| {

@@ -4,7 +4,6 @@
 
 use std::{
     fmt,
-    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Instant,
@@ -211,24 +210,7 @@ impl Tests {
         Ok(Some(chosen))
     }
 
-    /// Runs the tests; what failed beside others is tried once more by itself, and named either way. A cluster on a busy machine has its
-    /// moments; a test that fails twice, alone the second time, has found something.
     fn run(&self, names: &[String], threads: usize, kubeconfig: &Path, version: &str) -> Result<()> {
-        let failed = self.attempt(names, threads, kubeconfig, version)?;
-        if failed.is_empty() {
-            return Ok(());
-        }
-        say(format_args!("once more, one at a time: {}", failed.join(" ")));
-        let again = self.attempt(&failed, 1, kubeconfig, version)?;
-        if !again.is_empty() {
-            bail!("failed twice: {}", again.join(" "));
-        }
-        say(format_args!("passed at the second attempt only: {}", failed.join(" ")));
-        Ok(())
-    }
-
-    /// The names of the tests that failed.
-    fn attempt(&self, names: &[String], threads: usize, kubeconfig: &Path, version: &str) -> Result<Vec<String>> {
         let mut command = cargo(&["test", "--test", "integration", "--", "--ignored", "--exact"])?;
         command
             .arg(format!("--test-threads={threads}"))
@@ -241,25 +223,12 @@ impl Tests {
             .env("COALMINE_REPOSITORY", repository())
             .env("COALMINE_KUBERNETES", version);
         // Not the helper that names the whole command line: it has every test's name in it.
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("failed to start cargo")?;
-        let mut failed = Vec::new();
-        let output = child.stdout.take().context("failed to read what the tests print")?;
-        for line in BufReader::new(output).lines() {
-            let line = line.context("failed to read what the tests print")?;
-            println!("{line}");
-            failed.extend(failed_test(&line).map(str::to_owned));
-        }
-        let status = child.wait().context("failed to wait for the tests")?;
-        if !status.success() && failed.is_empty() {
+        let status = command.stdin(Stdio::null()).status().context("failed to start cargo")?;
+        if !status.success() {
             bail!("tests failed, see above");
         }
-        Ok(failed)
+        Ok(())
     }
-}
-
-/// The name in a line such as `test hold::apply::b_again ... FAILED`.
-fn failed_test(line: &str) -> Option<&str> {
-    line.strip_prefix("test ")?.strip_suffix(" ... FAILED")
 }
 
 /// Picks the tests of a suite from what `--list` prints: `path::name: test` per line.
@@ -270,13 +239,6 @@ fn of_suite(list: &str, prefix: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn failed_tests_are_told_by_their_lines() {
-        assert_eq!(failed_test("test hold::apply::b_again ... FAILED"), Some("hold::apply::b_again"));
-        assert_eq!(failed_test("test hold::apply::b_again ... ok"), None);
-        assert_eq!(failed_test("test result: FAILED. 1 passed; 1 failed"), None);
-    }
 
     #[test]
     fn a_suite_is_told_by_its_module() {
