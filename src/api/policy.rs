@@ -49,10 +49,24 @@ pub enum InvalidAnnotation {
 
 const SHORTEST_DURATION: Duration = Duration::from_secs(10);
 const LONGEST_DURATION: Duration = Duration::from_hours(24);
-const DEFAULT_DEADLINE: Duration = Duration::from_mins(10);
 const LONGEST_DEADLINE: Duration = Duration::from_hours(48);
 /// Long values are cut in messages: a reader needs to recognise the value, not to read all of it again.
 const LONGEST_SHOWN: usize = 60;
+
+/// What holds where nothing is written.
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            duration: Duration::from_mins(1),
+            max_error_rate: 0.01,
+            max_latency_p99: None,
+            metrics: Choice::Auto,
+            checks: None,
+            deadline: Duration::from_mins(10),
+            on_inconclusive: OnInconclusive::Reject,
+        }
+    }
+}
 
 impl Policy {
     /// Reads the annotations of a Deployment. Keys that do not begin with `canary.` are not looked at.
@@ -62,31 +76,33 @@ impl Policy {
                 return Err(InvalidAnnotation::UnknownKey { key: shown(name) });
             }
         }
+        let defaults = Self::default();
         let reader = Reader { annotations };
         reader.read(key::ENABLED, "\"true\" or \"false\"", |text| matches!(text, "true" | "false" | "held").then_some(()))?;
         let duration = reader
             .read(key::DURATION, "a duration from 10s to 24h, such as 60s or 5m", |text| {
                 parse_duration(text).filter(|duration| (SHORTEST_DURATION..=LONGEST_DURATION).contains(duration))
             })?
-            .unwrap_or(Duration::from_mins(1));
-        let max_error_rate =
-            reader.read(key::MAX_ERROR_RATE, "a percentage above 0% and below 100%, such as 1% or 0.5%", parse_percentage)?.unwrap_or(0.01);
+            .unwrap_or(defaults.duration);
+        let max_error_rate = reader
+            .read(key::MAX_ERROR_RATE, "a percentage above 0% and below 100%, such as 1% or 0.5%", parse_percentage)?
+            .unwrap_or(defaults.max_error_rate);
         let max_latency_p99 = reader.read(key::MAX_LATENCY_P99, "a duration from 1ms to 10m, such as 250ms or 2s", |text| {
             parse_duration(text).filter(|duration| (Duration::from_millis(1)..=Duration::from_mins(10)).contains(duration))
         })?;
         let expected = format!("a duration from canary.duration ({}) to 48h, such as 10m", format_duration(duration));
         let deadline = reader
             .read(key::DEADLINE, &expected, |text| parse_duration(text).filter(|d| (duration..=LONGEST_DEADLINE).contains(d)))?
-            .unwrap_or_else(|| DEFAULT_DEADLINE.max(duration * 2));
+            .unwrap_or_else(|| defaults.deadline.max(duration * 2));
         let on_inconclusive = reader
             .read(key::ON_INCONCLUSIVE, "\"reject\" or \"promote\"", |text| match text {
                 "reject" => Some(OnInconclusive::Reject),
                 "promote" => Some(OnInconclusive::Promote),
                 _ => None,
             })?
-            .unwrap_or(OnInconclusive::Reject);
+            .unwrap_or(defaults.on_inconclusive);
         reader.read(key::BYPASS, "a reason in words", |text| (!text.trim().is_empty()).then_some(()))?;
-        let metrics = annotations.get(key::METRICS).map_or(Ok(Choice::Auto), |text| Choice::parse(text));
+        let metrics = annotations.get(key::METRICS).map_or(Ok(defaults.metrics), |text| Choice::parse(text));
         let metrics = metrics.map_err(|error| InvalidAnnotation::Problem { key: key::METRICS.to_owned(), problem: error.to_string() })?;
         let checks = annotations.get(key::CHECKS).map(|text| Checks::parse(text)).transpose();
         let checks = checks.map_err(|error| InvalidAnnotation::Problem { key: key::CHECKS.to_owned(), problem: error.to_string() })?;

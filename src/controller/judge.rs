@@ -66,7 +66,6 @@ pub(super) async fn judge(context: &Context, primary: &Value, seen: &Seen) -> Op
     let mut judge = Judge { context, primary, seen, since, now: clock::now(), memory: &mut memory, news: None };
     let judgement = match judge.run().await {
         Ok(judgement) => judgement,
-
         Err(Trouble::Source(reason) | Trouble::Nothing(reason)) => Judgement::Unavailable(reason),
     };
     let news = judge.news.take();
