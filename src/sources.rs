@@ -10,6 +10,7 @@ mod error;
 mod http;
 mod page;
 pub mod prometheus;
+mod reader;
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -19,7 +20,8 @@ use futures::future::BoxFuture;
 pub use self::checks::{Asked, Sources};
 pub use self::error::{Error, Problem};
 pub use self::page::Pages;
-use crate::core::counting::{self, Counted, Members, PodLabel, Pods, Reading, Series, Window};
+pub use self::reader::Reader;
+use crate::core::counting::{self, Members, PodLabel, Pods, Reading, Series};
 use crate::core::discovery::{self, Choice, Found, NotFound};
 
 /// Whose series are asked for.
@@ -76,42 +78,8 @@ pub async fn discover(source: &dyn Source, scope: &Scope, choice: &Choice, laten
     Ok(discovery::recognise(choice, &series, &scope.pods, primary)?)
 }
 
-/// An old pod's last sample before counting began must be in the answer, with the slowest usual scrapes; with a known interval less does.
-const LONGEST_LEAD_IN: Duration = Duration::from_mins(3);
-const SHORTEST_LEAD_IN: Duration = Duration::from_secs(20);
-
-/// Up to here every sample is asked for; of longer runs one a step.
-const RAW_UP_TO: Duration = Duration::from_hours(1);
-const MOST_STEPS: u32 = 720;
-const FEW_STEPS: u32 = 60;
-
 /// The past is asked for in steps of a usual scrape interval.
 const HISTORY_STEP: Duration = Duration::from_secs(15);
-
-/// Count every reading (errors, and perhaps latency) of one run with one request. `interval` is the scrape interval, when it was learned
-/// before. The answers are in the order of the readings.
-pub async fn count(
-    source: &dyn Source,
-    scope: &Scope,
-    pod_label: PodLabel,
-    readings: &[(Reading, Window)],
-    interval: Option<Duration>,
-) -> Result<Vec<Counted>, Error> {
-    let elapsed = readings.iter().map(|(_, window)| window.elapsed).max().unwrap_or_default();
-    let lead_in = interval.map_or(LONGEST_LEAD_IN, |interval| (interval * 4).clamp(SHORTEST_LEAD_IN, LONGEST_LEAD_IN));
-    let since = millis(elapsed) + lead_in;
-    let step = (since > RAW_UP_TO).then(|| since / MOST_STEPS);
-    let wanted = Wanted { step, ..wanted(readings.iter().map(|(reading, _)| reading), pod_label, since) };
-    let series = match source.samples(scope, &wanted).await {
-        // Hundreds of pods, or a day: fewer and longer looks are better than none.
-        Err(Error { problem: Problem::TooLarge(_), .. }) => {
-            let coarse = Wanted { step: Some(since / FEW_STEPS), ..wanted };
-            source.samples(scope, &coarse).await?
-        }
-        answer => answer?,
-    };
-    Ok(readings.iter().map(|(reading, window)| counting::count(&series, &scope.pods, reading, *window)).collect())
-}
 
 /// Counts of the primary's pods over the past, by scrape and by window: what the dispersion of errors is measured on.
 #[derive(Clone, Debug, Default, PartialEq)]

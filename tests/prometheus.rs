@@ -18,7 +18,7 @@ use coalmine::core::counting::{Counted, Members, PodLabel, Pods, Window};
 use coalmine::core::discovery::{Choice, Found};
 use coalmine::core::statistics::{Deadline, Parameters, Verdict, analyse};
 use coalmine::sources::prometheus::{Prometheus, Settings};
-use coalmine::sources::{self, Asked, Pages, Problem, Scope, Sources};
+use coalmine::sources::{self, Asked, Pages, Problem, Reader, Scope, Sources};
 
 use crate::support::PATIENCE;
 
@@ -45,6 +45,7 @@ struct World {
     scope: Scope,
     prometheus: Child,
     client: Prometheus,
+    reader: tokio::sync::Mutex<Reader>,
     directory: PathBuf,
 }
 
@@ -93,7 +94,7 @@ impl World {
             .spawn()
             .unwrap();
         let settings = Settings { timeout: Duration::from_secs(2), ..Settings::new(format!("http://{address}")) };
-        Self { processes, scope, prometheus, client: Prometheus::new(settings).unwrap(), directory }
+        Self { processes, scope, prometheus, client: Prometheus::new(settings).unwrap(), reader: tokio::sync::Mutex::default(), directory }
     }
 
     fn begin(&self, pods: &[&str]) {
@@ -107,10 +108,16 @@ impl World {
         .await
     }
 
+    /// As the controller counts, piece by piece.
     async fn count(&self, found: &Found, since: Instant) -> Result<Counted, sources::Error> {
-        let window = Window { elapsed: i64::try_from(since.elapsed().as_millis()).unwrap(), warm_up: 0 };
+        self.count_with(&mut *self.reader.lock().await, found, since).await
+    }
+
+    async fn count_with(&self, reader: &mut Reader, found: &Found, since: Instant) -> Result<Counted, sources::Error> {
+        let window = Window { elapsed: i64::try_from(since.elapsed().as_millis()).unwrap(), ..Window::default() };
         let readings = [(found.reading.clone(), window)];
-        let mut counted = sources::count(&self.client, &self.scope, found.pod_label, &readings, Some(Duration::from_secs(1))).await?;
+        let interval = Some(Duration::from_secs(1));
+        let mut counted = reader.count(&self.client, &self.scope, found.pod_label, &readings, interval, coalmine::clock::now()).await?;
         Ok(counted.remove(0))
     }
 
@@ -191,6 +198,9 @@ async fn a_bad_canary_is_counted_and_rejected() {
     let recovered = world.looks(&found, ready, after.looks.len() + 1).await;
     let settled = after.looks.len() - 1;
     assert_eq!(recovered.looks[..settled], after.looks[..settled], "what was seen is seen again");
+    let anew = world.count_with(&mut Reader::default(), &found, ready).await.unwrap();
+    let settled = recovered.looks.len() - 1;
+    assert_eq!(anew.looks[..settled], recovered.looks[..settled], "another replica reads the whole run and sees the same");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -24,7 +24,7 @@ use crate::{
         statistics::{Analysis, Deadline, Dispersion, Parameters, Reason, Verdict, analyse, dispersion, overall, traffic_share},
         verdict::{Measured, outlook, sentence, starved},
     },
-    sources::{self, Asked, DiscoveryError, Scope, Source},
+    sources::{self, Asked, DiscoveryError, Reader, Scope, Source},
 };
 
 /// How far back the primary's own errors are looked at, and in which windows, for the dispersion (statistics, 3.4).
@@ -47,6 +47,7 @@ pub(super) struct Memory {
     found: Option<Found>,
     dispersion: Option<Dispersion>,
     pace: Pace,
+    reader: Reader,
 }
 
 /// `None` when there is nothing to judge yet.
@@ -139,7 +140,7 @@ impl Judge<'_> {
         let found = self.found(scope).await?;
         let dispersion = self.dispersion(scope, &found).await;
         let served = elapsed(self.since, self.now);
-        let window = |warm_up: Duration| Window { elapsed: millis(served), warm_up: millis(warm_up) };
+        let window = |warm_up: Duration| Window { elapsed: millis(served), warm_up: millis(warm_up), ..Window::default() };
         let mut measures = vec![(Measured::ErrorRate, Duration::ZERO)];
         let mut readings: Vec<(Reading, Window)> = vec![(found.reading.clone(), window(Duration::ZERO))];
         if let Some(limit) = self.seen.policy().max_latency_p99 {
@@ -149,7 +150,8 @@ impl Judge<'_> {
             readings.push((reading, window(warm_up)));
         }
         let interval = self.memory.pace.interval();
-        let counted = sources::count(self.source(), scope, found.pod_label, &readings, interval).await?;
+        let counted =
+            self.memory.reader.count(self.context.sources.metrics.as_ref(), scope, found.pod_label, &readings, interval, self.now).await?;
         self.now = clock::now();
         if let Some(first) = counted.first() {
             self.memory.pace.saw(first, self.now);

@@ -1,14 +1,15 @@
 //! From raw counter samples to looks: requests and errors of canary and primary between one scrape of the canary and the next.
 //!
-//! A pure function of the samples since the run began, so a controller that starts anew counts the same. `rate()` and `increase()` are
-//! never used: they extrapolate, and they lose the first errors of a series that is born with them. Our own clock is never compared with
-//! the samples' times: what is known of it is how long ago counting began.
+//! A pure function of the samples since the run began, so a controller that starts anew counts the same; [`Record`] keeps them between two
+//! answers. `rate()` and `increase()` are never used: they extrapolate, and they lose the first errors of a series that is born with them.
+//! Our own clock is never compared with the samples' times: what is known of it is how long ago counting began.
 
 mod groups;
 mod history;
 mod increments;
 mod pods;
 mod reading;
+mod record;
 mod selector;
 mod series;
 
@@ -18,6 +19,7 @@ use std::time::Duration;
 pub use history::history;
 pub use pods::{Members, PodLabel, Pods, Role, escaped};
 pub use reading::{Failure, Reading, Weight};
+pub use record::Record;
 pub use selector::{Selector, SelectorError};
 pub use series::{Labels, Sample, Series};
 
@@ -25,11 +27,16 @@ use self::groups::Group;
 use self::increments::Increment;
 use crate::core::statistics::{Counts, Look};
 
+/// How late the newest sample may be when it is read.
+const OLDEST_SAMPLE: i64 = 180_000;
+
 /// When counting began, told without naming a time of day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Window {
     /// How long ago counting began, in milliseconds of the asker's clock.
     pub elapsed: i64,
+    /// When that was by the source's clock, as an earlier count of the same run had it.
+    pub begun: Option<i64>,
     /// How long from the first scrape on looks are marked as warming up, in milliseconds.
     pub warm_up: i64,
 }
@@ -41,7 +48,9 @@ pub struct Counted {
     pub looks: Vec<Look>,
     /// When each look ended, in milliseconds of the source's clock.
     pub ends: Vec<i64>,
-    /// Learned from the samples, in milliseconds.
+    /// When counting began, by the source's clock.
+    pub begun: Option<i64>,
+    /// Learned from the newest samples, in milliseconds.
     pub scrape_interval: Option<i64>,
     pub canary: Counts,
     pub primary: Counts,
@@ -71,12 +80,12 @@ pub fn count(series: &[Series], pods: &Pods, reading: &Reading, window: Window) 
     let Some(last_sample) = groups.iter().filter_map(Group::last).max() else { return Counted::default() };
     let first_sample = groups.iter().filter_map(Group::first).min().unwrap_or(last_sample);
     let scrape_interval = groups::interval(&groups);
-    let start = last_sample.saturating_sub(window.elapsed.max(0));
+    let start = start(last_sample.saturating_sub(window.elapsed.max(0)), window.begun);
     let interval = scrape_interval.unwrap_or(0);
 
     let scrapes = canary_scrapes(&groups, interval);
     let boundaries = boundaries(&scrapes, start, interval);
-    let mut counted = Counted { scrape_interval, last_sample: Some(last_sample), ..Counted::default() };
+    let mut counted = Counted { begun: Some(start), scrape_interval, last_sample: Some(last_sample), ..Counted::default() };
     let [open, ends @ ..] = boundaries.as_slice() else { return counted };
 
     let mut looks: Vec<(i64, [Counts; 2])> = ends.iter().map(|end| (*end, [Counts::default(); 2])).collect();
@@ -112,6 +121,15 @@ pub fn count(series: &[Series], pods: &Pods, reading: &Reading, window: Window) 
         counted.looks.push(Look { canary, primary, warm_up: window.warm_up > 0 && end <= warm, interval });
     }
     counted
+}
+
+/// Samples are always a little older than the source's now, so every estimate is a little early: the latest one is the best. One that is
+/// much later, or earlier, is one clock or the other that was set, and must not move what was counted already.
+fn start(estimate: i64, known: Option<i64>) -> i64 {
+    match known {
+        Some(known) if !(0..=OLDEST_SAMPLE).contains(&estimate.saturating_sub(known)) => known,
+        _ => estimate,
+    }
 }
 
 /// Counters of requests and errors are scraped together but may be written apart: never more errors than requests.

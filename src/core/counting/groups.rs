@@ -80,7 +80,8 @@ pub(super) fn chosen<'a>(series: &'a [Series], pods: &Pods, reading: &Reading) -
     chosen
 }
 
-/// Best first: still alive, has counters at all, most scrapes, and then by name so that the choice never wavers.
+/// Best first: has counters at all, still alive, as many scrapes and counters as others, give or take a few, and then by name: the choice
+/// must not waver between two jobs that take turns in being a scrape ahead.
 fn ranking<'a, 'b: 'a>(pods: impl Iterator<Item = &'a BTreeMap<Signature, Group<'b>>>) -> BTreeMap<Signature, usize> {
     #[derive(Default)]
     struct Seen {
@@ -99,11 +100,14 @@ fn ranking<'a, 'b: 'a>(pods: impl Iterator<Item = &'a BTreeMap<Signature, Group<
     }
     // Three of the longest usual intervals: a job that stopped longer ago isn't coming back.
     let alive = |seen: &Seen| newest.saturating_sub(seen.last) <= 180_000;
-    let mut order: Vec<_> = seen.into_iter().collect();
+    let most = |of: fn(&Seen) -> usize| seen.values().filter(|seen| alive(seen)).map(of).max().unwrap_or_default();
+    let (most_scrapes, most_counters) = (most(|seen| seen.scrapes), most(|seen| seen.counters));
+    let mut order: Vec<_> = seen.iter().collect();
     order.sort_by_key(|(signature, seen)| {
-        (seen.counters == 0, !alive(seen), std::cmp::Reverse(seen.scrapes), std::cmp::Reverse(seen.counters), *signature)
+        let few = (seen.scrapes * 4 < most_scrapes * 3, seen.counters * 4 < most_counters * 3);
+        (seen.counters == 0, !alive(seen), few, **signature)
     });
-    order.into_iter().enumerate().map(|(position, (signature, _))| (signature.clone(), position)).collect()
+    order.into_iter().enumerate().map(|(position, (signature, _))| ((*signature).clone(), position)).collect()
 }
 
 /// Two series of one group that differ in nothing but labels of the scraper that we don't know about would be counted twice; the very
@@ -120,12 +124,15 @@ fn signature(series: &Series) -> Signature {
     SCRAPER_LABELS.iter().map(|label| series.label(label).to_owned()).chain(std::iter::once(port.to_owned())).collect()
 }
 
-/// The median distance between scrapes.
+/// So many scrapes of each pod tell the interval; those of a long run's beginning may have been thinned.
+const LATEST: usize = 8;
+
+/// The median distance between the latest scrapes.
 pub(super) fn interval(groups: &[Group<'_>]) -> Option<i64> {
     let mut distances: Vec<i64> = Vec::new();
     for group in groups {
-        let times: Vec<i64> = group.times.iter().copied().collect();
-        distances.extend(times.windows(2).map(|pair| pair[1].saturating_sub(pair[0])));
+        let times: Vec<i64> = group.times.iter().rev().take(LATEST + 1).copied().collect();
+        distances.extend(times.windows(2).map(|pair| pair[0].saturating_sub(pair[1])));
     }
     distances.sort_unstable();
     distances.get(distances.len() / 2).copied().filter(|distance| *distance > 0)

@@ -38,7 +38,7 @@ fn reading() -> Reading {
 
 /// Counting began `elapsed` seconds before the newest sample.
 fn counted(series: &[Series], elapsed: i64) -> Counted {
-    count(series, &pods(), &reading(), Window { elapsed: elapsed * 1000, warm_up: 0 })
+    count(series, &pods(), &reading(), Window { elapsed: elapsed * 1000, ..Window::default() })
 }
 
 fn counts(requests: f64, errors: f64) -> Counts {
@@ -161,7 +161,7 @@ fn a_pod_that_is_scraped_twice_is_counted_once(#[case] label: &str, #[case] valu
 fn errors_are_never_more_than_requests() {
     let reading = Reading::Separate { requests: Selector::of("requests"), errors: Selector::of("errors") };
     let series = [series("requests", CANARY, &[(5, 10.0), (10, 20.0)]), series("errors", CANARY, &[(5, 12.0), (10, 13.0)])];
-    let counted = count(&series, &pods(), &reading, Window { elapsed: 20_000, warm_up: 5_000 });
+    let counted = count(&series, &pods(), &reading, Window { elapsed: 20_000, warm_up: 5_000, ..Window::default() });
     assert_eq!(canary_looks(&counted), [(10.0, 10.0), (10.0, 1.0)]);
     assert_eq!(counted.looks.iter().map(|look| look.warm_up).collect::<Vec<_>>(), [true, true]);
 }
@@ -171,7 +171,7 @@ fn a_histogram_counts_what_is_slower_than_the_bound() {
     let bucket = |le: &str, samples: &[(i64, f64)]| with(series("latency_bucket", CANARY, samples), "le", le);
     let series = [bucket("0.1", &[(5, 3.0), (10, 5.0)]), bucket("0.25", &[(5, 8.0), (10, 30.0)]), bucket("+Inf", &[(5, 10.0), (10, 40.0)])];
     let reading = Reading::Slower { buckets: Selector::of("latency_bucket"), le: "0.25".to_owned() };
-    let counted = count(&series, &pods(), &reading, Window { elapsed: 20_000, warm_up: 0 });
+    let counted = count(&series, &pods(), &reading, Window { elapsed: 20_000, ..Window::default() });
     assert_eq!(canary_looks(&counted), [(10.0, 2.0), (30.0, 8.0)]);
 }
 
@@ -208,7 +208,7 @@ fn any_series() -> impl Strategy<Value = Series> {
 proptest! {
     #[test]
     fn garbage_never_panics_and_counts_stay_counts(series in prop::collection::vec(any_series(), 0..12), elapsed in any::<i64>(), warm_up in any::<i64>()) {
-        let counted = count(&series, &pods(), &reading(), Window { elapsed, warm_up });
+        let counted = count(&series, &pods(), &reading(), Window { elapsed, warm_up, ..Window::default() });
         for look in &counted.looks {
             for side in [look.canary, look.primary] {
                 prop_assert!(side.requests >= 0.0 && side.requests.is_finite());

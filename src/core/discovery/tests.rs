@@ -77,7 +77,7 @@ fn verdict(looks: &[Look]) -> Verdict {
 #[case::nginx(page!("nginx-ingress"), "nginx-ingress", "nginx_ingress_controller_requests by status")]
 #[case::traefik(page!("traefik"), "traefik", "traefik_entrypoint_requests_total{entrypoint!~\"metrics|traefik|ping\"} by code")]
 fn every_preset_gives_the_same_verdicts(#[case] page: &str, #[case] preset: &str, #[case] description: &str) {
-    let window = Window { elapsed: 60_000, warm_up: 0 };
+    let window = Window { elapsed: 60_000, ..Window::default() };
     let good = Traffic { good: 900, bad: 0, slow: 2 };
     let identical = run(page, good);
     let found = recognise(&Choice::Auto, &identical, &pods(), "app").unwrap();

@@ -97,7 +97,7 @@ async fn counts_by_pod_are_counted_as_counters_are() {
     let series = datadog.samples(&scope(), &wanted).await.unwrap();
     let failures = vec![("http.status_code".to_owned(), Failure::HttpStatus)];
     let reading = Reading::Labelled { requests: Selector::of("shop.requests"), failures };
-    let counted = count(&series, &scope().pods, &reading, Window { elapsed: 60_000, warm_up: 0 });
+    let counted = count(&series, &scope().pods, &reading, Window { elapsed: 60_000, ..Window::default() });
     assert_eq!((counted.canary.requests, counted.canary.errors), (12.0, 12.0));
     assert!(counted.primary.requests > 0.0 && counted.primary.errors < 1.0);
     let request = served.await.unwrap();
