@@ -3,6 +3,8 @@
 //! A module under `xtask/go/` holds no code, only pins; one under `tests/clients/` is one small program. What is built is kept in the state directory under a hash of pins and flags,
 //! so that nothing is built twice and several versions lie side by side.
 
+mod log;
+
 use std::{
     fs,
     ops::ControlFlow,
@@ -126,7 +128,7 @@ impl Module {
         let log = target.join(format!(".{program}.log"));
         let output = fs::File::create(&log).with_context(|| format!("failed to create {}", log.display()))?;
         let mut child = command::program("go")?
-            .args(["build", "-trimpath", "-buildvcs=false"])
+            .args(["build", "-v", "-trimpath", "-buildvcs=false"])
             .args(&self.flags)
             .arg("-o")
             .arg(&partial)
@@ -141,11 +143,11 @@ impl Module {
         let status = wait_for(&format!("go build {program}"), Duration::from_hours(1), || {
             Ok(match child.try_wait().context("failed to wait for go")? {
                 Some(status) => ControlFlow::Break(status),
-                None => ControlFlow::Continue(last_download(&log)),
+                None => ControlFlow::Continue(log::progress(&log)),
             })
         })?;
         if !status.success() {
-            bail!("failed to build {program}: {status}\n{}", command::read(&log)?);
+            bail!("failed to build {program}: {status}\n{}", log::complaints(&command::read(&log)?));
         }
         // Renamed when complete: a program of that name always works.
         fs::rename(&partial, target.join(program)).with_context(|| format!("failed to keep {program}"))?;
@@ -226,12 +228,6 @@ fn program_name(package: &str) -> &str {
         "go.etcd.io/etcd/server/v3" => "etcd",
         _ => package.rsplit('/').next().unwrap_or(package),
     }
-}
-
-/// Go says nothing while it compiles, and one line per module while it downloads.
-fn last_download(log: &Path) -> String {
-    let log = fs::read_to_string(log).unwrap_or_default();
-    log.lines().last().map_or_else(|| "compiling (minutes, the first time)".to_owned(), str::to_owned)
 }
 
 /// Points `bin/PROGRAM` at a built program, at once for everyone who looks.
