@@ -5,6 +5,7 @@ pub mod canary;
 pub mod checks;
 pub mod counting;
 pub mod discovery;
+pub mod fields;
 pub mod held;
 pub mod job;
 pub mod last_applied;

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::fields::Fields;
+
 /// Who owned which fields of a template: a manager's identity and its `f:template` subtree.
 pub type TemplateOwners = BTreeMap<String, Value>;
 
@@ -111,50 +113,38 @@ fn entry_of(identity: &str, fields: &Value) -> Option<Value> {
     Some(entry)
 }
 
-/// The fields of `left` that `right` doesn't have.
-pub fn without(left: &Value, right: &Value) -> Value {
-    let (Some(left), Some(right)) = (left.as_object(), right.as_object()) else { return left.clone() };
-    let rest = left.iter().filter_map(|(name, fields)| match right.get(name) {
-        None => Some((name.clone(), fields.clone())),
-        Some(other) => {
-            let rest = without(fields, other);
-            rest.as_object().is_some_and(|rest| !rest.is_empty()).then(|| (name.clone(), rest))
-        }
-    });
-    Value::Object(rest.collect())
+/// All fields that anybody owns.
+pub fn all(owners: &TemplateOwners) -> Fields {
+    owners.values().fold(Fields::default(), |all, fields| all.union(&Fields::read(fields)))
 }
 
-/// All fields that anybody owns.
-pub fn all(owners: &TemplateOwners) -> Value {
-    fn add(all: &mut Map<String, Value>, fields: &Value) {
-        for (name, fields) in fields.as_object().into_iter().flatten() {
-            let below = all.entry(name.clone()).or_insert_with(|| json!({}));
-            if let Some(below) = below.as_object_mut() {
-                add(below, fields);
-            }
-        }
-    }
-    let mut all = Map::new();
-    for fields in owners.values() {
-        add(&mut all, fields);
-    }
-    Value::Object(all)
+/// Two templates, of which the second is to take the first one's place.
+#[derive(Debug, Clone, Copy)]
+pub struct Change<'a> {
+    pub from: &'a Value,
+    pub to: &'a Value,
 }
 
 /// The owners of a held template once the owners of the live one became `after` instead of `before`: what a request took or gave away
-/// that left the template alone counts for the held one too, but for the fields that its own request had set or removed.
-pub fn follow(held: &TemplateOwners, before: &TemplateOwners, after: &TemplateOwners) -> TemplateOwners {
+/// that left the template alone counts for the held one too, but for the fields that the held template `change`s.
+pub fn follow(held: &TemplateOwners, before: &TemplateOwners, after: &TemplateOwners, change: Change<'_>) -> TemplateOwners {
+    let known = [held, before, after].into_iter().fold(Fields::default(), |known, owners| known.union(&all(owners)));
     let mut followed = held.clone();
-    let removed = without(&all(before), &all(held));
-    let set = held.iter().map(|(identity, fields)| without(fields, before.get(identity).unwrap_or(&Value::Null)));
-    let set: Vec<Value> = set.collect();
-    for (identity, fields) in after {
-        if before.get(identity) != Some(fields) {
-            let rest = set.iter().fold(without(fields, &removed), |rest, set| without(&rest, set));
-            followed.insert(identity.clone(), rest);
+    for identity in before.keys().chain(after.keys()) {
+        if before.get(identity) == after.get(identity) {
+            continue;
         }
+        let [held, before, after] = [held, before, after].map(|owners| owners.get(identity).map(Fields::read).unwrap_or_default());
+        let not_held = |fields: Fields| {
+            let changed = fields.changed(&known, change.from, change.to);
+            fields.difference(&changed)
+        };
+        let (gained, lost) = (not_held(after.difference(&before)), not_held(before.difference(&after)));
+        match held.union(&gained).difference(&lost).write() {
+            Some(fields) => followed.insert(identity.clone(), fields),
+            None => followed.remove(identity),
+        };
     }
-    followed.retain(|identity, _| after.contains_key(identity) || !before.contains_key(identity));
     followed
 }
 
@@ -219,21 +209,47 @@ mod tests {
         assert_eq!(new["managedFields"][1]["manager"], "helm");
     }
 
+    fn owners(list: &[(&str, Value)]) -> TemplateOwners {
+        list.iter().map(|(name, fields)| ((*name).to_owned(), fields.clone())).collect()
+    }
+
     #[test]
     fn a_new_owner_of_the_live_template_owns_of_the_held_one_what_that_left_alone() {
-        let owners =
-            |list: &[(&str, Value)]| -> TemplateOwners { list.iter().map(|(name, fields)| ((*name).to_owned(), fields.clone())).collect() };
-        let before = owners(&[("client", json!({"f:image": {}, "f:env": {"VX": {}}, "f:ports": {}}))]);
-        // Another had set the image and dropped the variable.
-        let held = owners(&[("client", json!({"f:ports": {}})), ("set", json!({"f:image": {}}))]);
-        let after = owners(&[
-            ("client", json!({"f:image": {}, "f:env": {"VX": {}}, "f:ports": {}})),
-            ("server", json!({"f:image": {}, "f:env": {"VX": {}}, "f:ports": {}})),
-        ]);
-        let mut expected = held.clone();
-        expected.insert("server".to_owned(), json!({"f:ports": {}}));
-        assert_eq!(follow(&held, &before, &after), expected);
-        assert_eq!(follow(&held, &before, &before), held);
+        let variable = json!({"k:{\"name\":\"VX\"}": {".": {}, "f:value": {}}});
+        let whole = json!({"f:image": {}, "f:env": variable, "f:ports": {}});
+        let (live, other) = (json!({"image": "a", "env": [{"name": "VX", "value": "1"}], "ports": []}), json!({"image": "b", "ports": []}));
+        let change = Change { from: &live, to: &other };
+        let before = owners(&[("client", whole.clone())]);
+        // The client had set the image and dropped the variable.
+        let held = owners(&[("client", json!({"f:image": {}, "f:ports": {}}))]);
+        let after = owners(&[("client", whole.clone()), ("server", whole.clone())]);
+        let expected = owners(&[("client", json!({"f:image": {}, "f:ports": {}})), ("server", json!({"f:ports": {}}))]);
+        assert_eq!(follow(&held, &before, &after, change), expected);
+        assert_eq!(follow(&held, &before, &before, change), held);
+        // It gives all of it away: the image is what the held template's own request made it.
+        let given = owners(&[("server", whole)]);
+        let expected = owners(&[("client", json!({"f:image": {}})), ("server", json!({"f:ports": {}}))]);
+        assert_eq!(follow(&held, &before, &given, change), expected);
+    }
+
+    #[test]
+    fn a_map_is_owned_besides_what_is_in_it() {
+        let (live, other) = (json!({"resources": {"limits": {"cpu": "1"}}}), json!({"resources": {}}));
+        let change = Change { from: &live, to: &other };
+        let limits = json!({"f:resources": {"f:limits": {"f:cpu": {}}}});
+        let before = owners(&[("client", limits.clone())]);
+        let held = TemplateOwners::new();
+        let after = owners(&[("client", limits), ("server", json!({"f:resources": {".": {}, "f:limits": {".": {}, "f:cpu": {}}}}))]);
+        assert_eq!(follow(&held, &before, &after, change), owners(&[("server", json!({"f:resources": {}}))]));
+    }
+
+    #[test]
+    fn who_owns_nothing_any_more_is_no_owner() {
+        let live = json!({"image": "a"});
+        let change = Change { from: &live, to: &json!({"image": "b"}) };
+        let image = json!({"f:image": {}});
+        let (before, held) = (TemplateOwners::new(), owners(&[("set", image.clone())]));
+        assert_eq!(follow(&held, &before, &owners(&[("server", image)]), change), held);
     }
 
     #[test]

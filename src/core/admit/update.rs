@@ -17,7 +17,7 @@ use crate::{
         last_applied,
         message::{self, denied},
         object::{self, is_asked_for, is_opted_in, metadata_map_mut, text},
-        owners::{self, keep_times, set_template_owners, template_owners},
+        owners::{self, Change, keep_times, set_template_owners, template_owners},
         template,
     },
 };
@@ -220,7 +220,8 @@ impl Update<'_> {
         let before = template_owners(self.old.get("metadata").unwrap_or(&Value::Null));
         let after = self.sent_owners();
         if let Some(held) = self.held.as_mut().filter(|_| before != after) {
-            held.owners = owners::follow(&held.owners, &before, &after);
+            let change = Change { from: object::template(self.old), to: &held.template };
+            held.owners = owners::follow(&held.owners, &before, &after, change);
             let encoded = held.encode().map_err(|error| Admission::denied(format!("canary: {error}")))?;
             if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
                 annotations.insert(key::HELD.to_owned(), encoded.into());

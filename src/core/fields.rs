@@ -1,0 +1,212 @@
+//! A set of field paths as `fieldsV1` writes it, with the API server's own meaning: a path is in the set by itself, besides what is below
+//! it. `{}` is a path with nothing below, and `"."` says of one with something below that it is in the set, too.
+//! Knows no schema: what is a list by keys and what is one value shows in the paths themselves.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::template;
+
+const ITSELF: &str = ".";
+
+#[must_use]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fields {
+    itself: bool,
+    below: BTreeMap<String, Self>,
+}
+
+static NONE: Fields = Fields { itself: false, below: BTreeMap::new() };
+
+impl Fields {
+    /// What is not a set, such as `null`, is empty.
+    pub fn read(value: &Value) -> Self {
+        let Some(map) = value.as_object() else { return Self::default() };
+        let below = map.iter().filter(|(name, _)| *name != ITSELF).map(|(name, fields)| (name.clone(), Self::read(fields)));
+        Self { itself: map.is_empty() || map.contains_key(ITSELF), below: below.collect() }
+    }
+
+    /// `None` where the set is empty: that can't be written, since `{}` is the path itself.
+    pub fn write(&self) -> Option<Value> {
+        let mut map: Map<String, Value> = self.below.iter().filter_map(|(name, fields)| Some((name.clone(), fields.write()?))).collect();
+        if map.is_empty() {
+            return self.itself.then_some(Value::Object(map));
+        }
+        if self.itself {
+            map.insert(ITSELF.to_owned(), Value::Object(Map::new()));
+        }
+        Some(Value::Object(map))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        !self.itself && self.below.values().all(Self::is_empty)
+    }
+
+    /// The set at a path below.
+    pub fn below(&self, name: &str) -> &Self {
+        self.below.get(name).unwrap_or(&NONE)
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.below.keys().map(String::as_str)
+    }
+
+    pub fn union(&self, other: &Self) -> Self {
+        let names = self.below.keys().chain(other.below.keys());
+        let below = names.map(|name| (name.clone(), self.below(name).union(other.below(name)))).collect();
+        Self { itself: self.itself || other.itself, below }
+    }
+
+    pub fn difference(&self, other: &Self) -> Self {
+        let below = self.below.iter().map(|(name, fields)| (name.clone(), fields.difference(other.below(name))));
+        Self { itself: self.itself && !other.itself, below: below.filter(|(_, rest)| !rest.is_empty()).collect() }
+    }
+
+    /// Those of these fields that are others in `after` than in `before`, by the API server's rule: what has fields of its own changes
+    /// only when it comes or goes, a leaf also when its value does. `all` are the fields that anybody owns, which tells one from another.
+    pub fn changed(&self, all: &Self, before: &Value, after: &Value) -> Self {
+        self.changed_at(all, &Found::value(before), &Found::value(after))
+    }
+
+    fn changed_at(&self, all: &Self, before: &Found<'_>, after: &Found<'_>) -> Self {
+        match (before, after) {
+            (Found::Nothing, Found::Nothing) => Self::default(),
+            (Found::One(left), Found::One(right)) => {
+                let itself = self.itself && all.below.is_empty() && !template::same(left, right);
+                let below = self.below.iter().map(|(name, fields)| {
+                    (name.clone(), fields.changed_at(all.below(name), &Found::at(left, name), &Found::at(right, name)))
+                });
+                Self { itself, below: below.filter(|(_, changed)| !changed.is_empty()).collect() }
+            }
+            // Items with one key are one leaf together.
+            (Found::Several(left), Found::Several(right)) if left == right => Self::default(),
+            _ => self.clone(),
+        }
+    }
+}
+
+/// What a path leads to.
+enum Found<'a> {
+    Nothing,
+    One(&'a Value),
+    Several(Vec<&'a Value>),
+}
+
+impl<'a> Found<'a> {
+    fn value(value: &'a Value) -> Self {
+        if value.is_null() { Self::Nothing } else { Self::One(value) }
+    }
+
+    /// One step down: a field, an item of a list by its keys, by its value, or by its place.
+    fn at(value: &'a Value, step: &str) -> Self {
+        let Some((kind, name)) = step.split_once(':') else { return Self::Nothing };
+        match kind {
+            "f" => value.get(name).map_or(Self::Nothing, Self::value),
+            "i" => name.parse::<usize>().ok().and_then(|index| value.get(index)).map_or(Self::Nothing, Self::value),
+            _ => {
+                let Ok(wanted) = serde_json::from_str::<Value>(name) else { return Self::Nothing };
+                let fits = |item: &&Value| if kind == "k" { has_keys(item, &wanted) } else { **item == wanted };
+                let mut found: Vec<&Value> = value.as_array().into_iter().flatten().filter(fits).collect();
+                match found.len() {
+                    0 => Self::Nothing,
+                    1 => Self::One(found.remove(0)),
+                    _ => Self::Several(found),
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn has_keys(item: &Value, keys: &Value) -> bool {
+    keys.as_object().is_some_and(|keys| keys.iter().all(|(name, value)| item.get(name) == Some(value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rstest::rstest;
+    use serde_json::json;
+
+    #[rstest]
+    #[case::a_map_stays_without_what_was_in_it(json!({"f:r": {".": {}, "f:limits": {}}}), json!({"f:r": {"f:limits": {}}}), json!({"f:r": {}}))]
+    #[case::what_is_in_a_map_stays_without_it(json!({"f:r": {".": {}, "f:limits": {}}}), json!({"f:r": {}}), json!({"f:r": {"f:limits": {}}}))]
+    #[case::an_empty_map_is_not_what_is_in_another(json!({"f:r": {}}), json!({"f:r": {"f:limits": {}}}), json!({"f:r": {}}))]
+    #[case::all(json!({"f:r": {}, "f:x": {}}), json!({"f:r": {".": {}, "f:limits": {}}, "f:x": {}}), Value::Null)]
+    fn what_is_left(#[case] left: Value, #[case] right: Value, #[case] rest: Value) {
+        assert_eq!(Fields::read(&left).difference(&Fields::read(&right)).write().unwrap_or_default(), rest);
+    }
+
+    #[rstest]
+    #[case(json!({"f:r": {}}), json!({"f:r": {"f:limits": {}}}), json!({"f:r": {".": {}, "f:limits": {}}}))]
+    #[case(json!({"f:r": {}}), json!({}), json!({".": {}, "f:r": {}}))]
+    fn together(#[case] left: Value, #[case] right: Value, #[case] both: Value) {
+        assert_eq!(Fields::read(&left).union(&Fields::read(&right)).write().unwrap(), both);
+    }
+
+    #[test]
+    fn what_changes_is_told_as_the_api_server_does() {
+        let fields = json!({
+            "f:containers": {
+                "k:{\"name\":\"app\"}": {".": {}, "f:image": {}, "f:name": {}, "f:command": {}, "f:env": {
+                    ".": {}, "k:{\"name\":\"SAME\"}": {".": {}, "f:value": {}}, "k:{\"name\":\"GOES\"}": {".": {}, "f:value": {}},
+                    "k:{\"name\":\"TWICE\"}": {},
+                }},
+            },
+            "f:finalizers": {"v:\"a\"": {}, "v:\"b\"": {}},
+        });
+        let before = json!({"containers": [{"name": "app", "image": "a", "command": ["x"], "env": [
+            {"name": "SAME", "value": "1"}, {"name": "GOES", "value": "1"}, {"name": "TWICE", "value": "1"}, {"name": "TWICE", "value": "2"}]}],
+            "finalizers": ["a", "b"]});
+        let after = json!({"containers": [{"name": "side"}, {"name": "app", "image": "b", "command": ["x", "y"], "env": [
+            {"name": "TWICE", "value": "2"}, {"name": "TWICE", "value": "1"}, {"name": "SAME", "value": "1"}]}],
+            "finalizers": ["b"]});
+        let set = Fields::read(&fields);
+        assert_eq!(
+            set.changed(&set, &before, &after).write().unwrap(),
+            json!({
+                "f:containers": {
+                    "k:{\"name\":\"app\"}": {"f:image": {}, "f:command": {}, "f:env": {
+                        "k:{\"name\":\"GOES\"}": {".": {}, "f:value": {}}, "k:{\"name\":\"TWICE\"}": {},
+                    }},
+                },
+                "f:finalizers": {"v:\"a\"": {}},
+            })
+        );
+        assert!(set.changed(&set, &before, &before).is_empty());
+    }
+
+    #[test]
+    fn a_map_changes_when_it_comes_or_goes_and_a_leaf_with_its_value() {
+        let map = Fields::read(&json!({"f:resources": {}}));
+        let all = Fields::read(&json!({"f:resources": {".": {}, "f:limits": {}}}));
+        let (none, some) = (json!({"resources": {}}), json!({"resources": {"limits": {"cpu": "1"}}}));
+        assert!(map.changed(&all, &none, &some).is_empty());
+        assert_eq!(map.changed(&all, &none, &json!({})), map);
+        assert_eq!(map.changed(&map, &none, &some), map);
+    }
+
+    fn any_fields() -> impl Strategy<Value = Fields> {
+        let leaf = proptest::bool::ANY.prop_map(|itself| Fields { itself, below: BTreeMap::new() });
+        leaf.prop_recursive(3, 16, 3, |below| {
+            (proptest::bool::ANY, proptest::collection::btree_map("f:[a-c]", below, 0..3))
+                .prop_map(|(itself, below)| Fields { itself, below: below.into_iter().filter(|(_, fields)| !fields.is_empty()).collect() })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn written_and_read_again(fields in any_fields()) {
+            prop_assert_eq!(fields.write().map_or_else(Fields::default, |value| Fields::read(&value)), fields);
+        }
+
+        #[test]
+        fn sets_behave_as_sets(left in any_fields(), right in any_fields()) {
+            prop_assert_eq!(left.union(&right), right.union(&left));
+            prop_assert_eq!(left.union(&right).difference(&right), left.difference(&right));
+            prop_assert_eq!(left.difference(&right).union(&right), left.union(&right));
+            prop_assert!(left.difference(&left).is_empty());
+        }
+    }
+}
