@@ -86,18 +86,16 @@ impl Node {
             &[],
         )?;
         command::write(&self.directory.join("kubelet.yaml"), self.kubelet_config(&control_plane.pki.certificate("ca")))?;
-        ensure(
-            "kubelet",
-            vec![
-                format!("--config={}", self.path("kubelet.yaml")),
-                format!("--kubeconfig={}", kubeconfig("kubelet")?),
-                "--hostname-override=node1".to_owned(),
-                format!("--node-ip={ADDRESS}"),
-                format!("--root-dir={}", self.path("kubelet")),
-                format!("--cert-dir={}", self.path("kubelet-pki")),
-            ],
-            &["kubelet.yaml"],
-        )?;
+        let kubelet = vec![
+            format!("--config={}", self.path("kubelet.yaml")),
+            format!("--kubeconfig={}", kubeconfig("kubelet")?),
+            "--hostname-override=node1".to_owned(),
+            format!("--node-ip={ADDRESS}"),
+            format!("--root-dir={}", self.path("kubelet")),
+            format!("--cert-dir={}", self.path("kubelet-pki")),
+        ];
+        let start_kubelet = || ensure("kubelet", kubelet.clone(), &["kubelet.yaml"]);
+        start_kubelet()?;
         ensure(
             "kube-proxy",
             vec![
@@ -115,18 +113,29 @@ impl Node {
         )?;
         command::write(&self.directory.join("Corefile"), dns_config(&kubeconfig("coredns")?))?;
         ensure("coredns", vec!["-conf".to_owned(), self.path("Corefile")], &["Corefile"])?;
-        Self::wait_until_ready(control_plane, &programs.path("kubectl"))
-    }
-
-    fn wait_until_ready(control_plane: &ControlPlane, kubectl: &Path) -> Result<()> {
+        let kubectl = |arguments: &[&str]| {
+            command::output(Command::new(programs.path("kubectl")).arg("--kubeconfig").arg(control_plane.kubeconfig()).args(arguments))
+        };
         let ready = "jsonpath={.status.conditions[?(@.type=='Ready')].status} {.status.conditions[?(@.type=='Ready')].message}";
         wait_for("the node", Duration::from_mins(2), || {
-            DAEMONS.iter().try_for_each(|name| control_plane.processes.check(name))?;
-            let output = command::output(
-                Command::new(kubectl).arg("--kubeconfig").arg(control_plane.kubeconfig()).args(["get", "node", "node1", "-o", ready]),
-            )?;
-            let said = command::both_streams(&output);
-            Ok(if output.status.success() && said.starts_with("True") { ControlFlow::Break(()) } else { ControlFlow::Continue(said) })
+            for name in DAEMONS {
+                match control_plane.processes.check(name) {
+                    // A runtime that finds many containers of before answers a while before it is ready for pods.
+                    Err(ended) if name == "kubelet" && format!("{ended}").contains("server is not initialized yet") => start_kubelet()?,
+                    result => result?,
+                }
+            }
+            // What the node is said to be may be of a time before everything was killed: kubelet itself must answer, too.
+            for (question, answer) in
+                [(["get", "--raw", "/api/v1/nodes/node1/proxy/healthz"].as_slice(), "ok"), (&["get", "node", "node1", "-o", ready], "True")]
+            {
+                let output = kubectl(question)?;
+                let said = command::both_streams(&output);
+                if !output.status.success() || !said.starts_with(answer) {
+                    return Ok(ControlFlow::Continue(said));
+                }
+            }
+            Ok(ControlFlow::Break(()))
         })
     }
 
