@@ -20,7 +20,7 @@ use crate::{
         canary,
         held::Held,
         object,
-        plan::{Action, READY_ANNOTATION},
+        plan::{Action, READY_ANNOTATION, READY_POD_ANNOTATION},
         promotion, replica_sets, status,
     },
 };
@@ -56,10 +56,10 @@ impl Actor<'_> {
             }
             Action::Create(canary) => self.create(canary, policy).await,
             Action::Delete { uid } => self.delete(uid).await,
-            Action::MarkReady { since } => {
+            Action::MarkReady { since, pod } => {
                 // Kubernetes cuts the time to the second: a canary must not be promoted for the part of it that it did not serve.
                 let since = since.checked_add(SignedDuration::from_secs(1)).unwrap_or(since).min(self.now).to_string();
-                let patch = json!({"metadata": {"annotations": {READY_ANNOTATION: since}}});
+                let patch = json!({"metadata": {"annotations": {READY_ANNOTATION: since, READY_POD_ANNOTATION: pod}}});
                 self.patch(&self.canary_name(), &Patch::Merge(patch), "mark the canary as Ready").await
             }
             Action::Write { phase, message } => {

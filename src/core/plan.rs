@@ -65,9 +65,10 @@ pub enum Action {
     Delete {
         uid: String,
     },
-    /// The canary was Ready for the first time.
+    /// This pod of the canary's is Ready for the first time.
     MarkReady {
         since: Timestamp,
+        pod: String,
     },
     /// Writes phase, message and time on the primary, on condition that the held template is still the same.
     Write {
@@ -120,10 +121,12 @@ impl Plan {
     }
 }
 
-/// On the canary: when it was Ready for the first time. Serving time counts from then, also for a controller that starts later.
+/// On the canary: when its pod was Ready for the first time. Serving time counts from then, also for a controller that starts later.
 pub const READY_ANNOTATION: &str = "coalmine.dev/ready-since";
+/// On the canary: the name of that pod.
+pub const READY_POD_ANNOTATION: &str = "coalmine.dev/ready-pod";
 
-/// When the canary was first Ready.
+/// When the canary's pod was first Ready.
 pub fn ready_since(canary: &Value) -> Option<Timestamp> {
     object::annotation(canary, READY_ANNOTATION)?.parse().ok()
 }
@@ -165,6 +168,11 @@ fn trying(observed: &Observed<'_>, phase: Phase, template: &Value, canary_label:
         // The time of the run is written before anything is created: from here on the deadline counts.
         return Plan::then(vec![Action::Write { phase: Phase::Running, message: None }], 1);
     };
+    if object::replicas(primary) == 0 {
+        // The canary must not be all that is left of a service that somebody turned off.
+        let message = "scaled to zero while the template was on trial, so no traffic to judge it by; scale up, then set canary.retry; template kept out";
+        return verdict(Phase::Inconclusive, message);
+    }
     let Some(namesake) = observed.namesake else {
         let first = elapsed(since, now) < Duration::from_secs(2);
         let mut actions = Vec::new();
@@ -209,25 +217,36 @@ fn running(observed: &Observed<'_>, namesake: &Value, now: Timestamp) -> Plan {
         }
         Health::Starting(reason) if past => {
             let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-            inconclusive(observed, &format!("not Ready within {}{reason}", format_duration(observed.policy.deadline)), false)
+            let since = if ready_since(namesake).is_some() { "not Ready any more at the deadline of" } else { "not Ready within" };
+            inconclusive(observed, &format!("{since} {}{reason}", format_duration(observed.policy.deadline)), false)
+        }
+        Health::Starting(reason) if ready_since(namesake).is_some() => {
+            let reason = reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+            let note =
+                format!("{} is not Ready any more, through no fault of the template{reason}; waiting for it", object::name(namesake));
+            Plan::then(vec![Event::normal("CanaryWaiting", note)], 5)
         }
         Health::Starting(_) => Plan::then(Vec::new(), 5),
-        Health::Ready { since, .. } => match ready_since(namesake) {
-            None => {
-                let mut actions = vec![Action::MarkReady { since: *since }];
-                let duration = format_duration(observed.policy.duration);
-                actions.push(Event::normal(
-                    "CanaryAnalyzing",
-                    format!("{} is Ready; judging its traffic for {duration}", object::name(namesake)),
-                ));
-                if let Some(unreached) = &observed.unreached {
-                    actions.push(Event::warning("CanaryUnreached", unreached.clone()));
-                }
-                Plan::then(actions, 1)
+        Health::Ready { since, pod } => {
+            let judged_so_far = object::annotation(namesake, READY_POD_ANNOTATION).filter(|_| ready_since(namesake).is_some());
+            if judged_so_far == Some(pod) {
+                judged(observed, past)
+            } else {
+                first_ready(observed, namesake, *since, pod, judged_so_far.is_some())
             }
-            Some(_) => judged(observed, past),
-        },
+        }
     }
+}
+
+/// Nothing is known of this pod yet: its time begins now, also when another was judged before it.
+fn first_ready(observed: &Observed<'_>, namesake: &Value, since: Timestamp, pod: &str, is_another: bool) -> Plan {
+    let state = if is_another { "Ready again, with another pod" } else { "Ready" };
+    let note = format!("{} is {state}; judging its traffic for {}", object::name(namesake), format_duration(observed.policy.duration));
+    let mut actions = vec![Action::MarkReady { since, pod: pod.to_owned() }, Event::normal("CanaryAnalyzing", note)];
+    if let Some(unreached) = &observed.unreached {
+        actions.push(Event::warning("CanaryUnreached", unreached.clone()));
+    }
+    Plan::then(actions, 1)
 }
 
 fn judged(observed: &Observed<'_>, past: bool) -> Plan {

@@ -35,6 +35,7 @@ fn canary_of(primary: &Value, run: &str, ready: bool) -> Value {
     canary["metadata"]["uid"] = json!("canary-uid");
     if ready {
         canary["metadata"]["annotations"][READY_ANNOTATION] = json!("2026-01-01T00:00:10Z");
+        canary["metadata"]["annotations"][READY_POD_ANNOTATION] = json!("p");
     }
     canary
 }
@@ -71,8 +72,17 @@ impl Given {
         self
     }
 
-    fn ready(mut self) -> Self {
-        self.health = Health::Ready { since: "2026-01-01T00:00:10Z".parse().unwrap(), pod: "p".to_owned() };
+    fn ready(self) -> Self {
+        self.ready_with("p")
+    }
+
+    fn ready_with(mut self, pod: &str) -> Self {
+        self.health = Health::Ready { since: "2026-01-01T00:00:10Z".parse().unwrap(), pod: pod.to_owned() };
+        self
+    }
+
+    fn starting(mut self, reason: &str) -> Self {
+        self.health = Health::Starting(Some(reason.to_owned()));
         self
     }
 
@@ -121,11 +131,11 @@ CanaryStarted created app-canary with one replica of the held template
 look again: Some(5s)
 "#);
     insta::assert_snapshot!(Given::new("Running").canary("r1", false).plan(), @"look again: Some(5s)");
-    insta::assert_snapshot!(Given::new("Running").canary("r1", false).ready().plan(), @r"
-MarkReady { since: 2026-01-01T00:00:10Z }
+    insta::assert_snapshot!(Given::new("Running").canary("r1", false).ready().plan(), @r#"
+MarkReady { since: 2026-01-01T00:00:10Z, pod: "p" }
 CanaryAnalyzing app-canary is Ready; judging its traffic for 60s
 look again: Some(1s)
-");
+"#);
 }
 
 #[test]
@@ -170,6 +180,40 @@ look again: Some(1s)
 Write { phase: Inconclusive, message: Some("not Ready within 10m: Unschedulable: 0/1 nodes are available; template kept out") }
 look again: Some(1s)
 "#);
+}
+
+#[test]
+fn a_pod_that_is_lost_is_waited_for_and_judged_anew() {
+    let lost = "pod app-canary-1-x is lost: EvictionByEvictionAPI: Eviction API: evicting";
+    insta::assert_snapshot!(Given::new("Running").canary("r1", true).starting(lost).plan(), @"
+    CanaryWaiting app-canary is not Ready any more, through no fault of the template (pod app-canary-1-x is lost: EvictionByEvictionAPI: Eviction API: evicting); waiting for it
+    look again: Some(5s)
+    ");
+    insta::assert_snapshot!(Given::new("Running").canary("r1", true).starting(lost).old().plan(), @r#"
+    Write { phase: Inconclusive, message: Some("not Ready any more at the deadline of 10m: pod app-canary-1-x is lost: EvictionByEvictionAPI: Eviction API: evicting; template kept out") }
+    look again: Some(1s)
+    "#);
+    let promotable = || Given::new("Running").canary("r1", true).judged(Judgement::Promote("error rate 0%".to_owned()));
+    insta::assert_snapshot!(promotable().ready_with("another").plan(), @r#"
+    MarkReady { since: 2026-01-01T00:00:10Z, pod: "another" }
+    CanaryAnalyzing app-canary is Ready again, with another pod; judging its traffic for 60s
+    look again: Some(1s)
+    "#);
+    insta::assert_snapshot!(promotable().ready().plan(), @r#"
+    Promote { message: "error rate 0%; template promoted" }
+    look again: Some(1s)
+    "#);
+}
+
+#[test]
+fn a_service_that_is_turned_off_leaves_no_canary() {
+    let mut given = Given::new("Running").canary("r1", true).ready().judged(Judgement::Promote("error rate 0%".to_owned()));
+    given.policy = &[("canary.on-inconclusive", "promote")];
+    given.primary["spec"]["replicas"] = json!(0);
+    insta::assert_snapshot!(given.plan(), @r#"
+    Write { phase: Inconclusive, message: Some("scaled to zero while the template was on trial, so no traffic to judge it by; scale up, then set canary.retry; template kept out") }
+    look again: Some(1s)
+    "#);
 }
 
 #[test]
