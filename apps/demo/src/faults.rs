@@ -13,6 +13,10 @@ pub(crate) struct Faults {
     pub(crate) crash_after: Option<Duration>,
     pub(crate) never_ready: bool,
     pub(crate) not_ready_for: Duration,
+    pub(crate) not_ready_after: Option<Duration>,
+    pub(crate) not_alive_after: Option<Duration>,
+    /// Bytes per second.
+    pub(crate) leak: u64,
 }
 
 /// What one request gets.
@@ -32,7 +36,11 @@ impl Faults {
     }
 
     pub(crate) fn ready(&self, since_start: Duration) -> bool {
-        !self.never_ready && since_start >= self.not_ready_for
+        !self.never_ready && since_start >= self.not_ready_for && self.not_ready_after.is_none_or(|end| since_start < end)
+    }
+
+    pub(crate) fn alive(&self, since_start: Duration) -> bool {
+        self.not_alive_after.is_none_or(|end| since_start < end)
     }
 }
 
@@ -54,6 +62,15 @@ impl fmt::Display for Faults {
         }
         if self.never_ready {
             faults.push("is never ready".to_owned());
+        }
+        if let Some(end) = self.not_ready_after {
+            faults.push(format!("is not ready any more after {end:?}"));
+        }
+        if let Some(end) = self.not_alive_after {
+            faults.push(format!("is not alive any more after {end:?}"));
+        }
+        if self.leak > 0 {
+            faults.push(format!("leaks {} bytes of memory per second", self.leak));
         }
         if faults.is_empty() { formatter.write_str("no faults") } else { formatter.write_str(&faults.join("; ")) }
     }
@@ -98,6 +115,9 @@ mod tests {
             crash_after: None,
             never_ready: false,
             not_ready_for: Duration::ZERO,
+            not_ready_after: None,
+            not_alive_after: None,
+            leak: 0,
         }
     }
 
@@ -123,6 +143,16 @@ mod tests {
     fn readiness(#[case] never_ready: bool, #[case] not_ready_seconds: u32, #[case] ready: bool) {
         let faults = Faults { never_ready, not_ready_for: not_ready_seconds * SECOND, ..faults() };
         assert_eq!(faults.ready(SECOND), ready);
+    }
+
+    #[rstest]
+    #[case::for_good(None, true)]
+    #[case::still(Some(2), true)]
+    #[case::no_more(Some(1), false)]
+    fn probes_that_fail_in_the_end(#[case] after_seconds: Option<u32>, #[case] expected: bool) {
+        let after = after_seconds.map(|seconds| seconds * SECOND);
+        let faults = Faults { not_ready_after: after, not_alive_after: after, ..faults() };
+        assert_eq!((faults.ready(SECOND), faults.alive(SECOND)), (expected, expected));
     }
 
     proptest! {

@@ -3,6 +3,7 @@
 //! It stands for somebody's real service, so it knows nothing of canaries. `demo-app pause` does nothing but hold a pod's
 //! namespaces, which lets one binary serve as both images of the development cluster.
 
+mod dependency;
 mod faults;
 mod metrics;
 mod pause;

@@ -27,6 +27,8 @@ use crate::settings::Settings;
 /// Requests that are still running this long after the listener closed are cut.
 const DRAIN_LIMIT: Duration = Duration::from_secs(20);
 
+const LEAKS_PER_SECOND: u32 = 10;
+
 /// What all connections share.
 #[derive(Debug)]
 pub(crate) struct App {
@@ -35,6 +37,7 @@ pub(crate) struct App {
     greeting: Bytes,
     start: Instant,
     stopping: AtomicBool,
+    dependency_is_down: AtomicBool,
     random: Random,
     metrics: Metrics,
 }
@@ -47,6 +50,7 @@ impl App {
             settings,
             start: Instant::now(),
             stopping: AtomicBool::new(false),
+            dependency_is_down: AtomicBool::new(false),
             random: Random::from_seed(RandomState::new().hash_one("demo-app")),
             metrics: Metrics::default(),
         }
@@ -54,7 +58,8 @@ impl App {
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let mut response = match request.uri().path() {
-            "/livez" => plain(StatusCode::OK, Bytes::from_static(b"alive\n")),
+            "/livez" if self.settings.faults.alive(self.start.elapsed()) => plain(StatusCode::OK, Bytes::from_static(b"alive\n")),
+            "/livez" => plain(StatusCode::SERVICE_UNAVAILABLE, Bytes::from_static(b"not alive\n")),
             "/readyz" if self.ready() => plain(StatusCode::OK, Bytes::from_static(b"ready\n")),
             "/readyz" => plain(StatusCode::SERVICE_UNAVAILABLE, Bytes::from_static(b"not ready\n")),
             "/metrics" => {
@@ -77,11 +82,33 @@ impl App {
         if !treatment.delay.is_zero() {
             tokio::time::sleep(treatment.delay).await;
         }
-        self.metrics.record(treatment.fails, method, begin.elapsed());
-        if treatment.fails {
+        let fails = treatment.fails || self.dependency_is_down.load(Relaxed);
+        self.metrics.record(fails, method, begin.elapsed());
+        if fails {
             plain(StatusCode::INTERNAL_SERVER_ERROR, Bytes::from_static(b"this version is broken\n"))
         } else {
             plain(StatusCode::OK, self.greeting.clone())
+        }
+    }
+
+    /// Takes as much memory as was asked for, and never gives any back.
+    async fn leak(&self) {
+        let leak = usize::try_from(self.settings.faults.leak / u64::from(LEAKS_PER_SECOND)).unwrap_or(usize::MAX);
+        if leak == 0 {
+            return std::future::pending().await;
+        }
+        let mut leaked = Vec::new();
+        loop {
+            // Pages of zeros would cost nothing.
+            leaked.push(vec![1_u8; leak]);
+            tokio::time::sleep(Duration::from_secs(1) / LEAKS_PER_SECOND).await;
+        }
+    }
+
+    async fn watch_dependency(&self) {
+        match &self.settings.dependency {
+            Some(dependency) => dependency.watch(&self.dependency_is_down).await,
+            None => std::future::pending().await,
         }
     }
 
@@ -115,6 +142,8 @@ pub(crate) async fn serve(listener: TcpListener, app: Arc<App>, stop: impl Futur
         () = accept(&listener, &app, &connections) => {}
         () = crash => bail!("crashes {crash_after:?} after its start, as CRASH_AFTER asks"),
         () = stopped => {}
+        () = app.leak() => {}
+        () = app.watch_dependency() => {}
     }
     drop(listener);
     if tokio::time::timeout(DRAIN_LIMIT, connections.shutdown()).await.is_err() {
@@ -222,6 +251,45 @@ mod tests {
         let app = running(&[("NEVER_READY", "true")]).await;
         assert!(app.get("/readyz").await.starts_with("HTTP/1.1 503 "));
         assert!(app.get("/livez").await.starts_with("HTTP/1.1 200 "));
+    }
+
+    #[tokio::test]
+    async fn a_version_whose_probes_fail_in_the_end_serves_on() {
+        let app = running(&[("NOT_READY_AFTER", "0s"), ("NOT_ALIVE_AFTER", "0s")]).await;
+        for (path, status) in [("/readyz", 503), ("/livez", 503), ("/", 200)] {
+            assert!(app.get(path).await.starts_with(&format!("HTTP/1.1 {status} ")), "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn requests_fail_while_the_dependency_does_not_answer() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let settings = Settings::from_lookup(&|name| (name == "DEPENDENCY").then(|| format!("http://{address}/livez"))).unwrap();
+        let app = App::new(settings);
+        let is_down = |expected: bool| {
+            let app = &app;
+            async move {
+                while app.dependency_is_down.load(Relaxed) != expected {
+                    tokio::task::yield_now().await;
+                }
+            }
+        };
+        let story = async {
+            // One answer of failure, and no more answers.
+            listener.accept().await.unwrap().0.write_all(b"HTTP/1.1 503 x\r\n").await.unwrap();
+            is_down(true).await;
+            assert_eq!(app.user_traffic("GET").await.status(), StatusCode::INTERNAL_SERVER_ERROR);
+            listener.accept().await.unwrap().0.write_all(b"HTTP/1.1 204 x\r\n").await.unwrap();
+            is_down(false).await;
+            assert_eq!(app.user_traffic("GET").await.status(), StatusCode::OK);
+            drop(listener);
+            is_down(true).await;
+        };
+        tokio::select! {
+            () = app.watch_dependency() => {}
+            () = story => {}
+        }
     }
 
     #[tokio::test]

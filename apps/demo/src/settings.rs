@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::faults::Faults;
+use crate::{dependency::Dependency, faults::Faults};
 
 /// Everything that can be set from outside.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +15,7 @@ pub(crate) struct Settings {
     /// How long to go on serving after SIGTERM, until every node has taken this pod out of its Services.
     pub(crate) stop_delay: Duration,
     pub(crate) faults: Faults,
+    pub(crate) dependency: Option<Dependency>,
 }
 
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -28,6 +29,8 @@ pub(crate) struct SettingError {
 const SHARE: &str = "a share from 0 to 1 such as 0.02, or a percentage such as 2%";
 const DURATION: &str = "a duration such as 200ms, 5s or 1m30s";
 const FLAG: &str = "true or false";
+const SIZE: &str = "a number of bytes such as 500000, 64Ki or 16Mi";
+const ADDRESS: &str = "an address such as http://store:8080/livez";
 const VERSION: &str = "1 to 63 letters, digits, dots, dashes or underscores";
 const PORT: &str = "a port from 1 to 65535";
 
@@ -51,7 +54,11 @@ impl Settings {
                 crash_after: read(lookup, "CRASH_AFTER", DURATION, duration)?,
                 never_ready: read(lookup, "NEVER_READY", FLAG, flag)?.unwrap_or(false),
                 not_ready_for: read(lookup, "NOT_READY_FOR", DURATION, duration)?.unwrap_or_default(),
+                not_ready_after: read(lookup, "NOT_READY_AFTER", DURATION, duration)?,
+                not_alive_after: read(lookup, "NOT_ALIVE_AFTER", DURATION, duration)?,
+                leak: read(lookup, "LEAK", SIZE, size)?.unwrap_or(0),
             },
+            dependency: read(lookup, "DEPENDENCY", ADDRESS, Dependency::parse)?,
         })
     }
 }
@@ -79,6 +86,14 @@ fn share(text: &str) -> Option<f64> {
 
 fn duration(text: &str) -> Option<Duration> {
     Duration::try_from(text.parse::<SignedDuration>().ok()?).ok()
+}
+
+fn size(text: &str) -> Option<u64> {
+    let (number, unit) = match text.strip_suffix("Mi") {
+        Some(number) => (number, 1 << 20),
+        None => text.strip_suffix("Ki").map_or((text, 1), |number| (number, 1 << 10)),
+    };
+    number.parse::<u32>().ok().map(|number| u64::from(number) * unit)
 }
 
 fn flag(text: &str) -> Option<bool> {
@@ -125,12 +140,15 @@ mod tests {
             ("LATENCY_RATE", "0.5"),
             ("CRASH_AFTER", "1m"),
             ("NOT_READY_FOR", "5s"),
+            ("NOT_READY_AFTER", "10s"),
+            ("NOT_ALIVE_AFTER", "20s"),
             ("NEVER_READY", "true"),
+            ("LEAK", "2Ki"),
         ])
         .unwrap();
         insta::assert_snapshot!(
             settings.faults,
-            @"answers 2% of requests with 500 after 40s; delays 50% of requests by 200ms; crashes after 60s; is not ready for 5s; is never ready"
+            @"answers 2% of requests with 500 after 40s; delays 50% of requests by 200ms; crashes after 60s; is not ready for 5s; is never ready; is not ready any more after 10s; is not alive any more after 20s; leaks 2048 bytes of memory per second"
         );
     }
 
@@ -156,6 +174,11 @@ mod tests {
     #[case("ERRORS_AFTER", "soon")]
     #[case("CRASH_AFTER", "1d")]
     #[case("NOT_READY_FOR", "x")]
+    #[case("NOT_READY_AFTER", "-1s")]
+    #[case("NOT_ALIVE_AFTER", "later")]
+    #[case("LEAK", "16M")]
+    #[case("LEAK", "-1")]
+    #[case("DEPENDENCY", "store:8080")]
     #[case("NEVER_READY", "yes")]
     #[case("STOP_DELAY", "3")]
     #[case("VERSION", "one two")]
