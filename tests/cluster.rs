@@ -5,6 +5,7 @@
 mod app;
 mod broken;
 mod changes_of_mind;
+mod disruptions;
 mod evidence;
 mod interruptions;
 mod load;

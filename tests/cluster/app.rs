@@ -11,6 +11,7 @@ pub(crate) struct App {
     replicas: u32,
     environment: BTreeMap<String, String>,
     annotations: BTreeMap<String, String>,
+    container: BTreeMap<String, Value>,
 }
 
 impl App {
@@ -25,6 +26,7 @@ impl App {
             annotations: [("enabled", "true"), ("duration", "10s"), ("deadline", "2m"), ("max-error-rate", "2%")]
                 .map(|(name, value)| text(&format!("canary.{name}"), value))
                 .into(),
+            container: BTreeMap::new(),
         }
     }
 
@@ -48,6 +50,12 @@ impl App {
         self
     }
 
+    /// With a field of the container.
+    pub(crate) fn container(mut self, field: &str, value: Value) -> Self {
+        self.container.insert(field.to_owned(), value);
+        self
+    }
+
     /// With `canary.<name>`.
     pub(crate) fn canary(mut self, name: &str, value: &str) -> Self {
         self.annotations.insert(format!("canary.{name}"), value.to_owned());
@@ -56,6 +64,17 @@ impl App {
 
     pub(crate) fn manifest(&self) -> Value {
         let environment: Vec<Value> = self.environment.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+        let mut container = json!({
+            "name": "app",
+            "image": self.image,
+            "imagePullPolicy": "IfNotPresent",
+            "env": environment,
+            "ports": [{"name": "http", "containerPort": 8080}],
+            "readinessProbe": {"httpGet": {"path": "/readyz", "port": "http"}, "periodSeconds": 1, "timeoutSeconds": 5},
+        });
+        for (field, value) in &self.container {
+            container[field] = value.clone();
+        }
         json!({
             "apiVersion": "apps/v1",
             "kind": "Deployment",
@@ -69,14 +88,7 @@ impl App {
                         "labels": {"app": "app"},
                         "annotations": {"prometheus.io/scrape": "true", "prometheus.io/port": "8080"},
                     },
-                    "spec": {"containers": [{
-                        "name": "app",
-                        "image": self.image,
-                        "imagePullPolicy": "IfNotPresent",
-                        "env": environment,
-                        "ports": [{"name": "http", "containerPort": 8080}],
-                        "readinessProbe": {"httpGet": {"path": "/readyz", "port": "http"}, "periodSeconds": 1, "timeoutSeconds": 5},
-                    }]},
+                    "spec": {"containers": [container]},
                 },
             },
         })

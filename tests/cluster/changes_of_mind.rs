@@ -1,8 +1,20 @@
-//! What the user does while a canary runs: sends a third version, goes back, opts out, or deletes the Deployment.
+//! What the user does while a canary runs: sends a third version, goes back, opts out, turns the service off, or deletes something.
 
-use coalmine::api::annotations::Phase;
+use std::time::Duration;
 
-use super::{app::App, stage::Stage, traffic::Traffic};
+use coalmine::{
+    api::annotations::Phase,
+    core::{object, plan},
+};
+
+use super::{
+    app::App,
+    stage::{PATIENCE, Stage},
+    traffic::Traffic,
+};
+use crate::support::within;
+
+const PAUSE: Duration = Duration::from_millis(100);
 
 #[test]
 #[ignore = "needs a whole cluster"]
@@ -64,4 +76,47 @@ fn the_canary_goes_with_its_primary() {
     stage.await_canary_ready();
     stage.kubectl.run(&["delete", "deployment", "app"]).succeeded();
     stage.await_no_canary();
+}
+
+#[test]
+#[ignore = "needs a whole cluster"]
+fn scaling_to_zero_while_the_canary_runs_ends_it() {
+    let stage = Stage::with(&App::good("1"));
+    stage.apply(&App::good("2"));
+    stage.await_canary_ready();
+    stage.kubectl.run(&["scale", "deployment/app", "--replicas=0"]).succeeded();
+    let (phase, message) = stage.await_verdict();
+    assert_eq!((phase, stage.live().as_str()), (Phase::Inconclusive, "1"), "{message}");
+    insta::assert_snapshot!(message, @"scaled to zero while the template was on trial, so no traffic to judge it by; scale up, then set canary.retry; template kept out");
+    stage.await_no_canary();
+
+    // The way out that it names.
+    stage.kubectl.run(&["scale", "deployment/app", "--replicas=2"]).succeeded();
+    stage.kubectl.run(&["annotate", "deployment/app", "canary.retry=1"]).succeeded();
+    stage.await_canary_ready();
+    assert_eq!(stage.live(), "1");
+}
+
+#[test]
+#[ignore = "needs a whole cluster"]
+fn a_canary_that_is_deleted_by_hand_is_made_again() {
+    let stage = Stage::with(&App::good("1"));
+    stage.apply(&App::good("2").canary("duration", "2m").canary("deadline", "3m"));
+    stage.await_event("CanaryAnalyzing");
+    let first = stage.deployment("app-canary").expect("the canary");
+    stage.kubectl.run(&["delete", "deployment", "app-canary"]).succeeded();
+    within(PATIENCE, PAUSE, "another canary that is judged", || match stage.deployment("app-canary") {
+        Some(canary) if object::uid(&canary) != object::uid(&first) && plan::ready_since(&canary).is_some() => Ok(()),
+        seen => Err(format!("{:?}; {:?}", seen.is_some(), stage.events())),
+    });
+    assert_eq!((stage.phase(), stage.live().as_str()), (Some(Phase::Running), "1"));
+}
+
+#[test]
+#[ignore = "needs a whole cluster"]
+fn nothing_is_left_when_the_namespace_is_deleted() {
+    let stage = Stage::with(&App::good("1"));
+    stage.apply(&App::good("2"));
+    stage.await_canary_ready();
+    stage.kubectl.run(&["delete", "namespace", &stage.name, "--timeout=120s"]).succeeded();
 }

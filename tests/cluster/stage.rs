@@ -176,6 +176,12 @@ impl Stage {
         self.control_plane.get(&path)["items"].as_array().cloned().unwrap_or_default()
     }
 
+    /// The names of the canary's pods that are not on their way out.
+    pub(crate) fn canary_pods(&self) -> Vec<String> {
+        let pods = self.pods(&format!("{ROLE_LABEL}%3D{ROLE_CANARY}"));
+        pods.iter().filter(|pod| !object::is_being_deleted(pod)).map(|pod| object::name(pod).to_owned()).collect()
+    }
+
     /// Waits until the canary's pod is Ready.
     #[track_caller]
     pub(crate) fn await_canary_ready(&self) {
