@@ -43,6 +43,8 @@ pub(super) struct Memory {
     /// The Event that was said last.
     pub(super) said: Option<Event>,
     run: String,
+    /// When the pod was first Ready that all below is about.
+    since: Option<Timestamp>,
     scope: Option<(Timestamp, Scope)>,
     found: Option<Found>,
     dispersion: Option<Dispersion>,
@@ -63,6 +65,10 @@ pub(super) async fn judge(context: &Context, primary: &Value, seen: &Seen) -> Op
     let mut memory = context.memory.lock().await.remove(&name).unwrap_or_default();
     if memory.run != run {
         memory = Memory { run: run.to_owned(), said: memory.said, ..Memory::default() };
+    }
+    if memory.since != Some(since) {
+        // Another pod than before: what was counted is of the one that is lost.
+        memory = Memory { since: Some(since), scope: None, reader: Reader::default(), ..memory };
     }
     let mut judge = Judge { context, primary, seen, since, now: clock::now(), memory: &mut memory, news: None };
     let judgement = match judge.run().await {
