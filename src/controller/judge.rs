@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use self::pace::Pace;
-use super::{Context, observe::Seen};
+use super::{Context, events::Said, observe::Seen};
 use crate::{
     api::annotations::{self as key, Phase},
     clock,
@@ -41,7 +41,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     /// The Event that was said last.
-    pub(super) said: Option<Event>,
+    pub(super) said: Option<Said>,
     run: String,
     /// When the pod was first Ready that all below is about.
     since: Option<Timestamp>,

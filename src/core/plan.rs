@@ -121,6 +121,9 @@ impl Plan {
     }
 }
 
+/// Files of one directory are applied in the order of their names: a Deployment may come before its Secret.
+const FOR_WHAT_IS_MISSING: Duration = Duration::from_secs(30);
+
 /// On the canary: when its pod was Ready for the first time. Serving time counts from then, also for a controller that starts later.
 pub const READY_ANNOTATION: &str = "coalmine.dev/ready-since";
 /// On the canary: the name of that pod.
@@ -210,9 +213,14 @@ fn trying(observed: &Observed<'_>, phase: Phase, template: &Value, canary_label:
 
 fn running(observed: &Observed<'_>, namesake: &Value, now: Timestamp) -> Plan {
     let past = is_past_deadline(observed.primary, observed.policy, now);
+    let tried_for = began(observed.primary).map(|since| elapsed(since, now)).unwrap_or_default();
     match &observed.health {
-        Health::Failed(reason) => {
-            let after = began(observed.primary).map(|since| format!(" after {}", format_duration(elapsed(since, now)))).unwrap_or_default();
+        Health::Missing(reason) if tried_for < FOR_WHAT_IS_MISSING && !past => {
+            let note = format!("{reason}; waiting {} for it to be there", format_duration(FOR_WHAT_IS_MISSING));
+            Plan::then(vec![Event::normal("CanaryWaiting", note)], 2)
+        }
+        Health::Failed(reason) | Health::Missing(reason) => {
+            let after = format!(" (after {})", format_duration(tried_for));
             verdict(Phase::Rejected, &format!("{reason}{after}; template kept out"))
         }
         Health::Starting(reason) if past => {

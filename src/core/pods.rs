@@ -17,18 +17,20 @@ pub enum Health {
         since: Timestamp,
         pod: String,
     },
+    /// A `ConfigMap` or Secret that it names is not there; it may come with what is applied next.
+    Missing(String),
     /// The template is at fault, in the pod's own words.
     Failed(String),
 }
 
+const MISSING: &str = "CreateContainerConfigError";
 /// Waiting reasons that time does not mend.
-const HOPELESS: [&str; 8] = [
+const HOPELESS: [&str; 7] = [
     "CrashLoopBackOff",
     "ImagePullBackOff",
     "InvalidImageName",
     "ErrImageNeverPull",
     "CreateContainerError",
-    "CreateContainerConfigError",
     "RunContainerError",
     "StartError",
 ];
@@ -43,6 +45,9 @@ pub fn health(pods: &[Value], canary: &Value, run: &str, was_ready: bool) -> Hea
         if let Some(reason) = failure(pod) {
             return Health::Failed(reason);
         }
+    }
+    if let Some(reason) = living.iter().find_map(|pod| waiting(pod, &[MISSING])) {
+        return Health::Missing(reason);
     }
     for pod in &living {
         if let Some(condition) = condition(pod, "Ready").filter(|condition| text(condition, "status") == "True") {
@@ -98,16 +103,11 @@ fn failure(pod: &Value) -> Option<String> {
     if exceeds_its_own_limit(pod) {
         return Some(format!("the pod was evicted: {}", cut(text(status(pod), "message"))));
     }
-    let containers = list(pod, "containerStatuses");
-    for container in containers.iter().chain(list(pod, "initContainerStatuses")) {
-        let waiting = container.pointer("/state/waiting").unwrap_or(&Value::Null);
-        if HOPELESS.contains(&text(waiting, "reason")) {
-            let ended = container.pointer("/lastState/terminated").map(|ended| format!(" (last: {})", ending(ended))).unwrap_or_default();
-            return Some(describe(container, &format!("{}{ended}", text(waiting, "reason")), text(waiting, "message")));
-        }
+    if let Some(reason) = waiting(pod, &HOPELESS) {
+        return Some(reason);
     }
     // An init container may run again and again until what it waits for is there; a container that served must not end.
-    for container in containers {
+    for container in list(pod, "containerStatuses") {
         let endings =
             ["/state/terminated", "/lastState/terminated"].map(|state| container.pointer(state).filter(|ended| ended.is_object()));
         if let Some(ended) = endings.into_iter().flatten().find(|ended| !is_by_the_node(ended)) {
@@ -119,6 +119,16 @@ fn failure(pod: &Value) -> Option<String> {
         }
     }
     None
+}
+
+/// What a container that waits for one of these reasons says.
+fn waiting(pod: &Value, reasons: &[&str]) -> Option<String> {
+    let mut containers = list(pod, "containerStatuses").iter().chain(list(pod, "initContainerStatuses"));
+    containers.find_map(|container| {
+        let waiting = container.pointer("/state/waiting").filter(|waiting| reasons.contains(&text(waiting, "reason")))?;
+        let ended = container.pointer("/lastState/terminated").map(|ended| format!(" (last: {})", ending(ended))).unwrap_or_default();
+        Some(describe(container, &format!("{}{ended}", text(waiting, "reason")), text(waiting, "message")))
+    })
 }
 
 /// The node, or its runtime, was started anew and found the container gone: nobody knows how it ended.
@@ -292,6 +302,13 @@ mod tests {
                 "lastState": {"terminated": {"exitCode": 255, "reason": "Unknown"}}}],
         });
         assert!(matches!(judge(restarted, true), Health::Ready { .. }));
+    }
+
+    #[test]
+    fn what_is_missing_may_come() {
+        let status = json!({"containerStatuses": [{"name": "app", "state": {"waiting":
+            {"reason": "CreateContainerConfigError", "message": "secret \"key\" not found"}}}]});
+        assert_eq!(judge(status, false), Health::Missing("container app CreateContainerConfigError: secret \"key\" not found".to_owned()));
     }
 
     #[test]

@@ -171,7 +171,7 @@ fn the_pods_own_evidence() {
     let mut given = Given::new("Running").canary("r1", false);
     given.health = Health::Failed("container app CrashLoopBackOff".to_owned());
     insta::assert_snapshot!(given.plan(), @r#"
-Write { phase: Rejected, message: Some("container app CrashLoopBackOff after 1s; template kept out") }
+Write { phase: Rejected, message: Some("container app CrashLoopBackOff (after 1s); template kept out") }
 look again: Some(1s)
 "#);
     let mut given = Given::new("Running").canary("r1", false).old();
@@ -180,6 +180,23 @@ look again: Some(1s)
 Write { phase: Inconclusive, message: Some("not Ready within 10m: Unschedulable: 0/1 nodes are available; template kept out") }
 look again: Some(1s)
 "#);
+}
+
+#[test]
+fn what_is_missing_is_waited_for_a_while() {
+    let given = || {
+        let mut given = Given::new("Running").canary("r1", false);
+        given.health = Health::Missing("container app CreateContainerConfigError: secret \"key\" not found".to_owned());
+        given
+    };
+    insta::assert_snapshot!(given().plan(), @r#"
+    CanaryWaiting container app CreateContainerConfigError: secret "key" not found; waiting 30s for it to be there
+    look again: Some(2s)
+    "#);
+    insta::assert_snapshot!(given().old().plan(), @r#"
+    Write { phase: Rejected, message: Some("container app CreateContainerConfigError: secret \"key\" not found (after 1h1m); template kept out") }
+    look again: Some(1s)
+    "#);
 }
 
 #[test]
