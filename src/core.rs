@@ -10,6 +10,7 @@ pub mod held;
 pub mod job;
 pub mod last_applied;
 pub mod lease;
+pub mod merge;
 pub mod message;
 pub mod names;
 pub mod object;

@@ -48,8 +48,23 @@ impl Fields {
         self.below.get(name).unwrap_or(&NONE)
     }
 
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.below.keys().map(String::as_str)
+    /// How the items of a list are told apart, where the records name any.
+    pub fn list_keys(&self) -> Option<ListKeys> {
+        self.below.keys().find_map(|step| match step.split_once(':')? {
+            ("k", keys) => {
+                let keys = serde_json::from_str::<Map<String, Value>>(keys).ok()?;
+                Some(ListKeys::Fields(keys.into_iter().map(|(name, _)| name).collect()))
+            }
+            ("v", _) => Some(ListKeys::Values),
+            _ => None,
+        })
+    }
+
+    /// The set below an item of a list by keys.
+    pub fn item(&self, item: &Value) -> &Self {
+        let steps = self.below.iter().filter_map(|(step, fields)| Some((step.strip_prefix("k:")?, fields)));
+        let fits = |keys: &str| serde_json::from_str(keys).is_ok_and(|keys| has_keys(item, &keys));
+        steps.into_iter().find(|(keys, _)| fits(keys)).map_or(&NONE, |(_, fields)| fields)
     }
 
     pub fn union(&self, other: &Self) -> Self {
@@ -86,6 +101,28 @@ impl Fields {
     }
 }
 
+/// How the items of a list are told apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListKeys {
+    /// By these fields of theirs.
+    Fields(Vec<String>),
+    /// By what they are: a set.
+    Values,
+}
+
+impl ListKeys {
+    pub fn of<'a>(&self, item: &'a Value) -> Vec<Option<&'a Value>> {
+        match self {
+            Self::Fields(names) => names.iter().map(|name| item.get(name)).collect(),
+            Self::Values => vec![Some(item)],
+        }
+    }
+
+    pub fn has_duplicates(&self, list: &[Value]) -> bool {
+        list.iter().enumerate().any(|(index, item)| list.iter().skip(index + 1).any(|other| self.of(other) == self.of(item)))
+    }
+}
+
 /// What a path leads to.
 enum Found<'a> {
     Nothing,
@@ -118,7 +155,7 @@ impl<'a> Found<'a> {
     }
 }
 
-pub(super) fn has_keys(item: &Value, keys: &Value) -> bool {
+fn has_keys(item: &Value, keys: &Value) -> bool {
     keys.as_object().is_some_and(|keys| keys.iter().all(|(name, value)| item.get(name) == Some(value)))
 }
 

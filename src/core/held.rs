@@ -30,6 +30,16 @@ pub struct Held {
     /// The hash of the template that was live. If another one is, it came while nobody looked, and is the user's later wish.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub against: Option<String>,
+    /// Where several appliers state a part each: what the live template becomes by each one alone, in the order in which they came.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub contributions: Vec<Contribution>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Contribution {
+    /// The applier's field manager.
+    pub manager: String,
+    pub template: Value,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +94,7 @@ mod tests {
             owners: TemplateOwners::from([("kubectl|Apply|apps/v1|".to_owned(), json!({"f:spec": {}}))]),
             last_applied: Some(text.to_owned()),
             against: None,
+            contributions: Vec::new(),
         }
     }
 

@@ -40,6 +40,13 @@ pub fn superseded(by_another_client: bool, manager: &str) -> String {
     }
 }
 
+/// What several appliers have on trial together, or one of them after another went back.
+pub fn together(managers: &[&str]) -> String {
+    let names: Vec<String> = managers.iter().map(|manager| format!("{manager:?}")).collect();
+    let rest = if names.len() > 1 { " together" } else { " alone" };
+    warning(&format!("canary: the canary starts over, with what comes from {}{rest}", names.join(" and ")))
+}
+
 pub fn withdrawn() -> String {
     warning("canary: back to the live template; the held one is withdrawn")
 }

@@ -148,11 +148,35 @@ pub fn follow(held: &TemplateOwners, before: &TemplateOwners, after: &TemplateOw
     followed
 }
 
+/// The owners of a held template once `manager` has applied its part of what makes another template of it: its own are those that it
+/// `sent`, and the others keep what that left alone. `known` are all fields that anybody owns.
+pub fn applied(held: &TemplateOwners, sent: &TemplateOwners, manager: &str, known: &Fields, change: Change<'_>) -> TemplateOwners {
+    let of_manager = |identity: &String| {
+        let mut parts = identity.split(SEPARATOR);
+        parts.next() == Some(manager) && parts.next() == Some("Apply")
+    };
+    let others = held.iter().filter(|(identity, _)| !of_manager(identity)).filter_map(|(identity, fields)| {
+        let fields = Fields::read(fields);
+        let changed = fields.changed(known, change.from, change.to);
+        Some((identity.clone(), fields.difference(&changed).write()?))
+    });
+    let own = sent.iter().filter(|(identity, _)| of_manager(identity)).map(|(identity, fields)| (identity.clone(), fields.clone()));
+    others.chain(own).collect()
+}
+
 /// Whether a manager has applied this object by server-side apply: what tells its requests from an update by the same name.
 pub fn applies(metadata: &Value, manager: &str) -> bool {
     entries(metadata).iter().any(|entry| {
         let part = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
         part("manager") == manager && part("operation") == "Apply" && part("subresource").is_empty()
+    })
+}
+
+/// Whether a manager owns nothing at all. An applier that states nothing any more leaves no entry by which its request could be told.
+pub fn owns_nothing(metadata: &Value, manager: &str) -> bool {
+    entries(metadata).iter().all(|entry| {
+        let part = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
+        part("manager") != manager || !part("subresource").is_empty()
     })
 }
 

@@ -28,6 +28,8 @@ pub(super) enum Step {
     /// A file with this pod template.
     ClientSideApply(Value),
     ServerSideApply(Value),
+    /// A part of the template, stated by another applier.
+    SecondApply(Value),
     /// A patch of a part, in the three ways there are, by another field manager.
     Strategic(Value),
     Merge(Value),
@@ -38,6 +40,15 @@ pub(super) enum Step {
 }
 
 impl Step {
+    /// The field manager of a server-side apply.
+    fn applier(&self) -> Option<&'static str> {
+        match self {
+            Self::ServerSideApply(_) => Some("kubectl"),
+            Self::SecondApply(_) => Some("platform"),
+            _ => None,
+        }
+    }
+
     fn is_request(&self) -> bool {
         !matches!(self, Self::Promote | Self::Reject)
     }
@@ -47,15 +58,15 @@ impl Step {
 struct Worlds {
     held: Namespace,
     plain: Namespace,
-    /// The request whose template is held.
-    pending: Option<Step>,
+    /// The requests whose template is held: one, or the last one of each applier that has a part in it.
+    pending: Vec<Step>,
     promotions: u32,
 }
 
 impl Worlds {
     /// `None` when nothing can be created from the first file.
     fn begin(first: &Step) -> Option<Self> {
-        let worlds = Self { held: Namespace::new(), plain: Namespace::without_coalmine(), pending: None, promotions: 0 };
+        let worlds = Self { held: Namespace::new(), plain: Namespace::without_coalmine(), pending: Vec::new(), promotions: 0 };
         let created = [&worlds.held, &worlds.plain].map(|world| send(world, first, false).is_ok());
         assert_eq!(created[0], created[1], "Coalmine refuses nothing that is created");
         created[0].then_some(worlds)
@@ -85,15 +96,27 @@ impl Worlds {
         if annotation(&after).is_some() && self.would_change_the_template(step) {
             // Held, or the held template again, which leaves a record of its own only if it says more.
             if annotation(&after) != annotation(&before) {
-                self.pending = Some(step.clone());
+                self.held_now(step);
             }
             return;
         }
         send(&self.plain, step, false).expect("what passed with Coalmine passes without");
         if annotation(&after).is_none() {
-            self.pending = None;
+            self.pending.clear();
             self.compare("after a request that passed");
         }
+        // Who states the live template takes its part of the held one back.
+        self.pending.retain(|pending| pending.applier().is_none() || pending.applier() != step.applier());
+    }
+
+    /// Appliers come together, each with the last that it stated; anything else stands alone.
+    fn held_now(&mut self, step: &Step) {
+        if self.pending.contains(step) {
+            return;
+        }
+        let all_appliers = step.applier().is_some() && self.pending.iter().all(|pending| pending.applier().is_some());
+        self.pending.retain(|pending| all_appliers && pending.applier() != step.applier());
+        self.pending.push(step.clone());
     }
 
     fn would_change_the_template(&self, step: &Step) -> bool {
@@ -106,12 +129,15 @@ impl Worlds {
             return;
         }
         self.held.promote();
-        let step = self.pending.take().expect("a request that was held");
-        send(&self.plain, &step, false).expect("what could be promoted passes without Coalmine");
+        let steps = std::mem::take(&mut self.pending);
+        assert!(!steps.is_empty(), "a request that was held");
+        for step in &steps {
+            send(&self.plain, step, false).expect("what could be promoted passes without Coalmine");
+        }
         self.promotions += 1;
         self.compare("after a promotion");
-        if matches!(step, Step::ClientSideApply(_) | Step::ServerSideApply(_)) {
-            self.again(&step);
+        for step in steps.iter().filter(|step| matches!(step, Step::ClientSideApply(_)) || step.applier().is_some()) {
+            self.again(step);
         }
     }
 
@@ -176,6 +202,11 @@ fn send(world: &Namespace, step: &Step, dry_run: bool) -> Result<Value, String> 
             if output.code == 0 { Ok(serde_json::from_str(&output.stdout).expect("JSON")) } else { Err(output.stderr) }
         }
         Step::ServerSideApply(template) => patch("kubectl&force=true", "application/apply-patch+yaml", &manifest(template)),
+        Step::SecondApply(template) => {
+            let part = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "app", "namespace": world.name},
+                              "spec": {"template": template}});
+            patch("platform&force=true", "application/apply-patch+yaml", &part)
+        }
         Step::Strategic(body) => patch("kubectl-set", "application/strategic-merge-patch+json", body),
         Step::Merge(body) => patch("kubectl-patch", "application/merge-patch+json", body),
         Step::Json(body) => patch("kubectl-patch", "application/json-patch+json", body),

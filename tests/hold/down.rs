@@ -95,11 +95,16 @@ fn what_is_not_opted_in_never_notices(#[case] annotations: Option<serde_json::Va
 #[test]
 #[ignore = "needs a control plane"]
 fn the_status_is_written_all_the_same() {
-    let _row = row(&format!("the Deployment controller's status {DOWN}"), "deployments/status", "written");
+    let _row = row(&format!("the Deployment controller's status {DOWN}"), "deployments/status", "written, as without Coalmine");
     let namespace = Namespace::with_b_held(ServerSide);
     namespace.stop_coalmine();
     namespace.kubectl.run(&["scale", "deployment/app", "--replicas=3"]).succeeded();
     assert_eq!(namespace.settle()["status"]["availableReplicas"], 3);
+    // The price, as README says: what waits may see green early. The phase still tells.
+    let output = namespace.kubectl.run(&["rollout", "status", "deployment/app", "--timeout=30s"]).succeeded();
+    assert_eq!(output.stdout.lines().last(), Some("deployment \"app\" successfully rolled out"));
+    let promoted = "--for=jsonpath={.metadata.annotations.canary\\.state/phase}=Promoted";
+    namespace.kubectl.run(&["wait", "deployment/app", promoted, "--timeout=1s"]).failed();
 }
 
 #[rstest]
@@ -112,7 +117,7 @@ fn taken_away_in_the_middle_of_a_hold_the_next_apply_is_right(
     let _row = row(&request, how.words(), "as if Coalmine had never been");
     let namespace = Namespace::with_b_held(how);
     let marker = json!({"metadata": {"annotations": {"canary.duration": "soon"}}}).to_string();
-    namespace.served_by("absent", || {
+    namespace.served_by(Some("absent"), || {
         // A mistake that nobody tells any more.
         let output = namespace.kubectl.run(&["patch", "deployment/app", "--type=merge", "--dry-run=server", "--patch", &marker]);
         if output.code == 0 { Ok(()) } else { Err(output.stderr) }

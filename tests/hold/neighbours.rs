@@ -1,6 +1,9 @@
 //! Beside others: mutating webhooks before and after ours, and a second applier of the same template.
 
-use coalmine::{api::annotations::Phase, core::object};
+use coalmine::{
+    api::annotations::{self as key, Phase},
+    core::object,
+};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -9,6 +12,7 @@ use crate::support::{
     control_plane::As,
     eventually,
     fixtures::{self, Template},
+    gitops::Engine::Flux,
     kubectl::{
         Apply::{self, ClientSide, ServerSide},
         assert_said,
@@ -99,6 +103,11 @@ fn one_that_changes_every_request_does_not_undo_the_hold(#[values("a-before", "z
     namespace.assert_phase("C", None, Some(Phase::Promoted));
 }
 
+fn images(template: &Value) -> Vec<String> {
+    let containers = template["spec"]["containers"].as_array().unwrap();
+    containers.iter().map(|container| container["image"].as_str().unwrap().rsplit('/').next().unwrap().to_owned()).collect()
+}
+
 #[test]
 #[ignore = "needs a control plane"]
 fn two_server_side_appliers_of_different_fields() {
@@ -114,10 +123,6 @@ fn two_server_side_appliers_of_different_fields() {
             "spec": {"template": {"spec": {"containers": [container]}}}});
         let path = format!("{}?fieldManager=platform&force=true", namespace.path("app"));
         namespace.control_plane.send(As::Administrator, "PATCH", &path, "application/apply-patch+yaml", &manifest).unwrap()
-    };
-    let images = |template: &Value| -> Vec<String> {
-        let containers = template["spec"]["containers"].as_array().unwrap();
-        containers.iter().map(|container| container["image"].as_str().unwrap().rsplit('/').next().unwrap().to_owned()).collect()
     };
     side("1");
     namespace.promote();
@@ -135,19 +140,76 @@ fn two_server_side_appliers_of_different_fields() {
     assert_eq!(images(object::template(&namespace.app())), ["app:b", "side:2"]);
 }
 
-#[test]
+/// A person applies a part, and a `GitOps` controller its own again and again: neither may make the other's trial start over for ever.
+#[rstest]
 #[ignore = "needs a control plane"]
-fn a_change_of_the_second_applier_while_b_is_held_drops_b_and_says_so() {
-    let _row =
-        row("a second applier changes its fields while B is held", "server-side apply", "computed against A; B dropped, and said so");
-    let namespace = Namespace::with_b_held(ServerSide);
+fn a_change_of_the_second_applier_while_b_is_held_comes_to_b(#[values("kubectl first", "Flux first")] order: &str) {
+    let _row = row(
+        "two appliers change their parts and both come again",
+        "Flux, kubectl apply --server-side",
+        "tried together; no write; promoted",
+    );
+    let namespace = Namespace::new();
+    Flux.apply(&namespace, "A").succeeded();
+    namespace.await_revision(1);
+    let flux = |namespace: &Namespace| drop(Flux.apply(namespace, "B").succeeded());
     let container = json!({"name": "side", "image": "registry.example/side:1"});
     let manifest = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "app"},
         "spec": {"template": {"spec": {"containers": [container]}}}});
-    let output = namespace.kubectl.apply_with(ServerSide, &manifest, &["--field-manager=platform"]).succeeded();
+    let person = |namespace: &Namespace| namespace.kubectl.apply(ServerSide, &manifest).succeeded();
+    if order == "Flux first" {
+        flux(&namespace);
+        let output = person(&namespace);
+        assert_said!(output, @r#"
+Warning: canary: template held; trying it in app-canary for 60s; watch: kubectl events --for deploy/app -w
+Warning: canary: the canary starts over, with what comes from "kustomize-controller" and "kubectl" together
+"#);
+    } else {
+        person(&namespace);
+        flux(&namespace);
+    }
+    let run = |app: &Value| object::annotation(app, key::RUN).map(str::to_owned);
+    let together = namespace.app();
+    assert_eq!(object::phase(object::annotations(&together)), Some(Phase::Held));
+    assert_eq!(images(&held(&together).unwrap().template), ["app:b", "side:1"]);
+    assert_eq!(images(object::template(&together)), ["app:a"]);
+    for _ in 0..3 {
+        namespace.assert_no_write(|| flux(&namespace));
+        namespace.assert_no_write(|| person(&namespace));
+    }
+    assert_eq!(run(&namespace.app()), run(&together), "one run");
+    namespace.promote();
+    assert_eq!(images(object::template(&namespace.app())), ["app:b", "side:1"]);
+    namespace.assert_no_write(|| flux(&namespace));
+    namespace.assert_no_write(|| person(&namespace));
+}
+
+#[test]
+#[ignore = "needs a control plane"]
+fn who_goes_back_takes_its_own_part_away() {
+    let _row = row(
+        "two appliers have parts on trial, one goes back",
+        "Flux, kubectl apply --server-side",
+        "its part withdrawn; the other's goes on",
+    );
+    let namespace = Namespace::new();
+    Flux.apply(&namespace, "A").succeeded();
+    namespace.await_revision(1);
+    let before = namespace.app();
+    Flux.apply(&namespace, "B").succeeded();
+    let part = |containers: Value| {
+        let manifest = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "app"},
+            "spec": {"template": {"spec": {"containers": containers}}}});
+        namespace.kubectl.apply_with(ServerSide, &manifest, &["--field-manager=platform"]).succeeded()
+    };
+    part(json!([{"name": "side", "image": "registry.example/side:1"}]));
+    let output = part(json!([]));
     assert_said!(output, @r#"
 Warning: canary: template held; trying it in app-canary for 60s; watch: kubectl events --for deploy/app -w
-Warning: canary: the template held before, from "kubectl", is dropped: this one was computed without it
+Warning: canary: the canary starts over, with what comes from "kustomize-controller" alone
 "#);
-    assert_eq!(held(&namespace.app()).unwrap().template["spec"]["containers"][0]["image"], "registry.example/app:a");
+    namespace.assert_held("B");
+    Flux.apply(&namespace, "A").succeeded();
+    let app = namespace.assert_phase("A", None, Some(Phase::Withdrawn));
+    assert_eq!(app["spec"], before["spec"]);
 }

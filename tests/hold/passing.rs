@@ -8,7 +8,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::support::{
-    control_plane::As,
+    eventually,
     fixtures::{self, Template},
     kubectl::{
         Apply::{self, ClientSide, ServerSide},
@@ -165,16 +165,26 @@ fn bypass_lets_one_template_through(#[values(ClientSide, ServerSide)] how: Apply
     assert_eq!(held(&namespace.app()).map(|held| fixtures::template_name(&held.template)), Some("D".to_owned()));
 }
 
+/// The real controller; it needs no metrics to see that there are fewer replicas than the least, or more than the most.
 #[test]
 #[ignore = "needs a control plane"]
 fn an_autoscaler_scales_while_b_is_held() {
-    let _row = row("HPA", "autoscaling/v1 Scale", "scales; B stays held");
+    let _row = row("HPA", "the HorizontalPodAutoscaler's controller", "scales; B stays held");
     let namespace = Namespace::with_b_held(ServerSide);
+    // What reached the webhook would fail.
     namespace.stop_coalmine();
-    // What the HorizontalPodAutoscaler's controller sends.
-    let path = format!("{}/scale", namespace.path("app"));
-    let mut scale = namespace.control_plane.get(&path);
-    scale["spec"]["replicas"] = json!(7);
-    namespace.control_plane.send(As::Administrator, "PUT", &path, "application/json", &scale).unwrap();
-    assert_eq!(namespace.assert_held("B")["spec"]["replicas"], 7);
+    let autoscaler = |least: u32, most: u32| {
+        let object = json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "app"},
+            "spec": {"minReplicas": least, "maxReplicas": most,
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "app"}}});
+        namespace.kubectl.apply(ServerSide, &object).succeeded();
+    };
+    for (least, most, expected) in [(5, 9, 5), (1, 3, 3)] {
+        autoscaler(least, most);
+        eventually("the autoscaler to act", || {
+            let replicas = namespace.app()["spec"]["replicas"].clone();
+            if replicas == expected { Ok(()) } else { Err(replicas.to_string()) }
+        });
+        namespace.assert_held("B");
+    }
 }

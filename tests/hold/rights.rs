@@ -23,9 +23,18 @@ fn record(name: &str) -> String {
     let template = Template::named(name).value();
     let (manager, user) = ("kubectl".to_owned(), "mallory".to_owned());
     let operation = coalmine::core::held::Operation::Apply;
-    Held { template, manager, operation, user, owners: std::collections::BTreeMap::default(), last_applied: None, against: None }
-        .encode()
-        .unwrap()
+    Held {
+        template,
+        manager,
+        operation,
+        user,
+        owners: std::collections::BTreeMap::default(),
+        last_applied: None,
+        against: None,
+        contributions: Vec::new(),
+    }
+    .encode()
+    .unwrap()
 }
 
 fn state(app: &Value) -> Vec<(String, Value)> {
@@ -202,6 +211,24 @@ fn what_was_rejected_cannot_be_promoted() {
     let refused = namespace.try_to_promote().unwrap_err();
     insta::assert_snapshot!(refused.message, @r#"admission webhook "deployments.coalmine.dev" denied the request: canary: there is no template on trial, so nothing to promote"#);
     namespace.assert_phase("A", Some("B"), Some(Phase::Rejected));
+}
+
+/// Somebody took Coalmine's webhook away, applied C, and put it back: C is the user's later wish, whatever B's canary says.
+#[test]
+#[ignore = "needs a control plane"]
+fn what_was_held_against_another_template_cannot_be_promoted() {
+    let _row =
+        row("B, held before C came while no Coalmine was registered", "the controller's service account", "denied, also to the controller");
+    let namespace = Namespace::with_b_held(ServerSide);
+    namespace.without_webhook(|| drop(namespace.apply(ServerSide, "C").succeeded()));
+    let refused = namespace.try_to_promote().unwrap_err();
+    insta::assert_snapshot!(refused.message, @r#"admission webhook "deployments.coalmine.dev" denied the request: canary: the live template is not the one that this was held against"#);
+    assert_eq!(fixtures::template_name(object::template(&namespace.app())), "C");
+    // The next template is tried as ever.
+    namespace.apply(ServerSide, "D").succeeded();
+    namespace.assert_phase("C", Some("D"), Some(Phase::Held));
+    namespace.promote();
+    namespace.assert_phase("D", None, Some(Phase::Promoted));
 }
 
 #[test]

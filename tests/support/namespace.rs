@@ -72,7 +72,7 @@ impl Namespace {
     }
 
     /// Chooses who answers for this namespace (see [`NAMESPACE_LABEL`]) and waits until the API server has noticed.
-    pub(crate) fn served_by(&self, coalmine: &str, noticed: impl FnMut() -> Result<(), String>) {
+    pub(crate) fn served_by(&self, coalmine: Option<&str>, noticed: impl FnMut() -> Result<(), String>) {
         let label = json!({"metadata": {"labels": {NAMESPACE_LABEL: coalmine}}});
         let path = format!("/api/v1/namespaces/{}", self.name);
         self.control_plane.send(As::Administrator, "PATCH", &path, "application/merge-patch+json", &label).expect("a label");
@@ -84,8 +84,21 @@ impl Namespace {
         let mut probe = fixtures::deployment("probe", &Template::named("A"));
         probe["metadata"]["annotations"]["canary.duration"] = json!("60s");
         let path = format!("/apis/apps/v1/namespaces/{}/deployments?dryRun=All", self.name);
-        self.served_by("down", || match self.control_plane.post(&path, &probe) {
+        self.served_by(Some("down"), || match self.control_plane.post(&path, &probe) {
             Err(refused) if refused.message.contains("failed calling webhook") => Ok(()),
+            other => Err(format!("{other:?}")),
+        });
+    }
+
+    /// Runs `meanwhile` while no webhook of Coalmine's is registered for this namespace.
+    pub(crate) fn without_webhook(&self, meanwhile: impl FnOnce()) {
+        let path = format!("/apis/apps/v1/namespaces/{}/deployments?dryRun=All", self.name);
+        let mut mistake = fixtures::deployment("probe", &Template::named("A"));
+        mistake["metadata"]["annotations"]["canary.duration"] = json!("soon");
+        self.served_by(Some("absent"), || self.control_plane.post(&path, &mistake).map(drop).map_err(|refused| refused.message));
+        meanwhile();
+        self.served_by(None, || match self.control_plane.post(&path, &mistake) {
+            Err(refused) if refused.message.contains("canary.duration") => Ok(()),
             other => Err(format!("{other:?}")),
         });
     }

@@ -7,7 +7,7 @@ use super::control_plane::{ControlPlane, control_plane};
 
 const HEAD: &str = "# What each request does\n\n\
     Written by `cargo xtask test --suite hold`, each cell by the test that saw it. A column is an API server's version;\n\
-    the clients are the newest, and each row is a test's assertion, not a wish.\n\n";
+    the clients are the newest where it names no other, and each row is a test's assertion, not a wish.\n\n";
 
 static WRITING: Mutex<()> = Mutex::new(());
 

@@ -55,14 +55,25 @@ impl Module {
         Ok(Self { name: "kubernetes".to_owned(), directory, flags: kubernetes_flags(&version)?, default: true })
     }
 
-    /// Another Kubernetes: the module is written and resolved when it is first asked for.
+    /// The servers of another Kubernetes.
     pub(crate) fn other_kubernetes(state: &State, version: &str) -> Result<Self> {
-        let directory = state.root().join("go").join(format!("kubernetes-{version}"));
+        Self::other(state, "kubernetes", version, &["kube-apiserver", "kube-controller-manager"])
+    }
+
+    /// Another kubectl.
+    pub(crate) fn other_kubectl(state: &State, version: &str) -> Result<Self> {
+        Self::other(state, "kubectl", version, &["kubectl"])
+    }
+
+    /// Programs of another Kubernetes: the module is written and resolved when it is first asked for.
+    fn other(state: &State, name: &str, version: &str, programs: &[&str]) -> Result<Self> {
+        let name = format!("{name}-{version}");
+        let directory = state.root().join("go").join(&name);
         if !directory.join("go.sum").is_file() {
-            say(format_args!("resolving the modules of Kubernetes {version}"));
-            resolve(&directory, version).with_context(|| format!("failed to resolve Kubernetes {version}"))?;
+            say(format_args!("resolving the modules of {name}"));
+            resolve(&directory, version, programs).with_context(|| format!("failed to resolve {name}"))?;
         }
-        Ok(Self { name: format!("kubernetes-{version}"), directory, flags: kubernetes_flags(version)?, default: false })
+        Ok(Self { name, directory, flags: kubernetes_flags(version)?, default: false })
     }
 
     pub(crate) fn prometheus() -> Self {
@@ -175,7 +186,7 @@ fn kubernetes_flags(version: &str) -> Result<Vec<String>> {
 }
 
 /// Writes and resolves the module of another Kubernetes. Its staging modules are named by its own `go.mod`.
-fn resolve(directory: &Path, version: &str) -> Result<()> {
+fn resolve(directory: &Path, version: &str, programs: &[&str]) -> Result<()> {
     kubernetes_flags(version)?;
     fs::create_dir_all(directory).with_context(|| format!("failed to create {}", directory.display()))?;
     let go = |arguments: &[&str], place: &Path| -> Result<String> {
@@ -185,13 +196,13 @@ fn resolve(directory: &Path, version: &str) -> Result<()> {
     let downloaded = go(&["mod", "download", "-json", &format!("k8s.io/kubernetes@v{version}")], &std::env::temp_dir())?;
     let downloaded: serde_json::Value = serde_json::from_str(&downloaded).context("failed to parse what go downloaded")?;
     let own = command::read(Path::new(downloaded["GoMod"].as_str().context("failed to find the go.mod of Kubernetes")?))?;
-    command::write(&directory.join("go.mod"), module_for(version, &own)?)?;
+    command::write(&directory.join("go.mod"), module_for(version, &own, programs)?)?;
     go(&["mod", "tidy"], directory)?;
     Ok(())
 }
 
-/// The text of a module that has the API server and the controller-manager of `version` as tools.
-fn module_for(version: &str, own: &str) -> Result<String> {
+/// The text of a module that has these programs of `version` as tools.
+fn module_for(version: &str, own: &str, programs: &[&str]) -> Result<String> {
     let (_, rest) = version.split_once('.').context("failed to parse the version")?;
     let staging: Vec<String> = own
         .lines()
@@ -199,10 +210,12 @@ fn module_for(version: &str, own: &str) -> Result<String> {
         .map(|(module, _)| format!("\t{} => {} v0.{rest}\n", module.trim(), module.trim()))
         .collect();
     let staging = staging.concat();
+    let tools: Vec<String> = programs.iter().map(|program| format!("\tk8s.io/kubernetes/cmd/{program}\n")).collect();
+    let tools = tools.concat();
     Ok(format!(
-        "// An older Kubernetes for the tests: written by `cargo xtask cluster up --kubernetes {version}`.\n\
+        "// Of another Kubernetes, for the tests: written by `cargo xtask`.\n\
          module coalmine.dev/cluster\n\ngo 1.26.0\n\n\
-         tool (\n\tk8s.io/kubernetes/cmd/kube-apiserver\n\tk8s.io/kubernetes/cmd/kube-controller-manager\n)\n\n\
+         tool (\n{tools})\n\n\
          require k8s.io/kubernetes v{version}\n\nreplace (\n{staging})\n"
     ))
 }
@@ -274,8 +287,8 @@ mod tests {
     #[test]
     fn an_older_module_names_that_versions_staging_modules() {
         let own = "module k8s.io/kubernetes\nreplace (\n\tk8s.io/api => ./staging/src/k8s.io/api\n\tother => v1\n)\nreplace k8s.io/kms => ./staging/src/k8s.io/kms\n";
-        insta::assert_snapshot!(module_for("1.30.14", own).unwrap(), @r"
-        // An older Kubernetes for the tests: written by `cargo xtask cluster up --kubernetes 1.30.14`.
+        insta::assert_snapshot!(module_for("1.30.14", own, &["kube-apiserver", "kube-controller-manager"]).unwrap(), @r"
+        // Of another Kubernetes, for the tests: written by `cargo xtask`.
         module coalmine.dev/cluster
 
         go 1.26.0

@@ -53,6 +53,9 @@ pub(crate) struct Options {
     /// The API server's version for the hold suite, such as 1.30.14
     #[arg(long, value_name = "VERSION")]
     kubernetes: Option<String>,
+    /// The version of kubectl for the hold suite, such as 1.30.14
+    #[arg(long, value_name = "VERSION")]
+    kubectl: Option<String>,
     /// How many tests of a suite run at the same time
     #[arg(long, default_value_t = 4, value_name = "COUNT")]
     threads: usize,
@@ -109,19 +112,25 @@ fn unit(options: &Options) -> Result<()> {
 
 fn hold(options: &Options) -> Result<()> {
     let state = State::open()?;
-    let tests = Tests::build(&state)?.with_clients(&state)?;
+    let mut tests = Tests::build(&state)?.with_clients(&state)?;
+    let mut clients = String::new();
+    if let Some(version) = &options.kubectl {
+        tests.kubectl = Module::other_kubectl(&state, version)?.build(&state, &["kubectl"])?.path("kubectl");
+        clients = format!(", kubectl {version}");
+    }
     let Some(names) = Tests::names("hold::", options.filter.as_deref())? else { return Ok(()) };
     control_plane::down_abandoned(&state)?;
     let name = format!("{}{}", control_plane::TEMPORARY, std::process::id());
     let version = options.kubernetes.clone().map_or_else(default_kubernetes, Ok)?;
     let result = control_plane::up(&state, Some(&name), Some(&version)).and_then(|kubeconfig| {
-        say(format_args!("{} tests of the hold on Kubernetes {version}", names.len()));
+        say(format_args!("{} tests of the hold on Kubernetes {version}{clients}", names.len()));
+        let column = format!("{version}{clients}");
         // These start replicas that lead, and so act on every Deployment of the server: by themselves, when the others are over.
         let (leading, others): (Vec<String>, Vec<String>) = names.into_iter().partition(|name| name.contains("::certificates::"));
         let results = [others, leading]
             .into_iter()
             .filter(|names| !names.is_empty())
-            .map(|names| tests.run(&names, options.threads, &kubeconfig, &version));
+            .map(|names| tests.run(&names, options.threads, &kubeconfig, &column));
         // All are run, whatever the first ones say.
         results.collect::<Vec<Result<()>>>().into_iter().collect::<Result<()>>()
     });

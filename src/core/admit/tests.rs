@@ -1,5 +1,7 @@
 //! The table of the hold, on plain JSON. The same rows run against real API servers in `tests/hold`.
 
+mod together;
+
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -1,5 +1,7 @@
 //! UPDATE by anybody but the controller: the table of the hold. Reads top to bottom in the order in which the cases exclude each other.
 
+mod together;
+
 use serde_json::{Map, Value};
 
 use super::{
@@ -102,6 +104,13 @@ impl Update<'_> {
             let reason = format!("template let through at once for {}: it was live before", self.request.username);
             return self.let_through(Phase::RolledBack, &reason, Effect::RolledBack);
         }
+        if let Some(held) = &self.held
+            && (!held.contributions.is_empty() || !template::same(&held.template, sent))
+            && let Some(record) = self.together(held)
+        {
+            let held = held.clone();
+            return self.hold_together(&held, record);
+        }
         match self.held.take() {
             Some(held) if template::same(&held.template, sent) || self.request.held_merged.is_some_and(|m| template::same(m, sent)) => {
                 self.hold_again(&held)
@@ -184,8 +193,14 @@ impl Update<'_> {
         // kubectl's two ways of applying are one client: a person may change from one to the other.
         let same_client = (held.operation == Operation::Apply && held.manager == self.request.field_manager)
             || (held.manager == CLIENT_SIDE_APPLY && self.request.field_manager == "kubectl");
-        let server_side_apply = same_client && self.operation() == Operation::Apply;
+        let server_side_apply = same_client && self.states_its_part();
         client_side_apply || helm || server_side_apply
+    }
+
+    /// By server-side apply, whose states may be empty.
+    fn states_its_part(&self) -> bool {
+        let metadata = self.request.new.get("metadata").unwrap_or(&Value::Null);
+        self.operation() == Operation::Apply || owners::owns_nothing(metadata, self.request.field_manager)
     }
 
     fn operation(&self) -> Operation {
@@ -196,6 +211,11 @@ impl Update<'_> {
     fn keep_or_withdraw(mut self) -> Admission {
         if self.held.is_none() {
             return Admission::changed(self.request.new, self.changed, self.warnings, Effect::Passed);
+        }
+        if let Some(held) = self.held.clone().filter(|held| !held.contributions.is_empty())
+            && let Some(record) = self.together(&held)
+        {
+            return self.hold_together(&held, record);
         }
         if self.restates() {
             self.warnings.push(message::withdrawn());
@@ -277,11 +297,16 @@ impl Update<'_> {
     }
 
     fn run_again(&mut self) {
-        if let Some(held) = &self.held {
-            let run = template::run_id(&held.template, text(self.sent, key::RETRY));
-            self.start(&run);
+        if let Some(held) = self.held.take() {
+            self.start_run_of(&held.template);
+            self.held = Some(held);
         }
         self.warn_held();
+    }
+
+    fn start_run_of(&mut self, template: &Value) {
+        let run = template::run_id(template, text(self.sent, key::RETRY));
+        self.start(&run);
     }
 
     /// The phase of a template that the controller has yet to try.
@@ -301,8 +326,9 @@ impl Update<'_> {
     }
 
     /// B again: held as before. The bytes are reused, so that nothing is written when nothing changed.
-    fn hold_again(mut self, held: &Held) -> Admission {
-        let states_all = self.operation() == Operation::Apply || self.sends_last_applied();
+    fn hold_again(self, held: &Held) -> Admission {
+        // Where several have a part in it, none of them states all.
+        let states_all = held.contributions.is_empty() && (self.operation() == Operation::Apply || self.sends_last_applied());
         let record = Held {
             template: held.template.clone(),
             manager: if states_all { self.request.field_manager.to_owned() } else { held.manager.clone() },
@@ -312,7 +338,13 @@ impl Update<'_> {
             owners: if states_all && self.request.held_merged.is_none() { self.sent_owners() } else { held.owners.clone() },
             last_applied: if self.sends_last_applied() { self.sent_last_applied() } else { held.last_applied.clone() },
             against: if self.is_retried() { Some(template::hash(object::template(self.old))) } else { held.against.clone() },
+            contributions: held.contributions.clone(),
         };
+        self.keep_holding(held, record)
+    }
+
+    /// The template that is held stays, whatever else the record says now.
+    fn keep_holding(mut self, held: &Held, record: Held) -> Admission {
         let reused = if record == *held { text(self.before, key::HELD).map(str::to_owned) } else { None };
         self.held = Some(record.clone());
         if let Err(refused) = self.put_back(&record, reused) {
@@ -337,12 +369,12 @@ impl Update<'_> {
             owners: self.sent_owners(),
             last_applied: self.sent_last_applied(),
             against: Some(template::hash(object::template(self.old))),
+            contributions: Vec::new(),
         };
         if let Err(refused) = self.put_back(&record, None) {
             return refused;
         }
-        let run = template::run_id(&record.template, text(self.sent, key::RETRY));
-        self.start(&run);
+        self.start_run_of(&record.template);
         self.warn_held();
         Admission::changed(self.request.new, self.changed, self.warnings, Effect::Held)
     }

@@ -76,6 +76,17 @@ fn any_patch() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// What a second applier states: a container of its own, or something in another's. Its images come from no file, so that the two don't
+/// fight over one thing (each would have its way when it comes again, with or without Coalmine).
+fn any_part() -> impl Strategy<Value = Step> {
+    let in_container = |container: Value| Step::SecondApply(json!({"spec": {"containers": [container]}}));
+    prop_oneof![
+        "[1-3]".prop_map(move |tag| in_container(json!({"name": "second", "image": format!("registry.example/second:{tag}")}))),
+        "[1-3]".prop_map(move |value| in_container(json!({"name": "app", "env": [{"name": "SECOND", "value": value}]}))),
+        "[1-3]".prop_map(|value| Step::SecondApply(json!({"metadata": {"annotations": {"second": value}}}))),
+    ]
+}
+
 /// Mostly files, from a few of them, so that the same one comes again.
 pub(super) fn any_sequence() -> impl Strategy<Value = Vec<Step>> {
     let files = proptest::collection::vec(any_template(), 2..4);
@@ -92,6 +103,7 @@ pub(super) fn any_sequence() -> impl Strategy<Value = Vec<Step>> {
         let step = prop_oneof![
             6 => apply.clone(),
             2 => any_patch(),
+            2 => any_part(),
             1 => (1_u32..4).prop_map(Step::Scale),
             4 => Just(Step::Promote),
             1 => Just(Step::Reject),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    Step::{self, ClientSideApply, ServerSideApply},
+    Step::{self, ClientSideApply, Promote, SecondApply, ServerSideApply},
     run,
 };
 
@@ -33,4 +33,31 @@ fn the_owner_of_a_map_goes_when_the_same_file_comes_again() {
     ]));
     let b = ServerSideApply(b);
     ends_as_without_coalmine(&[ClientSideApply(a.clone()), ServerSideApply(a), b.clone(), b]);
+}
+
+/// What one applier adds is on trial together with what another one changed; both again are nothing new.
+#[test]
+#[ignore = "needs a control plane"]
+fn two_appliers_whose_parts_are_on_trial_together() {
+    let app =
+        |image: &str| json!({"name": "app", "image": format!("registry.example/app:{image}"), "env": [{"name": "VA", "value": image}]});
+    let (a, b) = (ServerSideApply(template(&json!([app("a")]))), ServerSideApply(template(&json!([app("b")]))));
+    let side = |version: &str| {
+        SecondApply(json!({"spec": {"containers": [{"name": "second", "image": format!("registry.example/second:{version}")}]}}))
+    };
+    let variable =
+        |value: &str| SecondApply(json!({"spec": {"containers": [{"name": "app", "env": [{"name": "SECOND", "value": value}]}]}}));
+    ends_as_without_coalmine(&[
+        a.clone(),
+        b.clone(),
+        side("1"),
+        b.clone(),
+        side("1"),
+        Promote,
+        b.clone(),
+        side("2"),
+        variable("1"),
+        a.clone(),
+    ]);
+    ends_as_without_coalmine(&[a.clone(), side("1"), b.clone(), variable("1"), b, Promote, a, variable("2"), side("3"), Promote]);
 }
