@@ -14,7 +14,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use coalmine::api::checks::{Probe, parse_list};
 use coalmine::core::checks::{Outcome, Progress};
-use coalmine::core::counting::{Counted, Members, PodLabel, Pods, Window};
+use coalmine::core::counting::{Counted, Members, PodLabel, Pods, Reading, Window};
 use coalmine::core::discovery::{Choice, Found};
 use coalmine::core::statistics::{Deadline, Parameters, Verdict, analyse};
 use coalmine::sources::prometheus::{Prometheus, Settings};
@@ -22,9 +22,14 @@ use coalmine::sources::{self, Asked, Pages, Problem, Reader, Scope, Sources};
 
 use crate::support::PATIENCE;
 
+mod native;
+
 const CANARY: &str = "app-canary-77f-ccccc";
 const PRIMARY: [&str; 3] = ["app-6d5f-aaaaa", "app-6d5f-bbbbb", "app-6d5f-ddddd"];
 const REQUESTS_PER_SECOND: f64 = 200.0;
+
+const CONFIGURATION: &str =
+    "global: {scrape_interval: 1s, scrape_timeout: 1s}\notlp: {promote_resource_attributes: [k8s.pod.name, k8s.namespace.name]}\n";
 
 /// When each pod's process began; its page is a function of that.
 type Processes = Arc<Mutex<BTreeMap<String, Instant>>>;
@@ -36,8 +41,14 @@ async fn page(State((pod, processes)): State<(String, Processes)>, _: ConnectInf
     let errors = if pod == CANARY { (requests / 3.0).floor() } else { 0.0 };
     let good = format!("http_requests_total{{code=\"200\",method=\"GET\"}} {}\n", requests - errors);
     let bad = format!("http_requests_total{{code=\"500\",method=\"GET\"}} {errors}\n");
+    // What fails takes 400 ms, all else 50.
+    let bucket = |le: &str, count: f64| format!("http_request_duration_seconds_bucket{{le=\"{le}\"}} {count}\n");
+    let within = [("0.1", requests - errors), ("0.25", requests - errors), ("0.5", requests), ("+Inf", requests)];
+    let buckets: String = within.map(|(le, count)| bucket(le, count)).concat();
+    let rest = format!("http_request_duration_seconds_sum {requests}\nhttp_request_duration_seconds_count {requests}\nbacklog 7\n");
     // A counter of errors is born with the first error.
-    Ok(format!("# TYPE http_requests_total counter\n{good}{}backlog 7\n", if errors > 0.0 { &bad } else { "" }))
+    let counters = format!("# TYPE http_requests_total counter\n{good}{}", if errors > 0.0 { &bad } else { "" });
+    Ok(format!("{counters}# TYPE http_request_duration_seconds histogram\n{buckets}{rest}"))
 }
 
 struct World {
@@ -60,6 +71,11 @@ impl Drop for World {
 impl World {
     /// Pods named in `label`, or told apart by their address alone; every pod is scraped by two jobs.
     async fn new(name: &str, label: Option<&str>) -> Self {
+        Self::with(name, label, "").await
+    }
+
+    /// With more lines in the configuration of both jobs.
+    async fn with(name: &str, label: Option<&str>, options: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let program = std::env::var("COALMINE_PROMETHEUS").expect("COALMINE_PROMETHEUS names the program");
         let processes = Processes::default();
@@ -79,9 +95,8 @@ impl World {
         }
         let directory = std::env::temp_dir().join(format!("coalmine-prometheus-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
-        let job = |name: &str| format!("- job_name: {name}\n  static_configs:\n{}", targets.concat());
-        let configuration =
-            format!("global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{}{}", job("pods"), job("again"));
+        let job = |name: &str| format!("- job_name: {name}\n{options}  static_configs:\n{}", targets.concat());
+        let configuration = format!("{CONFIGURATION}scrape_configs:\n{}{}", job("pods"), job("again"));
         std::fs::write(directory.join("prometheus.yml"), configuration).unwrap();
         // Free a moment ago; nobody else on this machine is likely to take it.
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -89,6 +104,7 @@ impl World {
             .arg(format!("--config.file={}", directory.join("prometheus.yml").display()))
             .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
             .arg(format!("--web.listen-address={address}"))
+            .arg("--web.enable-otlp-receiver")
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(directory.join("log")).unwrap())
             .spawn()
@@ -102,20 +118,24 @@ impl World {
     }
 
     async fn found(&self) -> Found {
+        self.found_with(false).await
+    }
+
+    async fn found_with(&self, latency: bool) -> Found {
         eventually("a request counter", || async {
-            sources::discover(&self.client, &self.scope, &Choice::Auto, false, "app").await.map_err(|error| error.to_string())
+            sources::discover(&self.client, &self.scope, &Choice::Auto, latency, "app").await.map_err(|error| error.to_string())
         })
         .await
     }
 
     /// As the controller counts, piece by piece.
     async fn count(&self, found: &Found, since: Instant) -> Result<Counted, sources::Error> {
-        self.count_with(&mut *self.reader.lock().await, found, since).await
+        self.count_with(&mut *self.reader.lock().await, found, &found.reading, since).await
     }
 
-    async fn count_with(&self, reader: &mut Reader, found: &Found, since: Instant) -> Result<Counted, sources::Error> {
+    async fn count_with(&self, reader: &mut Reader, found: &Found, reading: &Reading, since: Instant) -> Result<Counted, sources::Error> {
         let window = Window { elapsed: i64::try_from(since.elapsed().as_millis()).unwrap(), ..Window::default() };
-        let readings = [(found.reading.clone(), window)];
+        let readings = [(reading.clone(), window)];
         let interval = Some(Duration::from_secs(1));
         let mut counted = reader.count(&self.client, &self.scope, found.pod_label, &readings, interval, coalmine::clock::now()).await?;
         Ok(counted.remove(0))
@@ -198,7 +218,7 @@ async fn a_bad_canary_is_counted_and_rejected() {
     let recovered = world.looks(&found, ready, after.looks.len() + 1).await;
     let settled = after.looks.len() - 1;
     assert_eq!(recovered.looks[..settled], after.looks[..settled], "what was seen is seen again");
-    let anew = world.count_with(&mut Reader::default(), &found, ready).await.unwrap();
+    let anew = world.count_with(&mut Reader::default(), &found, &found.reading, ready).await.unwrap();
     let settled = recovered.looks.len() - 1;
     assert_eq!(anew.looks[..settled], recovered.looks[..settled], "another replica reads the whole run and sees the same");
 }

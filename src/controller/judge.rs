@@ -149,11 +149,12 @@ impl Judge<'_> {
         let window = |warm_up: Duration| Window { elapsed: millis(served), warm_up: millis(warm_up), ..Window::default() };
         let mut measures = vec![(Measured::ErrorRate, Duration::ZERO)];
         let mut readings: Vec<(Reading, Window)> = vec![(found.reading.clone(), window(Duration::ZERO))];
-        if let Some(limit) = self.seen.policy().max_latency_p99 {
-            let (reading, bound) = found.slower_than(limit).map_err(|error| Trouble::Nothing(error.to_string()))?;
+        let limit = self.seen.policy().max_latency_p99;
+        let latency = limit.map(|limit| found.slower_than(limit)).transpose();
+        if let (Ok(Some(reading)), Some(limit)) = (&latency, limit) {
             let warm_up = LATENCY_WARM_UP.min(self.seen.policy().duration / 2);
-            measures.push((Measured::Slower(bound), warm_up));
-            readings.push((reading, window(warm_up)));
+            measures.push((Measured::Slower(limit), warm_up));
+            readings.push((reading.clone(), window(warm_up)));
         }
         let interval = self.memory.pace.interval();
         let counted =
@@ -162,7 +163,24 @@ impl Judge<'_> {
         if let Some(first) = counted.first() {
             self.memory.pace.saw(first, self.now);
         }
-        Ok((self.verdict(&measures, &counted, dispersion), found.pod_label))
+        let mut unknown = latency.err();
+        if let (Some(limit), [_, slow]) = (limit, counted.as_slice()) {
+            match found.bound(&slow.bound, limit) {
+                Ok(bound) => measures[1].0 = Measured::Slower(bound),
+                Err(error) => {
+                    measures.truncate(1);
+                    unknown = Some(error);
+                }
+            }
+        }
+        match (self.verdict(&measures, &counted, dispersion), unknown) {
+            // Errors alone are enough to reject, but not to promote.
+            (judgement @ Judgement::Reject(_), _) | (judgement, None) => Ok((judgement, found.pod_label)),
+            (Judgement::Inconclusive { message, clean: false }, Some(error)) => {
+                Ok((Judgement::Inconclusive { message: format!("{message}; {error}"), clean: false }, found.pod_label))
+            }
+            (_, Some(error)) => Err(Trouble::Nothing(error.to_string())),
+        }
     }
 
     fn source(&self) -> &dyn Source {

@@ -7,6 +7,7 @@
 mod groups;
 mod history;
 mod increments;
+pub mod native;
 mod pods;
 mod reading;
 mod record;
@@ -61,6 +62,19 @@ pub struct Counted {
     pub last_sample: Option<i64>,
     /// Pods of the primary that were seen since counting began.
     pub primary_pods: usize,
+    /// Of a reading of what is slower than some bound: whether there is one.
+    pub bound: Bound,
+}
+
+/// What a reading of latency could be held against.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Bound {
+    #[default]
+    NotAsked,
+    /// As the bucket's `le` spells it.
+    Known(String),
+    /// The pods' histograms have no bound in common.
+    Unknown,
 }
 
 impl Counted {
@@ -76,8 +90,13 @@ impl Counted {
 /// Count. `series` are the answer to one query: the counters of the reading, and `up` where the source has it, which tells scrapes and
 /// pods apart from silence.
 pub fn count(series: &[Series], pods: &Pods, reading: &Reading, window: Window) -> Counted {
-    let groups = groups::chosen(series, pods, reading);
-    let Some(last_sample) = groups.iter().filter_map(Group::last).max() else { return Counted::default() };
+    let (reading, bound) = match reading.resolved(series, pods) {
+        Some((reading, le)) => (reading, le.map_or(Bound::NotAsked, Bound::Known)),
+        None => return Counted { bound: Bound::Unknown, ..Counted::default() },
+    };
+    let counted = Counted { bound, ..Counted::default() };
+    let groups = groups::chosen(series, pods, &reading);
+    let Some(last_sample) = groups.iter().filter_map(Group::last).max() else { return counted };
     let first_sample = groups.iter().filter_map(Group::first).min().unwrap_or(last_sample);
     let scrape_interval = groups::interval(&groups);
     let start = start(last_sample.saturating_sub(window.elapsed.max(0)), window.begun);
@@ -85,7 +104,7 @@ pub fn count(series: &[Series], pods: &Pods, reading: &Reading, window: Window) 
 
     let scrapes = canary_scrapes(&groups, interval);
     let boundaries = boundaries(&scrapes, start, interval);
-    let mut counted = Counted { begun: Some(start), scrape_interval, last_sample: Some(last_sample), ..Counted::default() };
+    let mut counted = Counted { begun: Some(start), scrape_interval, last_sample: Some(last_sample), ..counted };
     let [open, ends @ ..] = boundaries.as_slice() else { return counted };
 
     let mut looks: Vec<(i64, [Counts; 2])> = ends.iter().map(|end| (*end, [Counts::default(); 2])).collect();

@@ -45,11 +45,15 @@ impl Prometheus {
 
     /// One instant query at the server's own now.
     pub async fn query(&self, query: &str) -> Result<Vec<Series>, Error> {
+        self.query_with(query, None).await
+    }
+
+    async fn query_with(&self, query: &str, bounds: Option<&[String]>) -> Result<Vec<Series>, Error> {
         let failed = |problem| Error { target: format!("Prometheus at {}", self.url), problem };
         // The semaphore is never closed; should it be, unbounded is better than stuck.
         let _permit = self.permits.acquire().await.ok();
         let body = self.ask(query).await.map_err(failed)?;
-        answer::parse(&body).map_err(failed)
+        answer::parse(&body, bounds).map_err(failed)
     }
 
     async fn ask(&self, query: &str) -> Result<Vec<u8>, Problem> {
@@ -70,11 +74,11 @@ impl Prometheus {
 
 impl Source for Prometheus {
     fn present<'a>(&'a self, scope: &'a Scope, metrics: &'a [String]) -> BoxFuture<'a, Result<Vec<Series>, Error>> {
-        Box::pin(async move { self.query(&query::present(scope, metrics)).await })
+        Box::pin(async move { self.query_with(&query::present(scope, metrics), Some(&[])).await })
     }
 
     fn samples<'a>(&'a self, scope: &'a Scope, wanted: &'a Wanted) -> BoxFuture<'a, Result<Vec<Series>, Error>> {
-        Box::pin(async move { self.query(&query::samples(scope, wanted)).await })
+        Box::pin(async move { self.query_with(&query::samples(scope, wanted), Some(&wanted.bounds)).await })
     }
 
     fn evaluate<'a>(&'a self, query: &'a str, since: Duration, step: Duration) -> BoxFuture<'a, Result<Vec<Series>, Error>> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Error, Problem, Scope, Source, Wanted, millis, wanted};
-use crate::core::counting::{self, Counted, PodLabel, Reading, Record, Window};
+use crate::core::counting::{self, Counted, PodLabel, Reading, Record, Series, Window};
 
 /// An old pod's last sample before counting began must be in the answer, with the slowest usual scrapes; with a known interval less does.
 const LONGEST_LEAD_IN: Duration = Duration::from_mins(3);
@@ -50,7 +50,10 @@ impl Reader {
         let lead_in = interval.map_or(LONGEST_LEAD_IN, |interval| (interval * 4).clamp(SHORTEST_LEAD_IN, LONGEST_LEAD_IN));
         let elapsed = readings.iter().map(|(_, window)| window.elapsed).max().unwrap_or_default();
         let whole = wanted(readings.iter().map(|(reading, _)| reading), pod_label, millis(elapsed) + lead_in);
-        self.read(source, scope, &whole, lead_in, now).await?;
+        // Names are patterns, and a summary may have that of a histogram.
+        let counts =
+            |series: &Series| series.name() == "up" || readings.iter().any(|(reading, _)| !reading.weigh(&series.labels).is_nothing());
+        self.read(source, scope, &whole, lead_in, now, &counts).await?;
         self.begun.resize(readings.len(), None);
         let count = |((reading, window), begun): (&(Reading, Window), &mut Option<i64>)| {
             let counted = counting::count(self.record.series(), &scope.pods, reading, Window { begun: *begun, ..*window });
@@ -60,7 +63,15 @@ impl Reader {
         Ok(readings.iter().zip(&mut self.begun).map(count).collect())
     }
 
-    async fn read(&mut self, source: &dyn Source, scope: &Scope, whole: &Wanted, lead_in: Duration, now: Timestamp) -> Result<(), Error> {
+    async fn read(
+        &mut self,
+        source: &dyn Source,
+        scope: &Scope,
+        whole: &Wanted,
+        lead_in: Duration,
+        now: Timestamp,
+        counts: &(dyn Fn(&Series) -> bool + Sync),
+    ) -> Result<(), Error> {
         let question = (scope.clone(), Wanted { since: Duration::ZERO, ..whole.clone() });
         self.overlap = self.overlap.max(lead_in);
         // A pod that wasn't asked about until now has a past, which the whole answer tells.
@@ -71,7 +82,7 @@ impl Reader {
         if let Some(since) = since {
             let answer = ask(source, scope, &Wanted { since, ..whole.clone() }).await?;
             let meets = self.record.meets(&answer);
-            self.add(answer, now);
+            self.add(answer.into_iter().filter(counts).collect(), now);
             if meets {
                 return Ok(());
             }
@@ -79,12 +90,12 @@ impl Reader {
             self.overlap = (self.overlap * 2).min(LONGEST_OVERLAP);
         }
         let answer = ask(source, scope, whole).await?;
-        self.add(answer, now);
+        self.add(answer.into_iter().filter(counts).collect(), now);
         self.question = Some(question);
         Ok(())
     }
 
-    fn add(&mut self, answer: Vec<counting::Series>, now: Timestamp) {
+    fn add(&mut self, answer: Vec<Series>, now: Timestamp) {
         self.record.add(answer);
         if let Some(newest) = self.record.newest()
             && self.seen.is_none_or(|(seen, _)| seen != newest)
@@ -94,7 +105,7 @@ impl Reader {
     }
 }
 
-async fn ask(source: &dyn Source, scope: &Scope, wanted: &Wanted) -> Result<Vec<counting::Series>, Error> {
+async fn ask(source: &dyn Source, scope: &Scope, wanted: &Wanted) -> Result<Vec<Series>, Error> {
     let step = (wanted.since > RAW_UP_TO).then(|| wanted.since / MOST_STEPS);
     match source.samples(scope, &Wanted { step, ..wanted.clone() }).await {
         // Hundreds of pods, or a day: fewer and longer looks are better than none.

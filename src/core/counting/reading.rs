@@ -1,8 +1,11 @@
 //! What a series means: which counters are requests, and which of those are errors. A reading is made by discovery or from the user's
 //! own words; it weighs labels and knows nothing about samples.
 
-use super::Labels;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use super::selector::Selector;
+use super::{Labels, Pods, Sample, Series};
 
 /// How a label's value says that a request failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +73,9 @@ impl Weight {
     }
 }
 
+/// The bucket that holds everything.
+pub(super) const UNBOUNDED: &str = "+Inf";
+
 /// Which series count, and how.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reading {
@@ -77,8 +83,9 @@ pub enum Reading {
     Labelled { requests: Selector, failures: Vec<(String, Failure)> },
     /// Two counters: the second counts those requests of the first that failed.
     Separate { requests: Selector, errors: Selector },
-    /// A classic histogram: "failed" means slower than the bucket's bound. `le` is spelled as the series spells it.
-    Slower { buckets: Selector, le: String },
+    /// A histogram: "failed" means slower than a bucket's bound, the first of these that all pods have. They are spelled as the series'
+    /// `le` spells them.
+    Slower { buckets: Selector, bounds: Vec<String> },
 }
 
 impl Reading {
@@ -96,12 +103,34 @@ impl Reading {
                 Weight { requests: f64::from(u8::from(requests.matches(labels))), errors: f64::from(u8::from(errors.matches(labels))) }
             }
             // Slower than the bound = all of them, less those within the bound.
-            Self::Slower { buckets, le } => match labels.get("le") {
-                Some(bound) if buckets.matches(labels) && bound == "+Inf" => Weight { requests: 1.0, errors: 1.0 },
-                Some(bound) if buckets.matches(labels) && bound == le => Weight { requests: 0.0, errors: -1.0 },
+            Self::Slower { buckets, bounds } => match labels.get("le") {
+                Some(bound) if buckets.matches(labels) && bound == UNBOUNDED => Weight { requests: 1.0, errors: 1.0 },
+                Some(bound) if buckets.matches(labels) && bounds.contains(bound) => Weight { requests: 0.0, errors: -1.0 },
                 _ => Weight::NOTHING,
             },
         }
+    }
+
+    /// With one bound only, and which that is: the first that is known wherever something was counted. `None` when there is none: a canary
+    /// whose buckets are other ones must not be taken for slow.
+    pub(super) fn resolved(&self, series: &[Series], pods: &Pods) -> Option<(Cow<'_, Self>, Option<String>)> {
+        let Self::Slower { buckets, bounds } = self else { return Some((Cow::Borrowed(self), None)) };
+        // What differs in nothing but the bound.
+        let mut histograms: BTreeMap<Labels, BTreeMap<&str, &[Sample]>> = BTreeMap::new();
+        for one in series.iter().filter(|one| buckets.matches(&one.labels) && pods.identify(&one.labels).is_some()) {
+            let mut labels = one.labels.clone();
+            labels.remove("le");
+            histograms.entry(labels).or_default().insert(one.label("le"), &one.samples);
+        }
+        let knows = |histogram: &BTreeMap<&str, &[Sample]>, bound: &String| {
+            let Some(all) = histogram.get(UNBOUNDED) else { return true };
+            let within = histogram.get(bound.as_str()).copied().unwrap_or_default();
+            // Of two counters that are thinned, one may keep a few samples more.
+            let ends = |samples: &[Sample]| (samples.first().map(|sample| sample.at), samples.last().map(|sample| sample.at));
+            ends(all) == ends(within) && all.len() <= within.len() + 4
+        };
+        let bound = bounds.iter().find(|bound| histograms.values().all(|histogram| knows(histogram, bound)))?;
+        Some((Cow::Owned(Self::Slower { buckets: buckets.clone(), bounds: vec![bound.clone()] }), Some(bound.clone())))
     }
 
     /// The metrics to ask for.
@@ -117,7 +146,7 @@ impl Reading {
     /// The bounds to ask for; the other buckets of a histogram need not travel.
     pub fn bounds(&self) -> Vec<&str> {
         match self {
-            Self::Slower { le, .. } => vec![le, "+Inf"],
+            Self::Slower { bounds, .. } => bounds.iter().map(String::as_str).chain([UNBOUNDED]).collect(),
             Self::Labelled { .. } | Self::Separate { .. } => Vec::new(),
         }
     }

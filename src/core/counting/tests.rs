@@ -170,9 +170,37 @@ fn errors_are_never_more_than_requests() {
 fn a_histogram_counts_what_is_slower_than_the_bound() {
     let bucket = |le: &str, samples: &[(i64, f64)]| with(series("latency_bucket", CANARY, samples), "le", le);
     let series = [bucket("0.1", &[(5, 3.0), (10, 5.0)]), bucket("0.25", &[(5, 8.0), (10, 30.0)]), bucket("+Inf", &[(5, 10.0), (10, 40.0)])];
-    let reading = Reading::Slower { buckets: Selector::of("latency_bucket"), le: "0.25".to_owned() };
+    let reading = Reading::Slower { buckets: Selector::of("latency_bucket"), bounds: vec!["0.3".to_owned(), "0.25".to_owned()] };
     let counted = count(&series, &pods(), &reading, Window { elapsed: 20_000, ..Window::default() });
-    assert_eq!(canary_looks(&counted), [(10.0, 2.0), (30.0, 8.0)]);
+    assert_eq!((canary_looks(&counted), &counted.bound), (vec![(10.0, 2.0), (30.0, 8.0)], &Bound::Known("0.25".to_owned())));
+    let others = Reading::Slower { buckets: Selector::of("latency_bucket"), bounds: vec!["0.2".to_owned()] };
+    let counted = count(&series, &pods(), &others, Window { elapsed: 20_000, ..Window::default() });
+    assert_eq!(counted, Counted { bound: Bound::Unknown, ..Counted::default() }, "other buckets are not slow requests");
+}
+
+/// Too many buckets were joined in pairs between the second scrape and the third.
+#[test]
+fn a_native_histogram_that_becomes_coarser_loses_and_invents_nothing() {
+    use super::native::{Bucket, Native, bounds, classic};
+    let native = |second: i64, buckets: &[(f64, f64, f64)]| Native {
+        at: T0 + second * 1000,
+        count: buckets.iter().map(|(_, _, count)| count).sum(),
+        buckets: buckets.iter().map(|(left, right, count)| Bucket { left: *left, right: *right, count: *count }).collect(),
+    };
+    let root = 2.0_f64.sqrt();
+    let samples = [
+        native(5, &[(0.125, 0.25, 4.0), (0.25, 0.25 * root, 3.0), (0.5, 0.5 * root, 1.0)]),
+        native(10, &[(0.125, 0.25, 10.0), (0.25, 0.25 * root, 6.0), (0.5, 0.5 * root, 2.0)]),
+        native(15, &[(0.125, 0.25, 14.0), (0.25, 0.5, 9.0), (0.5, 1.0, 4.0)]),
+    ];
+    let limit = bounds(0.4).iter().map(f64::to_string).collect::<Vec<_>>();
+    let reading = Reading::Slower { buckets: Selector::of("latency_bucket"), bounds: limit.clone() };
+    let labels = series("latency", CANARY, &[]).labels;
+    let counted = |samples| count(&classic(&labels, samples, &limit), &pods(), &reading, Window { elapsed: 20_000, ..Window::default() });
+    let before = counted(&samples[..2]);
+    assert_eq!((canary_looks(&before), before.bound), (vec![(8.0, 1.0), (10.0, 1.0)], Bound::Known("0.4".to_owned())));
+    let after = counted(&samples);
+    assert_eq!((canary_looks(&after), after.bound), (vec![(8.0, 4.0), (10.0, 4.0), (9.0, 5.0)], Bound::Known("0.25".to_owned())));
 }
 
 #[test]

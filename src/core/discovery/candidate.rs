@@ -129,8 +129,10 @@ fn totals(reading: &Reading, series: &[&Series], pods: &Pods) -> (f64, f64) {
 
 fn histogram(buckets: Selector, unit: Unit, own: &[&Series]) -> Option<Histogram> {
     let bounds: BTreeSet<&str> = own.iter().filter(|series| buckets.matches(&series.labels)).map(|series| series.label("le")).collect();
+    // A native histogram shows no bound but the one that everything is within.
+    let is_there = bounds.contains("+Inf");
     let bounds: Vec<String> = bounds.into_iter().filter(|bound| !bound.is_empty() && *bound != "+Inf").map(str::to_owned).collect();
-    (!bounds.is_empty()).then_some(Histogram { buckets, unit, bounds })
+    (is_there || !bounds.is_empty()).then_some(Histogram { buckets, unit, bounds })
 }
 
 /// The label that names the pods of most of these series; of two, the one that is believed first.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::core::counting::{Failure, PodLabel, Reading, Selector};
+use crate::core::counting::{Bound, Failure, PodLabel, Reading, Selector, native};
 
 /// What a histogram's bounds are written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,20 +18,28 @@ impl Unit {
         if is_milliseconds { Self::Milliseconds } else { Self::Seconds }
     }
 
-    fn seconds(self, value: f64) -> f64 {
-        match self {
+    fn parsed(self, le: &str) -> Option<f64> {
+        let value: f64 = le.parse().ok().filter(|value: &f64| value.is_finite())?;
+        Some(match self {
             Self::Seconds => value,
             Self::Milliseconds => value / 1000.0,
+        })
+    }
+
+    fn in_own_unit(self, seconds: f64) -> f64 {
+        match self {
+            Self::Seconds => seconds,
+            Self::Milliseconds => seconds * 1000.0,
         }
     }
 }
 
-/// A classic histogram of latency with the bounds that it really has.
+/// A histogram of latency with the bounds that it really has.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {
     pub buckets: Selector,
     pub unit: Unit,
-    /// The values of `le` as the series spell them, without `+Inf`.
+    /// The values of `le` as the series spell them, without `+Inf`. Of a native histogram none is known beforehand.
     pub bounds: Vec<String>,
 }
 
@@ -44,6 +52,8 @@ pub enum LatencyError {
         "no bucket of {metric} ends at or below {limit_ms} ms (the smallest ends at {smallest}); raise canary.max-latency-p99 or add a bucket"
     )]
     NoBucket { metric: String, limit_ms: u128, smallest: String },
+    #[error("no bucket of {metric} that all pods have ends at or below {limit_ms} ms; give both versions the same buckets")]
+    NoCommonBucket { metric: String, limit_ms: u128 },
 }
 
 /// The counters to read.
@@ -80,26 +90,42 @@ impl Found {
     }
 
     /// Reads what is slower than `limit` as failed. The bound is the largest bucket that ends at or below the limit: a canary that passes
-    /// has shown at least what was asked. Also returns the bound really used.
-    pub fn slower_than(&self, limit: Duration) -> Result<(Reading, Duration), LatencyError> {
-        let metric = self.reading.metrics().first().map(|metric| (*metric).to_owned()).unwrap_or_default();
-        let histogram = self.latency.as_ref().ok_or(LatencyError::NoHistogram { metric })?;
-        let seconds = |bound: &String| bound.parse().map(|value: f64| histogram.unit.seconds(value)).ok().filter(|value| value.is_finite());
-        let mut bounds: Vec<(f64, &String)> = histogram.bounds.iter().filter_map(|bound| Some((seconds(bound)?, bound))).collect();
+    /// has shown at least what was asked. Which one that is, the count says, and [`Found::bound`] in time.
+    pub fn slower_than(&self, limit: Duration) -> Result<Reading, LatencyError> {
+        let histogram = self.histogram()?;
+        let mut bounds: Vec<(f64, &String)> =
+            histogram.bounds.iter().filter_map(|bound| Some((histogram.unit.parsed(bound)?, bound))).collect();
         bounds.sort_by(|one, other| one.0.total_cmp(&other.0));
-        // `0.3` read as a float may lie a hair above 300 ms.
-        let fits = |value: f64| value > 0.0 && value <= limit.as_secs_f64() * (1.0 + 1e-9);
-        match bounds.iter().rev().find(|(value, _)| fits(*value)) {
-            Some((value, le)) => {
-                let reading = Reading::Slower { buckets: histogram.buckets.clone(), le: (*le).clone() };
-                Ok((reading, Duration::try_from_secs_f64(*value).unwrap_or(limit)))
-            }
-            None => Err(LatencyError::NoBucket {
+        let bounds = if bounds.is_empty() {
+            native::bounds(histogram.unit.in_own_unit(limit.as_secs_f64())).iter().map(f64::to_string).collect()
+        } else {
+            // `0.3` read as a float may lie a hair above 300 ms.
+            let fits = |value: f64| value > 0.0 && value <= limit.as_secs_f64() * (1.0 + 1e-9);
+            let below = bounds.iter().rev().find(|(value, _)| fits(*value)).ok_or_else(|| LatencyError::NoBucket {
                 metric: histogram.buckets.metric().to_owned(),
                 limit_ms: limit.as_millis(),
                 smallest: bounds.first().map_or_else(|| "+Inf".to_owned(), |(_, le)| (*le).clone()),
-            }),
+            })?;
+            vec![below.1.clone()]
+        };
+        Ok(Reading::Slower { buckets: histogram.buckets.clone(), bounds })
+    }
+
+    /// What was really held against, when that much was asked for.
+    pub fn bound(&self, bound: &Bound, limit: Duration) -> Result<Duration, LatencyError> {
+        let histogram = self.histogram()?;
+        match bound {
+            Bound::NotAsked => Ok(limit),
+            Bound::Known(le) => Ok(histogram.unit.parsed(le).and_then(|value| Duration::try_from_secs_f64(value).ok()).unwrap_or(limit)),
+            Bound::Unknown => {
+                Err(LatencyError::NoCommonBucket { metric: histogram.buckets.metric().to_owned(), limit_ms: limit.as_millis() })
+            }
         }
+    }
+
+    fn histogram(&self) -> Result<&Histogram, LatencyError> {
+        let metric = || self.reading.metrics().first().map(|metric| (*metric).to_owned()).unwrap_or_default();
+        self.latency.as_ref().ok_or_else(|| LatencyError::NoHistogram { metric: metric() })
     }
 }
 

@@ -1,10 +1,13 @@
 //! What the query API answers, checked and made into series. Tolerant of members it doesn't know, strict about those it needs.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::super::Problem;
 use super::super::error::brief;
+use crate::core::counting::native::{self, Bucket, Native};
 use crate::core::counting::{Labels, Sample, Series};
 
 #[derive(Deserialize)]
@@ -30,7 +33,23 @@ struct Data<'a> {
 
 /// `[1790000000.123, "12.5"]`
 #[derive(Deserialize)]
-struct Point<'a>(f64, #[serde(borrow)] std::borrow::Cow<'a, str>);
+struct Point<'a>(f64, #[serde(borrow)] Cow<'a, str>);
+
+/// `[1790000000.123, {"count": "12", "sum": "3.4", "buckets": [[0, "0.25", "0.5", "12"]]}]`
+#[derive(Deserialize)]
+struct HistogramPoint<'a>(f64, #[serde(borrow)] Histogram<'a>);
+
+/// How a bucket is written.
+type Written<'a> = (u8, Cow<'a, str>, Cow<'a, str>, Cow<'a, str>);
+
+#[derive(Deserialize)]
+struct Histogram<'a> {
+    #[serde(borrow)]
+    count: Cow<'a, str>,
+    /// Which boundaries belong to the bucket, where it begins and ends, and its count. The empty ones are left out.
+    #[serde(borrow, default)]
+    buckets: Vec<Written<'a>>,
+}
 
 #[derive(Deserialize)]
 struct Row<'a> {
@@ -40,10 +59,15 @@ struct Row<'a> {
     value: Option<Point<'a>>,
     #[serde(borrow, default)]
     values: Vec<Point<'a>>,
+    #[serde(borrow)]
+    histogram: Option<HistogramPoint<'a>>,
+    #[serde(borrow, default)]
+    histograms: Vec<HistogramPoint<'a>>,
 }
 
-/// The series of a successful and whole answer: vector and scalar with one sample each, matrix with all.
-pub(super) fn parse(body: &[u8]) -> Result<Vec<Series>, Problem> {
+/// The series of a successful and whole answer: vector and scalar with one sample each, matrix with all. Native histograms
+/// become the series of classic ones with these bounds, where bounds are given.
+pub(super) fn parse(body: &[u8], bounds: Option<&[String]>) -> Result<Vec<Series>, Problem> {
     let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|error| not_json(body, &error))?;
     if envelope.status != "success" {
         return Err(Problem::Refused(brief(envelope.error.as_deref().unwrap_or(envelope.status))));
@@ -60,7 +84,13 @@ pub(super) fn parse(body: &[u8]) -> Result<Vec<Series>, Problem> {
     match data.result_type {
         "matrix" | "vector" => {
             let rows: Vec<Row<'_>> = serde_json::from_str(data.result.get()).map_err(unexpected)?;
-            rows.into_iter().map(series).collect()
+            let mut all = Vec::with_capacity(rows.len());
+            for row in rows {
+                all.extend(bounds.map(|bounds| classic(&row, bounds)).transpose()?.unwrap_or_default());
+                all.push(series(row)?);
+            }
+            all.retain(|series| !series.samples.is_empty());
+            Ok(all)
         }
         "scalar" => {
             let point: Point<'_> = serde_json::from_str(data.result.get()).map_err(unexpected)?;
@@ -81,10 +111,30 @@ fn series(row: Row<'_>) -> Result<Series, Problem> {
     Ok(Series { labels: row.metric, samples })
 }
 
+fn classic(row: &Row<'_>, bounds: &[String]) -> Result<Vec<Series>, Problem> {
+    let natives: Vec<Native> = row.histograms.iter().chain(&row.histogram).map(native_sample).collect::<Result<_, _>>()?;
+    Ok(if natives.is_empty() { Vec::new() } else { native::classic(&row.metric, &natives, bounds) })
+}
+
+fn native_sample(HistogramPoint(seconds, histogram): &HistogramPoint<'_>) -> Result<Native, Problem> {
+    let bucket = |(_, left, right, count): &Written<'_>| {
+        Ok::<_, Problem>(Bucket { left: number(left)?, right: number(right)?, count: number(count)? })
+    };
+    let buckets = histogram.buckets.iter().map(bucket).collect::<Result<_, _>>()?;
+    Ok(Native { at: milliseconds(*seconds), count: number(&histogram.count)?, buckets })
+}
+
+fn number(text: &str) -> Result<f64, Problem> {
+    text.parse().map_err(|_| Problem::Unexpected(format!("{:?} is no number", brief(text))))
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a float beyond the range becomes its end, which is as wrong as the float")]
+fn milliseconds(seconds: f64) -> i64 {
+    (seconds * 1000.0).round() as i64
+}
+
 fn sample(Point(seconds, text): &Point<'_>) -> Result<Sample, Problem> {
-    let value = text.parse().map_err(|_| Problem::Unexpected(format!("{:?} is no number", brief(text))))?;
-    #[expect(clippy::cast_possible_truncation, reason = "a float beyond the range becomes its end, which is as wrong as the float")]
-    Ok(Sample { at: (seconds * 1000.0).round() as i64, value })
+    Ok(Sample { at: milliseconds(*seconds), value: number(text)? })
 }
 
 fn not_json(body: &[u8], error: &serde_json::Error) -> Problem {
@@ -110,18 +160,37 @@ mod tests {
     fn matrix_vector_and_scalar() {
         let matrix = br#"{"status":"success","data":{"resultType":"matrix","result":[
             {"metric":{"__name__":"up","pod":"a"},"values":[[1790000000.5,"1"],[1790000005,"NaN"],[1790000010,"+Inf"]]}]},"infos":["x"]}"#;
-        let series = parse(matrix).unwrap();
+        let series = parse(matrix, None).unwrap();
         assert_eq!((series.len(), series[0].name(), series[0].label("pod")), (1, "up", "a"));
         assert_eq!(series[0].samples[0], Sample { at: 1_790_000_000_500, value: 1.0 });
         assert!(series[0].samples[1].value.is_nan() && series[0].samples[2].value.is_infinite());
 
         let vector = br#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1790000000,"2.5e3"]}]}}"#;
-        assert_eq!(parse(vector).unwrap()[0].samples, [Sample { at: 1_790_000_000_000, value: 2500.0 }]);
+        assert_eq!(parse(vector, None).unwrap()[0].samples, [Sample { at: 1_790_000_000_000, value: 2500.0 }]);
         let scalar = br#"{"data":{"result":[1790000000,"7"],"resultType":"scalar"},"status":"success"}"#;
-        assert_eq!(parse(scalar).unwrap()[0].samples, [Sample { at: 1_790_000_000_000, value: 7.0 }]);
+        assert_eq!(parse(scalar, None).unwrap()[0].samples, [Sample { at: 1_790_000_000_000, value: 7.0 }]);
         let empty =
             br#"{"status":"success","data":{"resultType":"vector","result":[]},"warnings":["PromQL info: metric might not be a counter"]}"#;
-        assert_eq!(parse(empty).unwrap(), []);
+        assert_eq!(parse(empty, None).unwrap(), []);
+    }
+
+    #[test]
+    fn native_histograms_become_classic_ones() {
+        let matrix =
+            br#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"__name__":"latency","pod":"a"},"histograms":[
+            [1790000000,{"count":"9","sum":"3.5","buckets":[[3,"-0.001","0.001","1"],[0,"0.25","0.5","8"]]}],
+            [1790000005,{"count":"0","sum":"0"}]]}]}}"#;
+        let values = |series: &Series| series.samples.iter().map(|sample| sample.value).collect::<Vec<_>>();
+        let series = parse(matrix, Some(&["0.25".to_owned()])).unwrap();
+        let said: Vec<_> = series.iter().map(|one| (one.name(), one.label("le"), values(one))).collect();
+        let all = vec![9.0, 0.0];
+        assert_eq!(said, [("latency_count", "", all.clone()), ("latency_bucket", "+Inf", all), ("latency_bucket", "0.25", vec![1.0, 0.0])]);
+        assert_eq!(parse(matrix, None).unwrap(), [], "to a query of the user's own they are no numbers");
+        let vector = br#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"latency"},"histogram":[1,{"count":"9","sum":"1"}]}]}}"#;
+        assert_eq!(parse(vector, Some(&[])).unwrap().len(), 2);
+        let wrong =
+            br#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"histogram":[1,{"count":"many","sum":"1"}]}]}}"#;
+        assert!(matches!(parse(wrong, Some(&[])), Err(Problem::Unexpected(_))));
     }
 
     #[rstest]
@@ -148,7 +217,7 @@ mod tests {
         "the answer isn't what its API promises (\"many\" is no number)"
     )]
     fn what_is_no_answer(#[case] body: &str, #[case] sentence: &str) {
-        assert_eq!(parse(body.as_bytes()).unwrap_err().to_string(), sentence);
+        assert_eq!(parse(body.as_bytes(), None).unwrap_err().to_string(), sentence);
     }
 
     #[rstest]
@@ -158,13 +227,13 @@ mod tests {
     #[case(r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":["1","1"]}]}}"#)]
     #[case("[1,2]")]
     fn wrong_types_are_told(#[case] body: &str) {
-        assert!(matches!(parse(body.as_bytes()), Err(Problem::Unexpected(_))), "{:?}", parse(body.as_bytes()));
+        assert!(matches!(parse(body.as_bytes(), None), Err(Problem::Unexpected(_))), "{:?}", parse(body.as_bytes(), None));
     }
 
     proptest::proptest! {
         #[test]
         fn garbage_is_refused_without_a_panic(body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
-            let _ = parse(&body).unwrap_err();
+            let _ = parse(&body, None).unwrap_err();
         }
     }
 }

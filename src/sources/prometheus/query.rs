@@ -1,5 +1,6 @@
 //! The texts of the queries, and how they travel in a form. Pure.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -44,12 +45,22 @@ fn whole_seconds(duration: Duration) -> u64 {
 }
 
 fn matchers(scope: &Scope, metrics: &[String], label: PodLabel) -> String {
-    let mut text = format!("__name__=~\"{}\",{}=~\"{}\"", metrics.join("|"), label.name(), scope.pods.pattern(label));
+    let names: BTreeSet<String> = metrics.iter().map(|name| with_native(name)).collect();
+    let names = names.into_iter().collect::<Vec<_>>().join("|");
+    let mut text = format!("__name__=~\"{names}\",{}=~\"{}\"", label.name(), scope.pods.pattern(label));
     if let Some(namespace) = label.namespace() {
         // Some scrape configurations write no namespace; pods are told apart by name then.
         let _ = write!(text, ",{namespace}=~\"|{}\"", crate::core::counting::escaped(&scope.namespace));
     }
     text
+}
+
+/// A native histogram has one series, whose name has no ending.
+fn with_native(name: &str) -> String {
+    ["_bucket", "_count"]
+        .iter()
+        .find_map(|ending| Some(format!("{}({ending})?", name.strip_suffix(ending)?)))
+        .unwrap_or_else(|| name.to_owned())
 }
 
 /// As `application/x-www-form-urlencoded` wants it.
