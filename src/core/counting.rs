@@ -28,9 +28,6 @@ use self::groups::Group;
 use self::increments::Increment;
 use crate::core::statistics::{Counts, Look};
 
-/// How late the newest sample may be when it is read.
-const OLDEST_SAMPLE: i64 = 180_000;
-
 /// When counting began, told without naming a time of day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Window {
@@ -99,8 +96,8 @@ pub fn count(series: &[Series], pods: &Pods, reading: &Reading, window: Window) 
     let Some(last_sample) = groups.iter().filter_map(Group::last).max() else { return counted };
     let first_sample = groups.iter().filter_map(Group::first).min().unwrap_or(last_sample);
     let scrape_interval = groups::interval(&groups);
-    let start = start(last_sample.saturating_sub(window.elapsed.max(0)), window.begun);
     let interval = scrape_interval.unwrap_or(0);
+    let start = start(last_sample.saturating_sub(window.elapsed.max(0)), window.begun, interval);
 
     let scrapes = canary_scrapes(&groups, interval);
     let boundaries = boundaries(&scrapes, start, interval);
@@ -142,11 +139,11 @@ pub fn count(series: &[Series], pods: &Pods, reading: &Reading, window: Window) 
     counted
 }
 
-/// Samples are always a little older than the source's now, so every estimate is a little early: the latest one is the best. One that is
-/// much later, or earlier, is one clock or the other that was set, and must not move what was counted already.
-fn start(estimate: i64, known: Option<i64>) -> i64 {
+/// Samples are an interval or so older than the source's now, so every estimate is a little early: the latest one is the best. One that
+/// is much later, or earlier, is one clock or the other that was set, and must not move what was counted already.
+fn start(estimate: i64, known: Option<i64>, interval: i64) -> i64 {
     match known {
-        Some(known) if !(0..=OLDEST_SAMPLE).contains(&estimate.saturating_sub(known)) => known,
+        Some(known) if !(0..=interval.saturating_mul(2).max(10_000)).contains(&estimate.saturating_sub(known)) => known,
         _ => estimate,
     }
 }

@@ -1,5 +1,7 @@
 //! Each pitfall of counting as one test, and no panic on garbage.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use rstest::rstest;
 
@@ -201,6 +203,26 @@ fn a_native_histogram_that_becomes_coarser_loses_and_invents_nothing() {
     assert_eq!((canary_looks(&before), before.bound), (vec![(8.0, 1.0), (10.0, 1.0)], Bound::Known("0.4".to_owned())));
     let after = counted(&samples);
     assert_eq!((canary_looks(&after), after.bound), (vec![(8.0, 4.0), (10.0, 4.0), (9.0, 5.0)], Bound::Known("0.25".to_owned())));
+}
+
+/// The source's clock is set by an hour while the canary runs, or ours is; what was counted stays.
+#[rstest]
+#[case::the_sources_clock_goes_forward(3600, 25)]
+#[case::our_clock_goes_forward(0, 3625)]
+#[case::our_clock_goes_back(0, 0)]
+fn a_clock_that_is_set_moves_nothing(#[case] jump: i64, #[case] elapsed: i64) {
+    let pods_at = |second: i64, n: f64| [(CANARY, second, 10.0 * n), ("app-6d5f-aaaaa", second - 3, 5000.0 + 100.0 * n)];
+    let mut samples: BTreeMap<&str, Vec<(i64, f64)>> = BTreeMap::new();
+    let seconds = [0, 5, 10, 15, 20 + jump, 25 + jump];
+    for (second, n) in seconds.into_iter().zip([0.0, 1.0, 2.0, 3.0, 4.0, 5.0]) {
+        for (pod, at, value) in pods_at(second, n) {
+            samples.entry(pod).or_default().push((at, value));
+        }
+    }
+    let series: Vec<Series> = samples.iter().map(|(pod, samples)| counter(pod, "200", samples)).collect();
+    let window = Window { elapsed: elapsed * 1000, begun: Some(T0), ..Window::default() };
+    let counted = count(&series, &pods(), &reading(), window);
+    assert_eq!((counted.canary, counted.primary, counted.begun), (counts(50.0, 0.0), counts(500.0, 0.0), Some(T0)));
 }
 
 #[test]
