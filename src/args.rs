@@ -65,7 +65,7 @@ pub struct Arguments {
     #[arg(long, env = "COALMINE_PROMETHEUS_HEADER", value_parser = header)]
     pub prometheus_header: Vec<(String, String)>,
 
-    /// Datadog's API, for checks with `source: datadog`, such as <https://api.datadoghq.eu>
+    /// Datadog's API, for checks and `canary.metrics` with `source: datadog`, such as <https://api.datadoghq.eu>
     #[arg(long, env = "COALMINE_DATADOG_URL", default_value = "https://api.datadoghq.com", value_parser = http_url)]
     pub datadog_url: Uri,
 

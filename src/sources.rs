@@ -56,6 +56,16 @@ pub trait Source: Send + Sync + Debug {
     /// What a query of the user's own said, at equal steps back to `since`.
     fn evaluate<'a>(&'a self, query: &'a str, since: Duration, step: Duration) -> BoxFuture<'a, Result<Vec<Series>, Error>>;
 
+    /// Whether a sample stays as it was told, so that only what is new need be asked for.
+    fn is_final(&self) -> bool {
+        true
+    }
+
+    /// How long to leave it alone between two questions about one canary.
+    fn rest(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// What `{{pods}}` stands for in such a query.
     fn pattern(&self, members: &Members, label: PodLabel) -> String {
         members.pattern(label)

@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 
 use super::{
     annotations as key,
-    checks::Checks,
+    checks::{Checks, Origin},
     quantity::{format_duration, parse_duration, parse_percentage},
 };
-use crate::core::discovery::Choice;
+use crate::core::discovery::{Choice, ChoiceError};
 
 /// How one Deployment wants its templates judged.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,6 +104,10 @@ impl Policy {
         reader.read(key::BYPASS, "a reason in words", |text| (!text.trim().is_empty()).then_some(()))?;
         let metrics = annotations.get(key::METRICS).map_or(Ok(defaults.metrics), |text| Choice::parse(text));
         let metrics = metrics.map_err(|error| InvalidAnnotation::Problem { key: key::METRICS.to_owned(), problem: error.to_string() })?;
+        if max_latency_p99.is_some() && metrics.origin() == Origin::Datadog {
+            let problem = ChoiceError::NoLatency.to_string();
+            return Err(InvalidAnnotation::Problem { key: key::MAX_LATENCY_P99.to_owned(), problem });
+        }
         let checks = annotations.get(key::CHECKS).map(|text| Checks::parse(text)).transpose();
         let checks = checks.map_err(|error| InvalidAnnotation::Problem { key: key::CHECKS.to_owned(), problem: error.to_string() })?;
         Ok(Self { duration, max_error_rate, max_latency_p99, metrics, checks, deadline, on_inconclusive })
@@ -186,7 +190,7 @@ mod tests {
     #[case(
         "canary.metrics",
         "{requests: a}",
-        "canary.metrics: not the YAML expected (line 1 column 2: missing field `errors`); accepted are the keys requests, errors and latency, each with a selector"
+        "canary.metrics: not the YAML expected (line 1 column 2: missing field `errors`); accepted are the keys requests, errors and latency, each with a selector, and source"
     )]
     #[case(
         "canary.checks",
@@ -201,6 +205,16 @@ mod tests {
     )]
     fn refused_in_one_line(#[case] key: &str, #[case] value: &str, #[case] sentence: &str) {
         assert_eq!(parse(&[(key, value)]).unwrap_err().to_string(), sentence);
+    }
+
+    #[test]
+    fn latency_is_not_read_from_datadog() {
+        let metrics = "{source: datadog, requests: shop.hits, errors: shop.errors}";
+        let error = parse(&[("canary.metrics", metrics), ("canary.max-latency-p99", "250ms")]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "canary.max-latency-p99: latency can't be read from Datadog; write a check with source: datadog instead"
+        );
     }
 
     #[test]

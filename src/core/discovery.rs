@@ -14,6 +14,7 @@ pub use found::{Found, Histogram, LatencyError, Unit};
 pub use presets::{PRESETS, Preset};
 
 use self::candidate::Candidate;
+use crate::api::checks::Origin;
 use crate::core::counting::{Pods, Role, Series, escaped};
 
 /// No verdict can be given, and why. Each is one sentence for an Event.
@@ -29,6 +30,10 @@ pub enum NotFound {
     NoOutcome { primary: String, metric: String },
     #[error("canary.metrics asks for {wanted}, but {primary}'s pods have no such series")]
     NotThere { primary: String, wanted: String },
+    #[error(
+        "{proxy} counts for a whole Service and can't tell the canary's pod from {primary}'s; name a counter of the pods themselves in canary.metrics, as in {EXAMPLE}"
+    )]
+    NoPods { primary: String, proxy: &'static str },
     #[error("{first} and {second} disagree on {primary}'s pods; set canary.metrics to {choices}")]
     Ambiguous { primary: String, first: String, second: String, choices: String },
 }
@@ -56,7 +61,15 @@ pub fn wanted(choice: &Choice, latency: bool) -> Vec<String> {
 /// sentences.
 pub fn recognise(choice: &Choice, series: &[Series], pods: &Pods, primary: &str) -> Result<Found, NotFound> {
     let own: Vec<&Series> = series.iter().filter(|one| pods.identify(&one.labels).is_some_and(|(role, _)| role == Role::Primary)).collect();
-    if own.is_empty() {
+    let is_of_proxy = |preset: &'static Preset| !candidate::of_preset(preset, &own, pods).iter().any(Candidate::is_usable);
+    if let Choice::Preset(preset) = choice
+        && preset.is_a_proxy()
+        && is_of_proxy(preset)
+    {
+        return Err(NotFound::NoPods { primary: primary.to_owned(), proxy: preset.name });
+    }
+    // Who named the counters of another source gets the names back.
+    if own.is_empty() && choice.origin() == Origin::Prometheus {
         return Err(NotFound::NotScraped { primary: primary.to_owned() });
     }
     let candidates = match choice {

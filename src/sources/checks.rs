@@ -40,7 +40,7 @@ impl Sources {
     /// The outcome so far. `None` for a Job, which isn't asked by a source.
     pub async fn check(&self, probe: &Probe, asked: Asked<'_>) -> Result<Option<Outcome>, Error> {
         match probe {
-            Probe::Query { origin, query, bounds } => self.query(self.source(*origin)?, query, bounds, asked).await.map(Some),
+            Probe::Query { origin, query, bounds } => self.query(self.of(*origin)?, query, bounds, asked).await.map(Some),
             // A page says how things are, not how they were: it is read once, when that decides.
             Probe::Page { .. } if asked.progress != Progress::Over => Ok(Some(Outcome::Waiting)),
             Probe::Page { url, pointer, equals } => {
@@ -52,7 +52,8 @@ impl Sources {
         }
     }
 
-    fn source(&self, origin: Origin) -> Result<&dyn Source, Error> {
+    /// Who answers for it.
+    pub fn of(&self, origin: Origin) -> Result<&dyn Source, Error> {
         match origin {
             Origin::Prometheus => Ok(self.metrics.as_ref()),
             Origin::Datadog => self.datadog.as_deref().ok_or_else(|| Error {

@@ -1,5 +1,6 @@
 //! Datadog, by its public API for timeseries points (`GET /api/v1/query`). Its answers are counts in buckets of time; they are made into counters, so
-//! that the same counting serves. Keys are read from files for every question, because mounted Secrets are renewed in place.
+//! that the same counting serves: `canary.metrics` names two of them with `source: datadog`, and they must have the tags `kube_namespace` and
+//! `pod_name`, which Datadog's agent writes. The newest bucket still fills, so the whole run is asked for each time. Keys are read from files for every question, because mounted Secrets are renewed in place.
 //!
 //! In a check's query `{{pods}}` stands for a filter: `avg:trace.http.request.apdex{service:app AND {{pods}}}`.
 
@@ -44,7 +45,8 @@ impl Datadog {
         Ok(Self { client: builder.build()?, settings })
     }
 
-    async fn query(&self, query: &str, since: Duration) -> Result<Vec<Series>, Error> {
+    /// Series with the position of the query that they answer.
+    async fn query(&self, query: &str, since: Duration) -> Result<Vec<(usize, Series)>, Error> {
         let asked = self.ask(query, since).await.and_then(|body| answer::parse(&body));
         asked.map_err(|problem| Error { target: format!("Datadog at {}", self.settings.url), problem })
     }
@@ -62,19 +64,43 @@ impl Datadog {
         if status.is_success() { Ok(body) } else { Err(http::refusal(status, answer::refusal(&body).as_deref())) }
     }
 
-    /// The counts of some metrics by pod, as counters that begin with the answer.
+    /// The counts of some metrics by pod, as counters that begin with the answer. One request.
     async fn counters(&self, scope: &Scope, metrics: &[String], since: Duration) -> Result<Vec<Series>, Error> {
-        let members = [filter(&scope.pods.canary), filter(&scope.pods.primary)].into_iter().filter(|side| !side.is_empty());
-        let pods = members.collect::<Vec<_>>().join(" OR ");
-        let mut all = Vec::new();
-        // Names with wildcards and Prometheus' own `up` mean nothing here.
-        for metric in metrics.iter().map(|name| name.replace("[.]", ".")).filter(|name| name != "up" && is_plain(name)) {
-            let query =
-                format!("sum:{metric}{{kube_namespace:{} AND ({pods})}} by {{pod_name,http.status_code}}.as_count()", scope.namespace);
-            all.extend(self.query(&query, since).await?.into_iter().map(|series| answer::counter(series, &metric)));
-        }
-        Ok(all)
+        // Prometheus' own `up` means nothing here.
+        let metrics: Vec<String> = metrics.iter().filter(|name| *name != "up").map(|name| plain(name)).collect();
+        let queries: Vec<String> = metrics.iter().map(|metric| counts(scope, metric, since)).collect();
+        let series = self.query(&queries.join(","), since).await?;
+        Ok(series.into_iter().filter_map(|(query, series)| Some(answer::counter(series, metrics.get(query)?))).collect())
     }
+}
+
+/// A request tells at most so many points; up to here the finest buckets that there are fit.
+const FINEST_UP_TO: Duration = Duration::from_hours(4);
+const FINEST_BUCKET: Duration = Duration::from_secs(10);
+
+/// What was counted by each pod, in buckets.
+fn counts(scope: &Scope, metric: &str, since: Duration) -> String {
+    let (metric, tags) = metric.trim_end_matches('}').split_once('{').unwrap_or((metric, ""));
+    let pods = [filter(&scope.pods.canary), filter(&scope.pods.primary)].into_iter().filter(|side| !side.is_empty());
+    let pods = pods.collect::<Vec<_>>().join(" OR ");
+    // A comma between tags is an "and", which can't stand beside the word.
+    let own = tags.split(',').map(str::trim).filter(|tag| !tag.is_empty() && *tag != "*");
+    let own: String = own.map(|tag| if tag.contains(' ') { format!("({tag}) AND ") } else { format!("{tag} AND ") }).collect();
+    let bucket = if since <= FINEST_UP_TO { FINEST_BUCKET.as_secs() } else { (since.as_secs() / 1440).next_multiple_of(60) };
+    format!("sum:{metric}{{{own}kube_namespace:{} AND ({pods})}} by {{pod_name}}.as_count().rollup(sum,{bucket})", scope.namespace)
+}
+
+/// A name that was made a pattern, as it was: what could be taken for a pattern stands in brackets.
+fn plain(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len());
+    let mut rest = pattern.chars();
+    while let Some(character) = rest.next() {
+        out.push(if character == '[' { rest.next().unwrap_or(character) } else { character });
+        if character == '[' {
+            rest.next();
+        }
+    }
+    out
 }
 
 async fn key(path: &PathBuf) -> Result<String, Problem> {
@@ -97,10 +123,6 @@ pub(super) fn filter(members: &Members) -> String {
     }
 }
 
-fn is_plain(name: &str) -> bool {
-    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_'))
-}
-
 impl Source for Datadog {
     fn present<'a>(&'a self, scope: &'a Scope, metrics: &'a [String]) -> BoxFuture<'a, Result<Vec<Series>, Error>> {
         Box::pin(async move { self.counters(scope, metrics, Duration::from_mins(5)).await })
@@ -111,7 +133,16 @@ impl Source for Datadog {
     }
 
     fn evaluate<'a>(&'a self, query: &'a str, since: Duration, _step: Duration) -> BoxFuture<'a, Result<Vec<Series>, Error>> {
-        Box::pin(async move { self.query(query, since).await })
+        Box::pin(async move { Ok(self.query(query, since).await?.into_iter().map(|(_, series)| series).collect()) })
+    }
+
+    fn is_final(&self) -> bool {
+        false
+    }
+
+    /// It allows some hundreds of questions an hour.
+    fn rest(&self) -> Duration {
+        FINEST_BUCKET
     }
 
     fn pattern(&self, members: &Members, _label: PodLabel) -> String {

@@ -75,7 +75,7 @@ impl Reader {
         let question = (scope.clone(), Wanted { since: Duration::ZERO, ..whole.clone() });
         self.overlap = self.overlap.max(lead_in);
         // A pod that wasn't asked about until now has a past, which the whole answer tells.
-        let since = self.seen.filter(|_| self.question.as_ref() == Some(&question)).and_then(|(_, at)| {
+        let since = self.seen.filter(|_| source.is_final() && self.question.as_ref() == Some(&question)).and_then(|(_, at)| {
             let passed = Duration::try_from(now.duration_since(at)).ok()?;
             Some(passed.saturating_add(self.overlap)).filter(|since| *since < whole.since)
         });
@@ -90,6 +90,9 @@ impl Reader {
             self.overlap = (self.overlap * 2).min(LONGEST_OVERLAP);
         }
         let answer = ask(source, scope, whole).await?;
+        if !source.is_final() {
+            self.record = Record::default();
+        }
         self.add(answer.into_iter().filter(counts).collect(), now);
         self.question = Some(question);
         Ok(())

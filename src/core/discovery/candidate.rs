@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::choice::Counters;
 use super::found::{Found, Histogram, Unit, in_full};
 use super::presets::{Family, Preset, bucket};
+use crate::api::checks::Origin;
 use crate::core::counting::{Failure, PodLabel, Pods, Reading, Role, Selector, Series};
 
 /// A family of a preset that the primary's pods have.
@@ -95,13 +96,14 @@ impl<'a> Candidate<'a> {
 }
 
 /// The counters that the user named, if the requests are there. The errors need not be: a counter may be born with the first.
-pub(super) fn explicit(Counters { requests, errors, latency }: &Counters, own: &[&Series], pods: &Pods) -> Option<Found> {
+pub(super) fn explicit(Counters { requests, errors, latency, origin }: &Counters, own: &[&Series], pods: &Pods) -> Option<Found> {
     let series: Vec<&Series> = own.iter().copied().filter(|series| requests.matches(&series.labels)).collect();
     if series.is_empty() {
         return None;
     }
     let reading = Reading::Separate { requests: requests.clone(), errors: errors.clone() };
     let (total_requests, total_errors) = totals(&reading, own, pods);
+    let source = if *origin == Origin::Datadog { "source: datadog, " } else { "" };
     let buckets = latency.as_ref().map(|selector| format!(", latency: '{selector}'")).unwrap_or_default();
     Some(Found {
         preset: None,
@@ -110,7 +112,7 @@ pub(super) fn explicit(Counters { requests, errors, latency }: &Counters, own: &
         pod_label: pod_label(&series, pods),
         requests: total_requests,
         errors: total_errors,
-        spelling: format!("{{requests: '{requests}', errors: '{errors}'{buckets}}}"),
+        spelling: format!("{{{source}requests: '{requests}', errors: '{errors}'{buckets}}}"),
     })
 }
 

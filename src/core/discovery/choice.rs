@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::{PRESETS, Preset};
+use crate::api::checks::Origin;
 use crate::core::counting::{Selector, SelectorError};
 
 /// Which counters the user wants read.
@@ -19,6 +20,8 @@ pub struct Counters {
     pub requests: Selector,
     pub errors: Selector,
     pub latency: Option<Selector>,
+    /// Whose words they are.
+    pub origin: Origin,
 }
 
 /// Why a value of `canary.metrics` isn't accepted; one line each.
@@ -26,12 +29,16 @@ pub struct Counters {
 pub enum ChoiceError {
     #[error("unknown preset {value:?}; accepted are auto, {}, or YAML with requests and errors", names())]
     UnknownPreset { value: String },
-    #[error("not the YAML expected ({message}); accepted are the keys requests, errors and latency, each with a selector")]
+    #[error("not the YAML expected ({message}); accepted are the keys requests, errors and latency, each with a selector, and source")]
     Yaml { message: String },
     #[error("{key}: {problem}")]
     Selector { key: &'static str, problem: SelectorError },
     #[error("latency: must name the buckets of a histogram, as in http_request_duration_seconds_bucket")]
     NotAHistogram,
+    #[error("{key}: must be a metric of Datadog with tags, as in shop.http.errors{{service:shop,env:prod}}, without sum: or functions")]
+    NotATaggedMetric { key: &'static str },
+    #[error("latency can't be read from Datadog; write a check with source: datadog instead")]
+    NoLatency,
 }
 
 fn names() -> String {
@@ -44,9 +51,19 @@ struct Written {
     requests: String,
     errors: String,
     latency: Option<String>,
+    #[serde(default)]
+    source: Origin,
 }
 
 impl Choice {
+    /// Who is to be asked.
+    pub fn origin(&self) -> Origin {
+        match self {
+            Self::Auto | Self::Preset(_) => Origin::Prometheus,
+            Self::Counters(counters) => counters.origin,
+        }
+    }
+
     pub fn parse(value: &str) -> Result<Self, ChoiceError> {
         let value = value.trim();
         if value == "auto" {
@@ -60,6 +77,14 @@ impl Choice {
         }
         let written: Written =
             serde_saphyr::from_str(value).map_err(|error| ChoiceError::Yaml { message: first_line(&error.to_string()) })?;
+        let origin = written.source;
+        if origin == Origin::Datadog {
+            if written.latency.is_some() {
+                return Err(ChoiceError::NoLatency);
+            }
+            let (requests, errors) = (tagged("requests", &written.requests)?, tagged("errors", &written.errors)?);
+            return Ok(Self::Counters(Box::new(Counters { requests, errors, latency: None, origin })));
+        }
         let selector = |key, text: &str| Selector::parse(text).map_err(|problem| ChoiceError::Selector { key, problem });
         let requests = selector("requests", &written.requests)?;
         let errors = selector("errors", &written.errors)?;
@@ -67,8 +92,18 @@ impl Choice {
         if latency.as_ref().is_some_and(|latency| !latency.metric().ends_with("_bucket")) {
             return Err(ChoiceError::NotAHistogram);
         }
-        Ok(Self::Counters(Box::new(Counters { requests, errors, latency })))
+        Ok(Self::Counters(Box::new(Counters { requests, errors, latency, origin })))
     }
+}
+
+/// A metric of Datadog, with tags behind it or not. To the counting it is a name: the source says what has it.
+fn tagged(key: &'static str, text: &str) -> Result<Selector, ChoiceError> {
+    let text = text.trim();
+    let (metric, tags) = text.split_once('{').map_or((text, Some("")), |(metric, rest)| (metric, rest.strip_suffix('}')));
+    let is_metric = metric.starts_with(|first: char| first.is_ascii_alphabetic())
+        && metric.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_'));
+    let are_tags = tags.is_some_and(|tags| !tags.contains(['{', '}', '"', '\n']));
+    if is_metric && are_tags { Ok(Selector::of(text)) } else { Err(ChoiceError::NotATaggedMetric { key }) }
 }
 
 /// The YAML library explains with an excerpt over several lines; the first says what is wrong and where.
@@ -89,11 +124,33 @@ mod tests {
         assert!(matches!(Choice::parse("istio").unwrap(), Choice::Preset(preset) if preset.name == "istio"));
         let written = Choice::parse("requests: my_total\nerrors: my_total{code=~\"5..\"}").unwrap();
         let selector = |text| Selector::parse(text).unwrap();
-        let counters = Counters { requests: selector("my_total"), errors: selector("my_total{code=~\"5..\"}"), latency: None };
+        let counters = Counters {
+            requests: selector("my_total"),
+            errors: selector("my_total{code=~\"5..\"}"),
+            latency: None,
+            origin: Origin::Prometheus,
+        };
         assert_eq!(written, Choice::Counters(Box::new(counters)));
     }
 
+    #[test]
+    fn counters_of_datadog() {
+        let written = Choice::parse("{source: datadog, requests: 'shop.hits{service:shop,env:prod}', errors: shop.errors}").unwrap();
+        let Choice::Counters(counters) = &written else { panic!("{written:?}") };
+        assert_eq!((counters.requests.metric(), counters.errors.metric()), ("shop.hits{service:shop,env:prod}", "shop.errors"));
+        assert_eq!((written.origin(), Choice::Auto.origin()), (Origin::Datadog, Origin::Prometheus));
+    }
+
     #[rstest]
+    #[case(
+        "{source: datadog, requests: 'sum:shop.hits{*}', errors: shop.errors}",
+        "requests: must be a metric of Datadog with tags, as in shop.http.errors{service:shop,env:prod}, without sum: or functions"
+    )]
+    #[case(
+        "{source: datadog, requests: shop.hits, errors: shop.errors, latency: shop.duration}",
+        "latency can't be read from Datadog; write a check with source: datadog instead"
+    )]
+    #[case("{source: graphite, requests: a, errors: b}", "")]
     #[case(
         "",
         "unknown preset \"\"; accepted are auto, http, otel, micrometer, aspnet, flask, django, fastapi, rails, go, express, grpc, istio, linkerd, envoy, nginx-ingress, traefik, or YAML with requests and errors"

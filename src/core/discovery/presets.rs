@@ -237,6 +237,11 @@ impl Preset {
         PRESETS.iter().find(|preset| preset.name == name)
     }
 
+    /// Whether its counters are usually those of a proxy in front of the Service.
+    pub(super) fn is_a_proxy(&self) -> bool {
+        matches!(self.name, "nginx-ingress" | "traefik")
+    }
+
     /// Adds the names of its metrics, as regular expressions.
     pub(super) fn names(&self, latency: bool, names: &mut Vec<String>) {
         for family in self.families {

@@ -108,6 +108,25 @@ fn every_preset_gives_the_same_verdicts(#[case] page: &str, #[case] preset: &str
     assert!(matches!(found.slower_than(Duration::from_millis(5)), Err(LatencyError::NoBucket { .. })));
 }
 
+#[rstest]
+#[case::code("code", "200", "503")]
+#[case::status("status", "200", "500")]
+#[case::status_code("status_code", "2xx", "5xx")]
+#[case::response_code("response_code", "204", "504")]
+#[case::class("status_class", "2XX", "5XX")]
+#[case::camel("statusCode", "200", "500")]
+#[case::float("http_status", "200.0", "502.0")]
+fn whatever_label_says_that_a_request_failed(#[case] label: &str, #[case] good: &str, #[case] bad: &str) {
+    let page =
+        page!("promhttp").replace("code=\"200\"", &format!("{label}=\"{good}\"")).replace("code=\"503\"", &format!("{label}=\"{bad}\""));
+    let series = run(&page, Traffic { good: 450, bad: 450, slow: 0 });
+    let found = recognise(&Choice::Auto, &series, &pods(), "app").unwrap();
+    assert_eq!(found.description(), format!("http_requests_total by {label}"));
+    let counted = count(&series, &pods(), &found.reading, Window { elapsed: 60_000, ..Window::default() });
+    assert_eq!((counted.canary.requests, counted.canary.errors, counted.primary.errors), (10_800.0, 5400.0, 0.0));
+    assert_eq!(verdict(&counted.looks[..2]), Verdict::Reject);
+}
+
 #[test]
 fn every_metric_of_a_page_is_asked_for() {
     let wanted = wanted(&Choice::Auto, true);
@@ -156,6 +175,11 @@ fn what_a_person_is_told_when_nothing_fits() {
     insta::assert_snapshot!(sentence("auto", &[last("up", &[], 1.0)]), @r#"found no request counter that is known on app's pods; name it in canary.metrics, as in {requests: my_requests_total, errors: 'my_requests_total{code=~"5.."}'}"#);
     insta::assert_snapshot!(sentence("auto", &[last("http_requests_total", &[("status", "error")], 5.0)]), @r#"found http_requests_total on app's pods, but none of its labels says whether a request failed; name the counters in canary.metrics, as in {requests: my_requests_total, errors: 'my_requests_total{code=~"5.."}'}"#);
     insta::assert_snapshot!(sentence("istio", &[http(5.0)]), @"canary.metrics asks for the preset istio, but app's pods have no such series");
+    let proxy = "nginx-ingress counts for a whole Service and can't tell the canary's pod from app's; name a counter of the pods themselves in canary.metrics, as in";
+    for series in [&[][..], &[http(5.0)]] {
+        assert_eq!(sentence("nginx-ingress", series), format!("{proxy} {EXAMPLE}"));
+    }
+    insta::assert_snapshot!(sentence("{source: datadog, requests: 'shop.hits{service:shop}', errors: shop.errors}", &[]), @"canary.metrics asks for shop.hits{service:shop}, but app's pods have no such series");
     insta::assert_snapshot!(sentence("{requests: a_total, errors: b_total}", &[http(5.0)]), @"canary.metrics asks for a_total, but app's pods have no such series");
     let handled = last("grpc_server_handled_total", &[("grpc_code", "OK")], 90_000.0);
     insta::assert_snapshot!(sentence("auto", &[http(5000.0), handled]), @"http_requests_total (5000 requests, 0 errors) and grpc_server_handled_total (90000 requests, 0 errors) disagree on app's pods; set canary.metrics to http or grpc");

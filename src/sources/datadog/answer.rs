@@ -20,6 +20,9 @@ struct Answer {
 struct Row {
     #[serde(default)]
     metric: String,
+    /// Which of the queries of one request it answers.
+    #[serde(default)]
+    query_index: usize,
     #[serde(default)]
     tag_set: Vec<String>,
     /// Milliseconds and a value; a bucket without points has none.
@@ -32,7 +35,7 @@ struct Refusal {
     errors: Vec<String>,
 }
 
-pub(super) fn parse(body: &[u8]) -> Result<Vec<Series>, Problem> {
+pub(super) fn parse(body: &[u8]) -> Result<Vec<(usize, Series)>, Problem> {
     let answer: Answer = serde_json::from_slice(body).map_err(|error| {
         let starts_html = body.trim_ascii_start().starts_with(b"<");
         if starts_html { Problem::NotJson("HTML") } else { Problem::Unexpected(brief(&error.to_string())) }
@@ -41,7 +44,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Vec<Series>, Problem> {
         let reason = if answer.error.is_empty() { &answer.status } else { &answer.error };
         return Err(Problem::Refused(brief(reason)));
     }
-    Ok(answer.series.into_iter().map(series).collect())
+    Ok(answer.series.into_iter().map(|row| (row.query_index, series(row))).collect())
 }
 
 /// What an answer with an error status says.

@@ -5,7 +5,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::core::counting::{Failure, Pods, Reading, Selector, Window, count};
+use crate::core::counting::Pods;
+
+mod verdict;
 
 const POINTS: &str = r#"{"status":"ok","error":"","res_type":"time_series","resp_version":1,"from_date":1790000000000,"to_date":1790000040000,
     "group_by":["pod_name","http.status_code"],"series":[
@@ -35,6 +37,15 @@ async fn stand_in(status: &str, body: &str) -> (Datadog, tokio::task::JoinHandle
         String::from_utf8_lossy(&request[..length]).into_owned()
     });
     (Datadog::new(settings).unwrap(), served, directory)
+}
+
+#[test]
+fn what_is_asked_about_counters() {
+    let minute = Duration::from_mins(1);
+    insta::assert_snapshot!(counts(&scope(), "shop.hits{service:shop, env:prod}", minute), @"sum:shop.hits{service:shop AND env:prod AND kube_namespace:shop AND (pod_name:app-canary-77f-ccccc OR pod_name:app-6d5f-*)} by {pod_name}.as_count().rollup(sum,10)");
+    insta::assert_snapshot!(counts(&scope(), "shop.hits{service:a OR service:b}", Duration::from_hours(24)), @"sum:shop.hits{(service:a OR service:b) AND kube_namespace:shop AND (pod_name:app-canary-77f-ccccc OR pod_name:app-6d5f-*)} by {pod_name}.as_count().rollup(sum,60)");
+    insta::assert_snapshot!(counts(&scope(), "shop.hits", minute), @"sum:shop.hits{kube_namespace:shop AND (pod_name:app-canary-77f-ccccc OR pod_name:app-6d5f-*)} by {pod_name}.as_count().rollup(sum,10)");
+    assert_eq!(plain(&crate::core::counting::escaped("a.b{c:d[e]*}")), "a.b{c:d[e]*}");
 }
 
 /// A directory for two files.
@@ -82,30 +93,6 @@ async fn a_query_of_the_users_own() {
     );
     let head = request.to_lowercase();
     assert!(head.contains("dd-api-key: api-key\r\n") && head.contains("dd-application-key: application-key\r\n"), "{head}");
-}
-
-#[tokio::test]
-async fn counts_by_pod_are_counted_as_counters_are() {
-    let (datadog, served, _files) = stand_in("200 OK", POINTS).await;
-    let wanted = Wanted {
-        metrics: vec!["up".to_owned(), "shop[.]requests".to_owned()],
-        bounds: Vec::new(),
-        pod_label: PodLabel::PodName,
-        since: Duration::from_mins(1),
-        step: None,
-    };
-    let series = datadog.samples(&scope(), &wanted).await.unwrap();
-    let failures = vec![("http.status_code".to_owned(), Failure::HttpStatus)];
-    let reading = Reading::Labelled { requests: Selector::of("shop.requests"), failures };
-    let counted = count(&series, &scope().pods, &reading, Window { elapsed: 60_000, ..Window::default() });
-    assert_eq!((counted.canary.requests, counted.canary.errors), (12.0, 12.0));
-    assert!(counted.primary.requests > 0.0 && counted.primary.errors < 1.0);
-    let request = served.await.unwrap();
-    assert!(
-        request
-            .contains("sum%3Ashop.requests%7Bkube_namespace%3Ashop+AND+%28pod_name%3Aapp-canary-77f-ccccc+OR+pod_name%3Aapp-6d5f-*%29%7D"),
-        "{request}"
-    );
 }
 
 #[rstest]
