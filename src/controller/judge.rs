@@ -107,7 +107,7 @@ struct Judge<'a> {
     news: Option<Event>,
 }
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
     fn is_past_deadline(&self) -> bool {
         is_past_deadline(self.primary, self.seen.policy(), self.now)
     }
@@ -157,8 +157,8 @@ impl Judge<'_> {
             readings.push((reading.clone(), window(warm_up)));
         }
         let interval = self.memory.pace.interval();
-        let counted =
-            self.memory.reader.count(self.context.sources.metrics.as_ref(), scope, found.pod_label, &readings, interval, self.now).await?;
+        let source = self.source()?;
+        let counted = self.memory.reader.count(source, scope, found.pod_label, &readings, interval, self.now).await?;
         self.now = clock::now();
         if let Some(first) = counted.first() {
             self.memory.pace.saw(first, self.now);
@@ -183,8 +183,9 @@ impl Judge<'_> {
         }
     }
 
-    fn source(&self) -> &dyn Source {
-        self.context.sources.metrics.as_ref()
+    /// Who has the counters.
+    fn source(&self) -> Result<&'a dyn Source, sources::Error> {
+        self.context.sources.of(self.seen.policy().metrics.origin())
     }
 
     async fn scope(&mut self) -> Result<Scope, Trouble> {
@@ -204,7 +205,7 @@ impl Judge<'_> {
         }
         let policy = self.seen.policy();
         let latency = policy.max_latency_p99.is_some();
-        let found = sources::discover(self.source(), scope, &policy.metrics, latency, object::name(self.primary)).await;
+        let found = sources::discover(self.source()?, scope, &policy.metrics, latency, object::name(self.primary)).await;
         let found = found.map_err(|error| match error {
             DiscoveryError::Source(error) => Trouble::from(error),
             DiscoveryError::NotFound(nothing) => Trouble::Nothing(nothing.to_string()),
@@ -220,8 +221,10 @@ impl Judge<'_> {
         if let Some(dispersion) = self.memory.dispersion {
             return dispersion;
         }
-        let since = HISTORY;
-        let history = sources::history(self.source(), scope, found.pod_label, &found.reading, since, HISTORY_WINDOW).await;
+        let history = match self.source() {
+            Ok(source) => sources::history(source, scope, found.pod_label, &found.reading, HISTORY, HISTORY_WINDOW).await,
+            Err(error) => Err(error),
+        };
         let measured = match history {
             Ok(history) => Dispersion { scrape: dispersion(history.scrapes), window: dispersion(history.windows) },
             Err(error) => {
@@ -264,11 +267,7 @@ impl Judge<'_> {
             Verdict::Reject => Judgement::Reject(say(|verdict| verdict == Verdict::Reject)),
             Verdict::Promote => Judgement::Promote(say(|_| true)),
             Verdict::Inconclusive => Judgement::Inconclusive {
-                message: [Some(say(|verdict| verdict != Verdict::Promote)), Self::starved(counted)]
-                    .into_iter()
-                    .flatten()
-                    .collect::<Vec<_>>()
-                    .join("; "),
+                message: self.missing(&analyses, counted, served, Verdict::Inconclusive).join("; "),
                 clean: !analyses.iter().any(|(_, _, analysis)| analysis.speaks_against()),
             },
             Verdict::Continue => Judgement::Continue { look_again: self.look_again(served), note: self.note(&analyses, counted, served) },
@@ -281,17 +280,22 @@ impl Judge<'_> {
         if served < policy.duration {
             return None;
         }
+        let all = self.missing(analyses, counted, served, Verdict::Continue);
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    /// What those with this verdict lack, and why there may be so little traffic.
+    fn missing(&self, analyses: &[(Measured, Duration, Analysis)], counted: &[Counted], served: Duration, verdict: Verdict) -> Vec<String> {
         let began = began(self.primary).unwrap_or(self.now);
-        let remaining = policy.deadline.saturating_sub(elapsed(began, self.now));
-        let waiting = analyses.iter().filter(|(_, _, analysis)| analysis.verdict == Verdict::Continue);
+        let remaining = self.seen.policy().deadline.saturating_sub(elapsed(began, self.now));
+        let waiting = analyses.iter().filter(|(_, _, analysis)| analysis.verdict == verdict);
         let said = waiting.map(|(measured, after_warm_up, analysis)| {
             let few = matches!(analysis.reason, Some(Reason::TooFewRequests { .. }));
             let forecast = analysis.forecast(*after_warm_up, remaining).filter(|_| few);
-            let outlook = forecast.map(|forecast| format!("; {}", outlook(&forecast, remaining, analysis.limit))).unwrap_or_default();
+            let outlook = forecast.map(|forecast| format!("; {}", outlook(*measured, &forecast, remaining))).unwrap_or_default();
             format!("{}{outlook}", sentence(*measured, analysis, served))
         });
-        let all: Vec<String> = said.chain(Self::starved(counted)).collect();
-        (!all.is_empty()).then(|| all.join("; "))
+        said.chain(Self::starved(counted)).collect()
     }
 
     fn starved(counted: &[Counted]) -> Option<String> {
@@ -304,7 +308,8 @@ impl Judge<'_> {
     /// At the next scrape, or when the duration is over, whichever is sooner.
     fn look_again(&self, served: Duration) -> Duration {
         let duration = self.seen.policy().duration;
-        let next = self.memory.pace.next(self.now).unwrap_or(ASK_AGAIN);
+        let rest = self.source().map_or(ASK_AGAIN, Source::rest);
+        let next = self.memory.pace.next(self.now).unwrap_or(ASK_AGAIN).max(rest);
         if served < duration { next.min(duration.saturating_sub(served)) } else { next }
     }
 }

@@ -115,17 +115,36 @@ fn waiting(measured: Measured, analysis: &Analysis) -> String {
     }
 }
 
-/// What to expect while there are too few requests: when there will be enough, and what can be shown otherwise.
-pub fn outlook(forecast: &Forecast, remaining: Duration, limit: f64) -> String {
-    match forecast.enough_in {
-        Some(wait) if wait <= remaining => format!("at the present rate that takes {}", format_duration(wait.max(Duration::from_secs(1)))),
-        _ if forecast.limit_by_deadline < 1.0 => format!(
-            "at the present rate the deadline comes first, and only less than {} can be shown by then: a canary.max-error-rate above {} or a longer \
-             canary.deadline would do",
-            format_percentage(forecast.limit_by_deadline),
-            format_percentage(forecast.limit_by_deadline.max(limit))
-        ),
-        _ => "at the present rate the deadline comes first, and nothing can be shown by then".to_owned(),
+/// What to expect while there are too few requests: when there will be enough, and what can be shown otherwise. Nothing remains at the
+/// deadline: then it is what would have been needed.
+pub fn outlook(measured: Measured, forecast: &Forecast, remaining: Duration) -> String {
+    let rate = format!("at the present rate ({})", rate(forecast.per_second));
+    let wait = forecast.enough_in.map(|wait| format_duration(wait.max(Duration::from_secs(1))));
+    if let (Some(enough_in), Some(wait)) = (forecast.enough_in, &wait)
+        && enough_in <= remaining
+    {
+        return format!("{rate} that takes {wait}");
+    }
+    let limit = (forecast.limit_by_deadline < 1.0).then(|| format_percentage(forecast.limit_by_deadline));
+    let by_then = match (&limit, remaining.is_zero()) {
+        (_, true) => String::new(),
+        (Some(limit), _) => format!(", and the deadline is in {}: only less than {limit} can be shown by then", format_duration(remaining)),
+        (None, _) => format!(", and the deadline is in {}: nothing can be shown by then", format_duration(remaining)),
+    };
+    let takes = wait.map_or_else(|| "it takes too long".to_owned(), |wait| format!("that takes {wait} more"));
+    // The limit on latency's share is not the user's to set.
+    let limit = limit.filter(|_| measured == Measured::ErrorRate);
+    let limit = limit.map(|limit| format!(" or a canary.max-error-rate above {limit}")).unwrap_or_default();
+    format!("{rate} {takes}{by_then}; a longer canary.deadline{limit} would do")
+}
+
+fn rate(per_second: f64) -> String {
+    if per_second >= 10.0 {
+        format!("{} requests/s", format_count(per_second))
+    } else if per_second >= 0.1 {
+        format!("{per_second:.1} requests/s")
+    } else {
+        format!("{:.1} requests/min", per_second * 60.0)
     }
 }
 
@@ -161,15 +180,25 @@ mod tests {
     #[test]
     fn what_to_expect() {
         let minute = Duration::from_secs(60);
-        let soon = Forecast { enough_in: Some(minute * 2), limit_by_deadline: 0.004 };
-        let late = Forecast { enough_in: Some(minute * 20), limit_by_deadline: 0.05 };
-        let never = Forecast { enough_in: None, limit_by_deadline: 1.0 };
+        let soon = Forecast { per_second: 2.8, enough_in: Some(minute * 2), limit_by_deadline: 0.004 };
+        let late = Forecast { per_second: 0.4, enough_in: Some(minute * 20), limit_by_deadline: 0.05 };
+        let never = Forecast { per_second: 0.01, enough_in: None, limit_by_deadline: 1.0 };
         let share = TrafficShare { actual: 0.004, fair: 0.0909, much_less: true };
-        let all = [outlook(&soon, minute * 5, 0.01), outlook(&late, minute * 5, 0.01), outlook(&never, minute * 5, 0.01), starved(&share)];
+        let (errors, slow) = (Measured::ErrorRate, Measured::Slower(Duration::from_millis(250)));
+        let all = [
+            outlook(errors, &soon, minute * 5),
+            outlook(errors, &late, minute * 5),
+            outlook(slow, &late, minute * 5),
+            outlook(errors, &never, minute * 5),
+            outlook(errors, &late, Duration::ZERO),
+            starved(&share),
+        ];
         insta::assert_snapshot!(all.join("\n"), @r"
-at the present rate that takes 2m
-at the present rate the deadline comes first, and only less than 5% can be shown by then: a canary.max-error-rate above 5% or a longer canary.deadline would do
-at the present rate the deadline comes first, and nothing can be shown by then
+at the present rate (2.8 requests/s) that takes 2m
+at the present rate (0.4 requests/s) that takes 20m more, and the deadline is in 5m: only less than 5% can be shown by then; a longer canary.deadline or a canary.max-error-rate above 5% would do
+at the present rate (0.4 requests/s) that takes 20m more, and the deadline is in 5m: only less than 5% can be shown by then; a longer canary.deadline would do
+at the present rate (0.6 requests/min) it takes too long, and the deadline is in 5m: nothing can be shown by then; a longer canary.deadline would do
+at the present rate (0.4 requests/s) that takes 20m more; a longer canary.deadline or a canary.max-error-rate above 5% would do
 the canary got 0.4% of the requests where 9.1% would be its share: clients that hold connections to older pods, session affinity, or a Service that does not select it
 ");
     }

@@ -10,6 +10,8 @@ use super::{Analysis, Basis, Counts};
 /// At the rate of requests so far, if no more of them fail.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Forecast {
+    /// Requests of the canary.
+    pub per_second: f64,
     /// When the limit can be shown; nothing if no amount of requests does.
     pub enough_in: Option<Duration>,
     /// The lowest limit that can be shown when the remaining time is over.
@@ -29,6 +31,7 @@ impl Analysis {
             .map(|needed| (needed.max(self.min_requests) - requests).max(0.0));
         let by_deadline = Counts::new(requests + per_second * remaining.as_secs_f64(), errors);
         Some(Forecast {
+            per_second,
             enough_in: missing.and_then(|missing| Duration::try_from_secs_f64(missing / per_second).ok()),
             limit_by_deadline: upper_bound(by_deadline, self.beta, self.dispersion),
         })
