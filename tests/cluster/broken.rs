@@ -37,25 +37,26 @@ fn a_pod_that_fails_is_rejected_at_once_with_its_own_words(#[case] broken: App, 
     stage.await_no_canary();
 }
 
+const UNREADY: &str = "the pod was Ready and is not any more: containers with unready status: [app]";
+
 #[rstest]
-#[case::crashes(App::good("2").with("CRASH_AFTER", "10s"), "container app ended: Error, exit code 1")]
+#[case::crashes(App::good("2").with("CRASH_AFTER", "10s"), &["container app ended: Error, exit code 1"])]
 #[case::runs_out_of_memory(
     App::good("2").with("LEAK", "8Mi").container("resources", json!({"limits": {"memory": "64Mi"}})),
-    "container app ended: OOMKilled, exit code 137")]
-#[case::is_not_ready_any_more(
-    App::good("2").with("NOT_READY_AFTER", "8s"),
-    "the pod was Ready and is not any more: containers with unready status: [app]")]
+    &["container app ended: OOMKilled, exit code 137"])]
+#[case::is_not_ready_any_more(App::good("2").with("NOT_READY_AFTER", "8s"), &[UNREADY])]
+// Kubelet takes the pod's readiness first and then ends the container: both are true, and which one is seen is chance.
 #[case::is_not_alive_any_more(
     App::good("2").with("NOT_ALIVE_AFTER", "8s").with("STOP_DELAY", "0s")
         .container("livenessProbe", json!({"httpGet": {"path": "/livez", "port": "http"}, "periodSeconds": 1, "timeoutSeconds": 5})),
-    "container app ended: Completed, exit code 0 (by itself, or stopped for a failing liveness probe: the pod's Events tell)")]
+    &["container app ended: Completed, exit code 0 (by itself, or stopped for a failing liveness probe: the pod's Events tell)", UNREADY])]
 #[ignore = "needs a whole cluster"]
-fn a_pod_that_fails_while_it_is_judged_is_rejected_at_once(#[case] broken: App, #[case] words: &str) {
+fn a_pod_that_fails_while_it_is_judged_is_rejected_at_once(#[case] broken: App, #[case] words: &[&str]) {
     let stage = Stage::with(&App::good("1"));
     stage.apply(&broken.canary("duration", "2m").canary("deadline", "3m"));
     stage.await_event("CanaryAnalyzing");
     let message = assert_kept_out(&stage, Phase::Rejected);
-    assert!(message.starts_with(words) && message.ends_with("; template kept out"), "{message}");
+    assert!(words.iter().any(|words| message.starts_with(words)) && message.ends_with("; template kept out"), "{message}");
     stage.await_no_canary();
 }
 
