@@ -134,4 +134,6 @@ pub use controller::FIELD_MANAGER;
 pub use update::needs_merge;
 
 #[cfg(test)]
+mod mutations;
+#[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::api::{annotations::Phase, quantity::format_duration};
 
 /// What the API server passes on of one warning.
-const LONGEST_WARNING: usize = 120;
+pub const LONGEST_WARNING: usize = 120;
 
 /// Makes any text fit to be a warning.
 pub fn warning(text: &str) -> String {

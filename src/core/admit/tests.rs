@@ -8,7 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::{api::annotations as key, core::held::Held};
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     Settings { controller: "system:serviceaccount:coalmine:coalmine".to_owned(), canary_label: ("tier".to_owned(), "canary".to_owned()) }
 }
 
