@@ -110,9 +110,15 @@ impl Webhook {
             return (admission, asked);
         }
         let Outcome::Changed(held_object) = &admission.outcome else { return (admission, asked) };
-        let question = Instant::now();
-        let answer = self.check(request, held_object).await;
-        asked += question.elapsed();
+        let answer = match self.canary(request, held_object) {
+            Some(canary) => {
+                let question = Instant::now();
+                let answer = self.checker.check(&request.namespace, &request.name, canary).await;
+                asked += question.elapsed();
+                answer
+            }
+            None => check::Answer::Unknown("the held template can't be read back".to_owned()),
+        };
         match answer {
             check::Answer::Valid => {}
             check::Answer::Refused(reason) => {
@@ -128,10 +134,9 @@ impl Webhook {
         (admission, asked)
     }
 
-    async fn check(&self, request: &ReviewRequest, held_object: &Value) -> check::Answer {
-        let Some(held) = object::annotation(held_object, key::HELD).and_then(|text| Held::decode(text).ok()) else {
-            return check::Answer::Unknown("the held template can't be read back".to_owned());
-        };
+    /// What the controller will create. The template is the record's: it may hold more than this request stated.
+    fn canary(&self, request: &ReviewRequest, held_object: &Value) -> Option<Value> {
+        let held = object::annotation(held_object, key::HELD).and_then(|text| Held::decode(text).ok())?;
         let run = object::annotation(held_object, key::RUN).unwrap_or_default();
         let mut canary = canary::deployment(held_object, &held.template, run, &self.settings.canary_label);
         // A client that replaces the object need not send its uid.
@@ -139,7 +144,7 @@ impl Webhook {
         if let (Some(owner), Some(uid)) = (owner, canary.pointer_mut("/metadata/ownerReferences/0/uid")) {
             *uid = owner.into();
         }
-        self.checker.check(&request.namespace, &request.name, canary).await
+        Some(canary)
     }
 }
 

@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::core::{
@@ -71,42 +71,75 @@ impl ReviewRequest {
     }
 }
 
+/// What goes back, in the words of `admission.k8s.io/v1`.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer<'a> {
+    uid: &'a str,
+    allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Value>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    warnings: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit_annotations: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<String>,
+}
+
 /// The answer to a review of a Deployment.
 pub(super) fn response(request: &ReviewRequest, admission: &Admission) -> Response {
-    let mut response = json!({"uid": request.uid, "allowed": true});
+    let mut answer = Answer {
+        uid: &request.uid,
+        allowed: true,
+        warnings: &admission.warnings,
+        audit_annotations: Some(json!({"effect": admission.effect.as_str()})),
+        ..Answer::default()
+    };
     match &admission.outcome {
         Outcome::Unchanged => {}
-        Outcome::Changed(changed) => put_patch(&mut response, &admit::patch(&request.object, changed)),
+        Outcome::Changed(changed) => answer.put_patch(&admit::patch(&request.object, changed)),
         Outcome::Denied(message) => {
-            response["allowed"] = false.into();
-            response["status"] = json!({"code": 403, "reason": "Forbidden", "message": message});
+            answer.allowed = false;
+            answer.status = Some(json!({"code": 403, "reason": "Forbidden", "message": message}));
         }
     }
-    if !admission.warnings.is_empty() {
-        response["warnings"] = json!(admission.warnings);
-    }
-    response["auditAnnotations"] = json!({"effect": admission.effect.as_str()});
-    review(&response)
+    answer.into_review()
 }
 
 /// The answer to a review of a status write.
 pub(super) fn status_response(request: &ReviewRequest, changed: Option<&Value>) -> Response {
-    let mut response = json!({"uid": request.uid, "allowed": true});
+    let mut answer = Answer { uid: &request.uid, allowed: true, ..Answer::default() };
     if let Some(changed) = changed {
-        put_patch(&mut response, &status::patch(&request.object, changed));
+        answer.put_patch(&status::patch(&request.object, changed));
     }
-    review(&response)
+    answer.into_review()
 }
 
-fn put_patch(response: &mut Value, patch: &[Value]) {
-    if patch.is_empty() {
-        return;
+impl Answer<'_> {
+    fn put_patch(&mut self, patch: &[Value]) {
+        if !patch.is_empty() {
+            self.patch_type = Some("JSONPatch");
+            self.patch = Some(STANDARD.encode(written(&patch)));
+        }
     }
-    response["patchType"] = "JSONPatch".into();
-    response["patch"] = STANDARD.encode(json!(patch).to_string()).into();
+
+    fn into_review(self) -> Response {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct AdmissionReview<'a> {
+            api_version: &'static str,
+            kind: &'static str,
+            response: Answer<'a>,
+        }
+        let review = AdmissionReview { api_version: "admission.k8s.io/v1", kind: "AdmissionReview", response: self };
+        ([(header::CONTENT_TYPE, "application/json")], written(&review)).into_response()
+    }
 }
 
-fn review(response: &Value) -> Response {
-    let body = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}).to_string();
-    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+/// Straight into text: objects are large, and every way round costs a copy.
+fn written(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default() // writing JSON into memory can't fail
 }

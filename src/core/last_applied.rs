@@ -29,6 +29,9 @@ pub fn while_held(sent: &str, before: &str) -> Option<String> {
 
 /// The text without the marker; unchanged, byte for byte, where there is none.
 pub fn without_marker(text: &str) -> String {
+    if !text.contains(MARKER) {
+        return text.to_owned();
+    }
     edited(text, |annotations| annotations.remove(MARKER).is_some())
 }
 

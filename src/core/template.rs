@@ -1,7 +1,11 @@
 //! Comparing and naming pod templates, which stay `serde_json::Value` so that no field newer than this program is lost.
 //! Nothing here reads what a template means.
 
-use serde_json::{Map, Value};
+use serde::{
+    Serialize, Serializer,
+    ser::{SerializeMap as _, SerializeSeq as _},
+};
+use serde_json::Value;
 
 use super::names;
 
@@ -20,21 +24,41 @@ pub fn same(left: &Value, right: &Value) -> bool {
 
 /// A name for a template: 128 bits of SHA-256 over its canonical text, in hexadecimal.
 pub fn hash(template: &Value) -> String {
-    names::digest(&[canonical(template).to_string().as_bytes()], 16)
+    names::digest(&[&canonical(template)], 16)
 }
 
 /// Names one attempt at a template. A new value of `canary.retry` makes it another attempt.
 pub fn run_id(template: &Value, retry: Option<&str>) -> String {
-    names::digest(&[canonical(template).to_string().as_bytes(), b"\0", retry.unwrap_or_default().as_bytes()], 5)
+    names::digest(&[&canonical(template), b"\0", retry.unwrap_or_default().as_bytes()], 5)
 }
 
-fn canonical(value: &Value) -> Value {
-    match value {
-        Value::Object(map) => {
-            Value::Object(map.iter().filter(|(_, v)| !v.is_null()).map(|(k, v)| (k.clone(), canonical(v))).collect::<Map<_, _>>())
+/// The text without `null`s, keys in order.
+fn canonical(value: &Value) -> Vec<u8> {
+    serde_json::to_vec(&WithoutNulls(value)).unwrap_or_default() // writing JSON into memory can't fail
+}
+
+/// Written out directly: a copy of the template would cost several times as much.
+struct WithoutNulls<'a>(&'a Value);
+
+impl Serialize for WithoutNulls<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Object(fields) => {
+                let mut map = serializer.serialize_map(None)?;
+                for (name, value) in fields.iter().filter(|(_, value)| !value.is_null()) {
+                    map.serialize_entry(name, &Self(value))?;
+                }
+                map.end()
+            }
+            Value::Array(items) => {
+                let mut sequence = serializer.serialize_seq(Some(items.len()))?;
+                for item in items {
+                    sequence.serialize_element(&Self(item))?;
+                }
+                sequence.end()
+            }
+            other => other.serialize(serializer),
         }
-        Value::Array(items) => Value::Array(items.iter().map(canonical).collect()),
-        other => other.clone(),
     }
 }
 
@@ -57,6 +81,13 @@ mod tests {
         assert_eq!(same(&left, &right), expected);
         assert_eq!(same(&right, &left), expected);
         assert_eq!(hash(&left) == hash(&right), expected);
+    }
+
+    #[test]
+    fn a_name_is_the_same_for_ever() {
+        let template = json!({"z": [1, null, {"b": null, "a": "\u{e9}\n"}], "a": {"n": null}, "m": -1.5, "t": true});
+        assert_eq!(canonical(&template), r#"{"a":{},"m":-1.5,"t":true,"z":[1,null,{"a":"é\n"}]}"#.as_bytes());
+        assert_eq!(hash(&template), "75a9111929aab22b284a640f67770945");
     }
 
     #[test]

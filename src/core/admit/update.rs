@@ -52,10 +52,13 @@ pub(super) fn admit(request: &Request<'_>, old: &Value) -> Admission {
 /// computes from its own last manifest, so that the held template, sent again, arrives with what it had dropped.
 pub fn needs_merge(request: &Request<'_>) -> Option<Value> {
     let old = request.old?;
-    let held = object::annotation(old, key::HELD).and_then(|text| Held::decode(text).ok())?;
     let (live, sent) = (object::template(old), object::template(request.new));
     let by_helm = request.field_manager == HELM && object::annotation(old, key::ENABLED) == Some("held");
-    (by_helm && !template::same(live, sent) && !template::same(&held.template, sent)).then_some(held.template)
+    if !by_helm || template::same(live, sent) {
+        return None;
+    }
+    let held = object::annotation(old, key::HELD).and_then(|text| Held::decode(text).ok())?;
+    (!template::same(&held.template, sent)).then_some(held.template)
 }
 
 struct Update<'a> {
@@ -177,8 +180,10 @@ impl Update<'_> {
     }
 
     fn is_proven(&self, sent: &Value) -> bool {
-        let hash = template::hash(sent);
-        text(self.before, key::PROVEN).unwrap_or_default().split(',').any(|proven| proven == hash)
+        text(self.before, key::PROVEN).is_some_and(|proven| {
+            let hash = template::hash(sent);
+            proven.split(',').any(|proven| proven == hash)
+        })
     }
 
     /// A client that states the whole configuration stated the live template: the user went back.
