@@ -1,6 +1,7 @@
 //! The static program, as the image ships it, beside a control plane: registered by its address instead of its Service.
 
 use std::{
+    fs,
     net::TcpListener,
     ops::ControlFlow,
     path::PathBuf,
@@ -113,6 +114,16 @@ impl Program {
 
     pub(super) fn started_within(&self) -> Duration {
         self.started_within
+    }
+
+    /// What it has used of all processors, its threads together.
+    pub(super) fn cpu_time(&self) -> Result<Duration> {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let stat = fs::read_to_string(&path).with_context(|| format!("failed to read {path}"))?;
+        // Behind the name, which may hold anything, user and system time are fields 11 and 12, in hundredths of a second.
+        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+        let hundredths: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        Ok(Duration::from_millis(hundredths * 10))
     }
 
     /// The metrics page's sample of this name and these labels; all that is read here are whole numbers.
