@@ -164,20 +164,30 @@ pub fn applied(held: &TemplateOwners, sent: &TemplateOwners, manager: &str, know
     others.chain(own).collect()
 }
 
-/// Whether a manager has applied this object by server-side apply: what tells its requests from an update by the same name.
-pub fn applies(metadata: &Value, manager: &str) -> bool {
-    entries(metadata).iter().any(|entry| {
+/// Whether this manager's request was a server-side apply: it has applied before or does so now, and nothing changed that it owns as an
+/// updater only, which it may be by the same name.
+pub fn applies(stored: &Value, sent: &Value, manager: &str) -> bool {
+    let of = |object: &Value, operation: &str| object.get("metadata").and_then(|metadata| entry(metadata, manager, operation)).cloned();
+    let Some(applied) = of(sent, "Apply") else { return false };
+    let Some(updated) = of(sent, "Update") else { return of(stored, "Update").is_none() };
+    if of(stored, "Update") != Some(updated.clone()) {
+        return false;
+    }
+    let fields = |entry: &Value| entry.get("fieldsV1").map(Fields::read).unwrap_or_default();
+    let only_updated = fields(&updated).difference(&fields(&applied));
+    only_updated.changed(&only_updated, stored, sent).is_empty()
+}
+
+fn entry<'a>(metadata: &'a Value, manager: &str, operation: &str) -> Option<&'a Value> {
+    entries(metadata).iter().find(|entry| {
         let part = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
-        part("manager") == manager && part("operation") == "Apply" && part("subresource").is_empty()
+        part("manager") == manager && part("operation") == operation && part("subresource").is_empty()
     })
 }
 
 /// Whether a manager owns nothing at all. An applier that states nothing any more leaves no entry by which its request could be told.
 pub fn owns_nothing(metadata: &Value, manager: &str) -> bool {
-    entries(metadata).iter().all(|entry| {
-        let part = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
-        part("manager") != manager || !part("subresource").is_empty()
-    })
+    ["Apply", "Update"].iter().all(|operation| entry(metadata, manager, operation).is_none())
 }
 
 #[cfg(test)]
@@ -286,8 +296,19 @@ mod tests {
 
     #[test]
     fn only_server_side_apply_applies() {
-        let object = json!({"managedFields": [entry("kubectl", &json!({"f:spec": {}}))]});
-        assert!(applies(&object, "kubectl"));
-        assert!(!applies(&object, "helm"));
+        let object = |replicas: u32, entries: &[Value]| json!({"metadata": {"managedFields": entries}, "spec": {"replicas": replicas}});
+        let apply = entry("kubectl", &json!({"f:spec": {"f:template": {}}}));
+        let stored = object(1, std::slice::from_ref(&apply));
+        assert!(applies(&stored, &stored, "kubectl"));
+        assert!(!applies(&stored, &stored, "helm"));
+        assert!(owns_nothing(&stored["metadata"], "helm") && !owns_nothing(&stored["metadata"], "kubectl"));
+        // An update by the same name.
+        let mut update = entry("kubectl", &json!({"f:spec": {"f:replicas": {}}}));
+        update["operation"] = json!("Update");
+        let updated = object(2, &[apply.clone(), update.clone()]);
+        assert!(!applies(&stored, &updated, "kubectl"));
+        assert!(applies(&updated, &updated, "kubectl"));
+        // Another one, within the same second.
+        assert!(!applies(&updated, &object(3, &[apply, update]), "kubectl"));
     }
 }

@@ -93,14 +93,17 @@ impl Worlds {
         }
         let after = self.held.app();
         let annotation = |app: &Value| object::annotation(app, key::HELD).map(str::to_owned);
-        if annotation(&after).is_some() && self.would_change_the_template(step) {
+        let changes = self.would_change_the_template(step);
+        if annotation(&after).is_some() && changes {
             // Held, or the held template again, which leaves a record of its own only if it says more.
             if annotation(&after) != annotation(&before) {
-                self.held_now(step);
+                self.held_now(&after, step);
             }
             return;
         }
         send(&self.plain, step, false).expect("what passed with Coalmine passes without");
+        let states_files = matches!(step, Step::ClientSideApply(_)) || step.applier().is_some();
+        assert!(annotation(&after).is_some() || annotation(&before).is_none() || states_files || changes, "withdrawn by {step:?}");
         if annotation(&after).is_none() {
             self.pending.clear();
             self.compare("after a request that passed");
@@ -109,13 +112,14 @@ impl Worlds {
         self.pending.retain(|pending| pending.applier().is_none() || pending.applier() != step.applier());
     }
 
-    /// Appliers come together, each with the last that it stated; anything else stands alone.
-    fn held_now(&mut self, step: &Step) {
+    /// Appliers come together, each with the last that it stated, where their parts can be merged; anything else stands alone.
+    fn held_now(&mut self, after: &Value, step: &Step) {
         if self.pending.contains(step) {
             return;
         }
-        let all_appliers = step.applier().is_some() && self.pending.iter().all(|pending| pending.applier().is_some());
-        self.pending.retain(|pending| all_appliers && pending.applier() != step.applier());
+        let together = held(after).expect("a held template").contributions;
+        let has_part = |pending: &Step| together.iter().any(|part| Some(part.manager.as_str()) == pending.applier());
+        self.pending.retain(|pending| has_part(pending) && pending.applier() != step.applier());
         self.pending.push(step.clone());
     }
 

@@ -1,13 +1,11 @@
 //! UPDATE by anybody but the controller: the table of the hold. Reads top to bottom in the order in which the cases exclude each other.
 
+mod put_back;
 mod together;
 
 use serde_json::{Map, Value};
 
-use super::{
-    Admission, Effect, Request,
-    controller::{end_hold, proven_after},
-};
+use super::{Admission, Effect, Request, controller::proven_after};
 use crate::{
     api::{
         annotations::{self as key, Phase},
@@ -16,16 +14,13 @@ use crate::{
     core::{
         canary,
         held::{Held, Operation},
-        last_applied,
         message::{self, denied},
         object::{self, is_asked_for, is_opted_in, metadata_map_mut, text},
-        owners::{self, Change, keep_times, set_template_owners, template_owners},
+        owners::{self, keep_times},
         template,
     },
 };
 
-/// What the API server takes of all annotations of an object together (keys and values).
-const MOST_ANNOTATION_BYTES: usize = 256 << 10;
 /// The field manager of Helm; with the operation Update its patch never reads last-applied.
 const HELM: &str = "helm";
 /// The field manager of kubectl's client-side apply.
@@ -130,45 +125,6 @@ impl Update<'_> {
         }
     }
 
-    /// Puts Coalmine's own annotations and label back to what they were: they are never the client's to write.
-    fn restore_state(&mut self) {
-        // `rollout undo` replaces all annotations by those of the old revision, which may be from before the opt-in or carry old state.
-        let undo = self.request.field_manager.is_empty()
-            && !template::same(object::template(self.old), object::template(self.request.new))
-            && is_opted_in(self.before);
-        if !undo
-            && let Some(forged) =
-                self.sent.iter().find(|(name, value)| name.starts_with(key::STATE_PREFIX) && self.before.get(*name) != Some(value))
-        {
-            self.warnings.push(message::state_undone(forged.0));
-        }
-        let had_annotations = !self.sent.is_empty() || !self.before.is_empty();
-        if had_annotations && let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
-            annotations.retain(|name, _| !name.starts_with(key::STATE_PREFIX));
-            let mine = self.before.iter().filter(|(name, _)| name.starts_with(key::STATE_PREFIX));
-            annotations.extend(mine.map(|(name, value)| (name.clone(), value.clone())));
-            if undo && !is_opted_in(annotations) {
-                let users = self.before.iter().filter(|(name, _)| name.starts_with(key::USER_PREFIX));
-                annotations.extend(users.map(|(name, value)| (name.clone(), value.clone())));
-            }
-            match (text(self.before, key::ENABLED), text(annotations, key::ENABLED)) {
-                (Some("held"), Some("true")) => annotations.insert(key::ENABLED.to_owned(), "held".into()),
-                (Some("held"), _) => None,
-                (_, Some("held")) => annotations.insert(key::ENABLED.to_owned(), "true".into()),
-                _ => None,
-            };
-        }
-        match (object::label(self.old, key::ACTIVE_LABEL), object::label(self.request.new, key::ACTIVE_LABEL)) {
-            (before, now) if before == now => {}
-            (Some(_), _) => self.activate(),
-            (None, _) => {
-                if let Some(labels) = metadata_map_mut(&mut self.changed, "labels") {
-                    labels.remove(key::ACTIVE_LABEL);
-                }
-            }
-        }
-    }
-
     fn policy_changes(&self) -> bool {
         let policy = |map: &Map<String, Value>| -> Vec<(String, Value)> {
             map.iter()
@@ -209,8 +165,7 @@ impl Update<'_> {
     }
 
     fn operation(&self) -> Operation {
-        let metadata = self.request.new.get("metadata").unwrap_or(&Value::Null);
-        if owners::applies(metadata, self.request.field_manager) { Operation::Apply } else { Operation::Update }
+        if owners::applies(self.old, self.request.new, self.request.field_manager) { Operation::Apply } else { Operation::Update }
     }
 
     fn keep_or_withdraw(mut self) -> Admission {
@@ -240,21 +195,6 @@ impl Update<'_> {
         Admission::changed(self.request.new, self.changed, self.warnings, Effect::Kept)
     }
 
-    /// A request that left the template alone may still have taken its fields over.
-    fn follow_owners(&mut self) -> Result<(), Admission> {
-        let before = template_owners(self.old.get("metadata").unwrap_or(&Value::Null));
-        let after = self.sent_owners();
-        if let Some(held) = self.held.as_mut().filter(|_| before != after) {
-            let change = Change { from: object::template(self.old), to: &held.template };
-            held.owners = owners::follow(&held.owners, &before, &after, change);
-            let encoded = held.encode().map_err(|error| Admission::denied(format!("canary: {error}")))?;
-            if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
-                annotations.insert(key::HELD.to_owned(), encoded.into());
-            }
-        }
-        Ok(())
-    }
-
     fn opt_out(mut self) -> Admission {
         if self.held.is_some() {
             self.warnings.push(message::cancelled());
@@ -277,24 +217,6 @@ impl Update<'_> {
         Admission::changed(self.request.new, self.changed, self.warnings, effect)
     }
 
-    /// Ends whatever was held; the controller cleans up and says so.
-    fn end(&mut self, phase: Phase, reason: &str) {
-        if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
-            end_hold(annotations);
-            annotations.remove(key::SINCE);
-            annotations.remove(key::RUN);
-            annotations.insert(key::PHASE.to_owned(), phase.as_str().into());
-            annotations.insert(key::MESSAGE.to_owned(), reason.into());
-        }
-        self.activate();
-    }
-
-    fn activate(&mut self) {
-        if let Some(labels) = metadata_map_mut(&mut self.changed, "labels") {
-            labels.insert(key::ACTIVE_LABEL.to_owned(), "true".into());
-        }
-    }
-
     /// A kept-out template is to be tried again.
     fn is_retried(&self) -> bool {
         self.phase.is_some_and(Phase::is_kept_out)
@@ -307,22 +229,6 @@ impl Update<'_> {
             self.held = Some(held);
         }
         self.warn_held();
-    }
-
-    fn start_run_of(&mut self, template: &Value) {
-        let run = template::run_id(template, text(self.sent, key::RETRY));
-        self.start(&run);
-    }
-
-    /// The phase of a template that the controller has yet to try.
-    fn start(&mut self, run: &str) {
-        if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
-            annotations.remove(key::MESSAGE);
-            annotations.remove(key::SINCE);
-            annotations.insert(key::PHASE.to_owned(), Phase::Held.as_str().into());
-            annotations.insert(key::RUN.to_owned(), run.into());
-        }
-        self.activate();
     }
 
     fn warn_held(&mut self) {
@@ -382,60 +288,6 @@ impl Update<'_> {
         self.start_run_of(&record.template);
         self.warn_held();
         Admission::changed(self.request.new, self.changed, self.warnings, Effect::Held)
-    }
-
-    fn sent_owners(&self) -> owners::TemplateOwners {
-        template_owners(self.request.new.get("metadata").unwrap_or(&Value::Null))
-    }
-
-    /// The request wrote last-applied itself; one that carries the marker is only what stood there.
-    fn sends_last_applied(&self) -> bool {
-        text(self.sent, key::LAST_APPLIED).is_some_and(|text| !last_applied::is_marked(text))
-    }
-
-    fn sent_last_applied(&self) -> Option<String> {
-        text(self.sent, key::LAST_APPLIED).map(last_applied::without_marker)
-    }
-
-    /// Puts A back, with the records that describe it, and keeps the record of B.
-    fn put_back(&mut self, record: &Held, reused: Option<String>) -> Result<(), Admission> {
-        let encoded = match reused {
-            Some(text) => text,
-            None => record.encode().map_err(|error| Admission::denied(format!("canary: {error}")))?,
-        };
-        let size = encoded.len();
-        if let Some(spec) = self.changed.get_mut("spec").and_then(Value::as_object_mut) {
-            spec.insert("template".to_owned(), object::template(self.old).clone());
-        }
-        let stored = self.old.get("metadata").unwrap_or(&Value::Null);
-        if let Some(metadata) = self.changed.get_mut("metadata").and_then(Value::as_object_mut) {
-            set_template_owners(metadata, &template_owners(stored));
-            keep_times(metadata, stored);
-        }
-        let by_helm = self.request.field_manager == HELM && record.operation == Operation::Update;
-        if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
-            if let Some(sent) = text(annotations, key::LAST_APPLIED).filter(|text| !last_applied::is_marked(text)) {
-                match text(self.before, key::LAST_APPLIED) {
-                    Some(before) => {
-                        if let Some(repaired) = last_applied::while_held(sent, before) {
-                            annotations.insert(key::LAST_APPLIED.to_owned(), repaired.into());
-                        }
-                    }
-                    // Comes with the promotion. Until then kubectl has always something to send, because it is missing.
-                    None => drop(annotations.remove(key::LAST_APPLIED)),
-                }
-            }
-            annotations.insert(key::MARKER.to_owned(), last_applied::MARKED.into());
-            annotations.insert(key::HELD.to_owned(), encoded.into());
-            if by_helm {
-                annotations.insert(key::ENABLED.to_owned(), "held".into());
-            }
-            let total = annotations.iter().map(|(name, value)| name.len() + value.as_str().map_or(0, str::len)).sum::<usize>();
-            if total > MOST_ANNOTATION_BYTES {
-                return Err(Admission::denied(denied::too_large(total, MOST_ANNOTATION_BYTES, size)));
-            }
-        }
-        Ok(())
     }
 }
 

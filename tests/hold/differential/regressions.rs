@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    Step::{self, ClientSideApply, Promote, SecondApply, ServerSideApply},
+    Step::{self, ClientSideApply, Promote, Scale, SecondApply, ServerSideApply},
     run,
 };
 
@@ -60,4 +60,28 @@ fn two_appliers_whose_parts_are_on_trial_together() {
         a.clone(),
     ]);
     ends_as_without_coalmine(&[a.clone(), side("1"), b.clone(), variable("1"), b, Promote, a, variable("2"), side("3"), Promote]);
+}
+
+/// An update by the name of an applier is no statement of its part: kubectl's patches may go by the name of its applies.
+#[test]
+#[ignore = "needs a control plane"]
+fn an_update_by_an_appliers_name_takes_no_part_away() {
+    let app = |image: &str| template(&json!([{"name": "app", "image": format!("registry.example/app:{image}")}]));
+    let second = SecondApply(json!({"metadata": {"annotations": {"second": "1"}}}));
+    let (a, b) = (ServerSideApply(app("a")), ServerSideApply(app("b")));
+    ends_as_without_coalmine(&[a.clone(), b.clone(), Scale(2), Scale(3), Scale(2)]);
+    ends_as_without_coalmine(&[a, b, second, Scale(2), Scale(3), Scale(2)]);
+}
+
+/// A list with a name twice can't be merged: the later part stands alone, as anything that is no part.
+#[test]
+#[ignore = "needs a control plane"]
+fn parts_that_cannot_be_merged() {
+    let variable = |name: &str, value: &str| json!({"name": name, "value": value});
+    let app = |env: Value| template(&json!([{"name": "app", "image": "registry.example/app:a", "env": env}]));
+    let second = SecondApply(json!({"spec": {"containers": [{"name": "app", "env": [{"name": "SECOND", "value": "1"}]}]}}));
+    let (a, b) =
+        (ServerSideApply(app(json!([variable("VA", "1")]))), ServerSideApply(app(json!([variable("VA", "1"), variable("VB", "1")]))));
+    let twice = ServerSideApply(app(json!([variable("VA", "1"), variable("VA", "2")])));
+    ends_as_without_coalmine(&[a, b, second.clone(), twice, second]);
 }
