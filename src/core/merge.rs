@@ -40,6 +40,20 @@ fn merge_at(known: &Fields, base: Option<&Value>, ours: Option<&Value>, theirs: 
     if equal(ours, base) || equal(ours, theirs) {
         return Ok(theirs.cloned());
     }
+    // A list by keys and a map of strings that are not there are empty: what is in them is each for itself.
+    let several = |value: &Value| match value {
+        Value::Array(_) => known.list_keys().is_some(),
+        Value::Object(map) => map.values().all(Value::is_string),
+        _ => false,
+    };
+    if let (None, Some(value)) | (Some(value), None) = (ours, theirs)
+        && base.is_some_and(several)
+        && several(value)
+    {
+        let empty = if value.is_array() { Value::Array(Vec::new()) } else { Value::Object(Map::new()) };
+        let merged = merge_at(known, base, ours.or(Some(&empty)), theirs.or(Some(&empty)))?;
+        return Ok(merged.filter(|merged| *merged != empty));
+    }
     match (ours, theirs) {
         (Some(Value::Object(ours)), Some(Value::Object(theirs))) => maps(known, base.and_then(Value::as_object), ours, theirs),
         (Some(Value::Array(ours)), Some(Value::Array(theirs))) => {
@@ -113,6 +127,18 @@ mod tests {
         let base = app("a", &[("V", "1")]);
         let list = |item: &Value| json!({"containers": [item]});
         assert_eq!(merge(&known(), &list(&base), &list(&ours), &list(&theirs)), merged.map(|item| list(&item)));
+    }
+
+    #[rstest]
+    #[case::their_variable_comes_to_ours(json!({}), json!({"env": [{"name": "V"}, {"name": "X"}]}), json!({"env": [{"name": "X"}]}))]
+    #[case::ours_stays(json!({"env": [{"name": "V"}, {"name": "X"}]}), json!({}), json!({"env": [{"name": "X"}]}))]
+    fn a_list_that_is_not_there_is_empty(#[case] ours: Value, #[case] theirs: Value, #[case] merged: Value) {
+        let known = Fields::read(&json!({"f:env": {"k:{\"name\":\"V\"}": {".": {}, "f:name": {}}}}));
+        assert_eq!(merge(&known, &json!({"env": [{"name": "V"}]}), &ours, &theirs), Some(merged));
+        let map = |value: &Value| json!({"labels": value});
+        let (base, other) = (json!({"a": "1"}), json!({"a": "1", "b": "2"}));
+        assert_eq!(merge(&known, &map(&base), &json!({}), &map(&other)), Some(map(&json!({"b": "2"}))));
+        assert_eq!(merge(&known, &map(&base), &map(&other), &json!({})), Some(map(&json!({"b": "2"}))));
     }
 
     #[test]

@@ -85,3 +85,14 @@ fn parts_that_cannot_be_merged() {
     let twice = ServerSideApply(app(json!([variable("VA", "1"), variable("VA", "2")])));
     ends_as_without_coalmine(&[a, b, second.clone(), twice, second]);
 }
+
+/// One part drops all variables of a container, another one adds one, in both orders.
+#[test]
+#[ignore = "needs a control plane"]
+fn a_part_that_drops_a_list_and_one_that_adds_to_it() {
+    let app = |env: &Value| ServerSideApply(template(&json!([{"name": "app", "image": "registry.example/app:a", "env": env}])));
+    let (a, b) = (app(&json!([{"name": "VA", "value": "1"}])), app(&json!([])));
+    let second = SecondApply(json!({"spec": {"containers": [{"name": "app", "env": [{"name": "SECOND", "value": "1"}]}]}}));
+    ends_as_without_coalmine(&[a.clone(), b.clone(), second.clone()]);
+    ends_as_without_coalmine(&[a, second, b]);
+}
