@@ -1,6 +1,7 @@
 //! What the query API answers, checked and made into series. Tolerant of members it doesn't know, strict about those it needs.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -84,12 +85,16 @@ pub(super) fn parse(body: &[u8], bounds: Option<&[String]>) -> Result<Vec<Series
     match data.result_type {
         "matrix" | "vector" => {
             let rows: Vec<Row<'_>> = serde_json::from_str(data.result.get()).map_err(unexpected)?;
-            let mut all = Vec::with_capacity(rows.len());
-            for row in rows {
-                all.extend(bounds.map(|bounds| classic(&row, bounds)).transpose()?.unwrap_or_default());
-                all.push(series(row)?);
+            let mut natives = Vec::new();
+            for row in rows.iter().filter(|_| bounds.is_some()) {
+                natives.extend(classic(row, bounds.unwrap_or_default())?);
             }
+            let mut all = rows.into_iter().map(series).collect::<Result<Vec<_>, _>>()?;
             all.retain(|series| !series.samples.is_empty());
+            // A histogram may be scraped in both forms at once.
+            let known: HashSet<Labels> =
+                if natives.is_empty() { HashSet::new() } else { all.iter().map(|one| one.labels.clone()).collect() };
+            all.extend(natives.into_iter().filter(|native| !native.samples.is_empty() && !known.contains(&native.labels)));
             Ok(all)
         }
         "scalar" => {
@@ -188,6 +193,11 @@ mod tests {
         assert_eq!(parse(matrix, None).unwrap(), [], "to a query of the user's own they are no numbers");
         let vector = br#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"latency"},"histogram":[1,{"count":"9","sum":"1"}]}]}}"#;
         assert_eq!(parse(vector, Some(&[])).unwrap().len(), 2);
+        let both = br#"{"status":"success","data":{"resultType":"vector","result":[
+            {"metric":{"__name__":"latency"},"histogram":[1,{"count":"9","sum":"1"}]},
+            {"metric":{"__name__":"latency_count"},"value":[1,"9"]}]}}"#;
+        let counts = parse(both, Some(&[])).unwrap().into_iter().filter(|one| one.name() == "latency_count").count();
+        assert_eq!(counts, 1, "scraped in both forms, counted once");
         let wrong =
             br#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"histogram":[1,{"count":"many","sum":"1"}]}]}}"#;
         assert!(matches!(parse(wrong, Some(&[])), Err(Problem::Unexpected(_))));
