@@ -113,7 +113,9 @@ pub struct Trial {
 
 impl Trial {
     pub fn new(parameters: Parameters) -> Self {
-        Self { test: SequentialTest::new(parameters), blocks: Blocks::default() }
+        let test = SequentialTest::new(parameters);
+        let blocks = Blocks::new(test.parameters().limit);
+        Self { test, blocks }
     }
 
     pub fn push(&mut self, look: &Look) {

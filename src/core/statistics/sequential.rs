@@ -11,6 +11,11 @@ use super::{Counts, Look, Parameters, Verdict};
 /// So many of the primary's errors in one look, at a rate above the limit, make that look an outage and not a bad moment.
 const OUTAGE_ERRORS: f64 = 5.0;
 
+/// Whether the primary itself was failing at a look.
+pub(super) fn is_outage(primary: Counts, limit: f64) -> bool {
+    primary.errors >= OUTAGE_ERRORS && primary.errors > limit * primary.requests
+}
+
 /// Natural logarithms of the evidence so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Evidence {
@@ -144,7 +149,7 @@ impl SequentialTest {
         self.harm_shown |= ln_harm >= -self.parameters.alpha.ln();
 
         // Depends on the primary alone, so leaving such looks out cannot favour a canary.
-        self.primary_healthy = primary.errors < OUTAGE_ERRORS || primary.errors <= limit * primary.requests;
+        self.primary_healthy = !is_outage(primary, limit);
         self.last_primary = primary;
         if !warm_up {
             self.judged.add(&look.sane());

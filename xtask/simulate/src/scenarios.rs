@@ -23,6 +23,12 @@ fn outage(seconds: f64) -> Setup {
     Setup { primary: steps.clone(), canary: steps, ..base() }
 }
 
+/// Everything fails for a minute. Looked at as the controller does: when the canary was scraped, wherever in between the outage began.
+fn total_outage(scrape: Duration) -> Setup {
+    let steps = episode(0.001, 25.0, 85.0, 1.0);
+    Setup { primary: steps.clone(), canary: steps, canary_last: true, scrape, ..base() }
+}
+
 /// A canary that begins to fail `after` some seconds of a bake of `bake`.
 fn late_fault(scrape: Duration, after: f64, rate: f64, bake: Duration) -> Setup {
     let canary = vec![Step { from: f64::NEG_INFINITY, rate: 0.001 }, Step { from: after, rate }];
@@ -57,6 +63,8 @@ pub fn all() -> Vec<Situation> {
         ("both at 50 % for 20 s", outage(20.0), Wrong::Reject),
         ("both at 50 % for 60 s", outage(60.0), Wrong::Reject),
         ("both at 50 % for 180 s", outage(180.0), Wrong::Reject),
+        ("both at 100 %, seen first in the canary", total_outage(SCRAPE), Wrong::Reject),
+        ("the same, scraped every 5 s", total_outage(five), Wrong::Reject),
         ("both at 3 % always", alike(0.03), Wrong::Either),
         ("the fix: 0.1 % beside 3 %", Setup { primary: steady(0.03), ..base() }, Wrong::Reject),
         ("worse than a bad primary: 5 %, 3 %", Setup { primary: steady(0.03), canary: steady(0.05), ..base() }, Wrong::Promote),

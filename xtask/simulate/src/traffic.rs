@@ -58,6 +58,8 @@ pub struct Setup {
     pub missing: f64,
     /// Whether all pods are scraped at the same moment; else each has a random phase of its own.
     pub aligned: bool,
+    /// Whether the looks are taken right after the canary's scrapes, so that what is known of the primary is older.
+    pub canary_last: bool,
     pub warm_up: Duration,
     pub parameters: Parameters,
 }
@@ -77,6 +79,7 @@ impl Setup {
             sticky: None,
             missing: 0.0,
             aligned: true,
+            canary_last: false,
             warm_up: Duration::ZERO,
             parameters: Parameters::default(),
         }
@@ -170,9 +173,14 @@ impl<'a> Traffic<'a> {
             self.pods.retain(|pod| pod.is_canary);
             self.pods.push(Pod { weight, multiple: 1.0, is_canary: false, index: 0.0, phase: 0.0, scraped: 0.0 });
         }
+        if self.setup.canary_last {
+            // What the situation has in store comes at any moment between two scrapes of the canary.
+            self.now = -self.random.uniform() * scrape;
+        }
         for pod in &mut self.pods {
-            pod.phase = if self.setup.aligned { scrape } else { self.random.uniform() * scrape };
-            pod.scraped = if pod.is_canary { 0.0 } else { pod.phase - scrape };
+            let is_last = self.setup.aligned || (self.setup.canary_last && pod.is_canary);
+            pod.phase = if is_last { scrape } else { self.random.uniform() * scrape };
+            pod.scraped = self.now + if pod.is_canary { 0.0 } else { pod.phase - scrape };
         }
     }
 

@@ -114,3 +114,31 @@ fn an_error_in_the_open_block_holds_promotion_back_but_does_not_reject() {
 fn several_metrics(#[case] verdicts: &[Verdict], #[case] expected: Verdict) {
     assert_eq!(overall(verdicts.iter().copied()), expected);
 }
+
+/// Each look ends with the canary's scrape; the ten pods of the primary were scraped up to an interval earlier, most of them long before.
+#[rstest]
+#[case::at_once(0.0)]
+#[case::a_moment_before_the_scrape(0.05)]
+#[case::shortly_before_the_scrape(0.15)]
+#[case::before_most_scrapes_of_the_primary(0.4)]
+#[case::long_before_the_scrape(0.8)]
+fn an_outage_that_both_share_rejects_nobody_wherever_between_the_scrapes_it_begins(#[case] before_the_scrape: f64) {
+    // In intervals since the outage began: how much of the one that ends `now` was in it.
+    let share = |now: f64| now.clamp(0.0, 1.0);
+    let look = |index: i32| {
+        let now = before_the_scrape + f64::from(index);
+        let errors = (0..10).map(|pod| 450.0 * share(now - 1.0 + f64::from(pod * pod) / 100.0)).sum::<f64>();
+        Look {
+            canary: Counts::new(450.0, 450.0 * share(now)),
+            primary: Counts::new(4500.0, errors),
+            warm_up: false,
+            interval: Duration::from_secs(5),
+        }
+    };
+    let looks: Vec<Look> = (-3..20).map(look).collect();
+    for seen in 1..=looks.len() {
+        let served = Duration::from_secs(5) * u32::try_from(seen).unwrap();
+        let analysis = analyse(&looks[..seen], Parameters::default(), served, Deadline::Ahead);
+        assert_eq!(analysis.verdict, Verdict::Continue, "after {seen} looks: {analysis:?}");
+    }
+}
