@@ -67,6 +67,13 @@ impl Fields {
         steps.into_iter().find(|(keys, _)| fits(keys)).map_or(&NONE, |(_, fields)| fields)
     }
 
+    /// Whether an item of a list, by keys or by value, is in the set.
+    pub fn has_item(&self, item: &Value) -> bool {
+        let value =
+            |step: &str| step.strip_prefix("v:").is_some_and(|value| serde_json::from_str::<Value>(value).is_ok_and(|v| v == *item));
+        !self.item(item).is_empty() || self.below.keys().any(|step| value(step))
+    }
+
     pub fn union(&self, other: &Self) -> Self {
         let names = self.below.keys().chain(other.below.keys());
         let below = names.map(|name| (name.clone(), self.below(name).union(other.below(name)))).collect();

@@ -12,8 +12,28 @@ use super::{
 
 /// `ours` with all that `theirs` changed of `base`; where both changed one thing, theirs counts. `None` when they contradict each other:
 /// theirs changes a thing that ours took away, or a list has one key twice.
-pub fn merge(known: &Fields, base: &Value, ours: &Value, theirs: &Value) -> Option<Value> {
-    merge_at(known, present(base), present(ours), present(theirs)).ok().map(Option::unwrap_or_default)
+pub fn merge(owned: Owned<'_>, base: &Value, ours: &Value, theirs: &Value) -> Option<Value> {
+    merge_at(owned, present(base), present(ours), present(theirs)).ok().map(Option::unwrap_or_default)
+}
+
+/// Which fields are whose.
+#[derive(Debug, Clone, Copy)]
+pub struct Owned<'a> {
+    /// Anybody's.
+    pub known: &'a Fields,
+    /// What was stated by who made theirs. The rest of theirs is only what was there.
+    pub stated: &'a Fields,
+}
+
+impl Owned<'_> {
+    fn below(&self, name: &str) -> Self {
+        let step = format!("f:{name}");
+        Self { known: self.known.below(&step), stated: self.stated.below(&step) }
+    }
+
+    fn item(&self, item: &Value) -> Self {
+        Self { known: self.known.item(item), stated: self.stated.item(item) }
+    }
 }
 
 /// The two can't be merged.
@@ -33,7 +53,7 @@ fn equal(left: Option<&Value>, right: Option<&Value>) -> bool {
     }
 }
 
-fn merge_at(known: &Fields, base: Option<&Value>, ours: Option<&Value>, theirs: Option<&Value>) -> Merged {
+fn merge_at(owned: Owned<'_>, base: Option<&Value>, ours: Option<&Value>, theirs: Option<&Value>) -> Merged {
     if equal(theirs, base) {
         return Ok(ours.cloned());
     }
@@ -42,7 +62,7 @@ fn merge_at(known: &Fields, base: Option<&Value>, ours: Option<&Value>, theirs: 
     }
     // A list by keys and a map of strings that are not there are empty: what is in them is each for itself.
     let several = |value: &Value| match value {
-        Value::Array(_) => known.list_keys().is_some(),
+        Value::Array(_) => owned.known.list_keys().is_some(),
         Value::Object(map) => map.values().all(Value::is_string),
         _ => false,
     };
@@ -51,15 +71,15 @@ fn merge_at(known: &Fields, base: Option<&Value>, ours: Option<&Value>, theirs: 
         && several(value)
     {
         let empty = if value.is_array() { Value::Array(Vec::new()) } else { Value::Object(Map::new()) };
-        let merged = merge_at(known, base, ours.or(Some(&empty)), theirs.or(Some(&empty)))?;
+        let merged = merge_at(owned, base, ours.or(Some(&empty)), theirs.or(Some(&empty)))?;
         return Ok(merged.filter(|merged| *merged != empty));
     }
     match (ours, theirs) {
-        (Some(Value::Object(ours)), Some(Value::Object(theirs))) => maps(known, base.and_then(Value::as_object), ours, theirs),
+        (Some(Value::Object(ours)), Some(Value::Object(theirs))) => maps(owned, base.and_then(Value::as_object), ours, theirs),
         (Some(Value::Array(ours)), Some(Value::Array(theirs))) => {
             let base = base.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-            match known.list_keys() {
-                Some(keys) => lists(known, &keys, base, ours, theirs),
+            match owned.known.list_keys() {
+                Some(keys) => lists(owned, &keys, base, ours, theirs),
                 None => Ok(Some(theirs.clone().into())),
             }
         }
@@ -70,30 +90,67 @@ fn merge_at(known: &Fields, base: Option<&Value>, ours: Option<&Value>, theirs: 
     }
 }
 
-fn maps(known: &Fields, base: Option<&Map<String, Value>>, ours: &Map<String, Value>, theirs: &Map<String, Value>) -> Merged {
+fn maps(owned: Owned<'_>, base: Option<&Map<String, Value>>, ours: &Map<String, Value>, theirs: &Map<String, Value>) -> Merged {
     let names: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
     let get = |map: &'_ Map<String, Value>, name: &str| map.get(name).and_then(present).cloned();
     let mut merged = Map::new();
     for name in names {
         let (base, ours, theirs) = (base.and_then(|base| get(base, name)), get(ours, name), get(theirs, name));
-        let value = merge_at(known.below(&format!("f:{name}")), base.as_ref(), ours.as_ref(), theirs.as_ref())?;
+        let value = merge_at(owned.below(name), base.as_ref(), ours.as_ref(), theirs.as_ref())?;
         merged.extend(value.map(|value| (name.clone(), value)));
     }
     Ok(Some(merged.into()))
 }
 
-/// Our items in their order, then those that they added.
-fn lists(known: &Fields, keys: &ListKeys, base: &[Value], ours: &[Value], theirs: &[Value]) -> Merged {
+fn lists(owned: Owned<'_>, keys: &ListKeys, base: &[Value], ours: &[Value], theirs: &[Value]) -> Merged {
     if [base, ours, theirs].iter().any(|list| keys.has_duplicates(list)) {
         return Err(Contradiction);
     }
-    let in_list = |list: &'_ [Value], wanted: &Value| list.iter().find(|item| keys.of(item) == keys.of(wanted)).cloned();
+    let find = |list: &'_ [Value], wanted: &Value| list.iter().find(|item| keys.of(item) == keys.of(wanted)).cloned();
+    let stated: Vec<&Value> = theirs.iter().filter(|item| owned.stated.has_item(item)).collect();
+    let ordered = in_order(keys, ours, &stated);
+    let is_new = |item: &&Value| ordered.iter().all(|other| keys.of(other) != keys.of(item));
     let mut merged = Vec::new();
-    for item in ours.iter().chain(theirs.iter().filter(|item| in_list(ours, item).is_none())) {
-        let (base, ours, theirs) = (in_list(base, item), in_list(ours, item), in_list(theirs, item));
-        merged.extend(merge_at(known.item(item), base.as_ref(), ours.as_ref(), theirs.as_ref())?);
+    for item in ordered.iter().copied().chain(theirs.iter().filter(is_new)) {
+        let (base, ours, theirs) = (find(base, item), find(ours, item), find(theirs, item));
+        merged.extend(merge_at(owned.item(item), base.as_ref(), ours.as_ref(), theirs.as_ref())?);
     }
     Ok(Some(merged.into()))
+}
+
+/// The items of both, each once, in the API server's order (structured-merge-diff, `visitListItems`): what both have stands as it was
+/// stated, what only was there stays before what comes after it.
+fn in_order<'a>(keys: &ListKeys, there: &'a [Value], stated: &[&'a Value]) -> Vec<&'a Value> {
+    let same = |left: &Value, right: &Value| keys.of(left) == keys.of(right);
+    let is_stated = |item: &Value| stated.iter().any(|other| same(item, other));
+    let mut shared = stated.iter().filter(|item| there.iter().any(|other| same(item, other))).peekable();
+    let (mut there, mut stated) = (there.iter().peekable(), stated.iter().peekable());
+    let mut ordered = Vec::new();
+    loop {
+        match (there.peek().copied(), stated.peek().copied()) {
+            (None, None) => return ordered,
+            (Some(old), Some(new)) if same(old, new) => {
+                ordered.push(*new);
+                there.next();
+                stated.next();
+                shared.next();
+            }
+            // It stands elsewhere now.
+            (Some(old), Some(_)) if is_stated(old) && shared.peek().is_some_and(|next| !same(next, old)) => drop(there.next()),
+            (Some(old), _) if !is_stated(old) => {
+                ordered.push(old);
+                there.next();
+            }
+            (_, Some(new)) => {
+                ordered.push(*new);
+                stated.next();
+                if shared.peek().is_some_and(|next| same(next, new)) {
+                    shared.next();
+                }
+            }
+            (Some(_), None) => drop(there.next()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -108,6 +165,11 @@ mod tests {
             "f:containers": {"k:{\"name\":\"app\"}": {".": {}, "f:image": {}, "f:env": {"k:{\"name\":\"V\"}": {".": {}, "f:value": {}}}}},
             "f:command": {}, "f:finalizers": {"v:\"a\"": {}},
         }))
+    }
+
+    /// All of theirs was stated.
+    fn owned(known: &Fields) -> Owned<'_> {
+        Owned { known, stated: known }
     }
 
     fn app(image: &str, env: &[(&str, &str)]) -> Value {
@@ -126,7 +188,7 @@ mod tests {
     fn two_changes(#[case] ours: Value, #[case] theirs: Value, #[case] merged: Option<Value>) {
         let base = app("a", &[("V", "1")]);
         let list = |item: &Value| json!({"containers": [item]});
-        assert_eq!(merge(&known(), &list(&base), &list(&ours), &list(&theirs)), merged.map(|item| list(&item)));
+        assert_eq!(merge(owned(&known()), &list(&base), &list(&ours), &list(&theirs)), merged.map(|item| list(&item)));
     }
 
     #[rstest]
@@ -134,29 +196,43 @@ mod tests {
     #[case::ours_stays(json!({"env": [{"name": "V"}, {"name": "X"}]}), json!({}), json!({"env": [{"name": "X"}]}))]
     fn a_list_that_is_not_there_is_empty(#[case] ours: Value, #[case] theirs: Value, #[case] merged: Value) {
         let known = Fields::read(&json!({"f:env": {"k:{\"name\":\"V\"}": {".": {}, "f:name": {}}}}));
-        assert_eq!(merge(&known, &json!({"env": [{"name": "V"}]}), &ours, &theirs), Some(merged));
+        assert_eq!(merge(owned(&known), &json!({"env": [{"name": "V"}]}), &ours, &theirs), Some(merged));
         let map = |value: &Value| json!({"labels": value});
         let (base, other) = (json!({"a": "1"}), json!({"a": "1", "b": "2"}));
-        assert_eq!(merge(&known, &map(&base), &json!({}), &map(&other)), Some(map(&json!({"b": "2"}))));
-        assert_eq!(merge(&known, &map(&base), &map(&other), &json!({})), Some(map(&json!({"b": "2"}))));
+        assert_eq!(merge(owned(&known), &map(&base), &json!({}), &map(&other)), Some(map(&json!({"b": "2"}))));
+        assert_eq!(merge(owned(&known), &map(&base), &map(&other), &json!({})), Some(map(&json!({"b": "2"}))));
+    }
+
+    #[rstest]
+    #[case::added_at_the_end(&["a"], &["b"], &["a", "b"])]
+    #[case::as_stated(&["b", "a"], &["a", "b"], &["a", "b"])]
+    #[case::around_what_is_there(&["a", "x"], &["b", "a"], &["b", "a", "x"])]
+    #[case::what_is_there_stays_before(&["x", "a"], &["a", "b"], &["x", "a", "b"])]
+    #[case::in_between(&["a", "x", "b"], &["b", "a"], &["x", "b", "a"])]
+    #[case::nothing_stated(&["a", "b"], &[], &["a", "b"])]
+    fn the_order_is_the_api_servers(#[case] there: &[&str], #[case] stated: &[&str], #[case] ordered: &[&str]) {
+        let list = |names: &[&str]| names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>();
+        let (there, stated) = (list(there), list(stated));
+        let found = in_order(&ListKeys::Fields(vec!["name".to_owned()]), &there, &stated.iter().collect::<Vec<_>>());
+        assert_eq!(found, list(ordered).iter().collect::<Vec<_>>());
     }
 
     #[test]
     fn a_list_without_keys_is_one_value() {
         let command = |words: &[&str]| json!({"command": words});
-        let merged = merge(&known(), &command(&["a"]), &command(&["a", "b"]), &command(&["c"]));
+        let merged = merge(owned(&known()), &command(&["a"]), &command(&["a", "b"]), &command(&["c"]));
         assert_eq!(merged, Some(command(&["c"])));
         let set = |items: &[&str]| json!({"finalizers": items});
-        assert_eq!(merge(&known(), &set(&["a"]), &set(&["a", "b"]), &set(&["c"])), Some(set(&["b", "c"])));
+        assert_eq!(merge(owned(&known()), &set(&["a"]), &set(&["a", "b"]), &set(&["c"])), Some(set(&["b", "c"])));
     }
 
     proptest! {
         #[test]
         fn who_changes_nothing_adds_nothing(values in proptest::collection::vec("[a-c]", 3), names in proptest::collection::vec("[A-D]", 2)) {
             let (base, changed) = (app(&values[0], &[(&names[0], &values[1])]), app(&values[2], &[(&names[1], &values[1])]));
-            prop_assert_eq!(merge(&known(), &base, &changed, &base), Some(changed.clone()));
-            prop_assert_eq!(merge(&known(), &base, &base, &changed), Some(changed.clone()));
-            prop_assert_eq!(merge(&known(), &base, &changed, &changed), Some(changed));
+            prop_assert_eq!(merge(owned(&known()), &base, &changed, &base), Some(changed.clone()));
+            prop_assert_eq!(merge(owned(&known()), &base, &base, &changed), Some(changed.clone()));
+            prop_assert_eq!(merge(owned(&known()), &base, &changed, &changed), Some(changed));
         }
     }
 }

@@ -118,6 +118,17 @@ pub fn all(owners: &TemplateOwners) -> Fields {
     owners.values().fold(Fields::default(), |all, fields| all.union(&Fields::read(fields)))
 }
 
+/// All fields that a manager owns by server-side apply.
+pub fn applied_by(owners: &TemplateOwners, manager: &str) -> Fields {
+    let applied = owners.iter().filter(|(identity, _)| is_application_of(identity, manager));
+    applied.fold(Fields::default(), |all, (_, fields)| all.union(&Fields::read(fields)))
+}
+
+fn is_application_of(identity: &str, manager: &str) -> bool {
+    let mut parts = identity.split(SEPARATOR);
+    parts.next() == Some(manager) && parts.next() == Some("Apply")
+}
+
 /// Two templates, of which the second is to take the first one's place.
 #[derive(Debug, Clone, Copy)]
 pub struct Change<'a> {
@@ -151,10 +162,7 @@ pub fn follow(held: &TemplateOwners, before: &TemplateOwners, after: &TemplateOw
 /// The owners of a held template once `manager` has applied its part of what makes another template of it: its own are those that it
 /// `sent`, and the others keep what that left alone. `known` are all fields that anybody owns.
 pub fn applied(held: &TemplateOwners, sent: &TemplateOwners, manager: &str, known: &Fields, change: Change<'_>) -> TemplateOwners {
-    let of_manager = |identity: &String| {
-        let mut parts = identity.split(SEPARATOR);
-        parts.next() == Some(manager) && parts.next() == Some("Apply")
-    };
+    let of_manager = |identity: &String| is_application_of(identity, manager);
     let others = held.iter().filter(|(identity, _)| !of_manager(identity)).filter_map(|(identity, fields)| {
         let fields = Fields::read(fields);
         let changed = fields.changed(known, change.from, change.to);

@@ -8,7 +8,7 @@ use crate::core::{
     admit::{Admission, Effect},
     fields::Fields,
     held::{Contribution, Held, Operation},
-    merge::merge,
+    merge::{Owned, merge},
     message, object,
     owners::{self, Change, template_owners},
     template,
@@ -45,7 +45,11 @@ impl Update<'_> {
         let known =
             [&stored, &sent_owners, &held.owners].into_iter().fold(Fields::default(), |known, more| known.union(&owners::all(more)));
         let (first, others) = parts.split_first()?;
-        let template = others.iter().try_fold(first.template.clone(), |ours, part| merge(&known, live, &ours, &part.template))?;
+        let template = others.iter().try_fold(first.template.clone(), |ours, part| {
+            let owners = if part.manager == manager { &sent_owners } else { &held.owners };
+            let stated = owners::applied_by(owners, &part.manager);
+            merge(Owned { known: &known, stated: &stated }, live, &ours, &part.template)
+        })?;
         let change = Change { from: &held.template, to: &template };
         let owners = owners::applied(&held.owners, &sent_owners, manager, &known, change);
         let unchanged = template::same(&template, &held.template);
