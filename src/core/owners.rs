@@ -173,7 +173,7 @@ pub fn applied(held: &TemplateOwners, sent: &TemplateOwners, manager: &str, know
 }
 
 /// Whether this manager's request was a server-side apply: it has applied before or does so now, and nothing changed that it owns as an
-/// updater only, which it may be by the same name.
+/// updater only, which it may be by the same name. An update by that name that changes nothing at all can't be told from an apply.
 pub fn applies(stored: &Value, sent: &Value, manager: &str) -> bool {
     let of = |object: &Value, operation: &str| object.get("metadata").and_then(|metadata| entry(metadata, manager, operation)).cloned();
     let Some(applied) = of(sent, "Apply") else { return false };
