@@ -116,7 +116,7 @@ fn state_cannot_be_forged_through_the_status() {
 #[rstest]
 #[ignore = "needs a control plane"]
 fn a_copy_carries_no_state(#[values("the same namespace", "another namespace")] place: &str) {
-    let request = format!("kubectl get -o yaml | apply, as a copy in {place}");
+    let request = format!("kubectl get -o yaml, into apply, as a copy in {place}");
     let _row = row(&request, "kubectl apply", "A, without state");
     let namespace = Namespace::with_b_held(ClientSide);
     let copied = namespace.kubectl.run(&["get", "deployment/app", "-o=json"]).succeeded().stdout;
@@ -140,7 +140,7 @@ fn a_copy_carries_no_state(#[values("the same namespace", "another namespace")] 
 #[test]
 #[ignore = "needs a control plane"]
 fn applying_what_get_shows_changes_nothing() {
-    let _row = row("kubectl get -o yaml | apply, onto itself while B is held", "kubectl apply", "B stays held");
+    let _row = row("kubectl get -o yaml, into apply, onto itself while B is held", "kubectl apply", "B stays held");
     let namespace = Namespace::with_b_held(ClientSide);
     let shown = namespace.kubectl.run(&["get", "deployment/app", "-o=json"]).succeeded().stdout;
     namespace.kubectl.run_with(&["apply", "-f", "-"], &shown, &[]);

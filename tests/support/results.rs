@@ -19,7 +19,9 @@ pub(crate) struct Row {
 }
 
 /// Begins a row; `result` is what it says when the test passes.
+#[track_caller]
 pub(crate) fn row(request: &str, client: &str, result: &str) -> Row {
+    assert!(![request, client, result].iter().any(|cell| cell.contains('|')), "a bar ends a cell: {request}, {client}, {result}");
     Row { request: request.to_owned(), client: client.to_owned(), result: result.to_owned() }
 }
 
