@@ -90,11 +90,9 @@ fn port(authority: &str) -> Option<u16> {
 impl Url {
     /// Looked up once: a Service's address stays, and a lookup per connection would measure the name server.
     pub(crate) async fn resolve(&self) -> anyhow::Result<SocketAddr> {
-        let with_port = if self.authority.ends_with(']') || !self.authority.rsplit(']').next().unwrap_or_default().contains(':') {
-            format!("{}:80", self.authority)
-        } else {
-            self.authority.clone()
-        };
+        // The colons of an IPv6 address stand before its bracket.
+        let has_port = self.authority.rsplit(']').next().is_some_and(|rest| rest.contains(':'));
+        let with_port = if has_port { self.authority.clone() } else { format!("{}:80", self.authority) };
         tokio::net::lookup_host(&with_port)
             .await
             .with_context(|| format!("failed to resolve {with_port}"))?

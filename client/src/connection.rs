@@ -157,7 +157,7 @@ fn parse_head(bytes: &[u8]) -> io::Result<Option<Head>> {
     let mut headers = [EMPTY_HEADER; MOST_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
     let Status::Complete(length) = response.parse(bytes).map_err(|_| invalid("its head is not HTTP"))? else { return Ok(None) };
-    let code = response.code.unwrap_or_default();
+    let code = response.code.ok_or_else(|| invalid("its head has no status"))?;
     let mut answer = Answer { code, version: "unknown".to_owned(), reusable: response.version == Some(1) };
     let mut body = if code == 204 || code == 304 { Body::Length(0) } else { Body::UntilClosed };
     for header in response.headers {

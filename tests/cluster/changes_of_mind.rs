@@ -71,9 +71,7 @@ fn opting_out_while_the_canary_runs_lets_the_template_pass_and_cancels_it() {
 #[test]
 #[ignore = "needs a whole cluster"]
 fn the_canary_goes_with_its_primary() {
-    let stage = Stage::with(&App::good("1"));
-    stage.apply(&App::good("2"));
-    stage.await_canary_ready();
+    let stage = Stage::on_trial();
     stage.kubectl.run(&["delete", "deployment", "app"]).succeeded();
     stage.await_no_canary();
 }
@@ -81,9 +79,7 @@ fn the_canary_goes_with_its_primary() {
 #[test]
 #[ignore = "needs a whole cluster"]
 fn scaling_to_zero_while_the_canary_runs_ends_it() {
-    let stage = Stage::with(&App::good("1"));
-    stage.apply(&App::good("2"));
-    stage.await_canary_ready();
+    let stage = Stage::on_trial();
     stage.kubectl.run(&["scale", "deployment/app", "--replicas=0"]).succeeded();
     let (phase, message) = stage.await_verdict();
     assert_eq!((phase, stage.live().as_str()), (Phase::Inconclusive, "1"), "{message}");
@@ -115,8 +111,6 @@ fn a_canary_that_is_deleted_by_hand_is_made_again() {
 #[test]
 #[ignore = "needs a whole cluster"]
 fn nothing_is_left_when_the_namespace_is_deleted() {
-    let stage = Stage::with(&App::good("1"));
-    stage.apply(&App::good("2"));
-    stage.await_canary_ready();
+    let stage = Stage::on_trial();
     stage.kubectl.run(&["delete", "namespace", &stage.name, "--timeout=120s"]).succeeded();
 }

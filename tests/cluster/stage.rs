@@ -60,7 +60,15 @@ impl Stage {
         Self::open(app, Some(turns::shared()))
     }
 
-    /// The same, while no other test runs.
+    /// With version 1 live and the canary of version 2 taking traffic.
+    pub(crate) fn on_trial() -> Self {
+        let stage = Self::with(&App::good("1"));
+        stage.apply(&App::good("2"));
+        stage.await_canary_ready();
+        stage
+    }
+
+    /// The same as `with`, while no other test runs.
     pub(crate) fn alone_with(app: &App) -> Self {
         Self::open(app, Some(turns::alone()))
     }
