@@ -19,14 +19,13 @@ use axum::{
 };
 use serde_json::Value;
 
-use self::review::{Review, ReviewRequest};
+use self::review::{ReviewRequest, Unreadable};
 pub use self::{check::Checker, telemetry::Metrics};
 use crate::{
     api::annotations as key,
     core::{
         admit::{self, Admission, Effect, Outcome, Settings},
         canary,
-        held::Held,
         message::{self, denied},
         object, status,
     },
@@ -56,17 +55,16 @@ pub fn router(webhook: Arc<Webhook>) -> Router {
 
 async fn admit_deployment(State(webhook): State<Arc<Webhook>>, body: Bytes) -> Response {
     let started = Instant::now();
-    let review: Review = match serde_json::from_slice(&body) {
-        Ok(review) => review,
+    let request = match review::read(&body) {
+        Ok(request) => request,
         Err(error) => return unreadable(&error),
     };
     drop(body);
-    let (admission, asked) = webhook.decide(&review.request).await;
-    let response = review::response(&review.request, &admission);
+    let (admission, asked) = webhook.decide(&request).await;
+    let response = review::response(&request, &admission);
     webhook.metrics.observe(admission.effect, started.elapsed().saturating_sub(asked));
     webhook.metrics.count(admission.effect);
     if admission.effect != Effect::Passed {
-        let request = &review.request;
         tracing::info!(
             namespace = request.namespace,
             name = request.name,
@@ -81,13 +79,12 @@ async fn admit_deployment(State(webhook): State<Arc<Webhook>>, body: Bytes) -> R
 }
 
 async fn admit_status(body: Bytes) -> Response {
-    let review: Review = match serde_json::from_slice(&body) {
-        Ok(review) => review,
+    let request = match review::read(&body) {
+        Ok(request) => request,
         Err(error) => return unreadable(&error),
     };
-    let request = &review.request;
     let changed = request.old_object.as_ref().and_then(|old| status::admit_status(old, &request.object));
-    review::status_response(request, changed.as_ref())
+    review::status_response(&request, changed.as_ref())
 }
 
 impl Webhook {
@@ -106,19 +103,11 @@ impl Webhook {
         };
         input.held_merged = merged.as_ref();
         let mut admission = admit::admit(&self.settings, &input);
-        if admission.effect != Effect::Held {
-            return (admission, asked);
-        }
-        let Outcome::Changed(held_object) = &admission.outcome else { return (admission, asked) };
-        let answer = match self.canary(request, held_object) {
-            Some(canary) => {
-                let question = Instant::now();
-                let answer = self.checker.check(&request.namespace, &request.name, canary).await;
-                asked += question.elapsed();
-                answer
-            }
-            None => check::Answer::Unknown("the held template can't be read back".to_owned()),
-        };
+        let Some(template) = admission.unchecked.take() else { return (admission, asked) };
+        let canary = self.canary(request, &admission.outcome, template);
+        let question = Instant::now();
+        let answer = self.checker.check(&request.namespace, &request.name, canary).await;
+        asked += question.elapsed();
         match answer {
             check::Answer::Valid => {}
             check::Answer::Refused(reason) => {
@@ -135,20 +124,22 @@ impl Webhook {
     }
 
     /// What the controller will create. The template is the record's: it may hold more than this request stated.
-    fn canary(&self, request: &ReviewRequest, held_object: &Value) -> Option<Value> {
-        let held = object::annotation(held_object, key::HELD).and_then(|text| Held::decode(text).ok())?;
-        let run = object::annotation(held_object, key::RUN).unwrap_or_default();
-        let mut canary = canary::deployment(held_object, &held.template, run, &self.settings.canary_label);
+    fn canary(&self, request: &ReviewRequest, outcome: &Outcome, template: Value) -> Value {
+        let run = match outcome {
+            Outcome::Changed(held_object) => object::annotation(held_object, key::RUN).unwrap_or_default(),
+            _ => "",
+        };
+        let mut canary = canary::deployment(&request.object, template, run, &self.settings.canary_label);
         // A client that replaces the object need not send its uid.
         let owner = request.old_object.as_ref().map(object::uid);
         if let (Some(owner), Some(uid)) = (owner, canary.pointer_mut("/metadata/ownerReferences/0/uid")) {
             *uid = owner.into();
         }
-        Some(canary)
+        canary
     }
 }
 
-fn unreadable(error: &serde_json::Error) -> Response {
+fn unreadable(error: &Unreadable) -> Response {
     tracing::warn!(%error, "a review could not be read");
     (StatusCode::BAD_REQUEST, format!("failed to read the AdmissionReview: {error}")).into_response()
 }

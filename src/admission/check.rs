@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use kube::{
-    Api, Client,
-    api::{DynamicObject, Patch, PatchParams, PostParams},
+    Api, Client, Resource as _,
+    api::{DynamicObject, Patch, PatchParams, PostParams, Request},
 };
 use serde_json::{Value, json};
 
@@ -58,19 +58,25 @@ impl Checker {
     }
 
     async fn create(&self, namespace: &str, mut canary: Value) -> kube::Result<()> {
-        let api = self.deployments(namespace);
-        let parameters = PostParams { dry_run: true, field_manager: Some(FIELD_MANAGER.to_owned()) };
-        match api.create(&parameters, &parse(&canary)?).await {
+        match self.try_to_create(namespace, &canary).await {
             Err(kube::Error::Api(status)) if status.is_already_exists() => {
                 // The canary of the template that is held at present: ask under another name.
                 if let Some(metadata) = canary.get_mut("metadata").and_then(Value::as_object_mut) {
                     metadata.remove("name");
                     metadata.insert("generateName".to_owned(), "coalmine-check-".into());
                 }
-                api.create(&parameters, &parse(&canary)?).await.map(|_| ())
+                self.try_to_create(namespace, &canary).await
             }
-            result => result.map(|_| ()),
+            result => result,
         }
+    }
+
+    /// As text both ways: nothing of the answer is needed but whether it is a yes.
+    async fn try_to_create(&self, namespace: &str, canary: &Value) -> kube::Result<()> {
+        let parameters = PostParams { dry_run: true, field_manager: Some(FIELD_MANAGER.to_owned()) };
+        let body = serde_json::to_vec(canary).map_err(kube::Error::SerdeError)?;
+        let request = Request::new(DynamicObject::url_path(&deployments(), Some(namespace))).create(&parameters, body);
+        self.client.request_text(request.map_err(kube::Error::BuildRequest)?).await.map(drop)
     }
 
     /// What the API server's own strategic merge makes of `template` in the live object.
@@ -87,10 +93,6 @@ impl Checker {
             Err(_) => None,
         }
     }
-}
-
-fn parse(object: &Value) -> kube::Result<DynamicObject> {
-    serde_json::from_value(object.clone()).map_err(kube::Error::SerdeError)
 }
 
 fn read_refusal(error: &kube::Error, primary: &str) -> Answer {

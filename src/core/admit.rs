@@ -8,7 +8,8 @@ mod controller;
 mod create;
 mod update;
 
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::object;
 
@@ -45,22 +46,25 @@ pub struct Admission {
     /// For the user, each fit for the API server.
     pub warnings: Vec<String>,
     pub effect: Effect,
+    /// The template that is now held and was not before: the API server has yet to be asked whether it would take it.
+    pub unchecked: Option<Value>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     Unchanged,
+    /// The places that change, and nothing else of the object: see [`patch`].
     Changed(Value),
     /// One line for the user.
     Denied(String),
 }
 
-/// What happened, for metrics, and for the check of a newly held template.
+/// What happened, for metrics and the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// Nothing that concerns Coalmine.
     Passed,
-    /// A template was held that was not held before: it has yet to be checked by the API server.
+    /// A template was held that was not held before.
     Held,
     /// The held template came again, or the request left it alone.
     Kept,
@@ -92,17 +96,21 @@ impl Effect {
 
 impl Admission {
     fn denied(message: String) -> Self {
-        Self { outcome: Outcome::Denied(message), warnings: Vec::new(), effect: Effect::Denied }
+        Self { outcome: Outcome::Denied(message), warnings: Vec::new(), effect: Effect::Denied, unchecked: None }
     }
 
     fn passed() -> Self {
-        Self { outcome: Outcome::Unchanged, warnings: Vec::new(), effect: Effect::Passed }
+        Self { outcome: Outcome::Unchanged, warnings: Vec::new(), effect: Effect::Passed, unchecked: None }
     }
 
     /// The answer for `changed`, which was made from `sent`.
     fn changed(sent: &Value, changed: Value, warnings: Vec<String>, effect: Effect) -> Self {
-        let outcome = if *sent == changed { Outcome::Unchanged } else { Outcome::Changed(changed) };
-        Self { outcome, warnings, effect }
+        let outcome = if patch(sent, &changed).is_empty() { Outcome::Unchanged } else { Outcome::Changed(changed) };
+        Self { outcome, warnings, effect, unchecked: None }
+    }
+
+    fn held(sent: &Value, changed: Value, warnings: Vec<String>, template: Value) -> Self {
+        Self { unchecked: Some(template), ..Self::changed(sent, changed, warnings, Effect::Held) }
     }
 }
 
@@ -118,20 +126,66 @@ pub fn admit(settings: &Settings, request: &Request<'_>) -> Admission {
     update::admit(request, old)
 }
 
-/// The JSON patch (RFC 6902) that makes `changed` out of `sent`. Only these four places are ever touched.
-pub fn patch(sent: &Value, changed: &Value) -> Vec<Value> {
-    ["/spec/template", "/metadata/annotations", "/metadata/labels", "/metadata/managedFields"]
-        .into_iter()
-        .filter_map(|path| match (sent.pointer(path), changed.pointer(path)) {
-            (before, Some(after)) if before != Some(after) => Some(json!({"op": "add", "path": path, "value": after})),
-            (Some(_), None) => Some(json!({"op": "remove", "path": path})),
-            _ => None,
-        })
-        .collect()
+/// Small, and always there to be changed; what is missing is to be taken away.
+const MAPS: [&str; 2] = ["annotations", "labels"];
+/// Large: they stay as they were sent unless something else is put there, `null` to take them away.
+const RECORDS: &str = "/metadata/managedFields";
+const TEMPLATE: &str = "/spec/template";
+
+/// The places of `sent` that admission may change, and nothing else of it.
+fn changeable(sent: &Value) -> Value {
+    let mut changeable = Map::new();
+    if let Some(metadata) = sent.get("metadata").and_then(Value::as_object) {
+        let parts = MAPS.iter().filter_map(|part| Some(((*part).to_owned(), metadata.get(*part)?.clone())));
+        changeable.insert("metadata".to_owned(), Value::Object(parts.collect()));
+    }
+    if sent.get("spec").is_some_and(Value::is_object) {
+        changeable.insert("spec".to_owned(), Value::Object(Map::new()));
+    }
+    Value::Object(changeable)
+}
+
+/// The JSON patch (RFC 6902) that puts the places of `changed` into `sent`.
+pub fn patch<'a>(sent: &Value, changed: &'a Value) -> Vec<PatchOperation<'a>> {
+    let operation = |path: &'static str, missing_stays: bool| match (sent.pointer(path), changed.pointer(path)) {
+        (_, None) if missing_stays => None,
+        (None, None | Some(Value::Null)) => None,
+        (Some(_), None | Some(Value::Null)) => Some(PatchOperation { op: "remove", path, value: None }),
+        (before, after) if before == after => None,
+        (_, value) => Some(PatchOperation { op: "add", path, value }),
+    };
+    let places = [(TEMPLATE, true), ("/metadata/annotations", false), ("/metadata/labels", false), (RECORDS, true)];
+    places.into_iter().filter_map(|(path, missing_stays)| operation(path, missing_stays)).collect()
+}
+
+/// Borrows what it writes: a template is large, and is written once.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PatchOperation<'a> {
+    pub op: &'static str,
+    pub path: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<&'a Value>,
 }
 
 pub use controller::FIELD_MANAGER;
 pub use update::needs_merge;
+
+#[cfg(test)]
+impl Admission {
+    /// What is stored once the API server has put the answer into what was `sent`; `None` where it is refused.
+    fn stored(&self, sent: &Value) -> Option<Value> {
+        let mut stored = sent.clone();
+        match &self.outcome {
+            Outcome::Unchanged => {}
+            Outcome::Changed(changed) => {
+                let patch = serde_json::to_value(patch(sent, changed)).unwrap();
+                json_patch::patch(&mut stored, &serde_json::from_value::<json_patch::Patch>(patch).unwrap()).unwrap();
+            }
+            Outcome::Denied(_) => return None,
+        }
+        Some(stored)
+    }
+}
 
 #[cfg(test)]
 mod mutations;

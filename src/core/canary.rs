@@ -20,9 +20,8 @@ pub fn name(primary: &str) -> String {
 ///
 /// A template that already carries the canary label's key keeps it, since the Service or the primary's selector may need it: the canary
 /// is then told apart by the role label alone.
-pub fn deployment(primary: &Value, template: &Value, run: &str, canary_label: &(String, String)) -> Value {
+pub fn deployment(primary: &Value, mut template: Value, run: &str, canary_label: &(String, String)) -> Value {
     let primary_name = object::name(primary);
-    let mut template = template.clone();
     if let Some(template) = template.as_object_mut() {
         template.entry("metadata").or_insert_with(|| json!({}));
     }
@@ -44,7 +43,8 @@ pub fn deployment(primary: &Value, template: &Value, run: &str, canary_label: &(
             labels.insert(own_label.to_owned(), own_value.into());
         }
     }
-    let mut spec = json!({"replicas": 1, "revisionHistoryLimit": 0, "selector": selector, "template": template});
+    let mut spec = json!({"replicas": 1, "revisionHistoryLimit": 0, "selector": selector});
+    spec["template"] = template; // `json!` would copy it
     if let Some(seconds) = primary.pointer("/spec/minReadySeconds").filter(|seconds| !seconds.is_null()) {
         // A deadline shorter than minReadySeconds would be refused; the primary's pair is known to be a valid one.
         spec["minReadySeconds"] = seconds.clone();
@@ -52,7 +52,7 @@ pub fn deployment(primary: &Value, template: &Value, run: &str, canary_label: &(
             spec["progressDeadlineSeconds"] = deadline.clone();
         }
     }
-    json!({
+    let mut canary = json!({
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {
@@ -65,8 +65,9 @@ pub fn deployment(primary: &Value, template: &Value, run: &str, canary_label: &(
                 "controller": true, "blockOwnerDeletion": false,
             }],
         },
-        "spec": spec,
-    })
+    });
+    canary["spec"] = spec;
+    canary
 }
 
 /// Whether a Deployment is the canary of this primary: owned by it and marked as ours. Anything else is never touched.
@@ -102,7 +103,7 @@ mod tests {
     #[test]
     fn one_replica_of_the_held_template_behind_the_same_service() {
         let template = json!({"metadata": {"labels": {"app": "app"}}, "spec": {"futureField": {"x": 1}, "containers": []}});
-        let canary = deployment(&primary(), &template, "r1", &label());
+        let canary = deployment(&primary(), template.clone(), "r1", &label());
         insta::assert_snapshot!(serde_json::to_string_pretty(&canary).unwrap(), @r#"
 {
   "apiVersion": "apps/v1",
@@ -169,7 +170,7 @@ mod tests {
     #[test]
     fn a_template_keeps_its_own_tier() {
         let template = json!({"metadata": {"labels": {"app": "app", "tier": "web"}}, "spec": {}});
-        let canary = deployment(&primary(), &template, "r1", &label());
+        let canary = deployment(&primary(), template.clone(), "r1", &label());
         assert_eq!(canary["spec"]["template"]["metadata"]["labels"]["tier"], "web");
         assert_eq!(canary["spec"]["selector"]["matchLabels"], json!({"app": "app", "coalmine.dev/role": "canary"}));
     }
@@ -186,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_stranger_is_no_canary() {
-        let mut canary = deployment(&primary(), &json!({}), "r1", &label());
+        let mut canary = deployment(&primary(), json!({}), "r1", &label());
         canary["metadata"]["ownerReferences"][0]["uid"] = json!("u-2");
         assert!(!is_canary_of(&canary, &primary()));
         assert!(!is_canary_of(&json!({"metadata": {"name": "app-canary"}}), &primary()));

@@ -2,7 +2,13 @@
 //! It must describe the live template (client-side apply computes deletions from it), and it carries the hold's marker, so that every
 //! later client-side apply has something to send. The raw text that the client sent is kept with the held template.
 
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::{
+    Map, Value,
+    value::{RawValue, to_raw_value},
+};
 
 use crate::api::annotations::{ENABLED, MARKER, STATE_PREFIX};
 
@@ -12,19 +18,33 @@ pub const MARKED: &str = "held";
 /// `sent` with the template of `before` (or none, if there was none) and the marker. `None` when `sent` is not a JSON object:
 /// kubectl could not use it either, so it is left as it is.
 pub fn while_held(sent: &str, before: &str) -> Option<String> {
-    let mut sent: Value = serde_json::from_str(sent).ok()?;
-    let object = sent.as_object_mut()?;
-    let live = serde_json::from_str::<Value>(before).ok().and_then(|mut before| Some(before.get_mut("spec")?.get_mut("template")?.take()));
-    if let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) {
+    let mut object = pieces(sent)?;
+    let live = pieces(before).and_then(|before| pieces(before.get("spec")?.get())?.remove("template"));
+    if let Some(mut spec) = object.get("spec").and_then(|spec| pieces(spec.get())) {
         match live {
             Some(template) => spec.insert("template".to_owned(), template),
             None => spec.remove("template"),
         };
+        object.insert("spec".to_owned(), piece(&spec)?);
     }
-    let metadata = object.entry("metadata").or_insert_with(|| Value::Object(Map::new())).as_object_mut()?;
-    let annotations = metadata.entry("annotations").or_insert_with(|| Value::Object(Map::new())).as_object_mut()?;
-    annotations.insert(MARKER.to_owned(), MARKED.into());
-    Some(as_kubectl_writes(&sent))
+    let part = |of: &Pieces, name: &str| of.get(name).map_or(Some(Pieces::new()), |part| pieces(part.get()));
+    let mut metadata = part(&object, "metadata")?;
+    let mut annotations = part(&metadata, "annotations")?;
+    annotations.insert(MARKER.to_owned(), piece(&MARKED)?);
+    metadata.insert("annotations".to_owned(), piece(&annotations)?);
+    object.insert("metadata".to_owned(), piece(&metadata)?);
+    Some(as_kubectl_writes(piece(&object)?.get()))
+}
+
+/// A JSON object whose values are left as they were written: what isn't looked at is neither read nor written anew.
+type Pieces = BTreeMap<String, Box<RawValue>>;
+
+fn pieces(text: &str) -> Option<Pieces> {
+    serde_json::from_str(text).ok()
+}
+
+fn piece(value: &impl Serialize) -> Option<Box<RawValue>> {
+    to_raw_value(value).ok()
 }
 
 /// The text without the marker; unchanged, byte for byte, where there is none.
@@ -59,13 +79,13 @@ pub fn is_marked(text: &str) -> bool {
 fn edited(text: &str, edit: impl FnOnce(&mut Map<String, Value>) -> bool) -> String {
     let Ok(mut value) = serde_json::from_str::<Value>(text) else { return text.to_owned() };
     let Some(annotations) = value.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) else { return text.to_owned() };
-    if edit(annotations) { as_kubectl_writes(&value) } else { text.to_owned() }
+    if edit(annotations) { as_kubectl_writes(&value.to_string()) } else { text.to_owned() }
 }
 
 /// JSON with the bytes that Go's encoder writes (sorted keys, HTML characters escaped, a newline at the end), so that the next apply of
 /// the same file finds the annotation as it would have written it, and sends nothing.
-fn as_kubectl_writes(value: &Value) -> String {
-    let mut text = value.to_string();
+fn as_kubectl_writes(text: &str) -> String {
+    let mut text = text.to_owned();
     for (character, escape) in [('&', "\\u0026"), ('<', "\\u003c"), ('>', "\\u003e"), ('\u{2028}', "\\u2028"), ('\u{2029}', "\\u2029")] {
         if text.contains(character) {
             text = text.replace(character, escape);

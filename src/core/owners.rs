@@ -32,54 +32,64 @@ fn entries(metadata: &Value) -> &[Value] {
     metadata.get("managedFields").and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-/// Makes exactly `owners` own the template. Entries that then own nothing are dropped, entries that are missing come back.
-pub fn set_template_owners(metadata: &mut Map<String, Value>, owners: &TemplateOwners) {
-    let mut list = match metadata.remove("managedFields") {
-        Some(Value::Array(list)) => list,
-        // Nobody asked for the records (a client may drop them all on purpose): nothing to repair.
-        _ if owners.is_empty() => return,
-        _ => Vec::new(),
-    };
-    let mut missing: BTreeMap<&String, &Value> = owners.iter().collect();
+/// The entries of an object's records.
+pub fn records(object: &Value) -> &[Value] {
+    object.get("metadata").map_or(&[], entries)
+}
+
+/// The records once exactly `owners` own the template. Entries that then own nothing are dropped, entries that are missing come back.
+pub fn with_template_owners(records: &[Value], mut owners: TemplateOwners) -> Vec<Value> {
+    let mut list = records.to_vec();
     for entry in &mut list {
-        match missing.remove(&identity(entry)) {
-            Some(fields) => put_template_fields(entry, fields.clone()),
+        match owners.remove(&identity(entry)) {
+            Some(fields) => put_template_fields(entry, fields),
             None => drop_template_fields(entry),
         }
     }
     list.retain(|entry| entry.get("fieldsV1").and_then(Value::as_object).is_some_and(|fields| !fields.is_empty()));
-    if !missing.is_empty() {
-        list.extend(missing.into_iter().filter_map(|(identity, fields)| entry_of(identity, fields)));
+    if !owners.is_empty() {
+        list.extend(owners.into_iter().filter_map(|(identity, fields)| entry_of(&identity, fields)));
         // The API server's own order; in another one, the next request that changes nothing would be written.
         list.sort_by_cached_key(|entry| {
             let part = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
             [part("operation"), part("time"), part("manager"), part("apiVersion"), part("subresource")]
         });
     }
-    if !list.is_empty() {
-        metadata.insert("managedFields".to_owned(), Value::Array(list));
-    }
+    list
 }
 
-/// Puts the stored records back, times and order included, where the new ones say the same. The API server sorts entries by time before
+/// Puts the records into an object's metadata; none at all are taken away, as the API server does.
+pub fn put_records(metadata: &mut Map<String, Value>, records: Vec<Value>) {
+    metadata.insert("managedFields".to_owned(), if records.is_empty() { Value::Null } else { Value::Array(records) });
+}
+
+/// Whether two records differ at most in times and order. The stored ones are then put back: the API server sorts entries by time before
 /// it asks admission, and takes another order for a change: it would write the object although nothing in it is new.
-pub fn keep_times(metadata: &mut Map<String, Value>, stored: &Value) {
-    let Some(Value::Array(new)) = metadata.get_mut("managedFields") else { return };
+pub fn says_the_same(records: &[Value], stored: &[Value]) -> bool {
     let same = |left: &Value, right: &Value| identity(left) == identity(right) && left.get("fieldsV1") == right.get("fieldsV1");
-    let old = entries(stored);
-    if old.len() == new.len() && new.iter().all(|entry| old.iter().any(|other| same(entry, other))) {
-        *new = old.to_vec();
+    records.len() == stored.len() && records.iter().all(|entry| stored.iter().any(|other| same(entry, other)))
+}
+
+/// Whether two records differ at most in times, order, and who owns what of the template.
+pub fn differs_in_template_only(records: &[Value], stored: &[Value]) -> bool {
+    fn rest(entry: &Value) -> impl Iterator<Item = (&String, &Value)> {
+        let fields = entry.get("fieldsV1").and_then(Value::as_object).into_iter().flatten();
+        fields.filter(|(name, _)| name.as_str() != "f:spec")
     }
+    fn spec(entry: &Value) -> impl Iterator<Item = (&String, &Value)> {
+        let spec = entry.pointer("/fieldsV1/f:spec").and_then(Value::as_object).into_iter().flatten();
+        spec.filter(|(name, _)| name.as_str() != "f:template")
+    }
+    let same = |left: &Value, right: &Value| identity(left) == identity(right) && rest(left).eq(rest(right)) && spec(left).eq(spec(right));
+    records.len() == stored.len() && records.iter().all(|entry| stored.iter().any(|other| same(entry, other)))
 }
 
 /// Drops a manager's entries altogether.
-pub fn drop_manager(metadata: &mut Map<String, Value>, manager: &str) {
-    if let Some(Value::Array(list)) = metadata.get_mut("managedFields") {
-        list.retain(|entry| {
-            let of_main_object = entry.get("subresource").and_then(Value::as_str).unwrap_or_default().is_empty();
-            !(of_main_object && entry.get("manager").and_then(Value::as_str) == Some(manager))
-        });
-    }
+pub fn drop_manager(records: &mut Vec<Value>, manager: &str) {
+    records.retain(|entry| {
+        let of_main_object = entry.get("subresource").and_then(Value::as_str).unwrap_or_default().is_empty();
+        !(of_main_object && entry.get("manager").and_then(Value::as_str) == Some(manager))
+    });
 }
 
 fn put_template_fields(entry: &mut Value, fields: Value) {
@@ -100,13 +110,13 @@ fn drop_template_fields(entry: &mut Value) {
     }
 }
 
-fn entry_of(identity: &str, fields: &Value) -> Option<Value> {
+fn entry_of(identity: &str, fields: Value) -> Option<Value> {
     let mut parts = identity.split(SEPARATOR);
     let (manager, operation, version, subresource) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let mut entry = json!({
-        "manager": manager, "operation": operation, "apiVersion": version, "fieldsType": "FieldsV1",
-        "fieldsV1": {"f:spec": {"f:template": fields}},
+        "manager": manager, "operation": operation, "apiVersion": version, "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {}},
     });
+    entry["fieldsV1"]["f:spec"]["f:template"] = fields;
     if !subresource.is_empty() {
         entry["subresource"] = json!(subresource);
     }
@@ -175,15 +185,19 @@ pub fn applied(held: &TemplateOwners, sent: &TemplateOwners, manager: &str, know
 /// Whether this manager's request was a server-side apply: it has applied before or does so now, and nothing changed that it owns as an
 /// updater only, which it may be by the same name. An update by that name that changes nothing at all can't be told from an apply.
 pub fn applies(stored: &Value, sent: &Value, manager: &str) -> bool {
-    let of = |object: &Value, operation: &str| object.get("metadata").and_then(|metadata| entry(metadata, manager, operation)).cloned();
-    let Some(applied) = of(sent, "Apply") else { return false };
-    let Some(updated) = of(sent, "Update") else { return of(stored, "Update").is_none() };
-    if of(stored, "Update") != Some(updated.clone()) {
+    let Some(applied) = entry_in(sent, manager, "Apply") else { return false };
+    let stored_update = entry_in(stored, manager, "Update");
+    let Some(updated) = entry_in(sent, manager, "Update") else { return stored_update.is_none() };
+    if stored_update != Some(updated) {
         return false;
     }
     let fields = |entry: &Value| entry.get("fieldsV1").map(Fields::read).unwrap_or_default();
-    let only_updated = fields(&updated).difference(&fields(&applied));
+    let only_updated = fields(updated).difference(&fields(applied));
     only_updated.changed(&only_updated, stored, sent).is_empty()
+}
+
+fn entry_in<'a>(object: &'a Value, manager: &str, operation: &str) -> Option<&'a Value> {
+    entry(object.get("metadata")?, manager, operation)
 }
 
 fn entry<'a>(metadata: &'a Value, manager: &str, operation: &str) -> Option<&'a Value> {
@@ -207,48 +221,56 @@ mod tests {
                "fieldsType": "FieldsV1", "fieldsV1": fields})
     }
 
-    fn metadata(entries: &[Value]) -> Map<String, Value> {
-        json!({"managedFields": entries}).as_object().unwrap().clone()
+    fn owners_in(records: &[Value]) -> TemplateOwners {
+        template_owners(&json!({"managedFields": records}))
     }
 
     #[test]
     fn owners_go_back_to_what_they_were() {
-        let old = json!({"managedFields": [entry("kubectl", &json!({"f:spec": {"f:replicas": {}, "f:template": {"a": {}}}}))]});
-        let mut new = metadata(&[
+        let old = [entry("kubectl", &json!({"f:spec": {"f:replicas": {}, "f:template": {"a": {}}}}))];
+        let new = [
             entry("kubectl", &json!({"f:spec": {"f:replicas": {}, "f:template": {"b": {}}}})),
             entry("other", &json!({"f:spec": {"f:template": {"c": {}}}})),
-        ]);
-        let held = template_owners(&Value::Object(new.clone()));
-        set_template_owners(&mut new, &template_owners(&old));
-        assert_eq!(new["managedFields"], old["managedFields"]);
+        ];
+        let held = owners_in(&new);
+        let put_back = with_template_owners(&new, owners_in(&old));
+        assert_eq!(put_back, old);
 
-        set_template_owners(&mut new, &held);
-        assert_eq!(template_owners(&Value::Object(new.clone())), held);
-        assert_eq!(new["managedFields"][0]["manager"], "other");
+        let promoted = with_template_owners(&put_back, held.clone());
+        assert_eq!(owners_in(&promoted), held);
+        assert_eq!(promoted[0]["manager"], "other");
     }
 
     #[test]
     fn an_entry_that_owns_more_stays() {
-        let mut new = metadata(&[entry("x", &json!({"f:metadata": {"f:labels": {}}, "f:spec": {"f:template": {}}}))]);
-        set_template_owners(&mut new, &TemplateOwners::new());
-        assert_eq!(new["managedFields"][0]["fieldsV1"], json!({"f:metadata": {"f:labels": {}}}));
+        let records = [entry("x", &json!({"f:metadata": {"f:labels": {}}, "f:spec": {"f:template": {}}}))];
+        let records = with_template_owners(&records, TemplateOwners::new());
+        assert_eq!(records[0]["fieldsV1"], json!({"f:metadata": {"f:labels": {}}}));
     }
 
     #[test]
-    fn what_says_the_same_stays_in_its_place() {
+    fn what_says_the_same_is_told_from_what_does_not() {
         let timed = |manager: &str, time: &str| {
             let mut entry = entry(manager, &json!({"f:spec": {}}));
             entry["time"] = json!(time);
             entry
         };
-        let stored = json!({"managedFields": [timed("kubectl", "10:00"), timed("controller", "10:01")]});
-        let mut new = metadata(&[timed("controller", "10:01"), timed("kubectl", "10:02")]);
-        keep_times(&mut new, &stored);
-        assert_eq!(new["managedFields"], stored["managedFields"]);
+        let stored = [timed("kubectl", "10:00"), timed("controller", "10:01")];
+        assert!(says_the_same(&[timed("controller", "10:01"), timed("kubectl", "10:02")], &stored));
+        assert!(!says_the_same(&[timed("controller", "10:01"), timed("helm", "10:02")], &stored));
+        assert!(!says_the_same(&stored[..1], &stored));
+    }
 
-        let mut new = metadata(&[timed("controller", "10:01"), timed("helm", "10:02")]);
-        keep_times(&mut new, &stored);
-        assert_eq!(new["managedFields"][1]["manager"], "helm");
+    #[test]
+    fn owners_of_the_template_alone_are_told_from_owners_of_more() {
+        let owning = |fields: Value| vec![entry("kubectl", &fields)];
+        let stored = owning(json!({"f:metadata": {}, "f:spec": {"f:replicas": {}, "f:template": {"a": {}}}}));
+        let differs = |fields: Value| differs_in_template_only(&owning(fields), &stored);
+        assert!(differs(json!({"f:metadata": {}, "f:spec": {"f:replicas": {}, "f:template": {"b": {}}}})));
+        assert!(differs(json!({"f:metadata": {}, "f:spec": {"f:replicas": {}}})));
+        assert!(!differs(json!({"f:metadata": {}, "f:spec": {"f:template": {"a": {}}}})));
+        assert!(!differs(json!({"f:spec": {"f:replicas": {}, "f:template": {"a": {}}}})));
+        assert!(!differs_in_template_only(&[], &stored));
     }
 
     fn owners(list: &[(&str, Value)]) -> TemplateOwners {
@@ -296,10 +318,10 @@ mod tests {
 
     #[test]
     fn garbage_is_left_alone() {
-        let mut new = json!({"managedFields": "x"}).as_object().unwrap().clone();
-        set_template_owners(&mut new, &TemplateOwners::new());
-        let mut new = json!({"managedFields": [1, {"fieldsV1": 3}, null]}).as_object().unwrap().clone();
-        set_template_owners(&mut new, &TemplateOwners::from([("broken".to_owned(), json!({}))]));
+        assert_eq!(records(&json!({"metadata": {"managedFields": "x"}})), [Value::Null; 0]);
+        let garbage = [json!(1), json!({"fieldsV1": 3}), Value::Null];
+        assert_eq!(with_template_owners(&garbage, TemplateOwners::from([("broken".to_owned(), json!({}))])), [Value::Null; 0]);
+        assert!(differs_in_template_only(&garbage, &garbage));
     }
 
     #[test]

@@ -192,7 +192,7 @@ fn trying(observed: &Observed<'_>, phase: Phase, template: &Value, canary_label:
                 true,
             );
         }
-        actions.push(Action::Create(canary::deployment(primary, template, run, canary_label)));
+        actions.push(Action::Create(canary::deployment(primary, template.clone(), run, canary_label)));
         actions.push(Event::normal("CanaryStarted", format!("created {name} with one replica of the held template")));
         return Plan::then(actions, 5);
     };

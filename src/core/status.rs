@@ -7,7 +7,7 @@
 
 use serde_json::{Value, json};
 
-use super::{message::condition, object};
+use super::{admit::PatchOperation, message::condition, object};
 use crate::api::annotations::{self as key, Phase};
 
 /// The condition for `kubectl describe` and `kubectl wait`.
@@ -22,12 +22,12 @@ pub fn admit_status(old: &Value, new: &Value) -> Option<Value> {
 }
 
 /// The JSON patch that makes `changed` out of `sent`.
-pub fn patch(sent: &Value, changed: &Value) -> Vec<Value> {
+pub fn patch<'a>(sent: &Value, changed: &'a Value) -> Vec<PatchOperation<'a>> {
     ["/metadata/annotations", "/status"]
         .into_iter()
         .filter_map(|path| changed.pointer(path).map(|after| (path, after)))
         .filter(|(path, after)| sent.pointer(path) != Some(after))
-        .map(|(path, after)| json!({"op": "add", "path": path, "value": after}))
+        .map(|(path, after)| PatchOperation { op: "add", path, value: Some(after) })
         .collect()
 }
 

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Admission, Effect, Request};
+use super::{Admission, Effect, Request, changeable};
 use crate::{
     api::annotations::{self as key, Phase},
     core::{
@@ -11,7 +11,7 @@ use crate::{
         last_applied,
         message::denied,
         object::{self, metadata_map_mut, text},
-        owners::{drop_manager, set_template_owners},
+        owners::{drop_manager, put_records, records as sent_records, with_template_owners},
         template,
     },
 };
@@ -40,24 +40,25 @@ pub(super) fn admit(request: &Request<'_>, old: &Value) -> Admission {
     if !template::same(&held.template, sent) || !same_but_for_template(old, request.new) {
         return Admission::denied(denied::not_the_held_template());
     }
-    promote(request, old, &held)
+    promote(request, old, held)
 }
 
 /// B becomes the live template, and the records become those that the user's own request would have left.
-fn promote(request: &Request<'_>, old: &Value, held: &Held) -> Admission {
-    let mut changed = request.new.clone();
+fn promote(request: &Request<'_>, old: &Value, held: Held) -> Admission {
+    let mut changed = changeable(request.new);
     let proven = proven_after(old, &held.template);
     if let Some(annotations) = metadata_map_mut(&mut changed, "annotations") {
         end_hold(annotations);
         annotations.insert(key::PHASE.to_owned(), Phase::Promoted.as_str().into());
         annotations.insert(key::PROVEN.to_owned(), proven.into());
-        if let Some(raw) = &held.last_applied {
-            annotations.insert(key::LAST_APPLIED.to_owned(), raw.clone().into());
+        if let Some(raw) = held.last_applied {
+            annotations.insert(key::LAST_APPLIED.to_owned(), raw.into());
         }
     }
     if let Some(metadata) = changed.get_mut("metadata").and_then(Value::as_object_mut) {
-        set_template_owners(metadata, &held.owners);
-        drop_manager(metadata, FIELD_MANAGER);
+        let mut records = with_template_owners(sent_records(request.new), held.owners);
+        drop_manager(&mut records, FIELD_MANAGER);
+        put_records(metadata, records);
     }
     Admission::changed(request.new, changed, Vec::new(), Effect::Promoted)
 }
@@ -77,7 +78,7 @@ fn write_state(request: &Request<'_>, old: &Value) -> Admission {
     if forges || promotes {
         return Admission::denied(denied::only_state());
     }
-    Admission { outcome: super::Outcome::Unchanged, warnings: Vec::new(), effect: Effect::Passed }
+    Admission { outcome: super::Outcome::Unchanged, warnings: Vec::new(), effect: Effect::Passed, unchecked: None }
 }
 
 fn proves_more(before: &Map<String, Value>, now: &Map<String, Value>) -> bool {

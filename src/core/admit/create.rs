@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Admission, Effect, Request};
+use super::{Admission, Effect, Request, changeable};
 use crate::{
     api::{
         annotations::{ACTIVE_LABEL, ENABLED, LAST_APPLIED, STATE_PREFIX},
@@ -21,7 +21,7 @@ pub(super) fn admit(request: &Request<'_>) -> Admission {
     {
         return Admission::denied(format!("canary: {invalid}"));
     }
-    let mut changed = request.new.clone();
+    let mut changed = changeable(request.new);
     if !sent.is_empty()
         && let Some(annotations) = metadata_map_mut(&mut changed, "annotations")
     {

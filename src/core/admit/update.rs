@@ -5,7 +5,7 @@ mod together;
 
 use serde_json::{Map, Value};
 
-use super::{Admission, Effect, Request, controller::proven_after};
+use super::{Admission, Effect, Request, changeable, controller::proven_after};
 use crate::{
     api::{
         annotations::{self as key, Phase},
@@ -16,8 +16,7 @@ use crate::{
         held::{Held, Operation},
         message::{self, denied},
         object::{self, is_asked_for, is_opted_in, metadata_map_mut, text},
-        owners::{self, keep_times},
-        template,
+        owners, template,
     },
 };
 
@@ -36,7 +35,7 @@ pub(super) fn admit(request: &Request<'_>, old: &Value) -> Admission {
         sent,
         held: text(before, key::HELD).and_then(|text| Held::decode(text).ok()),
         phase: object::phase(before),
-        changed: request.new.clone(),
+        changed: changeable(request.new),
         warnings: Vec::new(),
     };
     update.restore_state();
@@ -111,7 +110,7 @@ impl Update<'_> {
         }
         match self.held.take() {
             Some(held) if template::same(&held.template, sent) || self.request.held_merged.is_some_and(|m| template::same(m, sent)) => {
-                self.hold_again(&held)
+                self.hold_again(held)
             }
             Some(held) => {
                 if let Some(field) = self.request.held_merged.and_then(|merged| difference(merged, &held.template, "spec.template")) {
@@ -188,9 +187,11 @@ impl Update<'_> {
         if let Err(refused) = self.follow_owners() {
             return refused;
         }
-        let stored = self.old.get("metadata").unwrap_or(&Value::Null);
-        if let Some(metadata) = self.changed.get_mut("metadata").and_then(Value::as_object_mut) {
-            keep_times(metadata, stored);
+        let stored = owners::records(self.old);
+        if let Some(metadata) = self.changed.get_mut("metadata").and_then(Value::as_object_mut)
+            && owners::says_the_same(owners::records(self.request.new), stored)
+        {
+            owners::put_records(metadata, stored.to_vec());
         }
         Admission::changed(self.request.new, self.changed, self.warnings, Effect::Kept)
     }
@@ -237,30 +238,33 @@ impl Update<'_> {
     }
 
     /// B again: held as before. The bytes are reused, so that nothing is written when nothing changed.
-    fn hold_again(self, held: &Held) -> Admission {
+    fn hold_again(self, mut record: Held) -> Admission {
+        let mut changed = false;
         // Where several have a part in it, none of them states all.
-        let states_all = held.contributions.is_empty() && (self.operation() == Operation::Apply || self.sends_last_applied());
-        let record = Held {
-            template: held.template.clone(),
-            manager: if states_all { self.request.field_manager.to_owned() } else { held.manager.clone() },
-            operation: if states_all { self.operation() } else { held.operation },
-            user: held.user.clone(),
+        if record.contributions.is_empty() && (self.operation() == Operation::Apply || self.sends_last_applied()) {
+            changed |= replace(&mut record.manager, self.request.field_manager.to_owned());
+            changed |= replace(&mut record.operation, self.operation());
             // Who states only a part adds nothing to what the whole was said to be.
-            owners: if states_all && self.request.held_merged.is_none() { self.sent_owners() } else { held.owners.clone() },
-            last_applied: if self.sends_last_applied() { self.sent_last_applied() } else { held.last_applied.clone() },
-            against: if self.is_retried() { Some(template::hash(object::template(self.old))) } else { held.against.clone() },
-            contributions: held.contributions.clone(),
-        };
-        self.keep_holding(held, record)
+            if self.request.held_merged.is_none() {
+                changed |= replace(&mut record.owners, self.sent_owners());
+            }
+        }
+        if self.sends_last_applied() {
+            changed |= replace(&mut record.last_applied, self.sent_last_applied());
+        }
+        if self.is_retried() {
+            changed |= replace(&mut record.against, Some(template::hash(object::template(self.old))));
+        }
+        self.keep_holding(record, changed)
     }
 
     /// The template that is held stays, whatever else the record says now.
-    fn keep_holding(mut self, held: &Held, record: Held) -> Admission {
-        let reused = if record == *held { text(self.before, key::HELD).map(str::to_owned) } else { None };
-        self.held = Some(record.clone());
+    fn keep_holding(mut self, record: Held, changed: bool) -> Admission {
+        let reused = if changed { None } else { text(self.before, key::HELD).map(str::to_owned) };
         if let Err(refused) = self.put_back(&record, reused) {
             return refused;
         }
+        self.held = Some(record);
         if self.is_retried() {
             self.run_again();
         } else if self.phase.is_some_and(Phase::is_kept_out) {
@@ -287,8 +291,15 @@ impl Update<'_> {
         }
         self.start_run_of(&record.template);
         self.warn_held();
-        Admission::changed(self.request.new, self.changed, self.warnings, Effect::Held)
+        Admission::held(self.request.new, self.changed, self.warnings, record.template)
     }
+}
+
+/// Says whether that changed anything.
+fn replace<T: PartialEq>(place: &mut T, value: T) -> bool {
+    let changes = *place != value;
+    *place = value;
+    changes
 }
 
 /// The first place where two values differ, as a path that a person can follow.

@@ -27,10 +27,8 @@ fn stated(stored: &Value, manager: &str, owned: &[&str], template: &Value) -> Va
 fn send(stored: &Value, manager: &str, owned: &[&str], template: &Value) -> (Value, Admission) {
     let new = stated(stored, manager, owned, template);
     let answer = ask(stored, &new, manager, manager);
-    match &answer.outcome {
-        Outcome::Changed(changed) => (changed.clone(), answer),
-        other => panic!("{other:?}"),
-    }
+    assert!(matches!(answer.outcome, Outcome::Changed(_)), "{answer:?}");
+    (answer.stored(&new).unwrap(), answer)
 }
 
 fn live() -> Value {
@@ -113,8 +111,8 @@ fn who_states_nothing_any_more_takes_its_part_away_too() {
         let mut new = stored.clone();
         new["metadata"]["managedFields"].as_array_mut().unwrap().retain(|entry| entry["manager"] != "kubectl");
         let answer = ask(stored, &new, "kubectl", "kubectl");
-        let Outcome::Changed(changed) = answer.outcome else { panic!("{answer:?}") };
-        (changed, answer.effect)
+        assert!(matches!(answer.outcome, Outcome::Changed(_)), "{answer:?}");
+        (answer.stored(&new).unwrap(), answer.effect)
     };
     let (held, _) = send(&live(), "flux", &["app"], &b());
     let (together, _) = send(&held, "kubectl", &["side"], &with_side("1"));

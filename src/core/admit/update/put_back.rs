@@ -12,7 +12,7 @@ use crate::{
         last_applied,
         message::{self, denied},
         object::{self, is_opted_in, metadata_map_mut, text},
-        owners::{self, Change, keep_times, set_template_owners, template_owners},
+        owners::{self, Change, template_owners},
         template,
     },
 };
@@ -119,10 +119,18 @@ impl Update<'_> {
         if let Some(spec) = self.changed.get_mut("spec").and_then(Value::as_object_mut) {
             spec.insert("template".to_owned(), object::template(self.old).clone());
         }
-        let stored = self.old.get("metadata").unwrap_or(&Value::Null);
         if let Some(metadata) = self.changed.get_mut("metadata").and_then(Value::as_object_mut) {
-            set_template_owners(metadata, &template_owners(stored));
-            keep_times(metadata, stored);
+            let (sent, stored) = (owners::records(self.request.new), owners::records(self.old));
+            // The usual case, and the cheap one: nothing but the template and a time is another.
+            let mut records = if owners::differs_in_template_only(sent, stored) {
+                stored.to_vec()
+            } else {
+                owners::with_template_owners(sent, template_owners(self.old.get("metadata").unwrap_or(&Value::Null)))
+            };
+            if owners::says_the_same(&records, stored) {
+                records = stored.to_vec();
+            }
+            owners::put_records(metadata, records);
         }
         let by_helm = self.request.field_manager == HELM && record.operation == Operation::Update;
         if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Update;
 use crate::core::{
-    admit::{Admission, Effect},
+    admit::Admission,
     fields::Fields,
     held::{Contribution, Held, Operation},
     merge::{Owned, merge},
@@ -68,7 +68,8 @@ impl Update<'_> {
     /// Holds what came of `held` and this request. The canary starts over only if that is another template.
     pub(super) fn hold_together(mut self, held: &Held, record: Held) -> Admission {
         if template::same(&record.template, &held.template) {
-            return self.keep_holding(held, record);
+            let changed = record != *held;
+            return self.keep_holding(record, changed);
         }
         if let Err(refused) = self.put_back(&record, None) {
             return refused;
@@ -80,6 +81,6 @@ impl Update<'_> {
         }
         self.warnings.push(message::together(&managers));
         self.warn_held();
-        Admission::changed(self.request.new, self.changed, self.warnings, Effect::Held)
+        Admission::held(self.request.new, self.changed, self.warnings, record.template)
     }
 }
