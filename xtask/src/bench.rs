@@ -4,6 +4,7 @@
 
 mod canaries;
 mod https;
+mod judging;
 mod memory;
 mod program;
 mod reviews;
@@ -13,6 +14,9 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 use crate::{cluster, command, control_plane, deploy, directory::State, images, progress::say, target::Target};
+
+/// Nobody answers there.
+const NO_PROMETHEUS: &str = "http://127.0.0.1:1";
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -78,13 +82,15 @@ fn on_a_control_plane(state: &State, options: &Options) -> Result<Vec<Row>> {
         let kubectl = program::Kubectl::new(state.bin().join("kubectl"), kubeconfig);
         program::install(&kubectl)?;
         // The first start makes the certificate; the second is what a restart is like.
-        drop(program::Program::start(&kubectl)?);
-        let program = program::Program::start(&kubectl)?;
+        drop(program::Program::start(&kubectl, NO_PROMETHEUS)?);
+        let program = program::Program::start(&kubectl, NO_PROMETHEUS)?;
         let mut rows = vec![Row::duration("start to ready", Duration::from_secs(2), program.started_within())];
         say("letting it idle");
         rows.push(Row::mebibytes("resident memory, idle", 15, program.settled_memory()?));
         rows.extend(reviews::measure(&kubectl, &program)?);
         if !options.quick {
+            drop(program);
+            rows.extend(judging::measure(state, &kubectl)?);
             rows.push(memory::measure(&kubectl)?);
         }
         Ok(rows)

@@ -52,7 +52,8 @@ impl Connection {
 /// A page over plain HTTP.
 pub(super) fn page(port: u16, path: &str) -> Result<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).context("failed to connect")?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    // Of HTTP 1.0, whose answers come in one piece.
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
     Ok(String::from_utf8(answer(&mut BufReader::new(stream))?)?)
 }
 
@@ -62,17 +63,23 @@ fn answer(stream: &mut impl BufRead) -> Result<Vec<u8>> {
     if line.split(' ').nth(1) != Some("200") {
         bail!("failed to get an answer: {}", line.trim());
     }
-    let mut length = 0;
+    let mut length = None;
     loop {
         line.clear();
         stream.read_line(&mut line)?;
         let Some((name, value)) = line.split_once(':') else { break };
         if name.eq_ignore_ascii_case("content-length") {
-            length = value.trim().parse()?;
+            length = Some(value.trim().parse::<usize>()?);
         }
     }
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body)?;
+    let mut body = Vec::new();
+    match length {
+        Some(length) => {
+            body.resize(length, 0);
+            stream.read_exact(&mut body)?;
+        }
+        None => drop(stream.read_to_end(&mut body)?),
+    }
     Ok(body)
 }
 
@@ -84,6 +91,8 @@ mod tests {
     fn an_answer_is_read_by_its_length() {
         let mut stream: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokmore";
         assert_eq!(answer(&mut stream).unwrap(), b"ok");
+        let mut until_the_end: &[u8] = b"HTTP/1.0 200 OK\r\n\r\nall of it";
+        assert_eq!(answer(&mut until_the_end).unwrap(), b"all of it");
         let mut refused: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\r\n";
         assert!(answer(&mut refused).is_err());
     }

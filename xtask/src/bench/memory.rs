@@ -18,7 +18,7 @@ const WRITERS: usize = 8;
 
 pub(super) fn measure(kubectl: &Kubectl) -> Result<Row> {
     kubectl.run(&["create", "namespace", "many"])?;
-    let program = Program::start(kubectl)?;
+    let program = Program::start(kubectl, super::NO_PROMETHEUS)?;
     say(format_args!("creating {ALL} Deployments"));
     let all: Vec<Value> = (0..ALL).map(|number| deployment(number, "1")).collect();
     write(kubectl, "create", &all)?;

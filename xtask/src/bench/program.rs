@@ -83,8 +83,8 @@ pub(super) struct Program {
 
 impl Program {
     /// Returns when it is ready.
-    pub(super) fn start(kubectl: &Kubectl) -> Result<Self> {
-        let (webhook_port, admin_port) = free_ports()?;
+    pub(super) fn start(kubectl: &Kubectl, prometheus: &str) -> Result<Self> {
+        let (webhook_port, admin_port) = (free_port()?, free_port()?);
         register(kubectl, webhook_port)?;
         // Nobody has to run out first.
         kubectl.run(&["delete", "lease", "coalmine", "--namespace=coalmine", "--ignore-not-found"])?;
@@ -94,7 +94,7 @@ impl Program {
             .arg(format!("--webhook-address=127.0.0.1:{webhook_port}"))
             .arg(format!("--webhook-url=https://127.0.0.1:{webhook_port}"))
             .arg(format!("--admin-address=127.0.0.1:{admin_port}"))
-            .arg("--prometheus-url=http://127.0.0.1:1")
+            .arg(format!("--prometheus-url={prometheus}"))
             .env("KUBECONFIG", kubeconfig)
             .env("COALMINE_LOG", "warn")
             .stdin(Stdio::null())
@@ -167,7 +167,7 @@ fn service_account(kubectl: &Kubectl) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn free_ports() -> Result<(u16, u16)> {
-    let (first, second) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
-    Ok((first.local_addr()?.port(), second.local_addr()?.port()))
+/// Free a moment ago; nobody else on this machine is likely to take it.
+pub(super) fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
