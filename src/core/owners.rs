@@ -171,12 +171,26 @@ pub fn follow(held: &TemplateOwners, before: &TemplateOwners, after: &TemplateOw
 
 /// The owners of a held template once `manager` has applied its part of what makes another template of it: its own are those that it
 /// `sent`, and the others keep what that left alone. `known` are all fields that anybody owns.
-pub fn applied(held: &TemplateOwners, sent: &TemplateOwners, manager: &str, known: &Fields, change: Change<'_>) -> TemplateOwners {
+///
+/// What the request took from others of the live template (`stored`) is taken of the held one, too, even where the value stays: a `null`
+/// against the API server's default is a conflict. Not so from those who have a part (`parts`) in what is held: theirs is another value.
+pub fn applied(
+    held: &TemplateOwners,
+    stored: &TemplateOwners,
+    sent: &TemplateOwners,
+    manager: &str,
+    parts: &[&str],
+    known: &Fields,
+    change: Change<'_>,
+) -> TemplateOwners {
     let of_manager = |identity: &String| is_application_of(identity, manager);
     let others = held.iter().filter(|(identity, _)| !of_manager(identity)).filter_map(|(identity, fields)| {
         let fields = Fields::read(fields);
         let changed = fields.changed(known, change.from, change.to);
-        Some((identity.clone(), fields.difference(&changed).write()?))
+        let [before, after] = [stored, sent].map(|owners| owners.get(identity).map(Fields::read).unwrap_or_default());
+        let has_part = parts.iter().any(|part| is_application_of(identity, part));
+        let taken = if has_part { Fields::default() } else { before.difference(&after) };
+        Some((identity.clone(), fields.difference(&changed).difference(&taken).write()?))
     });
     let own = sent.iter().filter(|(identity, _)| of_manager(identity)).map(|(identity, fields)| (identity.clone(), fields.clone()));
     others.chain(own).collect()

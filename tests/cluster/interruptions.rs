@@ -56,6 +56,38 @@ impl Drop for NoController {
     }
 }
 
+/// Both replicas are replaced while requests come one after the other, each of which only a review can refuse.
+#[test]
+#[ignore = "needs a whole cluster"]
+fn coalmine_rolled_over_loses_no_review() {
+    let stage = Stage::alone_with(&App::good("1"));
+    let kubectl = Kubectl::of(stage.control_plane).in_namespace("coalmine");
+    let mut refused = App::good("0").canary("duration", "soon").manifest();
+    refused["metadata"]["name"] = json!("probe");
+    let review = || stage.control_plane.post("/apis/apps/v1/namespaces/default/deployments?dryRun=All", &refused);
+    let (mut reviews, mut lost) = (0, Vec::new());
+    std::thread::scope(|scope| {
+        let rollout = scope.spawn(|| {
+            kubectl.run(&["rollout", "restart", "deployment/coalmine"]).succeeded();
+            kubectl.run(&["rollout", "status", "deployment/coalmine", "--timeout=180s"]).succeeded();
+            within(PATIENCE, PAUSE, "the old pods to be gone", || {
+                let pods = kubectl.run(&["get", "pods", "--selector=app.kubernetes.io/name=coalmine", "--output=name"]).succeeded().stdout;
+                if pods.lines().count() == 2 { Ok(()) } else { Err(pods) }
+            });
+        });
+        while !rollout.is_finished() {
+            reviews += 1;
+            match review() {
+                Err(answer) if answer.message.contains("canary.duration") => {}
+                other => lost.push(format!("{other:?}")),
+            }
+        }
+    });
+    println!("{reviews} reviews while Coalmine was rolled over, {} lost", lost.len());
+    assert!(reviews > 100, "only {reviews} reviews");
+    assert!(lost.is_empty(), "{} of {reviews} reviews were lost: {lost:?}", lost.len());
+}
+
 #[test]
 #[ignore = "needs a whole cluster"]
 fn coalmine_killed_in_each_phase_comes_to_the_same_end() {

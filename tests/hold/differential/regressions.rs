@@ -96,3 +96,21 @@ fn a_part_that_drops_a_list_and_one_that_adds_to_it() {
     ends_as_without_coalmine(&[a.clone(), b.clone(), second.clone()]);
     ends_as_without_coalmine(&[a, second, b]);
 }
+
+/// An applier that states `null` where the API server has a default takes it from its owner, although the value stays as it is.
+#[test]
+#[ignore = "needs a control plane"]
+fn a_null_takes_what_is_a_default_from_its_owner() {
+    let of = |image: &str, grace: &Value, container: Value| {
+        let mut container = container;
+        container["name"] = json!("app");
+        container["image"] = json!(format!("registry.example/app:{image}"));
+        json!({"metadata": {"labels": {"app": "app"}}, "spec": {"containers": [container], "terminationGracePeriodSeconds": grace}})
+    };
+    let first = ClientSideApply(of("b", &json!(5), json!({"resources": null, "env": [{"name": "VA", "value": "2"}]})));
+    let container = SecondApply(json!({"spec": {"containers": [{"name": "second", "image": "registry.example/second:1"}]}}));
+    let nulls =
+        ServerSideApply(of("a", &Value::Null, json!({"resources": null, "env": [{"name": "VD", "value": "1"}], "readinessProbe": null})));
+    ends_as_without_coalmine(&[first.clone(), container.clone(), nulls.clone(), Promote, nulls.clone(), container.clone()]);
+    ends_as_without_coalmine(&[first, container.clone(), nulls.clone(), container, nulls]);
+}

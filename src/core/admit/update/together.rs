@@ -51,7 +51,8 @@ impl Update<'_> {
             merge(Owned { known: &known, stated: &stated }, live, &ours, &part.template)
         })?;
         let change = Change { from: &held.template, to: &template };
-        let owners = owners::applied(&held.owners, &sent_owners, manager, &known, change);
+        let managers: Vec<&str> = parts.iter().map(|part| part.manager.as_str()).collect();
+        let owners = owners::applied(&held.owners, &stored, &sent_owners, manager, &managers, &known, change);
         let unchanged = template::same(&template, &held.template);
         Some(Held {
             manager: if mine.is_some() && unchanged { held.manager.clone() } else { parts.last()?.manager.clone() },
