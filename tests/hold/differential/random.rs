@@ -77,8 +77,11 @@ fn any_patch() -> impl Strategy<Value = Step> {
 }
 
 /// What a second applier states: a container of its own, or something in another's. Its images come from no file, so that the two don't
-/// fight over one thing (each would have its way when it comes again, with or without Coalmine). Files state `annotations: null`, which takes
-/// all of them away, another's too: what it adds there is a label.
+/// fight over one thing (each would have its way when it comes again, with or without Coalmine).
+///
+/// A known difference is left out: files state `annotations: null`, and who states a `null` for a map loses its ownership when another
+/// applier's last key goes from there. Stated again while that is held, it is back without Coalmine, with Coalmine only after the next apply.
+/// So what the second applier adds is a label, not an annotation.
 fn any_part() -> impl Strategy<Value = Step> {
     let in_container = |container: Value| Step::SecondApply(json!({"spec": {"containers": [container]}}));
     prop_oneof![
