@@ -91,6 +91,26 @@ impl Fields {
         self.changed_at(all, &Found::value(before), &Found::value(after))
     }
 
+    /// Those of these fields that are stated as empty maps or lists, or as `null`, where others have something in `before`, and that are
+    /// gone in `after`: nothing there contradicts the statement. `all` are the fields that anybody owns.
+    pub fn stated_empty(&self, all: &Self, before: &Value, after: &Value) -> Self {
+        self.stated_empty_at(all, &Found::value(before), &Found::value(after))
+    }
+
+    fn stated_empty_at(&self, all: &Self, before: &Found<'_>, after: &Found<'_>) -> Self {
+        let Found::One(left) = before else { return Self::default() };
+        if self.itself && self.below.is_empty() {
+            let is_gone = matches!(after, Found::Nothing) && !all.below.is_empty();
+            return if is_gone { self.clone() } else { Self::default() };
+        }
+        let Found::One(right) = after else { return Self::default() };
+        let below = self
+            .below
+            .iter()
+            .map(|(name, fields)| (name.clone(), fields.stated_empty_at(all.below(name), &Found::at(left, name), &Found::at(right, name))));
+        Self { itself: false, below: below.filter(|(_, stated)| !stated.is_empty()).collect() }
+    }
+
     fn changed_at(&self, all: &Self, before: &Found<'_>, after: &Found<'_>) -> Self {
         match (before, after) {
             (Found::Nothing, Found::Nothing) => Self::default(),
@@ -229,6 +249,17 @@ mod tests {
         assert!(map.changed(&all, &none, &some).is_empty());
         assert_eq!(map.changed(&all, &none, &json!({})), map);
         assert_eq!(map.changed(&map, &none, &some), map);
+    }
+
+    #[test]
+    fn what_is_stated_as_empty_stands_where_the_others_part_goes() {
+        let stated = Fields::read(&json!({"f:annotations": {}, "f:labels": {"f:app": {}}, "f:command": {}, "f:env": {}}));
+        let all = stated.union(&Fields::read(&json!({"f:annotations": {"f:second": {}}, "f:env": {"k:{\"name\":\"VA\"}": {}}})));
+        let before = json!({"annotations": {"second": "1"}, "labels": {"app": "app"}, "command": ["x"], "env": [{"name": "VA"}]});
+        let after = json!({"labels": {}, "env": [{"name": "VB"}]});
+        // The command is one value, which is stated; the variables are still there, others though.
+        assert_eq!(stated.stated_empty(&all, &before, &after).write(), Some(json!({"f:annotations": {}})));
+        assert!(stated.stated_empty(&all, &before, &before).is_empty());
     }
 
     fn any_fields() -> impl Strategy<Value = Fields> {

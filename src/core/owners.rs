@@ -169,6 +169,19 @@ pub fn follow(held: &TemplateOwners, before: &TemplateOwners, after: &TemplateOw
     followed
 }
 
+/// The owners of a held template once `manager` has applied again what it owns of the live one: what it states as empty, or as `null`,
+/// is its own again in the held one, from which the others' part of that goes.
+pub fn restated(held: &TemplateOwners, sent: &TemplateOwners, manager: &str, change: Change<'_>) -> TemplateOwners {
+    let known = all(held).union(&all(sent));
+    let mut restated = held.clone();
+    for (identity, fields) in sent.iter().filter(|(identity, _)| is_application_of(identity, manager)) {
+        let gained = Fields::read(fields).stated_empty(&known, change.from, change.to);
+        let owned = held.get(identity).map(Fields::read).unwrap_or_default().union(&gained).write();
+        restated.extend(owned.map(|owned| (identity.clone(), owned)));
+    }
+    restated
+}
+
 /// The owners of a held template once `manager` has applied its part of what makes another template of it: its own are those that it
 /// `sent`, and the others keep what that left alone. `known` are all fields that anybody owns.
 ///
@@ -319,6 +332,18 @@ mod tests {
         let held = TemplateOwners::new();
         let after = owners(&[("client", limits), ("server", json!({"f:resources": {".": {}, "f:limits": {".": {}, "f:cpu": {}}}}))]);
         assert_eq!(follow(&held, &before, &after, change), owners(&[("server", json!({"f:resources": {}}))]));
+    }
+
+    #[test]
+    fn what_is_stated_as_null_again_is_owned_again() {
+        let (live, other) = (json!({"image": "a", "annotations": {"second": "1"}}), json!({"image": "a"}));
+        let change = Change { from: &live, to: &other };
+        let client = ("client|Apply|apps/v1|", json!({"f:image": {}, "f:annotations": {}}));
+        let second = ("second|Apply|apps/v1|", json!({"f:annotations": {"f:second": {}}}));
+        let sent = owners(&[client.clone(), second]);
+        let held = owners(&[("client|Apply|apps/v1|", json!({"f:image": {}}))]);
+        assert_eq!(restated(&held, &sent, "client", change), owners(&[client]));
+        assert_eq!(restated(&held, &sent, "second", change), held);
     }
 
     #[test]

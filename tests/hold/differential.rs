@@ -58,7 +58,7 @@ impl Step {
 struct Worlds {
     held: Namespace,
     plain: Namespace,
-    /// The requests whose template is held: one, or the last one of each applier that has a part in it.
+    /// The requests whose template is held: one, or what each applier that has a part in it stated last, and each time that it came again.
     pending: Vec<Step>,
     promotions: u32,
 }
@@ -98,7 +98,9 @@ impl Worlds {
         let changes = self.would_change_the_template(step);
         if annotation(&after).is_some() && changes {
             // Held, or the held template again, which leaves a record of its own only if it says more.
-            if annotation(&after) != annotation(&before) {
+            if self.pending.contains(step) {
+                self.held_again(step);
+            } else if annotation(&after) != annotation(&before) {
                 self.held_now(&after, step);
             }
             return;
@@ -114,11 +116,15 @@ impl Worlds {
         self.pending.retain(|pending| pending.applier().is_none() || pending.applier() != step.applier());
     }
 
+    /// An applier that states its part once more, after others did, says who owns what by it.
+    fn held_again(&mut self, step: &Step) {
+        if self.pending.last() != Some(step) {
+            self.pending.push(step.clone());
+        }
+    }
+
     /// Appliers come together, each with the last that it stated, where their parts can be merged; anything else stands alone.
     fn held_now(&mut self, after: &Value, step: &Step) {
-        if self.pending.contains(step) {
-            return;
-        }
         let together = held(after).expect("a held template").contributions;
         let has_part = |pending: &Step| together.iter().any(|part| Some(part.manager.as_str()) == pending.applier());
         self.pending.retain(|pending| has_part(pending) && pending.applier() != step.applier());

@@ -78,16 +78,13 @@ fn any_patch() -> impl Strategy<Value = Step> {
 
 /// What a second applier states: a container of its own, or something in another's. Its images come from no file, so that the two don't
 /// fight over one thing (each would have its way when it comes again, with or without Coalmine).
-///
-/// A known difference is left out: files state `annotations: null`, and who states a `null` for a map loses its ownership when another
-/// applier's last key goes from there. Stated again while that is held, it is back without Coalmine, with Coalmine only after the next apply.
-/// So what the second applier adds is a label, not an annotation.
 fn any_part() -> impl Strategy<Value = Step> {
     let in_container = |container: Value| Step::SecondApply(json!({"spec": {"containers": [container]}}));
     prop_oneof![
         "[1-3]".prop_map(move |tag| in_container(json!({"name": "second", "image": format!("registry.example/second:{tag}")}))),
         "[1-3]".prop_map(move |value| in_container(json!({"name": "app", "env": [{"name": "SECOND", "value": value}]}))),
         "[1-3]".prop_map(|value| Step::SecondApply(json!({"metadata": {"labels": {"second": value}}}))),
+        "[1-3]".prop_map(|value| Step::SecondApply(json!({"metadata": {"annotations": {"second": value}}}))),
     ]
 }
 

@@ -114,3 +114,37 @@ fn a_null_takes_what_is_a_default_from_its_owner() {
     ends_as_without_coalmine(&[first.clone(), container.clone(), nulls.clone(), Promote, nulls.clone(), container.clone()]);
     ends_as_without_coalmine(&[first, container.clone(), nulls.clone(), container, nulls]);
 }
+
+/// The last key of a map goes with another applier's next part. Who states `null` for the map owned it all the time, and by stating it
+/// again, while that part is held, owns it again.
+#[test]
+#[ignore = "needs a control plane"]
+fn a_null_stated_again_while_what_was_there_goes() {
+    let file = ServerSideApply(json!({
+        "metadata": {"annotations": null, "labels": {"app": "app"}},
+        "spec": {"containers": [{"name": "app", "image": "registry.example/app:a", "readinessProbe": null}]},
+    }));
+    let annotation = SecondApply(json!({"metadata": {"annotations": {"second": "1"}}}));
+    let container = SecondApply(json!({"spec": {"containers": [{"name": "second", "image": "registry.example/second:1"}]}}));
+    ends_as_without_coalmine(&[file.clone(), annotation, Promote, container, file]);
+}
+
+/// Who states `null` for a map, beside another applier's key in it, owns the map if its statement is the later one.
+#[test]
+#[ignore = "needs a control plane"]
+fn a_null_stated_before_and_after_another_fills_the_map() {
+    let file = |annotations: Value, image: &str| {
+        ServerSideApply(json!({
+            "metadata": {"annotations": annotations, "labels": {"app": "app"}},
+            "spec": {"containers": [{"name": "app", "image": format!("registry.example/app:{image}")}]},
+        }))
+    };
+    let second = SecondApply(json!({"metadata": {"annotations": {"second": "1"}}}));
+    for a in [file(json!({"a": "1"}), "a"), file(Value::Null, "a")] {
+        let b = file(Value::Null, "b");
+        ends_as_without_coalmine(&[a.clone(), b.clone(), second.clone()]);
+        ends_as_without_coalmine(&[a.clone(), second.clone(), b.clone()]);
+        ends_as_without_coalmine(&[a.clone(), b.clone(), second.clone(), b.clone()]);
+        ends_as_without_coalmine(&[a, second.clone(), b, second.clone()]);
+    }
+}

@@ -60,13 +60,19 @@ impl Update<'_> {
         }
     }
 
-    /// A request that left the template alone may still have taken its fields over.
+    /// A request that left the template alone may still have taken its fields over, or stated them anew.
     pub(super) fn follow_owners(&mut self) -> Result<(), Admission> {
         let before = template_owners(self.old.get("metadata").unwrap_or(&Value::Null));
         let after = self.sent_owners();
-        if let Some(held) = self.held.as_mut().filter(|_| before != after) {
-            let change = Change { from: object::template(self.old), to: &held.template };
-            held.owners = owners::follow(&held.owners, &before, &after, change);
+        let applier = (self.operation() == Operation::Apply).then_some(self.request.field_manager);
+        let Some(held) = self.held.as_mut() else { return Ok(()) };
+        let change = Change { from: object::template(self.old), to: &held.template };
+        let mut owners = if before == after { held.owners.clone() } else { owners::follow(&held.owners, &before, &after, change) };
+        if let Some(manager) = applier {
+            owners = owners::restated(&owners, &after, manager, change);
+        }
+        if owners != held.owners {
+            held.owners = owners;
             let encoded = held.encode().map_err(|error| Admission::denied(format!("canary: {error}")))?;
             if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
                 annotations.insert(key::HELD.to_owned(), encoded.into());
@@ -104,9 +110,10 @@ impl Update<'_> {
         self.activate();
     }
 
-    pub(super) fn start_run_of(&mut self, template: &Value) {
+    pub(super) fn start_run_of(&mut self, template: &Value) -> String {
         let run = template::run_id(template, text(self.sent, key::RETRY));
         self.start(&run);
+        run
     }
 
     /// Puts A back, with the records that describe it, and keeps the record of B.
