@@ -21,14 +21,11 @@ use serde_json::Value;
 
 use self::review::{ReviewRequest, Unreadable};
 pub use self::{check::Checker, telemetry::Metrics};
-use crate::{
-    api::annotations as key,
-    core::{
-        admit::{self, Admission, Effect, Outcome, Settings},
-        canary,
-        message::{self, denied},
-        object, status,
-    },
+use crate::core::{
+    admit::{self, Admission, Effect, Outcome, Settings, Unchecked},
+    canary,
+    message::{self, denied},
+    object, status,
 };
 
 /// A review carries the object twice, and the API server takes 3 MiB of each.
@@ -103,8 +100,8 @@ impl Webhook {
         };
         input.held_merged = merged.as_ref();
         let mut admission = admit::admit(&self.settings, &input);
-        let Some(template) = admission.unchecked.take() else { return (admission, asked) };
-        let canary = self.canary(request, &admission.outcome, template);
+        let Some(unchecked) = admission.unchecked.take() else { return (admission, asked) };
+        let canary = self.canary(request, unchecked);
         let question = Instant::now();
         let answer = self.checker.check(&request.namespace, &request.name, canary).await;
         asked += question.elapsed();
@@ -124,12 +121,8 @@ impl Webhook {
     }
 
     /// What the controller will create. The template is the record's: it may hold more than this request stated.
-    fn canary(&self, request: &ReviewRequest, outcome: &Outcome, template: Value) -> Value {
-        let run = match outcome {
-            Outcome::Changed(held_object) => object::annotation(held_object, key::RUN).unwrap_or_default(),
-            _ => "",
-        };
-        let mut canary = canary::deployment(&request.object, template, run, &self.settings.canary_label);
+    fn canary(&self, request: &ReviewRequest, unchecked: Unchecked) -> Value {
+        let mut canary = canary::deployment(&request.object, unchecked.template, &unchecked.run, &self.settings.canary_label);
         // A client that replaces the object need not send its uid.
         let owner = request.old_object.as_ref().map(object::uid);
         if let (Some(owner), Some(uid)) = (owner, canary.pointer_mut("/metadata/ownerReferences/0/uid")) {

@@ -46,8 +46,16 @@ pub struct Admission {
     /// For the user, each fit for the API server.
     pub warnings: Vec<String>,
     pub effect: Effect,
-    /// The template that is now held and was not before: the API server has yet to be asked whether it would take it.
-    pub unchecked: Option<Value>,
+    /// What is now held and was not before: the API server has yet to be asked whether it would take it.
+    pub unchecked: Option<Unchecked>,
+}
+
+/// A template that a run begins with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unchecked {
+    pub template: Value,
+    /// The run's name, as its canary will carry it.
+    pub run: String,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -109,8 +117,8 @@ impl Admission {
         Self { outcome, warnings, effect, unchecked: None }
     }
 
-    fn held(sent: &Value, changed: Value, warnings: Vec<String>, template: Value) -> Self {
-        Self { unchecked: Some(template), ..Self::changed(sent, changed, warnings, Effect::Held) }
+    fn held(sent: &Value, changed: Value, warnings: Vec<String>, unchecked: Unchecked) -> Self {
+        Self { unchecked: Some(unchecked), ..Self::changed(sent, changed, warnings, Effect::Held) }
     }
 }
 

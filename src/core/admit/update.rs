@@ -5,7 +5,7 @@ mod together;
 
 use serde_json::{Map, Value};
 
-use super::{Admission, Effect, Request, changeable, controller::proven_after};
+use super::{Admission, Effect, Request, Unchecked, changeable, controller::proven_after};
 use crate::{
     api::{
         annotations::{self as key, Phase},
@@ -289,9 +289,9 @@ impl Update<'_> {
         if let Err(refused) = self.put_back(&record, None) {
             return refused;
         }
-        self.start_run_of(&record.template);
+        let run = self.start_run_of(&record.template);
         self.warn_held();
-        Admission::held(self.request.new, self.changed, self.warnings, record.template)
+        Admission::held(self.request.new, self.changed, self.warnings, Unchecked { template: record.template, run })
     }
 }
 

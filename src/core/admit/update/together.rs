@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Update;
 use crate::core::{
-    admit::Admission,
+    admit::{Admission, Unchecked},
     fields::Fields,
     held::{Contribution, Held, Operation},
     merge::{Owned, merge},
@@ -75,13 +75,13 @@ impl Update<'_> {
         if let Err(refused) = self.put_back(&record, None) {
             return refused;
         }
-        self.start_run_of(&record.template);
+        let run = self.start_run_of(&record.template);
         let mut managers: Vec<&str> = record.contributions.iter().map(|part| part.manager.as_str()).collect();
         if managers.is_empty() {
             managers.push(&record.manager);
         }
         self.warnings.push(message::together(&managers));
         self.warn_held();
-        Admission::held(self.request.new, self.changed, self.warnings, record.template)
+        Admission::held(self.request.new, self.changed, self.warnings, Unchecked { template: record.template, run })
     }
 }
