@@ -22,12 +22,16 @@ use crate::core::counting::{Pods, Role, Series, escaped};
 pub enum NotFound {
     #[error("Prometheus has no series of {primary}'s pods: is it scraping them?")]
     NotScraped { primary: String },
-    #[error("found no request counter that is known on {primary}'s pods; name it in canary.metrics, as in {EXAMPLE}")]
+    #[error(
+        "found no request counter that is known on {primary}'s pods (some appear with the first request); else name it in canary.metrics, as in {EXAMPLE}"
+    )]
     NothingKnown { primary: String },
     #[error(
         "found {metric} on {primary}'s pods, but none of its labels says whether a request failed; name the counters in canary.metrics, as in {EXAMPLE}"
     )]
     NoOutcome { primary: String, metric: String },
+    #[error("{metric} of {primary}'s pods has counted no request yet")]
+    NoRequest { primary: String, metric: String },
     #[error("canary.metrics asks for {wanted}, but {primary}'s pods have no such series")]
     NotThere { primary: String, wanted: String },
     #[error(
@@ -82,12 +86,16 @@ pub fn recognise(choice: &Choice, series: &[Series], pods: &Pods, primary: &str)
     };
     let (usable, mute): (Vec<Candidate<'_>>, Vec<Candidate<'_>>) = candidates.into_iter().partition(Candidate::is_usable);
     if usable.is_empty() {
-        return Err(match (mute.first(), choice) {
-            (Some(candidate), _) => NotFound::NoOutcome { primary: primary.to_owned(), metric: candidate.metric.clone() },
-            (None, Choice::Preset(preset)) => {
+        let metric = |candidate: &Candidate<'_>| (primary.to_owned(), candidate.metric.clone());
+        let busy = mute.iter().find(|candidate| candidate.requests > 0.0).map(metric);
+        return Err(match (busy, mute.first().map(metric), choice) {
+            (Some((primary, metric)), _, _) => NotFound::NoOutcome { primary, metric },
+            // Labels may come with the first request.
+            (None, Some((primary, metric)), _) => NotFound::NoRequest { primary, metric },
+            (None, None, Choice::Preset(preset)) => {
                 NotFound::NotThere { primary: primary.to_owned(), wanted: format!("the preset {}", preset.name) }
             }
-            (None, _) => NotFound::NothingKnown { primary: primary.to_owned() },
+            (None, None, _) => NotFound::NothingKnown { primary: primary.to_owned() },
         });
     }
     // A counter without traffic can't be the one that counts the traffic.

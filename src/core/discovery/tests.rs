@@ -172,8 +172,9 @@ fn last(metric: &str, labels: &[(&str, &str)], value: f64) -> Series {
 fn what_a_person_is_told_when_nothing_fits() {
     let http = |value| last("http_requests_total", &[("code", "200")], value);
     insta::assert_snapshot!(sentence("auto", &[]), @"Prometheus has no series of app's pods: is it scraping them?");
-    insta::assert_snapshot!(sentence("auto", &[last("up", &[], 1.0)]), @r#"found no request counter that is known on app's pods; name it in canary.metrics, as in {requests: my_requests_total, errors: 'my_requests_total{code=~"5.."}'}"#);
+    insta::assert_snapshot!(sentence("auto", &[last("up", &[], 1.0)]), @r#"found no request counter that is known on app's pods (some appear with the first request); else name it in canary.metrics, as in {requests: my_requests_total, errors: 'my_requests_total{code=~"5.."}'}"#);
     insta::assert_snapshot!(sentence("auto", &[last("http_requests_total", &[("status", "error")], 5.0)]), @r#"found http_requests_total on app's pods, but none of its labels says whether a request failed; name the counters in canary.metrics, as in {requests: my_requests_total, errors: 'my_requests_total{code=~"5.."}'}"#);
+    insta::assert_snapshot!(sentence("auto", &[last("http_requests_total", &[], 0.0)]), @"http_requests_total of app's pods has counted no request yet");
     insta::assert_snapshot!(sentence("istio", &[http(5.0)]), @"canary.metrics asks for the preset istio, but app's pods have no such series");
     let proxy = "nginx-ingress counts for a whole Service and can't tell the canary's pod from app's; name a counter of the pods themselves in canary.metrics, as in";
     for series in [&[][..], &[http(5.0)]] {
