@@ -8,6 +8,7 @@ mod events;
 mod judge;
 mod observe;
 mod telemetry;
+mod wake;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -129,19 +130,19 @@ async fn lead(context: Arc<Context>, until: impl Future<Output = ()> + Send + Sy
     let selected = |selector: &str| watcher::Config::default().labels(selector).any_semantic();
     let canaries = format!("{ROLE_LABEL}={ROLE_CANARY}");
     let pods = Api::<PartialObjectMeta<Pod>>::all(context.client.clone());
-    Controller::new_with(all(), selected(&format!("{ACTIVE_LABEL}=true")), resource.clone())
+    let controller = Controller::new_with(all(), selected(&format!("{ACTIVE_LABEL}=true")), resource.clone())
         .with_config(kube::runtime::controller::Config::default().concurrency(CONCURRENCY))
         .owns_with(all(), resource.clone(), selected(&canaries))
         .watches(pods, selected(&canaries), move |pod: PartialObjectMeta<Pod>| primary_of(&pod, &resource))
         .graceful_shutdown_on(until)
-        .run(reconcile, on_error, context)
+        .run(reconcile, on_error, Arc::clone(&context))
         .for_each(|result| async move {
             if let Err(error) = result {
                 // What reconcile returns is handled in `on_error`; here it is the queue's and the watches' own trouble.
                 tracing::debug!(error = %chain(&error), "controller");
             }
-        })
-        .await;
+        });
+    futures::join!(controller, wake::wake(&context));
 }
 
 fn primary_of(pod: &PartialObjectMeta<Pod>, resource: &kube::core::ApiResource) -> Option<ObjectRef<DynamicObject>> {

@@ -76,6 +76,13 @@ fn tell_the_truth(old: &Value, changed: &mut Value) -> Option<()> {
     Some(())
 }
 
+/// Whether the status of a Deployment whose template is kept out is one of before: nobody writes it until something happens.
+pub fn is_left_behind(deployment: &Value) -> bool {
+    let number = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_i64).unwrap_or_default();
+    object::phase(object::annotations(deployment)).is_some_and(Phase::is_kept_out)
+        && number("/status/observedGeneration") < number("/metadata/generation")
+}
+
 /// The condition `Canary` of a phase, for the controller to write when no template is held any more.
 pub fn canary_condition(old: &Value, phase: Phase, message: &str, now: &str) -> Value {
     canary_wish(phase, Some(message)).condition(condition_of(old, CANARY_CONDITION), None, Some(now), now)
@@ -249,5 +256,18 @@ mod tests {
         let object = deployment("Promoted", None);
         assert_eq!(admit_status(&object, &object), None);
         assert_eq!(admit_status(&json!({}), &json!(1)), None);
+    }
+
+    #[test]
+    fn what_nobody_writes_any_more_is_left_behind() {
+        let seen = |phase: &str, observed: i64| {
+            let mut object = deployment(phase, None);
+            object["metadata"]["generation"] = json!(3);
+            object["status"]["observedGeneration"] = json!(observed);
+            is_left_behind(&object)
+        };
+        assert!(seen("Rejected", 2) && seen("Inconclusive", 2));
+        assert!(!seen("Rejected", 3), "it is up to date");
+        assert!(!seen("Running", 2), "the next step writes to it anyway");
     }
 }

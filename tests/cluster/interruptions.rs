@@ -23,12 +23,36 @@ use crate::support::{
 const PAUSE: Duration = Duration::from_millis(100);
 const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/coalmine/leases/coalmine";
 
+const COALMINE_PODS: &str = "--selector=app.kubernetes.io/name=coalmine";
+
 /// Every pod of Coalmine at once, without a word of warning; returns when others serve in their place.
 fn kill_coalmine(control_plane: &ControlPlane) {
     let kubectl = Kubectl::of(control_plane).in_namespace("coalmine");
-    let selector = "--selector=app.kubernetes.io/name=coalmine";
-    kubectl.run(&["delete", "pods", selector, "--force", "--grace-period=0"]).succeeded();
-    kubectl.run(&["rollout", "status", "deployment/coalmine", "--timeout=120s"]).succeeded();
+    let names = || kubectl.run(&["get", "pods", COALMINE_PODS, "--output=name"]).succeeded().stdout;
+    let killed = names();
+    kubectl.run(&["delete", "pods", COALMINE_PODS, "--force", "--grace-period=0"]).succeeded();
+    within(PATIENCE, PAUSE, "other pods of Coalmine", || {
+        let now = names();
+        let others = now.lines().all(|name| !killed.lines().any(|gone| gone == name)) && now.lines().count() == 2;
+        if others { Ok(()) } else { Err(now) }
+    });
+    kubectl.run(&["wait", "pods", COALMINE_PODS, "--for=condition=Ready", "--timeout=120s"]).succeeded();
+    // The Service's rules come a moment later than the pods, and those that were killed may still answer until then.
+    let mut answered = 0;
+    within(PATIENCE, PAUSE, "Coalmine to answer", || {
+        answered = if review(control_plane).is_ok() { answered + 1 } else { 0 };
+        if answered == 10 { Ok(()) } else { Err(format!("{answered} reviews, one after the other")) }
+    });
+}
+
+/// A request that only a review can refuse; what else came of it is the error.
+fn review(control_plane: &ControlPlane) -> Result<(), String> {
+    let mut refused = App::good("0").canary("duration", "soon").manifest();
+    refused["metadata"]["name"] = json!("probe");
+    match control_plane.post("/apis/apps/v1/namespaces/default/deployments?dryRun=All", &refused) {
+        Err(answer) if answer.message.contains("canary.duration") => Ok(()),
+        other => Err(format!("{other:?}")),
+    }
 }
 
 /// The lease in the hands of someone who does nothing: webhooks are answered, and no controller runs. Given back when dropped.
@@ -62,25 +86,19 @@ impl Drop for NoController {
 fn coalmine_rolled_over_loses_no_review() {
     let stage = Stage::alone_with(&App::good("1"));
     let kubectl = Kubectl::of(stage.control_plane).in_namespace("coalmine");
-    let mut refused = App::good("0").canary("duration", "soon").manifest();
-    refused["metadata"]["name"] = json!("probe");
-    let review = || stage.control_plane.post("/apis/apps/v1/namespaces/default/deployments?dryRun=All", &refused);
     let (mut reviews, mut lost) = (0, Vec::new());
     std::thread::scope(|scope| {
         let rollout = scope.spawn(|| {
             kubectl.run(&["rollout", "restart", "deployment/coalmine"]).succeeded();
             kubectl.run(&["rollout", "status", "deployment/coalmine", "--timeout=180s"]).succeeded();
             within(PATIENCE, PAUSE, "the old pods to be gone", || {
-                let pods = kubectl.run(&["get", "pods", "--selector=app.kubernetes.io/name=coalmine", "--output=name"]).succeeded().stdout;
+                let pods = kubectl.run(&["get", "pods", COALMINE_PODS, "--output=name"]).succeeded().stdout;
                 if pods.lines().count() == 2 { Ok(()) } else { Err(pods) }
             });
         });
         while !rollout.is_finished() {
             reviews += 1;
-            match review() {
-                Err(answer) if answer.message.contains("canary.duration") => {}
-                other => lost.push(format!("{other:?}")),
-            }
+            lost.extend(review(stage.control_plane).err());
         }
     });
     println!("{reviews} reviews while Coalmine was rolled over, {} lost", lost.len());

@@ -1,6 +1,6 @@
 //! While no Coalmine runs, and when it is taken away: only what it would have to look at fails, and nothing is left broken.
 
-use coalmine::api::annotations as key;
+use coalmine::api::annotations::{self as key, Phase};
 use rstest::rstest;
 use serde_json::json;
 
@@ -92,19 +92,35 @@ fn what_is_not_opted_in_never_notices(#[case] annotations: Option<serde_json::Va
     namespace.kubectl.apply(ClientSide, &other).succeeded();
 }
 
-#[test]
+#[rstest]
+#[case::held(None)]
+#[case::rejected(Some(Phase::Rejected))]
 #[ignore = "needs a control plane"]
-fn the_status_is_written_all_the_same() {
-    let _row = row(&format!("the Deployment controller's status {DOWN}"), "deployments/status", "written, as without Coalmine");
-    let namespace = Namespace::with_b_held(ServerSide);
+fn what_waits_is_never_green_and_goes_on_afterwards(#[case] verdict: Option<Phase>) {
+    let _row = row(&format!("held or rejected {DOWN}"), "kubectl rollout status", "waits, goes on once Coalmine is back");
+    let namespace = Namespace::with_a(ServerSide);
+    namespace.settle();
+    // The Deployment controller has not seen the hold when Coalmine goes.
+    namespace.apply(ServerSide, "B").succeeded();
+    if let Some(phase) = verdict {
+        namespace.judge(phase, "error rate 48.1%");
+    }
     namespace.stop_coalmine();
     namespace.kubectl.run(&["scale", "deployment/app", "--replicas=3"]).succeeded();
-    assert_eq!(namespace.settle()["status"]["availableReplicas"], 3);
-    // The price, as README says: what waits may see green early. The phase still tells.
-    let output = namespace.kubectl.run(&["rollout", "status", "deployment/app", "--timeout=30s"]).succeeded();
-    assert_eq!(output.stdout.lines().last(), Some("deployment \"app\" successfully rolled out"));
-    let promoted = "--for=jsonpath={.metadata.annotations.canary\\.state/phase}=Promoted";
-    namespace.kubectl.run(&["wait", "deployment/app", promoted, "--timeout=1s"]).failed();
+    eventually("the Deployment controller to scale all the same", || {
+        let sets = namespace.kubectl.run(&["get", "replicasets", "--output=jsonpath={.items[*].spec.replicas}"]).succeeded().stdout;
+        if sets == "3" { Ok(()) } else { Err(sets) }
+    });
+    namespace.make_pods_ready();
+    let output = namespace.kubectl.run(&["rollout", "status", "deployment/app", "--timeout=5s"]);
+    assert_eq!(output.code, 1, "{}", output.stdout);
+    assert!(output.said().contains("timed out waiting for the condition"), "{}", output.said());
+
+    namespace.start_coalmine();
+    let status = namespace.settle()["status"].clone();
+    assert_eq!((&status["availableReplicas"], &status["updatedReplicas"]), (&json!(3), &serde_json::Value::Null));
+    let output = namespace.kubectl.run(&["rollout", "status", "deployment/app", "--watch=false"]);
+    assert_eq!(output.code, i32::from(verdict.is_some()), "{}{}", output.stdout, output.said());
 }
 
 #[rstest]

@@ -90,17 +90,26 @@ impl Namespace {
         });
     }
 
-    /// Runs `meanwhile` while no webhook of Coalmine's is registered for this namespace.
-    pub(crate) fn without_webhook(&self, meanwhile: impl FnOnce()) {
-        let path = format!("/apis/apps/v1/namespaces/{}/deployments?dryRun=All", self.name);
-        let mut mistake = fixtures::deployment("probe", &Template::named("A"));
-        mistake["metadata"]["annotations"]["canary.duration"] = json!("soon");
-        self.served_by(Some("absent"), || self.control_plane.post(&path, &mistake).map(drop).map_err(|refused| refused.message));
-        meanwhile();
-        self.served_by(None, || match self.control_plane.post(&path, &mistake) {
+    /// From here on, Coalmine answers again.
+    pub(crate) fn start_coalmine(&self) {
+        self.served_by(None, || match self.post_mistake() {
             Err(refused) if refused.message.contains("canary.duration") => Ok(()),
             other => Err(format!("{other:?}")),
         });
+    }
+
+    /// Runs `meanwhile` while no webhook of Coalmine's is registered for this namespace.
+    pub(crate) fn without_webhook(&self, meanwhile: impl FnOnce()) {
+        self.served_by(Some("absent"), || self.post_mistake().map(drop).map_err(|refused| refused.message));
+        meanwhile();
+        self.start_coalmine();
+    }
+
+    /// What only Coalmine refuses.
+    fn post_mistake(&self) -> Result<Value, Refused> {
+        let mut mistake = fixtures::deployment("probe", &Template::named("A"));
+        mistake["metadata"]["annotations"]["canary.duration"] = json!("soon");
+        self.control_plane.post(&format!("/apis/apps/v1/namespaces/{}/deployments?dryRun=All", self.name), &mistake)
     }
 
     /// What the kubelet would do, were there one: every pod that isn't Ready yet becomes so.

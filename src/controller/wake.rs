@@ -1,0 +1,69 @@
+//! Statuses that nobody writes any more. While Coalmine is down, the status of a Deployment with a held template can't be written, and the
+//! Deployment controller gives up after some minutes of trying: <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/controller/deployment/deployment_controller.go>
+//! (`maxRetries`). Whoever asks for the verdict would then wait until something else happens to the Deployment.
+//! Looks once, when this process begins to lead, at those that are kept out; the others are worked on anyway.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::{
+    Api,
+    api::{ListParams, Patch, PatchParams},
+};
+use serde_json::{Value, json};
+
+use super::{Context, Error, FIRST_RETRY, LONGEST_RETRY, chain, observe};
+use crate::{
+    api::annotations::{self as key, ACTIVE_LABEL},
+    core::{admit::FIELD_MANAGER, object, status},
+};
+
+/// Of what is read at once; a page is all that is kept in memory.
+const PAGE: u32 = 100;
+
+/// Does it, sooner or later, unless another replica leads first.
+pub(super) async fn wake(context: &Context) {
+    let mut pause = FIRST_RETRY;
+    while let Err(error) = wake_all(context).await {
+        if matches!(error, Error::NotLeading) {
+            return;
+        }
+        tracing::warn!(error = %chain(&error), "failed to look for statuses that are out of date; it is tried again");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_RETRY);
+    }
+}
+
+async fn wake_all(context: &Context) -> Result<(), Error> {
+    let all = Api::<Deployment>::all(context.client.clone());
+    let mut next = ListParams::default().limit(PAGE);
+    loop {
+        context.may_write()?;
+        let page = all.list_metadata(&next).await.map_err(Error::api("list Deployments"))?;
+        for metadata in page.items {
+            let metadata = observe::json(&metadata, "a Deployment's metadata")?;
+            if object::annotations(&metadata).contains_key(key::HELD) {
+                wake_one(context, object::namespace(&metadata), object::name(&metadata)).await?;
+            }
+        }
+        match page.metadata.continue_.filter(|more| !more.is_empty()) {
+            Some(more) => next = next.continue_token(&more),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// The label is a change that the Deployment controller notices, and ours: the next step takes it away.
+async fn wake_one(context: &Context, namespace: &str, name: &str) -> Result<(), Error> {
+    let api = context.deployments(namespace);
+    let Some(found) = api.get_opt(name).await.map_err(Error::api("get the Deployment"))? else { return Ok(()) };
+    if !status::is_left_behind(&observe::json(&found, "the Deployment")?) {
+        return Ok(());
+    }
+    context.may_write()?;
+    tracing::info!(namespace, name, "the status was not written while Coalmine was away: waking the Deployment controller");
+    let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let patch = Patch::Merge::<Value>(json!({"metadata": {"labels": {ACTIVE_LABEL: "true"}}}));
+    match api.patch(name, &parameters, &patch).await {
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        result => result.map(drop).map_err(Error::api("wake the Deployment controller")),
+    }
+}
