@@ -209,6 +209,39 @@ pub fn applied(
     others.chain(own).collect()
 }
 
+/// Gives back to the others what `manager` had taken from them by a part that it has just left or stated anew: `owners` are those that
+/// [`applied`] told, `held` those before it, and `sent` those of the live template. Not from another part, whose value stands there.
+pub fn give_back(
+    owners: &mut TemplateOwners,
+    held: &TemplateOwners,
+    sent: &TemplateOwners,
+    manager: &str,
+    parts: &[&str],
+    known: &Fields,
+    changes: LeftPart<'_>,
+) {
+    let others = || parts.iter().filter(|part| **part != manager);
+    let of_others = others().fold(Fields::default(), |all, part| all.union(&applied_by(held, part)));
+    let has_no_part = |identity: &str| !is_application_of(identity, manager) && !others().any(|part| is_application_of(identity, part));
+    for (identity, fields) in sent.iter().filter(|(identity, _)| has_no_part(identity)) {
+        let owned = owners.get(identity).map(Fields::read).unwrap_or_default();
+        let lost = Fields::read(fields).difference(&owned);
+        let lost = lost.difference(&lost.changed(known, changes.live, changes.now));
+        let was_changed = lost.changed(known, changes.live, changes.before);
+        // What stood there all the time was taken by a `null`: by that of whoever owns it.
+        let back = was_changed.union(&lost.difference(&of_others));
+        owners.extend(owned.union(&back).write().map(|fields| (identity.clone(), fields)));
+    }
+}
+
+/// The live template, and what was held instead of it before an applier left its part, and now.
+#[derive(Debug, Clone, Copy)]
+pub struct LeftPart<'a> {
+    pub live: &'a Value,
+    pub before: &'a Value,
+    pub now: &'a Value,
+}
+
 /// Whether this manager's request was a server-side apply: it has applied before or does so now, and nothing changed that it owns as an
 /// updater only, which it may be by the same name. An update by that name that changes nothing at all can't be told from an apply.
 pub fn applies(stored: &Value, sent: &Value, manager: &str) -> bool {
@@ -332,6 +365,23 @@ mod tests {
         let held = TemplateOwners::new();
         let after = owners(&[("client", limits), ("server", json!({"f:resources": {".": {}, "f:limits": {".": {}, "f:cpu": {}}}}))]);
         assert_eq!(follow(&held, &before, &after, change), owners(&[("server", json!({"f:resources": {}}))]));
+    }
+
+    #[test]
+    fn who_leaves_its_part_gives_back_what_it_took() {
+        let (live, before) = (json!({"image": "a", "env": "1", "probe": 1}), json!({"image": "b", "env": "2", "probe": 1}));
+        let now = json!({"image": "a", "env": "2", "probe": 1});
+        let update = "file|Update|apps/v1|";
+        let whole = json!({"f:image": {}, "f:env": {}, "f:probe": {}, "f:name": {}});
+        let second = ("second|Apply|apps/v1|", json!({"f:env": {}, "f:probe": {}}));
+        let sent = owners(&[(update, whole.clone()), ("kubectl|Apply|apps/v1|", json!({"f:image": {}}))]);
+        let held = owners(&[second.clone(), ("kubectl|Apply|apps/v1|", json!({"f:image": {}, "f:name": {}}))]);
+        let known = all(&sent).union(&all(&held));
+        // The second one's value stands in env, and its null took the probe.
+        let mut left = owners(std::slice::from_ref(&second));
+        let changes = LeftPart { live: &live, before: &before, now: &now };
+        give_back(&mut left, &held, &sent, "kubectl", &["second"], &known, changes);
+        assert_eq!(left, owners(&[second, (update, json!({"f:image": {}, "f:name": {}}))]));
     }
 
     #[test]

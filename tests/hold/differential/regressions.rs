@@ -148,3 +148,22 @@ fn a_null_stated_before_and_after_another_fills_the_map() {
         ends_as_without_coalmine(&[a, second.clone(), b, second.clone()]);
     }
 }
+
+/// Who goes back to the live template gives the others back what its part had taken from them, although another's part stays on trial.
+#[test]
+#[ignore = "needs a control plane"]
+fn an_applier_that_leaves_its_part_gives_back_what_it_took() {
+    let file = |image: &str, command: Value, annotation: &str| {
+        json!({
+            "metadata": {"annotations": {"a": annotation}, "labels": {"app": "app"}},
+            "spec": {"containers": [{"name": "app", "image": format!("registry.example/app:{image}"), "command": command}]},
+        })
+    };
+    let (a, b) = (file("a", json!(["serve"]), "1"), file("b", Value::Null, "2"));
+    let c = file("c", json!(["serve", "--fast"]), "1");
+    let second = SecondApply(json!({"spec": {"containers": [{"name": "second", "image": "registry.example/second:1"}]}}));
+    let first = ClientSideApply(a.clone());
+    ends_as_without_coalmine(&[first.clone(), ServerSideApply(b.clone()), second.clone(), ServerSideApply(a.clone())]);
+    ends_as_without_coalmine(&[first.clone(), second.clone(), ServerSideApply(b.clone()), ServerSideApply(a.clone()), Promote]);
+    ends_as_without_coalmine(&[first, ServerSideApply(b), second, ServerSideApply(c), Promote, ServerSideApply(a)]);
+}

@@ -10,7 +10,7 @@ use crate::core::{
     held::{Contribution, Held, Operation},
     merge::{Owned, merge},
     message, object,
-    owners::{self, Change, template_owners},
+    owners::{self, Change, LeftPart, template_owners},
     template,
 };
 
@@ -52,7 +52,11 @@ impl Update<'_> {
         })?;
         let change = Change { from: &held.template, to: &template };
         let managers: Vec<&str> = parts.iter().map(|part| part.manager.as_str()).collect();
-        let owners = owners::applied(&held.owners, &stored, &sent_owners, manager, &managers, &known, change);
+        let mut owners = owners::applied(&held.owners, &stored, &sent_owners, manager, &managers, &known, change);
+        if mine.is_some() {
+            let changes = LeftPart { live, before: &held.template, now: &template };
+            owners::give_back(&mut owners, &held.owners, &sent_owners, manager, &managers, &known, changes);
+        }
         let unchanged = template::same(&template, &held.template);
         Some(Held {
             manager: if mine.is_some() && unchanged { held.manager.clone() } else { parts.last()?.manager.clone() },
