@@ -142,7 +142,14 @@ async fn lead(context: Arc<Context>, until: impl Future<Output = ()> + Send + Sy
                 tracing::debug!(error = %chain(&error), "controller");
             }
         });
-    futures::join!(controller, wake::wake(&context));
+    let wake = async {
+        wake::wake(&context).await;
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = controller => {}
+        () = wake => {}
+    }
 }
 
 fn primary_of(pod: &PartialObjectMeta<Pod>, resource: &kube::core::ApiResource) -> Option<ObjectRef<DynamicObject>> {

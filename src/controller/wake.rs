@@ -19,34 +19,40 @@ use crate::{
 /// Of what is read at once; a page is all that is kept in memory.
 const PAGE: u32 = 100;
 
+/// Whatever one refuses is tried again a few times, as long as Coalmine's own webhook may not be called yet.
+const ATTEMPTS: u32 = 8;
+
 /// Does it, sooner or later, unless another replica leads first.
 pub(super) async fn wake(context: &Context) {
-    let mut pause = FIRST_RETRY;
-    while let Err(error) = wake_all(context).await {
-        if matches!(error, Error::NotLeading) {
-            return;
-        }
-        tracing::warn!(error = %chain(&error), "failed to look for statuses that are out of date; it is tried again");
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_RETRY);
+    for attempt in 0..ATTEMPTS {
+        let error = match wake_all(context).await {
+            Ok(()) | Err(Error::NotLeading) => return,
+            Err(error) => error,
+        };
+        tracing::warn!(attempt, error = %chain(&error), "failed to wake the Deployment controller everywhere");
+        tokio::time::sleep(FIRST_RETRY.saturating_mul(1 << attempt).min(LONGEST_RETRY)).await;
     }
 }
 
+/// One that fails keeps none of the others asleep.
 async fn wake_all(context: &Context) -> Result<(), Error> {
     let all = Api::<Deployment>::all(context.client.clone());
     let mut next = ListParams::default().limit(PAGE);
+    let mut failed = Ok(());
     loop {
         context.may_write()?;
         let page = all.list_metadata(&next).await.map_err(Error::api("list Deployments"))?;
         for metadata in page.items {
             let metadata = observe::json(&metadata, "a Deployment's metadata")?;
-            if object::annotations(&metadata).contains_key(key::HELD) {
-                wake_one(context, object::namespace(&metadata), object::name(&metadata)).await?;
+            if object::annotations(&metadata).contains_key(key::HELD)
+                && let Err(error) = wake_one(context, object::namespace(&metadata), object::name(&metadata)).await
+            {
+                failed = Err(error);
             }
         }
         match page.metadata.continue_.filter(|more| !more.is_empty()) {
             Some(more) => next = next.continue_token(&more),
-            None => return Ok(()),
+            None => return failed,
         }
     }
 }
