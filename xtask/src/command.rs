@@ -53,6 +53,14 @@ pub(crate) fn capture_with_input(command: &mut Command, input: &str) -> Result<S
     String::from_utf8(output.stdout).with_context(|| format!("failed to read the output of {}", words(command)))
 }
 
+/// A program that ends with this one, however this one ends: an interrupted measurement must not disturb the next.
+pub(crate) fn ending_with_us(program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    // It becomes the program, so that the process is the program's own.
+    command.args(["--pdeathsig", "KILL"]).arg(program);
+    command
+}
+
 /// What a program printed on both streams, for messages.
 pub(crate) fn both_streams(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)).trim().to_owned()

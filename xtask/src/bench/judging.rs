@@ -8,7 +8,7 @@ use std::{
     io::{BufRead, BufReader, Write as _},
     net::{TcpListener, TcpStream},
     ops::ControlFlow,
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -243,7 +243,7 @@ impl Prometheus {
         let path = directory.path().join("prometheus.yml");
         command::write(&path, configuration.to_string())?;
         let log = File::create(directory.path().join("log")).context("failed to make a log")?;
-        let child = Command::new(program)
+        let child = command::ending_with_us(program)
             .arg(format!("--config.file={}", path.display()))
             .arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))

@@ -90,7 +90,7 @@ impl Program {
         kubectl.run(&["delete", "lease", "coalmine", "--namespace=coalmine", "--ignore-not-found"])?;
         let kubeconfig = service_account(kubectl)?;
         let started = Instant::now();
-        let child = Command::new(cargo_target().join(STATIC_TARGET).join("release/coalmine"))
+        let child = command::ending_with_us(&cargo_target().join(STATIC_TARGET).join("release/coalmine"))
             .arg(format!("--webhook-address=127.0.0.1:{webhook_port}"))
             .arg(format!("--webhook-url=https://127.0.0.1:{webhook_port}"))
             .arg(format!("--admin-address=127.0.0.1:{admin_port}"))
