@@ -1,10 +1,17 @@
 //! The canary's pod is taken away through no fault of its own: another takes its place, and the template is judged by that one.
 
+use std::{path::Path, process::Command, time::Duration};
+
 use coalmine::{api::annotations::Phase, core::object};
 use rstest::rstest;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{app::App, stage::Stage, traffic::Traffic};
+use super::{
+    app::App,
+    stage::{PATIENCE, Stage},
+    traffic::Traffic,
+};
+use crate::support::{control_plane::variable, within};
 
 /// How the pod goes.
 #[derive(Clone, Copy, Debug)]
@@ -49,4 +56,59 @@ fn a_pod_that_is_taken_away_is_replaced_and_held_against_nobody(#[case] by: By) 
     stage.rollout_status().succeeded();
     let all = traffic.since(0);
     assert_eq!(all.failures(), 0, "{all:?}");
+}
+
+/// The kubelet of the development cluster, stopped: it says nothing, and after a while all pods of its node count as not Ready.
+/// Goes on when dropped.
+struct Silent(String);
+
+impl Silent {
+    /// `None` where the kubelet is on another machine.
+    fn kubelet() -> Option<Self> {
+        let record = Path::new(&variable("KUBECONFIG")).with_file_name("run").join("kubelet.json");
+        let record: Value = serde_json::from_slice(&std::fs::read(record).ok()?).expect("the record of a process");
+        let silent = Self(record["pid"].to_string());
+        silent.signal("-STOP");
+        Some(silent)
+    }
+
+    fn signal(&self, signal: &str) {
+        assert!(Command::new("kill").args([signal, &self.0]).status().expect("kill").success());
+    }
+}
+
+impl Drop for Silent {
+    fn drop(&mut self) {
+        self.signal("-CONT");
+    }
+}
+
+/// Coalmine's own pods and Prometheus are on that node, too: for a while nobody reviews anything, and nothing can be counted.
+#[test]
+#[ignore = "needs a whole cluster"]
+fn a_node_that_says_nothing_for_a_while_is_held_against_nobody() {
+    let stage = Stage::alone_with(&App::good("1"));
+    let _traffic = Traffic::start(&stage, 200);
+    stage.apply(&App::good("2").canary("duration", "90s").canary("deadline", "10m"));
+    stage.await_event("CanaryAnalyzing");
+    let rollout = stage.start_rollout_status();
+    let Some(silent) = Silent::kubelet() else {
+        println!("left out: the kubelet is not on this machine");
+        return;
+    };
+    let pause = Duration::from_millis(500);
+    within(PATIENCE, pause, "the canary to be not Ready through no fault of its own", || {
+        let events = stage.events();
+        let said = |(reason, note): &(String, String)| reason == "CanaryWaiting" && note.contains("through no fault of the template");
+        if events.iter().any(said) { Ok(()) } else { Err(format!("{events:?}")) }
+    });
+    assert_eq!((stage.phase(), stage.live().as_str()), (Some(Phase::Running), "1"));
+    drop(silent);
+
+    let (phase, message) = within(PATIENCE * 2, pause, "a verdict", || match stage.phase() {
+        Some(phase) if !phase.is_trying() => Ok((phase, stage.message())),
+        phase => Err(format!("{phase:?}, {:?}", stage.events())),
+    });
+    assert_eq!((phase, stage.live().as_str()), (Phase::Promoted, "2"), "{message}; {:?}", stage.events());
+    assert_eq!(rollout.ended(), (0, r#"deployment "app" successfully rolled out"#.to_owned()));
 }

@@ -105,7 +105,7 @@ impl Stage {
 
     /// The same, beside the test.
     pub(crate) fn start_rollout_status(&self) -> RolloutStatus {
-        RolloutStatus(self.kubectl.command(&["rollout", "status", "deployment/app", "--timeout=180s"]).spawn().expect("kubectl starts"))
+        RolloutStatus(self.kubectl.command(&["rollout", "status", "deployment/app", "--timeout=300s"]).spawn().expect("kubectl starts"))
     }
 
     pub(crate) fn deployment(&self, name: &str) -> Option<Value> {
