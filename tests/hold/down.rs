@@ -2,11 +2,12 @@
 
 use coalmine::api::annotations::{self as key, Phase};
 use rstest::rstest;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{
     eventually,
     fixtures::{self, Template},
+    gitops::{argo_health, kstatus},
     kubectl::{
         Apply::{self, ClientSide, ServerSide},
         assert_said,
@@ -39,7 +40,7 @@ fn a_template_change_of_an_opted_in_deployment_fails(#[values(ClientSide, Server
 #[case::opting_out(json!({"metadata": {"annotations": {"canary.enabled": "false"}}}), false)]
 #[case::removing_the_opt_in(json!({"metadata": {"annotations": {"canary.enabled": null}}}), false)]
 #[ignore = "needs a control plane"]
-fn of_the_rest_only_canary_annotations_fail(#[case] patch: serde_json::Value, #[case] passes: bool) {
+fn of_the_rest_only_canary_annotations_fail(#[case] patch: Value, #[case] passes: bool) {
     let (request, result) = if passes { ("anything but the template and canary.*", "passes") } else { ("canary.* changes", "fails") };
     let _row = row(&format!("{request} {DOWN}"), "kubectl patch", result);
     let namespace = Namespace::with_a(ServerSide);
@@ -72,7 +73,7 @@ fn requests_to_one_with_a_held_template_fail() {
 #[case::with_others(Some(json!({"example.com/contact": "ann"})))]
 #[case::opted_out(Some(json!({"canary.enabled": "false"})))]
 #[ignore = "needs a control plane"]
-fn what_is_not_opted_in_never_notices(#[case] annotations: Option<serde_json::Value>) {
+fn what_is_not_opted_in_never_notices(#[case] annotations: Option<Value>) {
     let _row = row(&format!("template changes of what is not opted in {DOWN}"), "kubectl apply", "passes");
     let namespace = Namespace::new();
     let manifest = |template: &str| {
@@ -97,7 +98,8 @@ fn what_is_not_opted_in_never_notices(#[case] annotations: Option<serde_json::Va
 #[case::rejected(Some(Phase::Rejected))]
 #[ignore = "needs a control plane"]
 fn what_waits_is_never_green_and_goes_on_afterwards(#[case] verdict: Option<Phase>) {
-    let _row = row(&format!("held or rejected {DOWN}"), "kubectl rollout status", "waits, goes on once Coalmine is back");
+    let clients = "kubectl rollout status, kstatus, Argo CD's health";
+    let _row = row(&format!("held or rejected {DOWN}"), clients, "wait, go on once Coalmine is back");
     let namespace = Namespace::with_a(ServerSide);
     namespace.settle();
     // The Deployment controller has not seen the hold when Coalmine goes.
@@ -115,10 +117,14 @@ fn what_waits_is_never_green_and_goes_on_afterwards(#[case] verdict: Option<Phas
     let output = namespace.kubectl.run(&["rollout", "status", "deployment/app", "--timeout=5s"]);
     assert_eq!(output.code, 1, "{}", output.stdout);
     assert!(output.said().contains("timed out waiting for the condition"), "{}", output.said());
+    let told = |app: &Value| (kstatus(&namespace, app).0, argo_health(&namespace, app).0);
+    let of = |kstatus: &str, health: &str| (kstatus.to_owned(), health.to_owned());
+    assert_eq!(told(&namespace.app()), of("InProgress", "Progressing"));
 
     namespace.start_coalmine();
-    let status = namespace.settle()["status"].clone();
-    assert_eq!((&status["availableReplicas"], &status["updatedReplicas"]), (&json!(3), &serde_json::Value::Null));
+    let app = namespace.settle();
+    assert_eq!((&app["status"]["availableReplicas"], &app["status"]["updatedReplicas"]), (&json!(3), &Value::Null));
+    assert_eq!(told(&app), if verdict.is_some() { of("Failed", "Degraded") } else { of("InProgress", "Progressing") });
     let output = namespace.kubectl.run(&["rollout", "status", "deployment/app", "--watch=false"]);
     assert_eq!(output.code, i32::from(verdict.is_some()), "{}{}", output.stdout, output.said());
 }
