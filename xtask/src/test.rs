@@ -152,12 +152,13 @@ fn prometheus(options: &Options) -> Result<()> {
 
 fn whole_cluster(target: &Target, options: &Options) -> Result<()> {
     let state = State::open()?;
-    let tests = Tests::build(&state)?;
+    let mut tests = Tests::build(&state)?;
     let Some(names) = Tests::names("cluster::", options.filter.as_deref())? else { return Ok(()) };
     let kubeconfig = match target {
         Target::Development(state) => {
             cluster::start(state)?;
             images::images(target)?;
+            tests.paths.push(("COALMINE_KUBELET", state.cluster().join("run/kubelet.json")));
             state.cluster().join("kubeconfig")
         }
         Target::Foreign(context) => {
@@ -178,8 +179,8 @@ struct Tests {
     kubectl: PathBuf,
     helm: PathBuf,
     coalmine: PathBuf,
-    /// Environment variable and program.
-    clients: Vec<(&'static str, PathBuf)>,
+    /// Environment variable, and the program or file that it tells the tests of.
+    paths: Vec<(&'static str, PathBuf)>,
 }
 
 /// The programs in `tests/clients/`, and how the tests are told of each.
@@ -192,13 +193,13 @@ impl Tests {
         say("building coalmine and its integration tests");
         command::run(&mut cargo(&["build", "--package", "coalmine"])?)?;
         command::run(&mut cargo(&["test", "--test", "integration", "--no-run"])?)?;
-        Ok(Self { kubectl, helm, coalmine: cargo_target().join("debug/coalmine"), clients: Vec::new() })
+        Ok(Self { kubectl, helm, coalmine: cargo_target().join("debug/coalmine"), paths: Vec::new() })
     }
 
     /// With the programs around Flux, Argo CD and kstatus, which only the hold's tests use.
     fn with_clients(mut self, state: &State) -> Result<Self> {
         for (variable, program) in CLIENTS {
-            self.clients.push((variable, Module::client(program).build(state, &[program])?.path(program)));
+            self.paths.push((variable, Module::client(program).build(state, &[program])?.path(program)));
         }
         Ok(self)
     }
@@ -228,7 +229,7 @@ impl Tests {
             .env("COALMINE_KUBECTL", &self.kubectl)
             .env("COALMINE_HELM", &self.helm)
             .env("COALMINE_BIN", &self.coalmine)
-            .envs(self.clients.iter().map(|(variable, program)| (variable, program)))
+            .envs(self.paths.iter().map(|(variable, path)| (variable, path)))
             .env("COALMINE_REPOSITORY", repository())
             .env("COALMINE_KUBERNETES", version);
         // Not the helper that names the whole command line: it has every test's name in it.
