@@ -19,8 +19,9 @@ use coalmine::core::discovery::{Choice, Found};
 use coalmine::core::statistics::{Deadline, Parameters, Verdict, analyse};
 use coalmine::sources::prometheus::{Prometheus, Settings};
 use coalmine::sources::{self, Asked, Pages, Problem, Reader, Scope, Sources};
+use rustix::process::Signal;
 
-use crate::support::PATIENCE;
+use crate::support::{PATIENCE, signal};
 
 mod native;
 
@@ -149,9 +150,8 @@ impl World {
         .await
     }
 
-    fn signal(&self, signal: &str) {
-        let status = Command::new("kill").args([signal, &self.prometheus.id().to_string()]).status().unwrap();
-        assert!(status.success());
+    fn signal(&self, wanted: Signal) {
+        signal(self.prometheus.id(), wanted);
     }
 }
 
@@ -205,7 +205,7 @@ async fn a_bad_canary_is_counted_and_rejected() {
     );
 
     // Prometheus stalls: no numbers, in bounded time; and when it goes on, nothing is lost.
-    world.signal("-STOP");
+    world.signal(Signal::STOP);
     let error = eventually("Prometheus to stand still", || async {
         let begun = Instant::now();
         let error = world.count(&found, ready).await.err().ok_or("it answered")?;
@@ -214,7 +214,7 @@ async fn a_bad_canary_is_counted_and_rejected() {
     })
     .await;
     assert!(matches!(error.problem, Problem::Timeout(_)), "{error}");
-    world.signal("-CONT");
+    world.signal(Signal::CONT);
     let recovered = world.looks(&found, ready, after.looks.len() + 1).await;
     let settled = after.looks.len() - 1;
     assert_eq!(recovered.looks[..settled], after.looks[..settled], "what was seen is seen again");

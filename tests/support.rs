@@ -13,8 +13,17 @@ pub(crate) mod results;
 
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// Generous: machines that run the tests are shared, and only a failure takes so long.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Signals a process of the tests' own, by the system call: a minimal machine has no `kill` on its path.
+#[track_caller]
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    let process = Pid::from_raw(pid.try_into().unwrap()).unwrap();
+    kill_process(process, signal).unwrap();
+}
 
 /// Asks until the answer is there, or fails with what was waited for and the last thing seen.
 #[track_caller]

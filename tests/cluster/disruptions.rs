@@ -1,9 +1,10 @@
 //! The canary's pod is taken away through no fault of its own: another takes its place, and the template is judged by that one.
 
-use std::{ffi::OsStr, process::Command, time::Duration};
+use std::{ffi::OsStr, time::Duration};
 
 use coalmine::{api::annotations::Phase, core::object};
 use rstest::rstest;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::{
@@ -11,7 +12,7 @@ use super::{
     stage::{PATIENCE, Stage},
     traffic::Traffic,
 };
-use crate::support::within;
+use crate::support::{signal, within};
 
 /// How the pod goes.
 #[derive(Clone, Copy, Debug)]
@@ -60,25 +61,21 @@ fn a_pod_that_is_taken_away_is_replaced_and_held_against_nobody(#[case] by: By) 
 
 /// The kubelet of the development cluster, stopped: it says nothing, and after a while all pods of its node count as not Ready.
 /// Goes on when dropped.
-struct Silent(String);
+struct Silent(u32);
 
 impl Silent {
     /// The kubelet that `record` is of, as the development cluster has written it.
     fn kubelet(record: &OsStr) -> Self {
         let record: Value = serde_json::from_slice(&std::fs::read(record).expect("the kubelet's record")).expect("the record of a process");
-        let silent = Self(record["pid"].to_string());
-        silent.signal("-STOP");
+        let silent = Self(record["pid"].as_u64().and_then(|pid| pid.try_into().ok()).expect("its pid"));
+        signal(silent.0, Signal::STOP);
         silent
-    }
-
-    fn signal(&self, signal: &str) {
-        assert!(Command::new("kill").args([signal, &self.0]).status().expect("kill").success());
     }
 }
 
 impl Drop for Silent {
     fn drop(&mut self) {
-        self.signal("-CONT");
+        signal(self.0, Signal::CONT);
     }
 }
 

@@ -5,6 +5,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -12,6 +13,7 @@ use crate::support::{
     control_plane::{As, ControlPlane, control_plane, variable},
     eventually,
     fixtures::{self, Template},
+    signal,
 };
 
 struct Replica {
@@ -170,8 +172,7 @@ fn a_stopped_replica_ends_well_and_another_leads_within_seconds() {
     let second = installation.start("second");
     await_ready(&second);
 
-    let signalled = Command::new("kill").arg(first.process.id().to_string()).status().expect("kill runs");
-    assert!(signalled.success());
+    signal(first.process.id(), Signal::TERM);
     assert!(first.process.wait().expect("it ends").success(), "a drained process ends with 0");
     let stopped = std::time::Instant::now();
     eventually("the second replica to lead", || {
