@@ -44,6 +44,7 @@ pub(crate) fn up(target: &Target) -> Result<()> {
 /// Starts what is missing of the whole cluster.
 pub(crate) fn start(state: &State) -> Result<()> {
     prerequisites::for_node()?;
+    network::check(&state.cluster())?;
     let programs: Vec<&str> = CONTROL_PLANE.iter().chain(&NODE).copied().collect();
     let programs = Module::kubernetes()?.build(state, &programs)?;
     let target = Target::Development(state.clone());

@@ -26,15 +26,27 @@ fn record(directory: &Path) -> PathBuf {
     directory.join("forwarding-before")
 }
 
+fn present() -> bool {
+    Path::new("/sys/class/net").join(BRIDGE).exists()
+}
+
+/// Refuses a machine on which the name is taken; to be asked before anything is built, which takes minutes.
+pub(crate) fn check(directory: &Path) -> Result<()> {
+    if present() && !record(directory).exists() {
+        bail!(
+            "failed to make the link {BRIDGE}: this machine has one that is not this cluster's (see `ip address show {BRIDGE}`); \
+             when nothing needs it, remove it: `ip link delete {BRIDGE}`"
+        );
+    }
+    Ok(())
+}
+
 pub(crate) fn up(directory: &Path) -> Result<()> {
-    let present = Path::new("/sys/class/net").join(BRIDGE).exists();
+    check(directory)?;
     if !record(directory).exists() {
-        if present {
-            bail!("failed to make the link {BRIDGE}: something else on this machine has one of that name");
-        }
         command::write(&record(directory), fs::read(FORWARDING).with_context(|| format!("failed to read {FORWARDING}"))?)?;
     }
-    if !present {
+    if !present() {
         ip(&["link", "add", BRIDGE, "type", "bridge"])?;
     }
     ip(&["link", "set", BRIDGE, "address", HARDWARE_ADDRESS])?;
@@ -69,7 +81,7 @@ pub(crate) fn down(directory: &Path) -> Result<()> {
             tolerate(&error, "No such file or directory");
         }
     }
-    if Path::new("/sys/class/net").join(BRIDGE).exists() {
+    if present() {
         for port in ports()? {
             if let Err(error) = ip(&["link", "delete", &port]) {
                 // The other end of a pod's link goes with the pod's namespace, which the kernel removes when it finds the time.
