@@ -38,6 +38,10 @@ const LONGEST_RETRY: Duration = Duration::from_secs(30);
 /// How many primaries are worked on at once.
 const CONCURRENCY: u16 = 16;
 
+/// What the API server says of a JSON patch whose `test` failed or whose path is gone; a policy that refuses has words of its own.
+/// Source: `NewGenericServerResponse` in apimachinery, as `applyJSPatcher` in apiserver calls it.
+const PATCH_REFUSED: &str = "the server rejected our request due to an error in our request";
+
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("failed to {doing}")]
@@ -56,7 +60,7 @@ impl Error {
     /// The object changed since it was looked at: nothing went wrong, it is looked at again.
     fn is_outdated(&self) -> bool {
         matches!(self, Self::Api { source, .. } if matches!(&**source, kube::Error::Api(status) if status.code == 409 || status.code == 404
-            || (status.code == 422 && status.message.contains("test"))))
+            || (status.code == 422 && status.message.starts_with(PATCH_REFUSED))))
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{Context, Error, observe};
 use crate::{
     api::{
-        annotations::{self as key, ACTIVE_LABEL, Phase},
+        annotations::{self as key, Phase},
         policy::Policy,
     },
     clock,
@@ -77,10 +77,7 @@ impl Actor<'_> {
             }
             Action::Condition { phase, message } => self.condition(phase, &message).await,
             Action::CleanReplicaSets => self.clean_replica_sets().await,
-            Action::Release => {
-                let patch = json!({"metadata": {"labels": {ACTIVE_LABEL: null}}});
-                self.patch(object::name(self.primary), &Patch::Merge(patch), "release the Deployment").await
-            }
+            Action::Release => self.json_patch(promotion::release_patch(self.primary), "release the Deployment").await,
         }
     }
 

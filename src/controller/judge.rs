@@ -123,12 +123,13 @@ impl<'a> Judge<'a> {
             Err(Trouble::Nothing(reason)) => (Judgement::Unavailable(reason), PodLabel::Pod),
             Err(trouble) => return Err(trouble),
         };
-        let policy = self.seen.policy();
-        let list = checks::list(self.context, object::namespace(self.primary), policy.checks.as_ref()).await?;
-        let Some(canary) = self.seen.canary(self.primary).filter(|_| !list.is_empty()) else { return Ok(judgement) };
+        // Before the checks are read: a list that can't be must not keep a failing canary in service.
         if matches!(judgement, Judgement::Reject(_)) {
             return Ok(judgement);
         }
+        let policy = self.seen.policy();
+        let list = checks::list(self.context, object::namespace(self.primary), policy.checks.as_ref()).await?;
+        let Some(canary) = self.seen.canary(self.primary).filter(|_| !list.is_empty()) else { return Ok(judgement) };
         let served = elapsed(self.since, self.now);
         let progress = match served {
             served if served < policy.duration / 2 => Progress::Early,

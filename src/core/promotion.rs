@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::object;
-use crate::api::annotations::{self as key, Phase};
+use crate::api::annotations::{self as key, ACTIVE_LABEL, Phase};
 
 /// Promotes `template`, which must be the held one: admission checks that again.
 pub fn patch(primary: &Value, template: &Value, message: &str, now: &str) -> Value {
@@ -21,6 +21,13 @@ pub fn state_patch(primary: &Value, phase: Phase, message: Option<&str>, now: &s
     operations.push(put(key::PHASE, phase.as_str()));
     operations.push(put(key::SINCE, now));
     operations.extend(message.map(|message| put(key::MESSAGE, message)));
+    Value::Array(operations)
+}
+
+/// Takes the label away by which the controller finds the Deployment, unless another template is held by now: nobody would try that one.
+pub fn release_patch(primary: &Value) -> Value {
+    let mut operations = preconditions(primary);
+    operations.push(json!({"op": "remove", "path": format!("/metadata/labels/{}", ACTIVE_LABEL.replace('/', "~1"))}));
     Value::Array(operations)
 }
 
@@ -88,5 +95,16 @@ mod tests {
         let mut superseded = json!({"metadata": {"annotations": {"canary.state/held": "c", "canary.state/phase": "Running", "canary.state/run": "r"}}, "spec": {"template": 1}});
         json_patch::patch(&mut superseded, &parsed).unwrap_err();
         assert_eq!(superseded["spec"]["template"], 1);
+    }
+
+    #[test]
+    fn the_label_stays_where_another_template_came_meanwhile() {
+        let primary = json!({"metadata": {"annotations": {"canary.state/phase": "Promoted", "canary.state/run": "r"}}});
+        let expected = json!([
+            {"op": "test", "path": "/metadata/annotations/canary.state~1phase", "value": "Promoted"},
+            {"op": "test", "path": "/metadata/annotations/canary.state~1run", "value": "r"},
+            {"op": "remove", "path": "/metadata/labels/coalmine.dev~1active"},
+        ]);
+        assert_eq!(release_patch(&primary), expected);
     }
 }
