@@ -6,6 +6,7 @@ mod certificates;
 mod commands;
 mod differential;
 mod down;
+mod examples;
 mod gitops;
 mod helm;
 mod limits;
