@@ -62,6 +62,17 @@ impl Error {
         matches!(self, Self::Api { source, .. } if matches!(&**source, kube::Error::Api(status) if status.code == 409 || status.code == 404
             || (status.code == 422 && status.message.starts_with(PATCH_REFUSED))))
     }
+
+    /// The API server's words when it understood the request and will not have it: a quota's, a policy's, or those of another webhook.
+    fn refusal(&self) -> Option<&str> {
+        match self {
+            Self::Api { source, .. } if !self.is_outdated() => match &**source {
+                kube::Error::Api(status) if matches!(status.code, 400 | 403 | 422) => Some(&status.message),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
 }
 
 /// What the controller needs besides a client.

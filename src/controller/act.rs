@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use kube::{
     Api,
-    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy},
+    api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy},
 };
 use serde_json::{Value, json};
 
@@ -13,6 +13,7 @@ use crate::{
     api::{
         annotations::{self as key, Phase},
         policy::Policy,
+        quantity::format_duration,
     },
     clock,
     core::{
@@ -20,7 +21,7 @@ use crate::{
         canary,
         held::Held,
         object,
-        plan::{Action, READY_ANNOTATION, READY_POD_ANNOTATION},
+        plan::{Action, Event, READY_ANNOTATION, READY_POD_ANNOTATION, is_past_deadline},
         promotion, replica_sets, status,
     },
 };
@@ -71,8 +72,10 @@ impl Actor<'_> {
             Action::Promote { message } => {
                 let Some(held) = self.held else { return Ok(()) };
                 let patch = promotion::patch(self.primary, &held.template, &message, &second(self.now));
-                self.json_patch(patch, "promote the held template").await?;
-                self.context.metrics.verdict(Phase::Promoted);
+                match self.json_patch(patch, "promote the held template").await {
+                    Ok(()) => self.context.metrics.verdict(Phase::Promoted),
+                    Err(error) => self.not_promoted(error, policy).await?,
+                }
                 Ok(())
             }
             Action::Condition { phase, message } => self.condition(phase, &message).await,
@@ -95,19 +98,34 @@ impl Actor<'_> {
         match created {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
-            Err(kube::Error::Api(status)) if matches!(status.code, 400 | 403 | 422) => {
-                // A quota or a policy may be lifted before the deadline: said once, tried again.
-                let note = format!(
-                    "the canary can't be created: {}; trying until the deadline ({})",
-                    status.message,
-                    crate::api::quantity::format_duration(policy.deadline)
-                );
-                let event = crate::core::plan::Event { reason: "CanaryWaiting", note, warning: true };
-                self.context.publish(self.primary, &event).await;
-                Err(Error::api("create the canary")(kube::Error::Api(status)))
+            Err(error) => {
+                let error = Error::api("create the canary")(error);
+                if let Some(words) = error.refusal() {
+                    self.tell_refusal("the canary can't be created", words, policy).await;
+                }
+                Err(error)
             }
-            Err(error) => Err(Error::api("create the canary")(error)),
         }
+    }
+
+    /// What the API server refuses, a policy of the cluster's for example, may be allowed before the deadline; then it is the end.
+    async fn not_promoted(&self, error: Error, policy: &Policy) -> Result<(), Error> {
+        let Some(words) = error.refusal() else { return Err(error) };
+        if !is_past_deadline(self.primary, policy, self.now) {
+            self.tell_refusal("the template can't be promoted", words, policy).await;
+            return Err(error);
+        }
+        let message = format!("proved itself, but can't be promoted: {words}; template kept out");
+        let patch = promotion::state_patch(self.primary, Phase::Inconclusive, Some(&message), &second(self.now));
+        self.json_patch(patch, "write the verdict").await?;
+        self.context.metrics.verdict(Phase::Inconclusive);
+        Ok(())
+    }
+
+    /// Said once, tried again.
+    async fn tell_refusal(&self, what: &str, words: &str, policy: &Policy) {
+        let note = format!("{what}: {words}; trying until the deadline ({})", format_duration(policy.deadline));
+        self.context.publish(self.primary, &Event { reason: "CanaryWaiting", note, warning: true }).await;
     }
 
     async fn delete(&self, uid: String) -> Result<(), Error> {
@@ -148,7 +166,9 @@ impl Actor<'_> {
 
     /// The Deployment controller copies our annotations to the current ReplicaSet and never takes them away.
     async fn clean_replica_sets(&self) -> Result<(), Error> {
-        let api = Api::<ReplicaSet>::namespaced(self.context.client.clone(), self.namespace());
+        // Untyped: a typed one would lose the template's fields that are newer than our libraries, and so its hash.
+        let resource = ApiResource::erase::<ReplicaSet>(&());
+        let api = Api::<DynamicObject>::namespaced_with(self.context.client.clone(), self.namespace(), &resource);
         let selector = replica_sets::selector(self.primary);
         let list = api.list(&ListParams::default().labels(&selector)).await.map_err(Error::api("list ReplicaSets"))?;
         let sets: Vec<Value> = list.items.iter().map(|set| observe::json(set, "a ReplicaSet")).collect::<Result<_, _>>()?;

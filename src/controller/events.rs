@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// What the API server takes of a note, and of a name.
+/// What the API server takes of a note, and of a name, in bytes.
 const LONGEST_NOTE: usize = 1024;
 const LONGEST_NAME: usize = 253;
 const CONTROLLER: &str = "coalmine.dev/controller";
@@ -88,7 +88,7 @@ impl Context {
                 namespace: Some(object::namespace(primary).to_owned()),
                 ..ObjectMeta::default()
             },
-            note: Some(event.note.chars().take(LONGEST_NOTE).collect()),
+            note: Some(event.note[..event.note.floor_char_boundary(LONGEST_NOTE)].to_owned()),
             reason: Some(event.reason.to_owned()),
             regarding: Some(ObjectReference {
                 api_version: Some("apps/v1".to_owned()),

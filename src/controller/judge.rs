@@ -17,7 +17,7 @@ use crate::{
     core::{
         checks::Progress,
         counting::{Counted, PodLabel, Reading, Window},
-        discovery::Found,
+        discovery::{Choice, Found},
         object,
         plan::{Event, Judgement, began, elapsed, is_past_deadline, ready_since},
         pods::Health,
@@ -43,6 +43,8 @@ pub(super) struct Memory {
     /// The Event that was said last.
     pub(super) said: Option<Said>,
     run: String,
+    /// What the user wanted to be read when the series were chosen.
+    wanted: Option<(Choice, Option<Duration>)>,
     /// When the pod was first Ready that all below is about.
     since: Option<Timestamp>,
     scope: Option<(Timestamp, Scope)>,
@@ -69,6 +71,11 @@ pub(super) async fn judge(context: &Context, primary: &Value, seen: &Seen) -> Op
     if memory.since != Some(since) {
         // Another pod than before: what was counted is of the one that is lost.
         memory = Memory { since: Some(since), scope: None, reader: Reader::default(), ..memory };
+    }
+    let wanted = (seen.policy().metrics.clone(), seen.policy().max_latency_p99);
+    if memory.wanted.as_ref() != Some(&wanted) {
+        // Other series, or one more of them: chosen and counted anew, over the whole time that the pod served.
+        memory = Memory { wanted: Some(wanted), found: None, dispersion: None, reader: Reader::default(), ..memory };
     }
     let mut judge = Judge { context, primary, seen, since, now: clock::now(), memory: &mut memory, news: None };
     let judgement = match judge.run().await {

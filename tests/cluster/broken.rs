@@ -1,14 +1,17 @@
 //! Canaries that need no traffic to be judged: what the cluster itself says decides, in its own words.
 
+use std::time::Duration;
+
 use coalmine::{api::annotations::Phase, core::object};
 use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::{
     app::App,
-    stage::{Stage, without_numbers},
+    stage::{PATIENCE, Stage, without_numbers},
+    traffic::Traffic,
 };
-use crate::support::kubectl::Apply::ClientSide;
+use crate::support::{eventually, kubectl::Apply::ClientSide, within};
 
 /// Kept out: the phase, an Event of the same words, the exit code of a waiting pipeline, and the primary as it was.
 #[track_caller]
@@ -85,6 +88,78 @@ fn a_quota_that_forbids_the_pod_is_inconclusive_with_the_quota_s_words() {
     stage.apply(&App::good("2").canary("deadline", "12s"));
     let message = assert_kept_out(&stage, Phase::Inconclusive);
     assert!(message.contains("exceeded quota: few, requested: pods=1, used: pods=2, limited: pods=2"), "{message}");
+    stage.await_no_canary();
+}
+
+/// A policy of the cluster's that nobody may change a Deployment's template in the namespace. Gone when dropped.
+struct Frozen<'a>(&'a Stage);
+
+impl<'a> Frozen<'a> {
+    /// Returns once the API server keeps to it.
+    fn begin(stage: &'a Stage) -> Self {
+        let frozen = Self(stage);
+        // Not opted in: only the policy can refuse its changes.
+        let mut probe = App::good("1").replicas(0).manifest();
+        probe["metadata"] = json!({"name": "probe"});
+        stage.kubectl.apply(ClientSide, &probe).succeeded();
+        let policy = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingAdmissionPolicy",
+            "metadata": {"name": stage.name},
+            "spec": {
+                "matchConstraints": {
+                    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": stage.name}},
+                    "resourceRules": [
+                        {"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["deployments"]},
+                    ],
+                },
+                "validations": [{
+                    "expression": "object.spec.template == oldObject.spec.template",
+                    "message": "no changes on a Friday, not even of the latest",
+                }],
+            },
+        });
+        let binding = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingAdmissionPolicyBinding",
+            "metadata": {"name": stage.name},
+            "spec": {"policyName": stage.name, "validationActions": ["Deny"]},
+        });
+        for object in [&policy, &binding] {
+            stage.kubectl.apply(ClientSide, object).succeeded();
+        }
+        eventually("the policy to be kept", || {
+            let said = stage.kubectl.run(&["set", "env", "deployment/probe", "X=1", "--dry-run=server"]);
+            if said.stderr.contains("Friday") { Ok(()) } else { Err(said.stderr) }
+        });
+        frozen
+    }
+}
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
+            let _ = self.0.kubectl.run(&["delete", kind, &self.0.name, "--ignore-not-found"]);
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs a whole cluster"]
+fn a_promotion_that_a_policy_refuses_is_told_and_inconclusive_at_the_deadline() {
+    let stage = Stage::with(&App::good("1"));
+    let _traffic = Traffic::start(&stage, 100);
+    let _frozen = Frozen::begin(&stage);
+    stage.apply(&App::good("2").canary("deadline", "90s"));
+    let said = within(PATIENCE, Duration::from_millis(100), "the refusal to be told", || {
+        let events = stage.events();
+        let said = events.iter().find(|(reason, note)| reason == "CanaryWaiting" && note.starts_with("the template can't be promoted: "));
+        said.map(|(_, note)| note.clone()).ok_or_else(|| format!("{events:?}"))
+    });
+    assert!(said.ends_with("; trying until the deadline (1m30s)"), "{said}");
+    assert!(said.contains("no changes on a Friday, not even of the latest"), "{said}");
+    let message = assert_kept_out(&stage, Phase::Inconclusive);
+    assert!(message.starts_with("proved itself, but can't be promoted: ") && message.ends_with("; template kept out"), "{message}");
     stage.await_no_canary();
 }
 

@@ -88,6 +88,7 @@ pub(crate) fn down(target: &Target) -> Result<()> {
     say("stopping the node");
     Node::stop_order().iter().try_for_each(|name| processes.stop(name))?;
     leftovers::kill_containers(&directory)?;
+    leftovers::forget_containers(&directory)?;
     say("stopping the control plane");
     control_plane::stop(&processes)?;
     leftovers::unmount_all(&directory)?;

@@ -4,7 +4,9 @@
 
 use std::{
     fmt::Write as _,
+    fs::File,
     io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
@@ -116,6 +118,16 @@ pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
         std::fs::create_dir_all(parent).with_context(|| format!("failed to create {}", parent.display()))?;
     }
     std::fs::write(path, content).with_context(|| format!("failed to write {}", path.display()))
+}
+
+/// Writes a file with keys in it: nobody else may read it, not for a moment.
+pub(crate) fn write_private(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).with_context(|| format!("failed to create {}", parent.display()))?;
+    }
+    let opened = File::options().write(true).create(true).truncate(true).mode(0o600).open(path);
+    let mut file = opened.with_context(|| format!("failed to open {}", path.display()))?;
+    file.write_all(content.as_ref()).with_context(|| format!("failed to write {}", path.display()))
 }
 
 #[cfg(test)]

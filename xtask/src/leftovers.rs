@@ -5,6 +5,7 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     ops::ControlFlow,
     path::{Path, PathBuf},
     time::Duration,
@@ -30,6 +31,47 @@ pub(crate) fn kill_containers(directory: &Path) -> Result<()> {
         }
         Ok(ControlFlow::Continue(format!("{} processes still run", owned.len())))
     })
+}
+
+/// Forgets what runc, the shims and the network's plugins keep of this cluster's containers outside of its directory.
+pub(crate) fn forget_containers(directory: &Path) -> Result<()> {
+    let bundles = entries(&directory.join("containerd/state/io.containerd.runtime.v2.task/k8s.io"))?;
+    let results = entries(Path::new("/var/lib/cni/results"))?;
+    for bundle in &bundles {
+        let Some(id) = bundle.file_name().and_then(|name| name.to_str()) else { continue };
+        let address = fs::read_to_string(bundle.join("address")).unwrap_or_default();
+        if let Some(socket) = address.trim().strip_prefix("unix://").filter(|socket| socket.starts_with("/run/containerd/s/")) {
+            remove(Path::new(socket))?;
+        }
+        // `NETWORK-CONTAINER-INTERFACE`
+        let of_this = |path: &&PathBuf| path.to_string_lossy().contains(&format!("-{id}-"));
+        results.iter().filter(of_this).try_for_each(|path| remove(path))?;
+        remove(&Path::new("/run/containerd/runc/k8s.io").join(id))?;
+    }
+    // The kubelet's links to its containers' logs, which lie in the cluster's directory or are gone.
+    for link in entries(Path::new("/var/log/containers"))? {
+        if fs::read_link(&link).is_ok_and(|log| log.starts_with(directory)) {
+            remove(&link)?;
+        }
+    }
+    Ok(())
+}
+
+/// What lies in a directory; nothing when there is none.
+fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
+    match fs::read_dir(directory) {
+        Ok(entries) => Ok(entries.flatten().map(|entry| entry.path()).collect()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error).with_context(|| format!("failed to list {}", directory.display())),
+    }
+}
+
+fn remove(path: &Path) -> Result<()> {
+    let removed = if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match removed {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error).with_context(|| format!("failed to remove {}", path.display())),
+        _ => Ok(()),
+    }
 }
 
 fn processes(directory: &Path) -> Result<Vec<i32>> {

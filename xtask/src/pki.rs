@@ -4,7 +4,6 @@
 
 use std::{
     fs, io,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -14,6 +13,8 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     date_time_ymd,
 };
+
+use crate::command::write_private;
 
 /// A client certificate's file name, user and group.
 struct Client {
@@ -109,8 +110,8 @@ fn make(directory: &Path, names: &[&str]) -> Result<()> {
     }
 
     let service_accounts = KeyPair::generate()?;
-    write_private(&directory.join("service-accounts.key"), &service_accounts.serialize_pem())?;
-    write_private(&directory.join("service-accounts.pub"), &service_accounts.public_key_pem())
+    write_private(&directory.join("service-accounts.key"), service_accounts.serialize_pem())?;
+    write_private(&directory.join("service-accounts.pub"), service_accounts.public_key_pem())
 }
 
 fn parameters(user: &str, group: Option<&str>) -> Result<CertificateParams> {
@@ -129,16 +130,13 @@ fn parameters(user: &str, group: Option<&str>) -> Result<CertificateParams> {
 
 fn write_pair(directory: &Path, name: &str, certificate: &str, key: &KeyPair) -> Result<()> {
     write_private(&directory.join(format!("{name}.crt")), certificate)?;
-    write_private(&directory.join(format!("{name}.key")), &key.serialize_pem())
-}
-
-fn write_private(path: &Path, content: &str) -> Result<()> {
-    crate::command::write(path, content)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).with_context(|| format!("failed to protect {}", path.display()))
+    write_private(&directory.join(format!("{name}.key")), key.serialize_pem())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]

@@ -3,7 +3,7 @@
 //! It starts what a suite needs and tells the tests by environment variables where it is; it knows no single test.
 
 use std::{
-    fmt,
+    fmt, fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Instant,
@@ -165,13 +165,17 @@ fn whole_cluster(target: &Target, options: &Options) -> Result<()> {
             // A file of its own with that one context: the tests need not know how the cluster was chosen.
             let kubeconfig = command::capture(&mut target.kubectl(&["config", "view", "--raw", "--minify", "--flatten"]))?;
             let path = state.root().join(format!("kubeconfig-{}", context.replace('/', "-")));
-            command::write(&path, kubeconfig)?;
+            command::write_private(&path, kubeconfig)?;
             path
         }
     };
     deploy::deploy(target)?;
     say(format_args!("{} tests on the whole cluster", names.len()));
-    tests.run(&names, options.threads, &kubeconfig, &default_kubernetes()?)
+    let result = tests.run(&names, options.threads, &kubeconfig, &default_kubernetes()?);
+    if matches!(target, Target::Foreign(_)) {
+        fs::remove_file(&kubeconfig).with_context(|| format!("failed to remove {}", kubeconfig.display()))?;
+    }
+    result
 }
 
 /// The integration tests, built, and the programs that they use.
