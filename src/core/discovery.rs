@@ -1,4 +1,5 @@
 //! Which counters to read: recognised from the series that the primary's pods really have, or said by the user in `canary.metrics`.
+//! Where the primary's have none, since it never came to serve, the canary's own count: the way to repair it must not be shut.
 //!
 //! Pure: it says which metrics to ask for (`wanted`) and judges the answer (`recognise`). It never guesses: where two counters disagree,
 //! or none is known, it says so in one sentence that names the way out.
@@ -64,8 +65,16 @@ pub fn wanted(choice: &Choice, latency: bool) -> Vec<String> {
 /// Judge what is there. `series` hold the last sample of each series that `wanted` named; `primary` is the name of the Deployment, for the
 /// sentences.
 pub fn recognise(choice: &Choice, series: &[Series], pods: &Pods, primary: &str) -> Result<Found, NotFound> {
-    let own: Vec<&Series> = series.iter().filter(|one| pods.identify(&one.labels).is_some_and(|(role, _)| role == Role::Primary)).collect();
-    let is_of_proxy = |preset: &'static Preset| !candidate::of_preset(preset, &own, pods).iter().any(Candidate::is_usable);
+    let of = |wanted: Role| recognise_of(wanted, choice, series, pods, primary);
+    of(Role::Primary).or_else(|nothing| match nothing {
+        NotFound::Ambiguous { .. } | NotFound::NoOutcome { .. } | NotFound::NoPods { .. } => Err(nothing),
+        _ => of(Role::Canary).map_err(|_| nothing),
+    })
+}
+
+fn recognise_of(wanted: Role, choice: &Choice, series: &[Series], pods: &Pods, primary: &str) -> Result<Found, NotFound> {
+    let own: Vec<&Series> = series.iter().filter(|one| pods.identify(&one.labels).is_some_and(|(role, _)| role == wanted)).collect();
+    let is_of_proxy = |preset: &'static Preset| !candidate::of_preset(preset, &own).iter().any(Candidate::is_usable);
     if let Choice::Preset(preset) = choice
         && preset.is_a_proxy()
         && is_of_proxy(preset)
@@ -81,8 +90,8 @@ pub fn recognise(choice: &Choice, series: &[Series], pods: &Pods, primary: &str)
             let not_there = || NotFound::NotThere { primary: primary.to_owned(), wanted: counters.requests.text().to_owned() };
             return candidate::explicit(counters, &own, pods).ok_or_else(not_there);
         }
-        Choice::Preset(preset) => candidate::of_preset(preset, &own, pods),
-        Choice::Auto => PRESETS.iter().flat_map(|preset| candidate::of_preset(preset, &own, pods)).collect(),
+        Choice::Preset(preset) => candidate::of_preset(preset, &own),
+        Choice::Auto => PRESETS.iter().flat_map(|preset| candidate::of_preset(preset, &own)).collect(),
     };
     let (usable, mute): (Vec<Candidate<'_>>, Vec<Candidate<'_>>) = candidates.into_iter().partition(Candidate::is_usable);
     if usable.is_empty() {

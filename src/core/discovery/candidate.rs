@@ -6,7 +6,7 @@ use super::choice::Counters;
 use super::found::{Found, Histogram, Unit, in_full};
 use super::presets::{Family, Preset, bucket};
 use crate::api::checks::Origin;
-use crate::core::counting::{Failure, PodLabel, Pods, Reading, Role, Selector, Series};
+use crate::core::counting::{Failure, PodLabel, Pods, Reading, Selector, Series};
 
 /// A family of a preset that the primary's pods have.
 #[derive(Debug)]
@@ -22,17 +22,17 @@ pub(super) struct Candidate<'a> {
 }
 
 /// The candidates of one preset: one for each metric that is there.
-pub(super) fn of_preset<'a>(preset: &'static Preset, own: &[&'a Series], pods: &Pods) -> Vec<Candidate<'a>> {
+pub(super) fn of_preset<'a>(preset: &'static Preset, own: &[&'a Series]) -> Vec<Candidate<'a>> {
     let mut candidates = Vec::new();
     for family in preset.families {
         let metrics: BTreeSet<&str> = own.iter().map(|series| series.name()).filter(|name| family.is_named(name)).collect();
-        candidates.extend(metrics.into_iter().filter_map(|metric| Candidate::new(preset, family, metric, own, pods)));
+        candidates.extend(metrics.into_iter().filter_map(|metric| Candidate::new(preset, family, metric, own)));
     }
     candidates
 }
 
 impl<'a> Candidate<'a> {
-    fn new(preset: &'static Preset, family: &'static Family, metric: &str, own: &[&'a Series], pods: &Pods) -> Option<Self> {
+    fn new(preset: &'static Preset, family: &'static Family, metric: &str, own: &[&'a Series]) -> Option<Self> {
         let selector =
             if family.only.is_empty() { Selector::of(metric) } else { Selector::parse(&format!("{metric}{}", family.only)).ok()? };
         let series: Vec<&Series> = own.iter().copied().filter(|series| selector.matches(&series.labels)).collect();
@@ -48,7 +48,7 @@ impl<'a> Candidate<'a> {
             .map(|(label, failure)| ((*label).to_owned(), *failure))
             .collect();
         let reading = Reading::Labelled { requests: selector.clone(), failures: failures.clone() };
-        let (requests, errors) = totals(&reading, &series, pods);
+        let (requests, errors) = totals(&reading, &series);
         Some(Self { preset, family, metric: metric.to_owned(), selector, failures, series, requests, errors })
     }
 
@@ -102,7 +102,7 @@ pub(super) fn explicit(Counters { requests, errors, latency, origin }: &Counters
         return None;
     }
     let reading = Reading::Separate { requests: requests.clone(), errors: errors.clone() };
-    let (total_requests, total_errors) = totals(&reading, own, pods);
+    let (total_requests, total_errors) = totals(&reading, own);
     let source = if *origin == Origin::Datadog { "source: datadog, " } else { "" };
     let buckets = latency.as_ref().map(|selector| format!(", latency: '{selector}'")).unwrap_or_default();
     Some(Found {
@@ -116,11 +116,11 @@ pub(super) fn explicit(Counters { requests, errors, latency, origin }: &Counters
     })
 }
 
-fn totals(reading: &Reading, series: &[&Series], pods: &Pods) -> (f64, f64) {
+fn totals(reading: &Reading, series: &[&Series]) -> (f64, f64) {
     let (mut requests, mut errors) = (0.0, 0.0);
     for one in series {
         let value = one.samples.last().map_or(0.0, |sample| sample.value);
-        if value.is_finite() && pods.identify(&one.labels).is_some_and(|(role, _)| role == Role::Primary) {
+        if value.is_finite() {
             let weight = reading.weigh(&one.labels);
             requests += weight.requests * value;
             errors += weight.errors * value;

@@ -210,3 +210,17 @@ fn whatever_label_names_the_pod(#[case] labels: &[(&str, &str)], #[case] expecte
     pods.primary = pods.primary.with_address("10.0.0.1", "app-6d5f-aaaaa");
     assert_eq!(recognise(&Choice::Auto, &[series], &pods, "app").unwrap().pod_label, expected);
 }
+
+/// One that never came to serve must be repairable: its pods are seen, and count nothing.
+#[test]
+fn where_the_primary_counts_nothing_the_canary_says_what_to_read() {
+    let good = Traffic { good: 100, bad: 1, slow: 0 };
+    let canary = scraped(page!("promhttp"), CANARY, &traffic(1, 12, good));
+    let found = recognise(&Choice::Auto, &canary, &pods(), "app").unwrap();
+    assert_eq!((found.requests, found.errors), (1212.0, 12.0));
+    let primary = recognise(&Choice::Auto, &run(page!("promhttp"), good), &pods(), "app").unwrap();
+    assert_eq!(found.reading, primary.reading);
+    assert!(primary.requests > found.requests, "the primary's count where there are any");
+    let nothing = recognise(&Choice::Auto, &[], &pods(), "app").unwrap_err();
+    assert_eq!(nothing, NotFound::NotScraped { primary: "app".to_owned() });
+}
