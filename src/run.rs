@@ -24,7 +24,7 @@ use crate::lease::{Claim, Elector};
 use crate::server::admin::{self, Readiness};
 use crate::server::certificates::{self, files, own, registration};
 use crate::server::tls::{self, CurrentCertificate};
-use crate::server::{Limits, Transport, serve};
+use crate::server::{Limits, Transport, end_connections, serve};
 use crate::sources::{Pages, Source, Sources, datadog, prometheus};
 use crate::telemetry;
 
@@ -65,6 +65,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     });
 
     let acceptor = tls::acceptor(current).context("failed to set up TLS")?;
+    let webhook = end_connections(webhook, parts.stop_first.clone());
     let listener = listen(arguments.webhook_address).await?;
     parts.spawn("webhook server", counted(serve(listener, Transport::Tls(acceptor), webhook, Limits::default(), parts.stop.clone())));
     let running = readiness.register("running");

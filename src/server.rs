@@ -10,7 +10,9 @@ pub mod tls;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
+use axum::{Router, middleware};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
@@ -61,6 +63,17 @@ impl std::fmt::Debug for Transport {
             Self::Tls(_) => "Tls",
         })
     }
+}
+
+/// Lets each answer end its connection once `stopping`, so that the client stops using those it keeps open before they are closed under it:
+/// a request that it writes into a closing connection is lost (RFC 9112, section 9.5).
+pub fn end_connections(router: Router, stopping: CancellationToken) -> Router {
+    router.layer(middleware::map_response(move |mut response: Response| {
+        if stopping.is_cancelled() {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        std::future::ready(response)
+    }))
 }
 
 /// Serves until told to stop, then drains. Returns how many connections had to be cut at the end.
@@ -130,5 +143,38 @@ impl Connection {
         if let Err(error) = self.watcher.watch(connection).await {
             tracing::debug!(error = &error as &dyn std::error::Error, "a connection ended early");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn before_the_stop_each_answer_ends_its_connection() {
+        let (stopping, stop) = (CancellationToken::new(), CancellationToken::new());
+        let router = end_connections(Router::new().fallback(|| async { "here" }), stopping.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let server = tokio::spawn(serve(listener, Transport::Plain, router, Limits::default(), stop.clone()));
+
+        let mut answer = Vec::new();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: coalmine\r\n\r\n").await.unwrap();
+        while !answer.ends_with(b"here") {
+            assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0, "the connection is kept open");
+        }
+        assert!(!String::from_utf8_lossy(&answer).contains("connection: close"));
+
+        stopping.cancel();
+        answer.clear();
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: coalmine\r\n\r\n").await.unwrap();
+        stream.read_to_end(&mut answer).await.unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.contains("connection: close\r\n") && answer.ends_with("here"), "{answer}");
+
+        stop.cancel();
+        assert_eq!(server.await.unwrap(), 0);
     }
 }
