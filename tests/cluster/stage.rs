@@ -23,7 +23,7 @@ use crate::support::{
 };
 
 /// For everything that takes pods to start or to end.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(150);
 const PAUSE: Duration = Duration::from_millis(100);
 
 pub(crate) struct Stage {
