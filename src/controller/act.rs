@@ -13,7 +13,6 @@ use crate::{
     api::{
         annotations::{self as key, Phase},
         policy::Policy,
-        quantity::format_duration,
     },
     clock,
     core::{
@@ -21,7 +20,7 @@ use crate::{
         canary,
         held::Held,
         object,
-        plan::{Action, Event, READY_ANNOTATION, READY_POD_ANNOTATION, is_past_deadline},
+        plan::{Action, READY_ANNOTATION, READY_POD_ANNOTATION, refused},
         promotion, replica_sets, status,
     },
 };
@@ -63,12 +62,7 @@ impl Actor<'_> {
                 let patch = json!({"metadata": {"annotations": {READY_ANNOTATION: since, READY_POD_ANNOTATION: pod}}});
                 self.patch(&self.canary_name(), &Patch::Merge(patch), "mark the canary as Ready").await
             }
-            Action::Write { phase, message } => {
-                let patch = promotion::state_patch(self.primary, phase, message.as_deref(), &second(self.now));
-                self.json_patch(patch, "write the verdict").await?;
-                self.context.metrics.verdict(phase);
-                Ok(())
-            }
+            Action::Write { phase, message } => self.write(phase, message.as_deref()).await,
             Action::Promote { message } => {
                 let Some(held) = self.held else { return Ok(()) };
                 let patch = promotion::patch(self.primary, &held.template, &message, &second(self.now));
@@ -101,31 +95,29 @@ impl Actor<'_> {
             Err(error) => {
                 let error = Error::api("create the canary")(error);
                 if let Some(words) = error.refusal() {
-                    self.tell_refusal("the canary can't be created", words, policy).await;
+                    self.context.publish(self.primary, &refused::creation(words, policy)).await;
                 }
                 Err(error)
             }
         }
     }
 
-    /// What the API server refuses, a policy of the cluster's for example, may be allowed before the deadline; then it is the end.
     async fn not_promoted(&self, error: Error, policy: &Policy) -> Result<(), Error> {
         let Some(words) = error.refusal() else { return Err(error) };
-        if !is_past_deadline(self.primary, policy, self.now) {
-            self.tell_refusal("the template can't be promoted", words, policy).await;
-            return Err(error);
+        match refused::promotion(self.primary, policy, words, self.now) {
+            Ok(event) => {
+                self.context.publish(self.primary, &event).await;
+                Err(error)
+            }
+            Err(message) => self.write(Phase::Inconclusive, Some(&message)).await,
         }
-        let message = format!("proved itself, but can't be promoted: {words}; template kept out");
-        let patch = promotion::state_patch(self.primary, Phase::Inconclusive, Some(&message), &second(self.now));
-        self.json_patch(patch, "write the verdict").await?;
-        self.context.metrics.verdict(Phase::Inconclusive);
-        Ok(())
     }
 
-    /// Said once, tried again.
-    async fn tell_refusal(&self, what: &str, words: &str, policy: &Policy) {
-        let note = format!("{what}: {words}; trying until the deadline ({})", format_duration(policy.deadline));
-        self.context.publish(self.primary, &Event { reason: "CanaryWaiting", note, warning: true }).await;
+    async fn write(&self, phase: Phase, message: Option<&str>) -> Result<(), Error> {
+        let patch = promotion::state_patch(self.primary, phase, message, &second(self.now));
+        self.json_patch(patch, "write the verdict").await?;
+        self.context.metrics.verdict(phase);
+        Ok(())
     }
 
     async fn delete(&self, uid: String) -> Result<(), Error> {

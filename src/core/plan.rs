@@ -16,6 +16,7 @@ use crate::api::{
 };
 
 mod finish;
+pub mod refused;
 #[cfg(test)]
 mod tests;
 

@@ -4,9 +4,9 @@
 
 use std::{
     fmt::Write as _,
-    fs::File,
+    fs::{File, Permissions},
     io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
@@ -114,20 +114,22 @@ pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
     if std::fs::read(path).is_ok_and(|present| present == content.as_ref()) {
         return Ok(());
     }
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).with_context(|| format!("failed to create {}", parent.display()))?;
-    }
+    make_parent(path)?;
     std::fs::write(path, content).with_context(|| format!("failed to write {}", path.display()))
 }
 
-/// Writes a file with keys in it: nobody else may read it, not for a moment.
+/// Writes a file with keys in it: nobody else may read it, not for a moment, also where it was there before.
 pub(crate) fn write_private(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent).with_context(|| format!("failed to create {}", parent.display()))?;
-    }
+    make_parent(path)?;
     let opened = File::options().write(true).create(true).truncate(true).mode(0o600).open(path);
     let mut file = opened.with_context(|| format!("failed to open {}", path.display()))?;
+    file.set_permissions(Permissions::from_mode(0o600)).with_context(|| format!("failed to protect {}", path.display()))?;
     file.write_all(content.as_ref()).with_context(|| format!("failed to write {}", path.display()))
+}
+
+fn make_parent(path: &Path) -> Result<()> {
+    let Some(parent) = path.parent() else { return Ok(()) };
+    std::fs::create_dir_all(parent).with_context(|| format!("failed to create {}", parent.display()))
 }
 
 #[cfg(test)]

@@ -154,28 +154,26 @@ fn whole_cluster(target: &Target, options: &Options) -> Result<()> {
     let state = State::open()?;
     let mut tests = Tests::build(&state)?;
     let Some(names) = Tests::names("cluster::", options.filter.as_deref())? else { return Ok(()) };
-    let kubeconfig = match target {
-        Target::Development(state) => {
-            cluster::start(state)?;
-            images::images(target)?;
-            tests.paths.push(("COALMINE_KUBELET", state.cluster().join("run/kubelet.json")));
-            state.cluster().join("kubeconfig")
-        }
+    if let Target::Development(state) = target {
+        cluster::start(state)?;
+        images::images(target)?;
+        tests.paths.push(("COALMINE_KUBELET", state.cluster().join("run/kubelet.json")));
+    }
+    deploy::deploy(target)?;
+    say(format_args!("{} tests on the whole cluster", names.len()));
+    let run = |kubeconfig: &Path| tests.run(&names, options.threads, kubeconfig, &default_kubernetes()?);
+    match target {
+        Target::Development(state) => run(&state.cluster().join("kubeconfig")),
         Target::Foreign(context) => {
-            // A file of its own with that one context: the tests need not know how the cluster was chosen.
+            // A file of its own with that one context: the tests need not know how the cluster was chosen. There only for them.
             let kubeconfig = command::capture(&mut target.kubectl(&["config", "view", "--raw", "--minify", "--flatten"]))?;
             let path = state.root().join(format!("kubeconfig-{}", context.replace('/', "-")));
             command::write_private(&path, kubeconfig)?;
-            path
+            let result = run(&path);
+            let removed = fs::remove_file(&path).with_context(|| format!("failed to remove {}", path.display()));
+            result.and(removed)
         }
-    };
-    deploy::deploy(target)?;
-    say(format_args!("{} tests on the whole cluster", names.len()));
-    let result = tests.run(&names, options.threads, &kubeconfig, &default_kubernetes()?);
-    if matches!(target, Target::Foreign(_)) {
-        fs::remove_file(&kubeconfig).with_context(|| format!("failed to remove {}", kubeconfig.display()))?;
     }
-    result
 }
 
 /// The integration tests, built, and the programs that they use.
