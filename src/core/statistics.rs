@@ -52,6 +52,12 @@ impl Counts {
         self.errors += other.errors;
     }
 
+    /// Of what was added.
+    fn remove(&mut self, other: Self) {
+        self.requests -= other.requests;
+        self.errors -= other.errors;
+    }
+
     /// What the mathematics may work with: not a number, negative or infinite is "nothing was counted", and never more errors than requests
     /// (two counters read a moment apart).
     pub(crate) fn sane(self) -> Self {

@@ -109,18 +109,31 @@ pub fn analyse(looks: &[Look], parameters: Parameters, served: Duration, deadlin
 pub struct Trial {
     test: SequentialTest,
     blocks: Blocks,
+    /// The last block, if the primary was healthy in it.
+    before: Option<Look>,
 }
 
 impl Trial {
     pub fn new(parameters: Parameters) -> Self {
         let test = SequentialTest::new(parameters);
         let blocks = Blocks::new(test.parameters().limit);
-        Self { test, blocks }
+        Self { test, blocks, before: None }
     }
 
     pub fn push(&mut self, look: &Look) {
-        if let Some(block) = self.blocks.push(look) {
-            self.test.push(&block);
+        let Some(block) = self.blocks.push(look) else { return };
+        self.test.push(&block);
+        let before = self.before.take();
+        if self.test.failing_primary().is_none() {
+            self.before = Some(block).filter(|block| !block.warm_up);
+            return;
+        }
+        // A block ends with the canary's scrape, so the canary may show an outage that both share a block earlier. Its errors then are no
+        // reason to wait until they are forgotten among later requests; as evidence of harm they count. At most one block of an outage.
+        let limit = self.test.parameters().limit;
+        let fails = |block: &Look| block.canary.errors > limit * block.canary.requests;
+        if let Some(before) = before.filter(|before| fails(before) && fails(&block)) {
+            self.test.count_to_outage(&before);
         }
     }
 

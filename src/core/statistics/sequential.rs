@@ -50,6 +50,11 @@ impl Totals {
         self.canary.add(look.canary);
         self.primary.add(look.primary);
     }
+
+    fn remove(&mut self, look: &Look) {
+        self.canary.remove(look.canary);
+        self.primary.remove(look.primary);
+    }
 }
 
 /// "The odds are m times those of the null since some look", for each m; the start is unknown, so it is averaged over.
@@ -163,6 +168,15 @@ impl SequentialTest {
         self.evidence =
             Evidence { ln_floor, ln_ratio, ln_harm, ln_safe: ln_safe(self.judged.canary), ln_safe_healthy: ln_safe(self.healthy.canary) };
         self.evidence
+    }
+
+    /// Counts a look that was pushed, and at which the primary was healthy, to the outage. The evidence of harm keeps it.
+    pub(super) fn count_to_outage(&mut self, look: &Look) {
+        let Parameters { limit, dispersion, .. } = self.parameters;
+        self.healthy.remove(look);
+        self.outage = self.outage.saturating_add(look.interval);
+        let Counts { requests, errors } = self.healthy.canary;
+        self.evidence.ln_safe_healthy = ln_evidence(errors, requests, limit, &BELOW, dispersion.scrape);
     }
 
     /// `served` is how long the canary has taken traffic after its warm-up, by the caller's clock.

@@ -91,6 +91,37 @@ fn an_outage_is_left_out_of_the_numbers_of_a_promotion() {
     assert!(analysis.upper < analysis.limit);
 }
 
+/// Scraped last, the canary shows the outage of both one scrape earlier: a delay by as much, and not until the deadline.
+#[test]
+fn the_onset_of_an_outage_that_only_the_canary_s_scrape_saw_is_part_of_it() {
+    let clean = (450.0, 0.0);
+    let outage = [(1, (450.0, 300.0), (4550.0, 0.0)), (4, (450.0, 450.0), (4550.0, 4550.0))];
+    let rows = looks(&[(6, clean, (4550.0, 0.0)), outage[0], outage[1], (6, clean, (4550.0, 0.0))]);
+    let at = |served| analyse(&rows, Parameters::default(), Duration::from_secs(served), Deadline::Ahead);
+    assert_eq!(at(84).verdict, Verdict::Continue);
+    assert_eq!((at(85).verdict, at(85).outage), (Verdict::Promote, Duration::from_secs(25)));
+    assert_eq!(at(85).canary, Counts::new(5400.0, 0.0));
+}
+
+/// What fails before the primary does, while the canary then answers, was the canary's own.
+#[test]
+fn errors_before_an_outage_that_is_not_the_canary_s_count() {
+    let rows = looks(&[
+        (6, (450.0, 0.0), (4550.0, 0.0)),
+        (1, (450.0, 40.0), (4550.0, 0.0)),
+        (4, (450.0, 0.0), (4550.0, 4550.0)),
+        (6, (450.0, 0.0), (4550.0, 0.0)),
+    ]);
+    let analysis =
+        analyse(&rows, Parameters { bake: Duration::from_secs(30), ..Parameters::default() }, Duration::from_mins(2), Deadline::Ahead);
+    assert_eq!(
+        (analysis.outage, analysis.verdict),
+        (Duration::from_secs(20), Verdict::Promote),
+        "by all looks: it is better than the primary"
+    );
+    assert_eq!(analysis.canary, Counts::new(7650.0, 40.0));
+}
+
 #[test]
 fn an_error_in_the_open_block_holds_promotion_back_but_does_not_reject() {
     let parameters = Parameters { min_requests: 1.0, ..Parameters::default() }.with_limit(0.2);
