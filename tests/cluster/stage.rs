@@ -213,6 +213,24 @@ impl Stage {
         });
     }
 
+    /// Waits until Prometheus has scraped each pod of the primary's twice since it serves: before that, nothing is known of its rate of
+    /// errors, and a verdict can't name it.
+    #[track_caller]
+    pub(crate) fn await_counted(&self) {
+        // count by (pod) (count_over_time(http_requests_total{namespace="..."}[5m]) >= 2)
+        let query = format!(
+            "count%20by%20(pod)%20(count_over_time(http_requests_total%7Bnamespace%3D%22{}%22%7D%5B5m%5D)%20%3E%3D%202)",
+            self.name
+        );
+        let path = format!("/api/v1/namespaces/monitoring/services/prometheus:9090/proxy/api/v1/query?query={query}");
+        let pods = self.primary_pods().len();
+        within(PATIENCE, PAUSE, "the primary's requests to be counted", || {
+            let answer = self.control_plane.find(&path).unwrap_or_default();
+            let counted = answer.pointer("/data/result").and_then(Value::as_array).map_or(0, Vec::len);
+            if counted >= pods { Ok(()) } else { Err(format!("{counted} of {pods} pods: {answer}")) }
+        });
+    }
+
     /// The primary's pods that are not on their way out.
     pub(crate) fn primary_pods(&self) -> Vec<Pod> {
         let pods = self.pods(&format!("app%3Dapp,{ROLE_LABEL}!%3D{ROLE_CANARY}"));

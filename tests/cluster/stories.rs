@@ -15,6 +15,7 @@ fn a_bad_version_is_kept_out_and_going_back_is_whole_again() {
     let good = App::good("1").replicas(3);
     let stage = Stage::with(&good);
     let traffic = Traffic::start(&stage, 200);
+    stage.await_counted();
     let (pods, mark) = (stage.primary_pods(), traffic.mark());
 
     let output = stage.apply(&App::bad().replicas(3));
@@ -53,6 +54,7 @@ fn a_good_version_is_promoted_and_going_back_is_at_once() {
     let first = App::good("1").replicas(3);
     let stage = Stage::with(&first);
     let traffic = Traffic::start(&stage, 200);
+    stage.await_counted();
     let (pods, mark) = (stage.primary_pods(), traffic.mark());
 
     let second = App::good("2").replicas(3);
