@@ -82,7 +82,7 @@ pub struct Arguments {
     pub canary_label: Label,
 
     /// Name of the `MutatingWebhookConfiguration` whose caBundle is kept current
-    #[arg(long, env = "COALMINE_WEBHOOK_NAME", default_value = "coalmine")]
+    #[arg(long, env = "COALMINE_WEBHOOK_NAME", default_value = "zz-coalmine")]
     pub webhook_name: String,
 
     /// Name of the Service in front of the webhook

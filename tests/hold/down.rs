@@ -28,7 +28,7 @@ fn a_template_change_of_an_opted_in_deployment_fails(#[values(ClientSide, Server
     let said = output.said();
     let (_, reason) = said.split_once("failed calling webhook").expect("the API server's own words");
     insta::allow_duplicates! {
-        insta::assert_snapshot!(format!("failed calling webhook{reason}"), @r#"failed calling webhook "deployments.coalmine.dev": failed to call webhook: Post "https://127.0.0.1:1/admit/to-go-on-without-coalmine/kubectl-delete-mutatingwebhookconfiguration-coalmine?timeout=5s": dial tcp 127.0.0.1:1: connect: connection refused"#);
+        insta::assert_snapshot!(format!("failed calling webhook{reason}"), @r#"failed calling webhook "deployments.coalmine.dev": failed to call webhook: Post "https://127.0.0.1:1/admit/to-go-on-without-coalmine/kubectl-delete-mutatingwebhookconfiguration-zz-coalmine?timeout=5s": dial tcp 127.0.0.1:1: connect: connection refused"#);
     }
 }
 

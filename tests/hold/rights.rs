@@ -210,6 +210,9 @@ fn what_was_rejected_cannot_be_promoted() {
     namespace.judge(Phase::Rejected, "error rate 48.1%");
     let refused = namespace.try_to_promote().unwrap_err();
     insta::assert_snapshot!(refused.message, @r#"admission webhook "deployments.coalmine.dev" denied the request: canary: there is no template on trial, so nothing to promote"#);
+    let again = promotion::state_patch(&namespace.app(), Phase::Running, None, "2026-11-23T12:00:00Z");
+    let refused = namespace.patch(As::Controller, &again).unwrap_err();
+    insta::assert_snapshot!(refused.message, @r#"admission webhook "deployments.coalmine.dev" denied the request: canary: the controller may change nothing but its own annotations here"#);
     namespace.assert_phase("A", Some("B"), Some(Phase::Rejected));
 }
 

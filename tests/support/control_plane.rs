@@ -28,7 +28,7 @@ pub(crate) struct ControlPlane {
 pub(crate) fn control_plane() -> &'static ControlPlane {
     static COALMINE: OnceLock<Coalmine> = OnceLock::new();
     let control_plane = api_server();
-    COALMINE.get_or_init(|| Coalmine::start(control_plane, "coalmine"));
+    COALMINE.get_or_init(|| Coalmine::start(control_plane, "zz-coalmine"));
     control_plane
 }
 

@@ -28,6 +28,10 @@ pub(super) fn admit(request: &Request<'_>, old: &Value) -> Admission {
         return Admission::passed();
     }
     let before = object::annotations(old);
+    // The controller writes a phase or a template, never both: with a phase, the template is what another webhook made of the live one.
+    if object::phase(before) != object::phase(object::annotations(request.new)) {
+        return write_state(request, old);
+    }
     if !object::phase(before).is_some_and(Phase::is_trying) {
         return Admission::denied(denied::not_being_tried());
     }
@@ -63,7 +67,7 @@ fn promote(request: &Request<'_>, old: &Value, held: Held) -> Admission {
     Admission::changed(request.new, changed, Vec::new(), Effect::Promoted)
 }
 
-/// The controller's own annotations, with the template and all the rest as they are.
+/// The controller's own annotations, with all the rest as it is and the template as it was.
 fn write_state(request: &Request<'_>, old: &Value) -> Admission {
     if !same_but_for_template(old, request.new) {
         return Admission::denied(denied::only_state());
@@ -74,11 +78,20 @@ fn write_state(request: &Request<'_>, old: &Value) -> Admission {
     let forges = untouchable.iter().any(|name| before.get(*name) != now.get(*name))
         || (!holds && now.contains_key(key::HELD))
         || proves_more(before, now);
-    let promotes = object::phase(now) == Some(Phase::Promoted) && object::phase(before) != Some(Phase::Promoted);
-    if forges || promotes {
+    let (was, is) = (object::phase(before), object::phase(now));
+    let promotes = is == Some(Phase::Promoted) && was != is;
+    // Whether a template is tried once more is the user's to say: a verdict is final for the controller.
+    let tries_again = is.is_some_and(Phase::is_trying) && !was.is_some_and(Phase::is_trying);
+    if forges || promotes || tries_again {
         return Admission::denied(denied::only_state());
     }
-    Admission { outcome: super::Outcome::Unchanged, warnings: Vec::new(), effect: Effect::Passed, unchecked: None }
+    let mut changed = changeable(request.new);
+    if let Some(spec) = changed.get_mut("spec").and_then(Value::as_object_mut)
+        && !template::same(object::template(old), object::template(request.new))
+    {
+        spec.insert("template".to_owned(), object::template(old).clone());
+    }
+    Admission::changed(request.new, changed, Vec::new(), Effect::Passed)
 }
 
 fn proves_more(before: &Map<String, Value>, now: &Map<String, Value>) -> bool {

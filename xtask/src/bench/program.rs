@@ -68,7 +68,7 @@ fn register(kubectl: &Kubectl, port: u16) -> Result<()> {
         let path = webhook.pointer("/clientConfig/service/path").and_then(Value::as_str).unwrap_or_default().to_owned();
         webhook["clientConfig"] = json!({"url": format!("https://127.0.0.1:{port}{path}")});
     }
-    kubectl.run(&["delete", "mutatingwebhookconfiguration", "coalmine", "--ignore-not-found"])?;
+    kubectl.run(&["delete", "mutatingwebhookconfiguration", "zz-coalmine", "--ignore-not-found"])?;
     kubectl.run_with_input(&["create", "-f", "-"], &configuration.to_string()).map(drop)
 }
 

@@ -22,7 +22,7 @@ const BUDGET: Duration = Duration::from_millis(5);
 
 pub(super) fn measure(kubectl: &Kubectl, program: &Program) -> Result<Vec<Row>> {
     say(format_args!("posting {COUNT} reviews of each kind, {} kB per object", SIZE / 1000));
-    let output = kubectl.run(&["get", "mutatingwebhookconfiguration", "coalmine", "--output=json"])?;
+    let output = kubectl.run(&["get", "mutatingwebhookconfiguration", "zz-coalmine", "--output=json"])?;
     let authority = STANDARD.decode(text(&json(&output)?, "/webhooks/0/clientConfig/caBundle"))?;
     let mut connection = Connection::open(program.webhook_port, &authority)?;
     let live = stored(kubectl)?;
