@@ -13,11 +13,20 @@ use crate::api::annotations::{self as key, Phase};
 /// The condition for `kubectl describe` and `kubectl wait`.
 pub const CANARY_CONDITION: &str = "Canary";
 
+/// The Deployment controller's condition that every tool which waits looks at, and the reasons that it gets while a template is held.
+const PROGRESSING: &str = "Progressing";
+const ON_TRIAL: &str = "CanaryRunning";
+/// The one reason that every such tool takes for the end.
+const FAILED: &str = "ProgressDeadlineExceeded";
+
 /// Decides one UPDATE of `deployments/status`: the changed object, or `None` to leave it as it is.
 pub fn admit_status(old: &Value, new: &Value) -> Option<Value> {
     let mut changed = new.clone();
     restore_annotations(old, &mut changed);
-    tell_the_truth(old, &mut changed);
+    match told_phase(old) {
+        Some(phase) => drop(tell_the_truth(old, phase, &mut changed)),
+        None => drop(forget_what_was_told(old, &mut changed)),
+    }
     (changed != *new).then_some(changed)
 }
 
@@ -46,12 +55,14 @@ fn restore_annotations(old: &Value, changed: &mut Value) {
     }
 }
 
-fn tell_the_truth(old: &Value, changed: &mut Value) -> Option<()> {
+/// The phase that the status must tell of: that of a held template.
+fn told_phase(old: &Value) -> Option<Phase> {
     let annotations = object::annotations(old);
-    let phase = object::phase(annotations).filter(|phase| phase.holds())?;
-    if !annotations.contains_key(key::HELD) {
-        return None;
-    }
+    object::phase(annotations).filter(|phase| phase.holds() && annotations.contains_key(key::HELD))
+}
+
+fn tell_the_truth(old: &Value, phase: Phase, changed: &mut Value) -> Option<()> {
+    let annotations = object::annotations(old);
     let message = object::text(annotations, key::MESSAGE);
     let since = object::text(annotations, key::SINCE);
     let status = changed.get_mut("status")?.as_object_mut()?;
@@ -60,18 +71,37 @@ fn tell_the_truth(old: &Value, changed: &mut Value) -> Option<()> {
     // Admission has no clock: until the controller has written a time, the Deployment controller's own serves.
     let fallback = conditions
         .iter()
-        .find(|c| c.get("type").and_then(Value::as_str) == Some("Progressing"))
+        .find(|c| is_of(PROGRESSING, c))
         .and_then(|c| c.get("lastUpdateTime"))
         .and_then(Value::as_str)
         .unwrap_or_else(|| object::metadata_text(old, "creationTimestamp"))
         .to_owned();
-    let (state, reason) = if phase.is_kept_out() { ("False", "ProgressDeadlineExceeded") } else { ("True", "CanaryRunning") };
-    for wish in [Wish { kind: "Progressing", status: state, reason, message: condition(phase, message) }, canary_wish(phase, message)] {
+    let (state, reason) = if phase.is_kept_out() { ("False", FAILED) } else { ("True", ON_TRIAL) };
+    for wish in [Wish { kind: PROGRESSING, status: state, reason, message: condition(phase, message) }, canary_wish(phase, message)] {
         let stored = condition_of(old, wish.kind).cloned();
-        let incoming = conditions.iter().position(|c| c.get("type").and_then(Value::as_str) == Some(wish.kind));
+        let incoming = conditions.iter().position(|c| is_of(wish.kind, c));
         let incoming_value = incoming.map(|index| conditions.remove(index));
         let index = incoming.unwrap_or(conditions.len());
         conditions.insert(index, wish.condition(stored.as_ref(), incoming_value.as_ref(), since, &fallback));
+    }
+    Some(())
+}
+
+/// What `Progressing` said of a held template ends with the hold. The Deployment controller goes on from what it finds: a
+/// `ProgressDeadlineExceeded` stays until a pod more is there, and an old time makes one, so whoever went back would be told the verdict on
+/// what they left. Where it finds none, it begins anew (`FoundNewReplicaSet`).
+/// Source: `DeploymentTimedOut` and `getNewReplicaSet` in <https://github.com/kubernetes/kubernetes/tree/v1.37.2/pkg/controller/deployment>.
+fn forget_what_was_told(old: &Value, changed: &mut Value) -> Option<()> {
+    let stored = condition_of(old, PROGRESSING)?;
+    let verdict = || condition_of(old, CANARY_CONDITION).is_some_and(|canary| canary.get("message") == stored.get("message"));
+    let is_ours = |condition: &Value| match condition.get("reason").and_then(Value::as_str) {
+        Some(ON_TRIAL) => true,
+        Some(FAILED) => verdict(),
+        _ => false,
+    };
+    if is_ours(stored) {
+        let follows = |c: &Value| is_of(PROGRESSING, c) && matches!(c.get("reason").and_then(Value::as_str), Some(ON_TRIAL | FAILED));
+        changed.pointer_mut("/status/conditions")?.as_array_mut()?.retain(|condition| !follows(condition));
     }
     Some(())
 }
@@ -99,7 +129,11 @@ fn canary_wish(phase: Phase, message: Option<&str>) -> Wish {
 
 fn condition_of<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
     let conditions = object.pointer("/status/conditions")?.as_array()?;
-    conditions.iter().find(|condition| condition.get("type").and_then(Value::as_str) == Some(kind))
+    conditions.iter().find(|condition| is_of(kind, condition))
+}
+
+fn is_of(kind: &str, condition: &Value) -> bool {
+    condition.get("type").and_then(Value::as_str) == Some(kind)
 }
 
 struct Wish {
@@ -256,6 +290,36 @@ mod tests {
         let object = deployment("Promoted", None);
         assert_eq!(admit_status(&object, &object), None);
         assert_eq!(admit_status(&json!({}), &json!(1)), None);
+    }
+
+    /// The first write after the hold: what the Deployment controller makes of `stored`, with this condition `Progressing`.
+    fn after_the_hold(stored: &Value, progressing: Value) -> Value {
+        let mut stored = stored.clone();
+        stored["metadata"]["annotations"] = json!({"canary.state/phase": "RolledBack"});
+        let mut write = stored.clone();
+        write["status"]["conditions"][1] = progressing;
+        let changed = admit_status(&stored, &write).unwrap_or(write);
+        changed["status"]["conditions"].as_array().unwrap().iter().find(|c| is_of(PROGRESSING, c)).cloned().unwrap_or_default()
+    }
+
+    #[test]
+    fn what_was_told_of_a_held_template_ends_with_the_hold() {
+        let own =
+            |status: &str, reason: &str| json!({"type": "Progressing", "status": status, "reason": reason, "message": "has timed out"});
+        for phase in ["Running", "Rejected", "Inconclusive"] {
+            let object = deployment(phase, Some("error rate 100%"));
+            let stored = admit_status(&object, &object).unwrap();
+            let as_found = stored["status"]["conditions"][1].clone();
+            assert_eq!(after_the_hold(&stored, as_found), Value::Null, "{phase}");
+            assert_eq!(after_the_hold(&stored, own("False", "ProgressDeadlineExceeded")), Value::Null, "{phase}: from an old time");
+            let progress = own("True", "ReplicaSetUpdated");
+            assert_eq!(after_the_hold(&stored, progress.clone()), progress, "{phase}");
+        }
+        // A rollout that failed by itself has failed.
+        let mut stored = deployment("Promoted", None);
+        stored["status"]["conditions"][1] = own("False", "ProgressDeadlineExceeded");
+        let failed = stored["status"]["conditions"][1].clone();
+        assert_eq!(after_the_hold(&stored, failed.clone()), failed);
     }
 
     #[test]

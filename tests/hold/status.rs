@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::support::{
     control_plane::As,
     eventually,
+    fixtures::{self, Template},
     kubectl::{
         Apply::{self, ClientSide, ServerSide},
         Output,
@@ -113,6 +114,46 @@ fn rollout_status_ends_well_after_going_back(#[case] verdict: Option<Phase>) {
     let app = namespace.settle();
     assert_eq!(app["status"]["updatedReplicas"], 2);
     assert_eq!(condition(&app, "Progressing")["reason"], "NewReplicaSetAvailable");
+}
+
+#[rstest]
+#[case::undo("kubectl rollout undo")]
+#[case::bypass("canary.bypass")]
+#[ignore = "needs a control plane"]
+fn rollout_status_follows_what_was_let_through_after_a_rejection(#[case] way: &str) {
+    let _row = row(&format!("rejected, then {way}"), "kubectl rollout status", "waits for the rollout, exit 0");
+    let namespace = waiting(ServerSide);
+    namespace.promote();
+    namespace.settle();
+    namespace.apply(ServerSide, "C").succeeded();
+    namespace.judge(Phase::Rejected, "error rate 48.1%");
+    assert_eq!(condition(&namespace.settle(), "Progressing")["reason"], "ProgressDeadlineExceeded");
+    // No pod more, and so none of the progress by which the Deployment controller forgets a deadline.
+    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}, "spec": {"hard": {"pods": "2"}}});
+    namespace.kubectl.apply(ClientSide, &quota).succeeded();
+    namespace.kubectl.run(&["wait", "resourcequota/few", "--for=jsonpath={.status.used.pods}=2", "--timeout=60s"]).succeeded();
+    if way == "canary.bypass" {
+        let mut manifest = fixtures::deployment("app", &Template::named("C"));
+        manifest["metadata"]["annotations"][way] = json!("an emergency");
+        namespace.kubectl.apply(ServerSide, &manifest).succeeded();
+    } else {
+        namespace.kubectl.run(&["rollout", "undo", "deployment/app"]).succeeded();
+    }
+    eventually("the Deployment controller to have seen it", || {
+        let app = namespace.app();
+        let seen = app["status"]["observedGeneration"] == app["metadata"]["generation"];
+        if seen { Ok(()) } else { Err(app["status"].to_string()) }
+    });
+    let output = namespace.kubectl.run(&["rollout", "status", "deployment/app", "--watch=false"]).succeeded();
+    assert!(output.stdout.starts_with("Waiting for deployment"), "{}", output.stdout);
+    namespace.kubectl.run(&["delete", "resourcequota/few"]).succeeded();
+    let child = namespace.kubectl.command(&ROLLOUT_STATUS).spawn().unwrap();
+    finish(&namespace, child).succeeded();
+    let app = namespace.settle();
+    assert_eq!(
+        (&app["status"]["updatedReplicas"], &condition(&app, "Progressing")["reason"]),
+        (&json!(2), &json!("NewReplicaSetAvailable"))
+    );
 }
 
 #[test]
