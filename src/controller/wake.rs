@@ -1,7 +1,8 @@
 //! Statuses that nobody writes any more. While Coalmine is down, the status of a Deployment with a held template can't be written, and the
 //! Deployment controller gives up after some minutes of trying: <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/controller/deployment/deployment_controller.go>
 //! (`maxRetries`). Whoever asks for the verdict would then wait until something else happens to the Deployment.
-//! Looks once, when this process begins to lead, at those that are kept out; the others are worked on anyway.
+//! Looks once, when this process begins to lead, at those that are kept out, and those on trial that lost their label meanwhile; the others
+//! are worked on anyway.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
@@ -57,15 +58,16 @@ async fn wake_all(context: &Context) -> Result<(), Error> {
     }
 }
 
-/// The label is a change that the Deployment controller notices, and ours: the next step takes it away.
+/// The label is a change that the Deployment controller notices, and ours, which takes it away when its work is done.
 async fn wake_one(context: &Context, namespace: &str, name: &str) -> Result<(), Error> {
     let api = context.deployments(namespace);
     let Some(found) = api.get_opt(name).await.map_err(Error::api("get the Deployment"))? else { return Ok(()) };
-    if !status::is_left_behind(&observe::json(&found, "the Deployment")?) {
+    let found = observe::json(&found, "the Deployment")?;
+    if !status::is_left_behind(&found) && !status::is_unwatched(&found) {
         return Ok(());
     }
     context.may_write()?;
-    tracing::info!(namespace, name, "the status was not written while Coalmine was away: waking the Deployment controller");
+    tracing::info!(namespace, name, "it was left alone while Coalmine was away: waking the controllers");
     let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     let patch = Patch::Merge::<Value>(json!({"metadata": {"labels": {ACTIVE_LABEL: "true"}}}));
     match api.patch(name, &parameters, &patch).await {

@@ -113,6 +113,11 @@ pub fn is_left_behind(deployment: &Value) -> bool {
         && number("/status/observedGeneration") < number("/metadata/generation")
 }
 
+/// Whether a template is on trial that the controller does not hear of: the label was taken away while no Coalmine was asked.
+pub fn is_unwatched(deployment: &Value) -> bool {
+    object::phase(object::annotations(deployment)).is_some_and(Phase::is_trying) && object::label(deployment, key::ACTIVE_LABEL).is_none()
+}
+
 /// The condition `Canary` of a phase, for the controller to write when no template is held any more.
 pub fn canary_condition(old: &Value, phase: Phase, message: &str, now: &str) -> Value {
     canary_wish(phase, Some(message)).condition(condition_of(old, CANARY_CONDITION), None, Some(now), now)
@@ -333,5 +338,18 @@ mod tests {
         assert!(seen("Rejected", 2) && seen("Inconclusive", 2));
         assert!(!seen("Rejected", 3), "it is up to date");
         assert!(!seen("Running", 2), "the next step writes to it anyway");
+    }
+
+    #[test]
+    fn what_is_on_trial_without_its_label_is_unwatched() {
+        let labelled = |phase: &str| {
+            let mut object = deployment(phase, None);
+            object["metadata"]["labels"] = json!({"coalmine.dev/active": "true"});
+            object
+        };
+        for phase in ["Held", "Running"] {
+            assert!(is_unwatched(&deployment(phase, None)) && !is_unwatched(&labelled(phase)), "{phase}");
+        }
+        assert!(!is_unwatched(&deployment("Rejected", None)), "nothing is left to do");
     }
 }

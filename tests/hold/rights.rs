@@ -254,4 +254,9 @@ fn the_label_that_the_controller_watches_stays() {
     assert_said!(output, @"");
     let app = namespace.assert_held("B");
     assert_eq!(object::label(&app, key::ACTIVE_LABEL), Some("true"));
+    // Where nobody put it back, the next request does.
+    namespace.without_webhook(|| drop(namespace.kubectl.run(&["label", "deployment/app", &format!("{}-", key::ACTIVE_LABEL)]).succeeded()));
+    assert_eq!(object::label(&namespace.app(), key::ACTIVE_LABEL), None);
+    namespace.apply(ServerSide, "B").succeeded();
+    assert_eq!(object::label(&namespace.assert_held("B"), key::ACTIVE_LABEL), Some("true"));
 }

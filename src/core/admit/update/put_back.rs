@@ -49,7 +49,10 @@ impl Update<'_> {
                 _ => None,
             };
         }
-        match (object::label(self.old, key::ACTIVE_LABEL), object::label(self.request.new, key::ACTIVE_LABEL)) {
+        let stored = object::label(self.old, key::ACTIVE_LABEL);
+        match (stored, object::label(self.request.new, key::ACTIVE_LABEL)) {
+            // Lost while no Coalmine looked, and the controller would never hear of it.
+            (None, None) if self.phase.is_some_and(Phase::is_trying) => self.activate(),
             (before, now) if before == now => {}
             (Some(_), _) => self.activate(),
             (None, _) => {
