@@ -234,6 +234,23 @@ fn what_was_held_against_another_template_cannot_be_promoted() {
     namespace.assert_phase("D", None, Some(Phase::Promoted));
 }
 
+/// And B applied again is a wish that is later still.
+#[test]
+#[ignore = "needs a control plane"]
+fn what_was_held_against_another_template_is_tried_anew_when_it_is_applied_again() {
+    let _row =
+        row("B, inconclusive since C came while no Coalmine was registered, again", "kubectl apply --server-side", "tried against C");
+    let namespace = Namespace::with_b_held(ServerSide);
+    namespace.without_webhook(|| drop(namespace.apply(ServerSide, "C").succeeded()));
+    namespace.judge(Phase::Inconclusive, "the live template was changed meanwhile, past Coalmine");
+    let output = namespace.apply(ServerSide, "B").succeeded();
+    assert_said!(output, @"Warning: canary: template held; trying it in app-canary for 60s; watch: kubectl events --for deploy/app -w");
+    namespace.assert_phase("C", Some("B"), Some(Phase::Held));
+    namespace.assert_no_write(|| namespace.apply(ServerSide, "B").succeeded());
+    namespace.promote();
+    namespace.assert_phase("B", None, Some(Phase::Promoted));
+}
+
 #[test]
 #[ignore = "needs a control plane"]
 fn nobody_but_the_controller_promotes() {

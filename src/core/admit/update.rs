@@ -181,10 +181,12 @@ impl Update<'_> {
             self.end(Phase::Withdrawn, "back to the live template; the held one is withdrawn");
             return Admission::changed(self.request.new, self.changed, self.warnings, Effect::Withdrawn);
         }
-        if self.is_retried() {
-            self.run_again();
-        }
         if let Err(refused) = self.follow_owners() {
+            return refused;
+        }
+        if self.is_retried()
+            && let Err(refused) = self.run_again()
+        {
             return refused;
         }
         let stored = owners::records(self.old);
@@ -224,12 +226,23 @@ impl Update<'_> {
             && text(self.sent, key::RETRY).is_some_and(|retry| text(self.before, key::RETRY) != Some(retry))
     }
 
-    fn run_again(&mut self) {
-        if let Some(held) = self.held.take() {
+    /// The same, without being asked: it proved nothing since the live one was changed meanwhile, past Coalmine, and is applied again.
+    fn is_wanted_on_another(&self, record: &Held) -> bool {
+        self.phase == Some(Phase::Inconclusive) && record.is_outdated(object::template(self.old))
+    }
+
+    /// What is live now is what it is tried against.
+    fn run_again(&mut self) -> Result<(), Admission> {
+        if let Some(mut held) = self.held.take() {
             self.start_run_of(&held.template);
+            let against = Some(template::hash(object::template(self.old)));
+            if replace(&mut held.against, against) {
+                self.keep_record(&held)?;
+            }
             self.held = Some(held);
         }
         self.warn_held();
+        Ok(())
     }
 
     fn warn_held(&mut self) {
@@ -252,9 +265,6 @@ impl Update<'_> {
         if self.sends_last_applied() {
             changed |= replace(&mut record.last_applied, self.sent_last_applied());
         }
-        if self.is_retried() {
-            changed |= replace(&mut record.against, Some(template::hash(object::template(self.old))));
-        }
         self.keep_holding(record, changed)
     }
 
@@ -264,9 +274,12 @@ impl Update<'_> {
         if let Err(refused) = self.put_back(&record, reused) {
             return refused;
         }
+        let again = self.is_retried() || self.is_wanted_on_another(&record);
         self.held = Some(record);
-        if self.is_retried() {
-            self.run_again();
+        if again {
+            if let Err(refused) = self.run_again() {
+                return refused;
+            }
         } else if self.phase.is_some_and(Phase::is_kept_out) {
             self.warnings.extend(message::kept_out(text(self.before, key::MESSAGE).unwrap_or("it was rejected"), self.request.name));
         } else {

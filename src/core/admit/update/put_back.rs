@@ -76,10 +76,17 @@ impl Update<'_> {
         }
         if owners != held.owners {
             held.owners = owners;
-            let encoded = held.encode().map_err(|error| Admission::denied(format!("canary: {error}")))?;
-            if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
-                annotations.insert(key::HELD.to_owned(), encoded.into());
-            }
+            let held = held.clone();
+            self.keep_record(&held)?;
+        }
+        Ok(())
+    }
+
+    /// The record in place of the one that the object carries.
+    pub(super) fn keep_record(&mut self, record: &Held) -> Result<(), Admission> {
+        let encoded = record.encode().map_err(|error| Admission::denied(format!("canary: {error}")))?;
+        if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
+            annotations.insert(key::HELD.to_owned(), encoded.into());
         }
         Ok(())
     }
