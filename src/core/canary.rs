@@ -7,6 +7,8 @@ use super::{names::shortened, object};
 use crate::api::annotations::{PRIMARY_ANNOTATION, ROLE_CANARY, ROLE_LABEL, RUN_LABEL};
 
 const SUFFIX: &str = "-canary";
+/// The Deployment controller's, on every Deployment.
+const REVISION: &str = "deployment.kubernetes.io/revision";
 /// A pod's name is cut to 63 characters: 5 random ones, and before them `<canary>-<pod template hash>-`. With a longer name of its own, a
 /// canary's pods could not be told from the primary's by name.
 const LONGEST_NAME: usize = 47;
@@ -82,6 +84,12 @@ pub fn is_canary_of(candidate: &Value, primary: &Value) -> bool {
 /// The run that a canary was made for.
 pub fn run_of(canary: &Value) -> Option<&str> {
     object::annotation(canary, RUN_LABEL)
+}
+
+/// The Deployment controller counts templates: a second one is somebody else's, and what is measured of it says nothing about the held one.
+/// Source: `SetNewReplicaSetAnnotations` in <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/controller/deployment/util/deployment_util.go>.
+pub fn is_changed_by_hand(canary: &Value) -> bool {
+    object::annotation(canary, REVISION).is_some_and(|revision| revision != "1")
 }
 
 #[cfg(test)]
@@ -183,6 +191,16 @@ mod tests {
         assert_eq!(long.len(), LONGEST_NAME);
         assert_ne!(long, name(&"a".repeat(252)));
         assert!(!name(&format!("{}-.{}", "b".repeat(29), "c".repeat(100))).contains(".-"));
+    }
+
+    #[test]
+    fn another_template_than_the_first_is_seen() {
+        let mut canary = deployment(&primary(), json!({}), "r1", &label());
+        assert!(!is_changed_by_hand(&canary), "the Deployment controller has not seen it yet");
+        for (revision, changed) in [("1", false), ("2", true), ("3", true)] {
+            canary["metadata"]["annotations"][REVISION] = json!(revision);
+            assert_eq!(is_changed_by_hand(&canary), changed, "{revision}");
+        }
     }
 
     #[test]

@@ -209,6 +209,10 @@ fn trying(observed: &Observed<'_>, phase: Phase, template: &Value, canary_label:
     if object::is_being_deleted(namesake) {
         return Plan::then(Vec::new(), 1);
     }
+    if canary::is_changed_by_hand(namesake) {
+        let note = format!("{name} was changed by somebody, and no longer runs the held template alone; starting over");
+        return Plan::then(vec![Event::warning("CanaryChanged", note), delete(namesake)], 1);
+    }
     running(observed, namesake, now)
 }
 

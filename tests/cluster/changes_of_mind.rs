@@ -6,6 +6,7 @@ use coalmine::{
     api::annotations::Phase,
     core::{object, plan},
 };
+use rstest::rstest;
 
 use super::{
     app::App,
@@ -93,19 +94,23 @@ fn scaling_to_zero_while_the_canary_runs_ends_it() {
     assert_eq!(stage.live(), "1");
 }
 
-#[test]
+#[rstest]
+#[case::is_deleted(&["delete", "deployment", "app-canary"], None)]
+#[case::is_changed(&["set", "env", "deployment/app-canary", "ERROR_RATE=0"], Some("CanaryChanged"))]
 #[ignore = "needs a whole cluster"]
-fn a_canary_that_is_deleted_by_hand_is_made_again() {
+fn a_canary_that_somebody_lays_hands_on_is_made_again(#[case] command: &[&str], #[case] told: Option<&str>) {
     let stage = Stage::with(&App::good("1"));
     stage.apply(&App::good("2").canary("duration", "2m").canary("deadline", "3m"));
     stage.await_event("CanaryAnalyzing");
     let first = stage.deployment("app-canary").expect("the canary");
-    stage.kubectl.run(&["delete", "deployment", "app-canary"]).succeeded();
-    within(PATIENCE, PAUSE, "another canary that is judged", || match stage.deployment("app-canary") {
-        Some(canary) if object::uid(&canary) != object::uid(&first) && plan::ready_since(&canary).is_some() => Ok(()),
+    stage.kubectl.run(command).succeeded();
+    let second = within(PATIENCE, PAUSE, "another canary that is judged", || match stage.deployment("app-canary") {
+        Some(canary) if object::uid(&canary) != object::uid(&first) && plan::ready_since(&canary).is_some() => Ok(canary),
         seen => Err(format!("{:?}; {:?}", seen.is_some(), stage.events())),
     });
+    assert_eq!(object::template(&second), object::template(&first), "the held template, and nothing else");
     assert_eq!((stage.phase(), stage.live().as_str()), (Some(Phase::Running), "1"));
+    assert_eq!(stage.reasons().iter().find(|reason| *reason == "CanaryChanged").map(String::as_str), told);
 }
 
 #[test]

@@ -148,6 +148,17 @@ look again: Some(1s)
 }
 
 #[test]
+fn a_canary_that_somebody_changed_proves_nothing() {
+    let mut given = Given::new("Running").canary("r1", true).ready().judged(Judgement::Promote("error rate 0%".to_owned()));
+    given.namesake.as_mut().unwrap()["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = json!("2");
+    insta::assert_snapshot!(given.plan(), @r#"
+    CanaryChanged app-canary was changed by somebody, and no longer runs the held template alone; starting over
+    Delete { uid: "canary-uid" }
+    look again: Some(1s)
+    "#);
+}
+
+#[test]
 fn a_template_that_came_past_coalmine_is_not_overwritten() {
     let promotable = Given::new("Running").canary("r1", true).ready().judged(Judgement::Promote("error rate 0%".to_owned()));
     insta::assert_snapshot!(Given { outdated: true, ..promotable }.plan(), @r#"
