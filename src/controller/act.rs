@@ -115,7 +115,12 @@ impl Actor<'_> {
 
     async fn write(&self, phase: Phase, message: Option<&str>) -> Result<(), Error> {
         let patch = promotion::state_patch(self.primary, phase, message, &second(self.now));
-        self.json_patch(patch, "write the verdict").await?;
+        if let Err(error) = self.json_patch(patch, "write the phase").await {
+            if let Some(words) = error.refusal() {
+                self.context.publish(self.primary, &refused::state(words)).await;
+            }
+            return Err(error);
+        }
         self.context.metrics.verdict(phase);
         Ok(())
     }

@@ -20,6 +20,11 @@ pub fn promotion(primary: &Value, policy: &Policy, words: &str, now: Timestamp) 
     Ok(waiting("the template can't be promoted", words, policy))
 }
 
+/// Where the run stands can't be written to the Deployment: nothing goes on, and there is nowhere else to say so.
+pub fn state(words: &str) -> Event {
+    Event { reason: "CanaryWaiting", note: format!("the Deployment can't be written to: {words}; trying again"), warning: true }
+}
+
 fn waiting(what: &str, words: &str, policy: &Policy) -> Event {
     let note = format!("{what}: {words}; trying until the deadline ({})", format_duration(policy.deadline));
     Event { reason: "CanaryWaiting", note, warning: true }
@@ -48,5 +53,10 @@ mod tests {
         let event = creation("exceeded quota: pods", &Policy::of(&serde_json::Map::new()).unwrap());
         assert!(event.warning);
         insta::assert_snapshot!(event.note, @"the canary can't be created: exceeded quota: pods; trying until the deadline (10m)");
+    }
+
+    #[test]
+    fn a_refused_state_is_told_with_the_words_of_who_refused_it() {
+        insta::assert_snapshot!(state(WORDS).note, @r#"the Deployment can't be written to: admission webhook "digests" denied the request: no; trying again"#);
     }
 }
