@@ -12,8 +12,9 @@ use std::{
 use axum::{
     Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, State},
+    extract::{DefaultBodyLimit, Request, State},
     http::StatusCode,
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -31,6 +32,10 @@ use crate::core::{
 /// A review carries the object twice, and the API server takes 3 MiB of each.
 const LARGEST_REVIEW: usize = 8 << 20;
 
+/// From a review's head to its answer. The API server waits half as long (`timeoutSeconds` in deploy/webhook.yaml); this is for who sends a
+/// review drop by drop.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
 /// What the handlers share.
 #[derive(Debug)]
 pub struct Webhook {
@@ -47,7 +52,13 @@ pub fn router(webhook: Arc<Webhook>) -> Router {
         .route("/admit/{*way_out}", post(admit_deployment))
         .route("/admit-status", post(admit_status))
         .layer(DefaultBodyLimit::max(LARGEST_REVIEW))
+        .layer(middleware::from_fn_with_state(LONGEST_WAIT, in_time))
         .with_state(webhook)
+}
+
+async fn in_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
+    let answer = tokio::time::timeout(limit, next.run(request)).await;
+    answer.unwrap_or_else(|_| (StatusCode::REQUEST_TIMEOUT, "the review did not come in time").into_response())
 }
 
 async fn admit_deployment(State(webhook): State<Arc<Webhook>>, body: Bytes) -> Response {
@@ -135,4 +146,23 @@ impl Webhook {
 fn unreadable(error: &Unreadable) -> Response {
     tracing::warn!(%error, "a review could not be read");
     (StatusCode::BAD_REQUEST, format!("failed to read the AdmissionReview: {error}")).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_review_that_does_not_end_is_given_up() {
+        let limit = Duration::from_millis(20);
+        let router: Router =
+            Router::new().route("/", post(|_: Bytes| async { "read" })).layer(middleware::from_fn_with_state(limit, in_time));
+        let ask = |body: Body| router.clone().oneshot(Request::post("/").body(body).unwrap());
+        assert_eq!(ask(Body::from("{}")).await.unwrap().status(), StatusCode::OK);
+        let endless = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
+        assert_eq!(ask(endless).await.unwrap().status(), StatusCode::REQUEST_TIMEOUT);
+    }
 }
