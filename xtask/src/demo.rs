@@ -5,6 +5,7 @@
 
 mod follower;
 mod pods;
+mod requirements;
 mod stage;
 mod traffic;
 
@@ -51,8 +52,11 @@ fn prepare(target: &Target) -> Result<Kubectl> {
     heading("A cluster with Prometheus and Coalmine");
     cluster::up(target)?;
     images::images(target)?;
-    deploy::deploy(target)?;
     let kubectl = Kubectl(target.clone());
+    if matches!(target, Target::Foreign(_)) {
+        requirements::check(&kubectl)?;
+    }
+    deploy::deploy(target)?;
     kubectl.show(&["get", "deployments", "--namespace=coalmine"])?;
     Ok(kubectl)
 }

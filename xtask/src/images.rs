@@ -39,6 +39,12 @@ pub(crate) struct Image {
     program: Program,
 }
 
+impl Image {
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
 /// What every pod of the development cluster stands on, and Prometheus.
 pub(crate) const BASE: [Image; 2] = [
     Image {
