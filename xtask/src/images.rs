@@ -43,6 +43,13 @@ impl Image {
     pub(crate) fn name(&self) -> &'static str {
         self.name
     }
+
+    fn package(&self) -> Option<&'static str> {
+        match self.program {
+            Program::Cargo(package) => Some(package),
+            Program::Prometheus => None,
+        }
+    }
 }
 
 /// What every pod of the development cluster stands on, and Prometheus.
@@ -166,24 +173,16 @@ pub(crate) fn build(target: &Target, state: &State, images: &[Image]) -> Result<
     prerequisites::for_static_programs()?;
     let builder = Builder::choose(target)?;
     let _lock = state.lock("images")?;
-    compile(images)?;
+    compile()?;
     images.iter().map(|image| archive(state, builder, *image)).collect()
 }
 
-/// One cargo call for all of them: it knows best what is up to date.
-fn compile(images: &[Image]) -> Result<()> {
-    let mut packages: Vec<&str> = images
-        .iter()
-        .filter_map(|image| match image.program {
-            Program::Cargo(package) => Some(package),
-            Program::Prometheus => None,
-        })
-        .collect();
+/// One cargo call for all that there are: it knows best what is up to date, and alone each would be built of libraries with other features,
+/// all of them compiled once more.
+fn compile() -> Result<()> {
+    let mut packages: Vec<&str> = BASE.iter().chain(&OWN).filter_map(Image::package).collect();
     packages.sort_unstable();
     packages.dedup();
-    if packages.is_empty() {
-        return Ok(());
-    }
     say(format_args!("building {} for {STATIC_TARGET} (minutes, the first time)", packages.join(" and ")));
     let mut cargo = command::cargo()?;
     cargo.args(["build", "--release", "--target", STATIC_TARGET]).current_dir(repository());

@@ -193,7 +193,7 @@ impl Tests {
         let kubectl = Module::kubernetes()?.build(state, &["kubectl"])?.path("kubectl");
         let helm = Module::helm().build(state, &["helm"])?.path("helm");
         say("building coalmine and its integration tests");
-        command::run(&mut cargo(&["build", "--package", "coalmine"])?)?;
+        // The program too: cargo builds a package's programs for its integration tests, and of the same libraries.
         command::run(&mut cargo(&["test", "--test", "integration", "--no-run"])?)?;
         Ok(Self { kubectl, helm, coalmine: cargo_target().join("debug/coalmine"), paths: Vec::new() })
     }
