@@ -34,6 +34,8 @@ const HISTORY_WINDOW: Duration = Duration::from_mins(5);
 const LATENCY_WARM_UP: Duration = Duration::from_secs(30);
 /// The usual scrape interval, until it is learned.
 const UNKNOWN_INTERVAL: Duration = Duration::from_secs(15);
+/// How often the history is asked for. One that can't be read may be too long for the source; one answer missing is mere chance.
+const HISTORY_ATTEMPTS: u8 = 3;
 /// While the source is silent or has nothing.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -50,6 +52,8 @@ pub(super) struct Memory {
     scope: Option<(Timestamp, Scope)>,
     found: Option<Found>,
     dispersion: Option<Dispersion>,
+    /// How often it could not be measured.
+    without_history: u8,
     pace: Pace,
     reader: Reader,
 }
@@ -152,7 +156,7 @@ impl<'a> Judge<'a> {
 
     async fn metrics(&mut self, scope: &Scope) -> Result<(Judgement, PodLabel), Trouble> {
         let found = self.found(scope).await?;
-        let dispersion = self.dispersion(scope, &found).await;
+        let dispersion = self.dispersion(scope, &found).await?;
         let served = elapsed(self.since, self.now);
         let window = |warm_up: Duration| Window { elapsed: millis(served), warm_up: millis(warm_up), ..Window::default() };
         let mut measures = vec![(Measured::ErrorRate, Duration::ZERO)];
@@ -224,10 +228,10 @@ impl<'a> Judge<'a> {
         Ok(found)
     }
 
-    /// Measured once. Without a history errors are taken as independent; the cap on what one scrape may say still holds.
-    async fn dispersion(&mut self, scope: &Scope, found: &Found) -> Dispersion {
+    /// Measured once. Where there is no history to be had, errors are taken as independent; the cap on what one scrape may say still holds.
+    async fn dispersion(&mut self, scope: &Scope, found: &Found) -> Result<Dispersion, Trouble> {
         if let Some(dispersion) = self.memory.dispersion {
-            return dispersion;
+            return Ok(dispersion);
         }
         let history = match self.source() {
             Ok(source) => sources::history(source, scope, found.pod_label, &found.reading, HISTORY, HISTORY_WINDOW).await,
@@ -235,13 +239,17 @@ impl<'a> Judge<'a> {
         };
         let measured = match history {
             Ok(history) => Dispersion { scrape: dispersion(history.scrapes), window: dispersion(history.windows) },
+            Err(error) if self.memory.without_history + 1 < HISTORY_ATTEMPTS => {
+                self.memory.without_history += 1;
+                return Err(error.into());
+            }
             Err(error) => {
                 tracing::info!(%error, name = object::name(self.primary), "no history of the primary's errors");
                 Dispersion::default()
             }
         };
         self.memory.dispersion = Some(measured);
-        measured
+        Ok(measured)
     }
 
     fn verdict(&self, measures: &[(Measured, Duration)], counted: &[Counted], dispersion: Dispersion) -> Judgement {
