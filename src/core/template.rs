@@ -22,6 +22,29 @@ pub fn same(left: &Value, right: &Value) -> bool {
     }
 }
 
+/// The first place where two values differ, as a path that a person can follow: list items by their `name`, where they have one.
+pub fn first_difference(left: &Value, right: &Value, path: &str) -> Option<String> {
+    if same(left, right) {
+        return None;
+    }
+    match (left, right) {
+        (Value::Object(l), Value::Object(r)) => l.keys().chain(r.keys()).find_map(|name| {
+            let (left, right) = (l.get(name).unwrap_or(&Value::Null), r.get(name).unwrap_or(&Value::Null));
+            first_difference(left, right, &format!("{path}.{name}"))
+        }),
+        (Value::Array(l), Value::Array(r)) => {
+            let longest = l.len().max(r.len());
+            (0..longest).find_map(|index| {
+                let (left, right) = (l.get(index).unwrap_or(&Value::Null), r.get(index).unwrap_or(&Value::Null));
+                let label =
+                    [left, right].iter().find_map(|v| v.get("name").and_then(Value::as_str)).map_or(index.to_string(), str::to_owned);
+                first_difference(left, right, &format!("{path}[{label}]"))
+            })
+        }
+        _ => Some(path.to_owned()),
+    }
+}
+
 /// A name for a template: 128 bits of SHA-256 over its canonical text, in hexadecimal.
 pub fn hash(template: &Value) -> String {
     names::digest(&[&canonical(template)], 16)
@@ -81,6 +104,15 @@ mod tests {
         assert_eq!(same(&left, &right), expected);
         assert_eq!(same(&right, &left), expected);
         assert_eq!(hash(&left) == hash(&right), expected);
+    }
+
+    #[rstest]
+    #[case(json!({"spec": {"a": 2, "containers": [{"name": "app", "env": []}]}}), Some("template.spec.a"))]
+    #[case(json!({"spec": {"a": 1, "containers": [{"name": "app", "env": [{"name": "VX"}]}]}}), Some("template.spec.containers[app].env[VX]"))]
+    #[case(json!({"spec": {"a": 1, "c": null, "containers": [{"name": "app", "env": []}]}}), None)]
+    fn the_first_difference_is_a_path(#[case] other: Value, #[case] expected: Option<&str>) {
+        let template = json!({"spec": {"a": 1, "containers": [{"name": "app", "env": []}]}});
+        assert_eq!(first_difference(&template, &other, "template").as_deref(), expected);
     }
 
     #[test]

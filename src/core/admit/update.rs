@@ -113,7 +113,9 @@ impl Update<'_> {
                 self.hold_again(held)
             }
             Some(held) => {
-                if let Some(field) = self.request.held_merged.and_then(|merged| difference(merged, &held.template, "spec.template")) {
+                if let Some(field) =
+                    self.request.held_merged.and_then(|merged| template::first_difference(merged, &held.template, "spec.template"))
+                {
                     return Admission::denied(denied::helm_leftovers(&field));
                 }
                 let another = held.manager != self.request.field_manager;
@@ -313,27 +315,4 @@ fn replace<T: PartialEq>(place: &mut T, value: T) -> bool {
     let changes = *place != value;
     *place = value;
     changes
-}
-
-/// The first place where two values differ, as a path that a person can follow.
-fn difference(left: &Value, right: &Value, path: &str) -> Option<String> {
-    if template::same(left, right) {
-        return None;
-    }
-    match (left, right) {
-        (Value::Object(l), Value::Object(r)) => l.keys().chain(r.keys()).find_map(|name| {
-            let (left, right) = (l.get(name).unwrap_or(&Value::Null), r.get(name).unwrap_or(&Value::Null));
-            difference(left, right, &format!("{path}.{name}"))
-        }),
-        (Value::Array(l), Value::Array(r)) => {
-            let longest = l.len().max(r.len());
-            (0..longest).find_map(|index| {
-                let (left, right) = (l.get(index).unwrap_or(&Value::Null), r.get(index).unwrap_or(&Value::Null));
-                let label =
-                    [left, right].iter().find_map(|v| v.get("name").and_then(Value::as_str)).map_or(index.to_string(), str::to_owned);
-                difference(left, right, &format!("{path}[{label}]"))
-            })
-        }
-        _ => Some(path.to_owned()),
-    }
 }
