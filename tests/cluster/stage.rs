@@ -213,13 +213,14 @@ impl Stage {
         });
     }
 
-    /// Waits until Prometheus has scraped each pod of the primary's twice since it serves: before that, nothing is known of its rate of
-    /// errors, and a verdict can't name it.
+    /// Waits until Prometheus has counted each pod of the primary's three times since it serves: before that, little is known of its rate of
+    /// errors, and a verdict can't name it. And Prometheus learns of a new pod the later, the more pods have just changed, up to 7.5 s:
+    /// `sender` in <https://github.com/prometheus/prometheus/blob/v0.315.0/discovery/manager.go>.
     #[track_caller]
     pub(crate) fn await_counted(&self) {
-        // count by (pod) (count_over_time(http_requests_total{namespace="..."}[5m]) >= 2)
+        // count by (pod) (count_over_time(http_requests_total{namespace="..."}[5m]) >= 3)
         let query = format!(
-            "count%20by%20(pod)%20(count_over_time(http_requests_total%7Bnamespace%3D%22{}%22%7D%5B5m%5D)%20%3E%3D%202)",
+            "count%20by%20(pod)%20(count_over_time(http_requests_total%7Bnamespace%3D%22{}%22%7D%5B5m%5D)%20%3E%3D%203)",
             self.name
         );
         let path = format!("/api/v1/namespaces/monitoring/services/prometheus:9090/proxy/api/v1/query?query={query}");

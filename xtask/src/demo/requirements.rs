@@ -1,11 +1,13 @@
-//! What a cluster of the person's own must have before the story can begin, said at once instead of as a pod that never starts.
-//! Only looks.
+//! What there must be before the story can begin. In a cluster of the person's own: images and Prometheus, said at once instead of as a pod
+//! that never starts. Everywhere: numbers of the primary's. Only looks.
+
+use std::{ops::ControlFlow, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::stage::Kubectl;
-use crate::{directory, images};
+use super::{pods::Pod, stage::Kubectl};
+use crate::{directory, images, progress::wait_for};
 
 /// A kubelet tells of no more images than this, the largest first: <https://kubernetes.io/docs/reference/command-line-tools-reference/kubelet/>
 /// (`--node-status-max-images`).
@@ -18,8 +20,7 @@ pub(crate) fn check(kubectl: &Kubectl) -> Result<()> {
     if !missing.is_empty() {
         bail!("no node has {}; load the archives as said above, then run this again", missing.join(" and "));
     }
-    let path = directory::repository().join("deploy/deployment.yaml");
-    let manifest = std::fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
+    let manifest = manifest()?;
     if let Some((name, namespace)) = prometheus(&manifest)
         && kubectl.ask(&["get", "service", name, "--namespace", namespace, "--ignore-not-found", "--output=name"])?.is_empty()
     {
@@ -29,6 +30,32 @@ pub(crate) fn check(kubectl: &Kubectl) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Waits until Prometheus has counted the requests of these pods three times: what a canary is compared with. And until their start
+/// has passed: it learns of a new pod the later, the more pods have just changed, up to 7.5 s (`sender` in
+/// <https://github.com/prometheus/prometheus/blob/v0.315.0/discovery/manager.go>). One that is elsewhere is not asked.
+pub(crate) fn await_counted(kubectl: &Kubectl, pods: &[Pod]) -> Result<()> {
+    let manifest = manifest()?;
+    let Some((name, namespace)) = prometheus(&manifest) else { return Ok(()) };
+    // count by (pod) (count_over_time(http_requests_total{pod=~"a|b"}[5m]) >= 3)
+    let (first, last) = ("count%20by%20(pod)%20(count_over_time(http_requests_total%7Bpod%3D~%22", "%22%7D%5B5m%5D)%20%3E%3D%203)");
+    let names: Vec<&str> = pods.iter().map(|pod| pod.name.as_str()).collect();
+    let query = format!("{first}{}{last}", names.join("%7C"));
+    let path = format!("/api/v1/namespaces/{namespace}/services/{name}:9090/proxy/api/v1/query?query={query}");
+    wait_for(&format!("Prometheus to have counted each of the {} pods three times", pods.len()), Duration::from_mins(2), || {
+        let answer = match kubectl.ask(&["get", "--raw", &path]) {
+            Ok(answer) => serde_json::from_str::<Value>(&answer).context("failed to read Prometheus' answer")?,
+            Err(error) => return Ok(ControlFlow::Continue(format!("{error:#}"))),
+        };
+        let counted = answer["data"]["result"].as_array().map_or(0, Vec::len);
+        Ok(if counted >= pods.len() { ControlFlow::Break(()) } else { ControlFlow::Continue(format!("{counted} counted")) })
+    })
+}
+
+fn manifest() -> Result<String> {
+    let path = directory::repository().join("deploy/deployment.yaml");
+    std::fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))
 }
 
 /// The images that no node has, as far as nodes tell.
@@ -73,7 +100,6 @@ mod tests {
         assert_eq!(prometheus("- --prometheus-url=http://prometheus.monitoring.svc:9090\n"), Some(("prometheus", "monitoring")));
         assert_eq!(prometheus("- --prometheus-url=https://prometheus.example.com\n"), None);
         assert_eq!(prometheus("- --prometheus-url=http://metrics.example.com/\n"), None);
-        let manifest = std::fs::read_to_string(directory::repository().join("deploy/deployment.yaml")).unwrap();
-        assert_eq!(prometheus(&manifest), Some(("prometheus", "monitoring")));
+        assert_eq!(prometheus(&manifest().unwrap()), Some(("prometheus", "monitoring")));
     }
 }
