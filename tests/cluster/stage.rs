@@ -12,10 +12,7 @@ use coalmine::{
 };
 use serde_json::{Value, json};
 
-use super::{
-    app::{App, service},
-    turns::{self, Turn},
-};
+use super::app::{App, service};
 use crate::support::{
     control_plane::{As, ControlPlane, api_server},
     kubectl::{Apply::ClientSide, Kubectl, Output},
@@ -30,8 +27,6 @@ pub(crate) struct Stage {
     pub(crate) name: String,
     pub(crate) control_plane: &'static ControlPlane,
     pub(crate) kubectl: Kubectl,
-    /// Given back when all else is done.
-    _turn: Option<Turn>,
 }
 
 /// A pod of the primary's.
@@ -55,11 +50,6 @@ impl RolloutStatus {
 }
 
 impl Stage {
-    /// With this version live and whole, beside other tests.
-    pub(crate) fn with(app: &App) -> Self {
-        Self::open(app, Some(turns::shared()))
-    }
-
     /// With version 1 live and the canary of version 2 taking traffic.
     pub(crate) fn on_trial() -> Self {
         let stage = Self::with(&App::good("1"));
@@ -68,24 +58,15 @@ impl Stage {
         stage
     }
 
-    /// The same as `with`, while no other test runs.
-    pub(crate) fn alone_with(app: &App) -> Self {
-        Self::open(app, Some(turns::alone()))
-    }
-
-    /// A further one in the turn of another.
-    pub(crate) fn beside(app: &App) -> Self {
-        Self::open(app, None)
-    }
-
-    fn open(app: &App, turn: Option<Turn>) -> Self {
+    /// With this version live and whole.
+    pub(crate) fn with(app: &App) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let control_plane = api_server();
         let name = format!("c{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
         control_plane.post("/api/v1/namespaces", &namespace).expect("a namespace");
         let kubectl = Kubectl::of(control_plane).in_namespace(&name);
-        let stage = Self { name, control_plane, kubectl, _turn: turn };
+        let stage = Self { name, control_plane, kubectl };
         stage.kubectl.apply(ClientSide, &service()).succeeded();
         stage.apply(app);
         stage.rollout_status().succeeded();

@@ -125,14 +125,9 @@ fn hold(options: &Options) -> Result<()> {
     let result = control_plane::up(&state, Some(&name), Some(&version)).and_then(|kubeconfig| {
         say(format_args!("{} tests of the hold on Kubernetes {version}{clients}", names.len()));
         let column = format!("{version}{clients}");
-        // These start replicas that lead, and so act on every Deployment of the server: by themselves, when the others are over.
-        let (leading, others): (Vec<String>, Vec<String>) = names.into_iter().partition(|name| name.contains("::certificates::"));
-        let results = [others, leading]
-            .into_iter()
-            .filter(|names| !names.is_empty())
-            .map(|names| tests.run(&names, options.threads, &kubeconfig, &column));
-        // All are run, whatever the first ones say.
-        results.collect::<Vec<Result<()>>>().into_iter().collect::<Result<()>>()
+        // These start replicas that lead, and so act on every Deployment of the server.
+        let (leading, others) = names.into_iter().partition(|name| name.contains("::certificates::"));
+        tests.run_in_turn([(others, options.threads), (leading, options.threads)], &kubeconfig, &column)
     });
     let gone = control_plane::down(&state, &name);
     result.and(gone)
@@ -161,7 +156,9 @@ fn whole_cluster(target: &Target, options: &Options) -> Result<()> {
     }
     deploy::deploy(target)?;
     say(format_args!("{} tests on the whole cluster", names.len()));
-    let run = |kubeconfig: &Path| tests.run(&names, options.threads, kubeconfig, &default_kubernetes()?);
+    // These take something away from all, or need the machine for themselves.
+    let (alone, others) = names.into_iter().partition(|name| name.contains("::alone::"));
+    let run = |kubeconfig: &Path| tests.run_in_turn([(others, options.threads), (alone, 1)], kubeconfig, &default_kubernetes()?);
     match target {
         Target::Development(state) => run(&state.cluster().join("kubeconfig")),
         Target::Foreign(context) => {
@@ -220,6 +217,13 @@ impl Tests {
             return Ok(None);
         }
         Ok(Some(chosen))
+    }
+
+    /// Runs each group when the one before is over, whatever came of that, in so many threads.
+    fn run_in_turn(&self, groups: [(Vec<String>, usize); 2], kubeconfig: &Path, version: &str) -> Result<()> {
+        let groups = groups.into_iter().filter(|(names, _)| !names.is_empty());
+        let results: Vec<Result<()>> = groups.map(|(names, threads)| self.run(&names, threads, kubeconfig, version)).collect();
+        results.into_iter().collect()
     }
 
     fn run(&self, names: &[String], threads: usize, kubeconfig: &Path, version: &str) -> Result<()> {

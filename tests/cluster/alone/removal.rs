@@ -6,7 +6,7 @@ use std::time::Duration;
 use coalmine::api::annotations::Phase;
 use serde_json::json;
 
-use super::{
+use crate::cluster::{
     app::App,
     stage::{PATIENCE, Stage},
     traffic::Traffic,
@@ -38,7 +38,7 @@ impl Drop for Reinstalled<'_> {
 #[test]
 #[ignore = "needs a whole cluster"]
 fn without_coalmine_the_deployment_is_a_plain_one() {
-    let stage = Stage::alone_with(&App::good("1"));
+    let stage = Stage::with(&App::good("1"));
     let traffic = Traffic::start(&stage, 100);
     stage.apply(&App::good("2").canary("duration", "40s"));
     stage.await_event("CanaryAnalyzing");

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use coalmine::api::annotations::Phase;
 use serde_json::{Value, json};
 
-use super::{
+use crate::cluster::{
     app::{App, service},
     stage::{PATIENCE, Stage, without_numbers},
     traffic::Traffic,
@@ -34,7 +34,7 @@ fn judged(stage: &Stage, app: &App) -> (Duration, Phase, String) {
 #[test]
 #[ignore = "needs a whole cluster"]
 fn bad_versions_are_found_in_seconds_and_late_faults_before_the_end() {
-    let stage = Stage::alone_with(&ten(App::good("1").with("ERROR_RATE", "0.1%")));
+    let stage = Stage::with(&ten(App::good("1").with("ERROR_RATE", "0.1%")));
     let _traffic = Traffic::start(&stage, RATE);
     stage.await_counted();
 
@@ -58,7 +58,7 @@ fn bad_versions_are_found_in_seconds_and_late_faults_before_the_end() {
 #[test]
 #[ignore = "needs a whole cluster"]
 fn the_fix_of_a_failing_primary_is_promoted_and_its_equal_on_time() {
-    let stage = Stage::alone_with(&ten(App::good("1").with("ERROR_RATE", "30%")));
+    let stage = Stage::with(&ten(App::good("1").with("ERROR_RATE", "30%")));
     let traffic = Traffic::start(&stage, RATE);
 
     let (_, phase, message) = judged(&stage, &ten(App::good("2")).canary("duration", "20s"));
@@ -99,7 +99,7 @@ fn store(replicas: u32) -> [Value; 2] {
 fn an_outage_that_both_share_rejects_nobody() {
     let version =
         |version: &str| ten(App::good(version).with("DEPENDENCY", "http://store/livez")).canary("duration", "30s").canary("deadline", "4m");
-    let stage = Stage::alone_with(&version("1"));
+    let stage = Stage::with(&version("1"));
     for object in store(1) {
         stage.kubectl.apply(ClientSide, &object).succeeded();
     }

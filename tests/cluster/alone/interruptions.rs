@@ -9,9 +9,9 @@ use coalmine::{
 };
 use serde_json::{Value, json};
 
-use super::{
+use crate::cluster::{
     app::App,
-    stage::{PATIENCE, Stage},
+    stage::{PATIENCE, RolloutStatus, Stage},
     traffic::Traffic,
 };
 use crate::support::{
@@ -84,7 +84,7 @@ impl Drop for NoController {
 #[test]
 #[ignore = "needs a whole cluster"]
 fn coalmine_rolled_over_loses_no_review() {
-    let stage = Stage::alone_with(&App::good("1"));
+    let stage = Stage::with(&App::good("1"));
     let kubectl = Kubectl::of(stage.control_plane).in_namespace("coalmine");
     let (mut reviews, mut lost) = (0, Vec::new());
     std::thread::scope(|scope| {
@@ -111,8 +111,8 @@ fn coalmine_rolled_over_loses_no_review() {
 fn coalmine_killed_in_each_phase_comes_to_the_same_end() {
     // Slow enough to be killed while the canary starts, and while the promoted version rolls out.
     let slow = |app: App| app.with("NOT_READY_FOR", "5s");
-    let good = Stage::alone_with(&App::good("1"));
-    let bad = Stage::beside(&App::good("1"));
+    let good = Stage::with(&App::good("1"));
+    let bad = Stage::with(&App::good("1"));
     let (good_traffic, bad_traffic) = (Traffic::start(&good, 150), Traffic::start(&bad, 150));
     let control_plane = good.control_plane;
 
@@ -156,7 +156,7 @@ fn coalmine_killed_in_each_phase_comes_to_the_same_end() {
     good.await_event("CanaryRolledOut");
     bad.await_event("CanaryRejected");
 
-    let [good_rollout, bad_rollout] = rollouts.map(super::stage::RolloutStatus::ended);
+    let [good_rollout, bad_rollout] = rollouts.map(RolloutStatus::ended);
     assert_eq!(good_rollout, (0, r#"deployment "app" successfully rolled out"#.to_owned()));
     assert_eq!(bad_rollout.0, 1, "{bad_rollout:?}");
     for (stage, phase, version) in [(&good, Phase::Promoted, "2"), (&bad, Phase::Rejected, "1")] {
@@ -177,9 +177,9 @@ fn coalmine_killed_in_each_phase_comes_to_the_same_end() {
 #[test]
 #[ignore = "needs a whole cluster"]
 fn without_prometheus_nothing_is_promoted_or_rejected_before_the_deadline() {
-    let patient = Stage::alone_with(&App::good("1"));
-    let hasty = Stage::beside(&App::good("1"));
-    let bad = Stage::beside(&App::good("1"));
+    let patient = Stage::with(&App::good("1"));
+    let hasty = Stage::with(&App::good("1"));
+    let bad = Stage::with(&App::good("1"));
     let stages = [&patient, &hasty, &bad];
     let _traffic = stages.map(|stage| Traffic::start(stage, 100));
     let prometheus = Kubectl::of(patient.control_plane).in_namespace("monitoring");
