@@ -20,7 +20,7 @@ use crate::{
         canary,
         held::Held,
         object,
-        plan::{Action, READY_ANNOTATION, READY_POD_ANNOTATION, refused},
+        plan::{Action, Event, READY_ANNOTATION, READY_POD_ANNOTATION, refused},
         promotion, replica_sets, status,
     },
 };
@@ -92,14 +92,16 @@ impl Actor<'_> {
         match created {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
-            Err(error) => {
-                let error = Error::api("create the canary")(error);
-                if let Some(words) = error.refusal() {
-                    self.context.publish(self.primary, &refused::creation(words, policy)).await;
-                }
-                Err(error)
-            }
+            Err(error) => Err(self.told(Error::api("create the canary")(error), |words| refused::creation(words, policy)).await),
         }
+    }
+
+    /// The error again, once the user was told what the API server will not have, in its words.
+    async fn told(&self, error: Error, event: impl FnOnce(&str) -> Event) -> Error {
+        if let Some(words) = error.refusal() {
+            self.context.publish(self.primary, &event(words)).await;
+        }
+        error
     }
 
     async fn not_promoted(&self, error: Error, policy: &Policy) -> Result<(), Error> {
@@ -116,10 +118,7 @@ impl Actor<'_> {
     async fn write(&self, phase: Phase, message: Option<&str>) -> Result<(), Error> {
         let patch = promotion::state_patch(self.primary, phase, message, &second(self.now));
         if let Err(error) = self.json_patch(patch, "write the phase").await {
-            if let Some(words) = error.refusal() {
-                self.context.publish(self.primary, &refused::state(words)).await;
-            }
-            return Err(error);
+            return Err(self.told(error, refused::state).await);
         }
         self.context.metrics.verdict(phase);
         Ok(())
