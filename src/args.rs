@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use axum::http::Uri;
-use clap::{Parser, ValueEnum};
+use clap::{ArgAction, Parser, ValueEnum};
 use jiff::SignedDuration;
 
 /// Canary releases through an admission webhook: holds a changed template aside and lets it through once it proved itself.
@@ -64,6 +64,10 @@ pub struct Arguments {
     /// A further header for Prometheus, such as `X-Scope-OrgID: team-a` for a tenant; may be given several times
     #[arg(long, env = "COALMINE_PROMETHEUS_HEADER", value_parser = header)]
     pub prometheus_header: Vec<(String, String)>,
+
+    /// Whether the metrics pages of busy pods are read once a second while a canary is new, to reject sooner than the next scrape
+    #[arg(long, env = "COALMINE_READ_PAGES", default_value_t = true, action = ArgAction::Set)]
+    pub read_pages: bool,
 
     /// Datadog's API, for checks and `canary.metrics` with `source: datadog`, such as <https://api.datadoghq.eu>
     #[arg(long, env = "COALMINE_DATADOG_URL", default_value = "https://api.datadoghq.com", value_parser = http_url)]
@@ -198,6 +202,7 @@ mod tests {
     #[case(&["--certificate-file", "/tls.crt"])]
     #[case(&["--prometheus-username", "ann"])]
     #[case(&["--prometheus-header", "team-a"])]
+    #[case(&["--read-pages", "often"])]
     #[case(&["--shutdown-delay", "-3s"])]
     #[case(&["--shutdown-delay", "soon"])]
     fn refuses(#[case] arguments: &[&str]) {

@@ -5,6 +5,7 @@ pub mod canary;
 pub mod checks;
 pub mod counting;
 pub mod discovery;
+pub mod early;
 pub mod fields;
 pub mod held;
 pub mod job;

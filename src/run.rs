@@ -25,7 +25,7 @@ use crate::server::admin::{self, Readiness};
 use crate::server::certificates::{self, files, own, registration};
 use crate::server::tls::{self, CurrentCertificate};
 use crate::server::{Limits, Transport, end_connections, serve};
-use crate::sources::{Pages, Source, Sources, datadog, prometheus};
+use crate::sources::{Pages, Scraper, Source, Sources, datadog, prometheus};
 use crate::telemetry;
 
 /// After the servers had their time to drain, for giving the lease back and the like.
@@ -104,7 +104,8 @@ fn spawn_controller(
 ) -> anyhow::Result<()> {
     let source = prometheus::Prometheus::new(prometheus_settings(arguments)).context("failed to set up the Prometheus client")?;
     let pages = Pages::new().context("failed to set up the client for pages")?;
-    let sources = Sources { metrics: Arc::new(source), datadog: datadog_source(arguments)?, pages };
+    let scraper = arguments.read_pages.then(Scraper::new).transpose().context("failed to set up the client for the pods' own pages")?;
+    let sources = Sources { metrics: Arc::new(source), datadog: datadog_source(arguments)?, pages, scraper };
     let label = (arguments.canary_label.key.clone(), arguments.canary_label.value.clone());
     let metrics = controller::Metrics::register(registry);
     let context = controller::Context::new(client.clone(), claims, sources, label, identity(arguments), metrics);

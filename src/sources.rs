@@ -1,6 +1,6 @@
 //! Where the numbers come from. A source hands over raw samples of named series; what they mean is decided in `core::discovery` and
-//! `core::counting`, so that every source is judged alike. Prometheus is the first one; a source that reads the pods' own pages, or another
-//! store, fits behind the same trait.
+//! `core::counting`, so that every source is judged alike. Prometheus is the first one; another store fits behind the same trait.
+//! Beside it the pods' own pages are read ([`Scraper`]), for what may not wait.
 //!
 //! A source that fails says why in one short line and gives no numbers: that is never a verdict.
 
@@ -11,6 +11,7 @@ mod http;
 mod page;
 pub mod prometheus;
 mod reader;
+mod scraper;
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -21,6 +22,7 @@ pub use self::checks::{Asked, Sources};
 pub use self::error::{Error, Problem};
 pub use self::page::Pages;
 pub use self::reader::Reader;
+pub use self::scraper::{Place, Scraper};
 use crate::core::counting::{self, Members, PodLabel, Pods, Reading, Series};
 use crate::core::discovery::{self, Choice, Found, NotFound};
 

@@ -150,6 +150,17 @@ impl World {
         .await
     }
 
+    /// Until both jobs have scraped each of the primary's pods twice: from one sample nothing can be counted yet.
+    async fn await_counted(&self) {
+        let twice = r#"count(count_over_time(http_requests_total{code="200"}[1m]) >= 2)"#;
+        eventually("two scrapes of all", || async {
+            let answer = self.client.query(twice).await.map_err(|error| error.to_string())?;
+            let counted = answer.first().and_then(|series| series.samples.last()).map_or(0.0, |sample| sample.value);
+            if counted >= 2.0 * PRIMARY.len() as f64 { Ok(()) } else { Err(format!("{counted} series")) }
+        })
+        .await;
+    }
+
     fn signal(&self, wanted: Signal) {
         signal(self.prometheus.id(), wanted);
     }
@@ -177,6 +188,8 @@ async fn a_bad_canary_is_counted_and_rejected() {
     world.begin(&PRIMARY);
     let found = world.found().await;
     assert_eq!((found.description().as_str(), found.spelling(), found.pod_label), ("http_requests_total by code", "http", PodLabel::Pod));
+
+    world.await_counted().await;
 
     let ready = Instant::now();
     world.begin(&[CANARY]);
@@ -245,6 +258,7 @@ async fn pods_are_told_apart_by_address_and_checks_are_asked() {
         metrics: Arc::new(Prometheus::new(Settings::new(world.client.url())).unwrap()),
         datadog: None,
         pages: Pages::new().unwrap(),
+        scraper: None,
     };
     let asked = |progress| Asked {
         scope: &world.scope,

@@ -174,17 +174,13 @@ mod tests {
     fn a_second() {
         insta::assert_snapshot!(
             written(&[], |report| report.second(FIVE_SECONDS, &tally())),
-            @r#"
-            5s   1001/s  200: 909, 500: 91 | bad 500: 91 | good 200: 909 | no connection 1, broken 0, timed out 0 | ms p50 1.0, p95 1.5, p99 1.5, max 1.5
-        "#
+            @"    5s   1001/s  200: 909, 500: 91 | bad 500: 91 | good 200: 909 | no connection 1, broken 0, timed out 0 | ms p50 1.0, p95 1.5, p99 1.5, max 1.5"
         );
     }
 
     #[test]
     fn a_second_with_nothing_answered() {
-        insta::assert_snapshot!(written(&[], |report| report.second(FIVE_SECONDS, &Tally::default())), @r#"
-            5s      0/s  none | no connection 0, broken 0, timed out 0 | ms p50 0.0, p95 0.0, p99 0.0, max 0.0
-        "#);
+        insta::assert_snapshot!(written(&[], |report| report.second(FIVE_SECONDS, &Tally::default())), @"    5s      0/s  none | no connection 0, broken 0, timed out 0 | ms p50 0.0, p95 0.0, p99 0.0, max 0.0");
     }
 
     #[test]

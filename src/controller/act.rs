@@ -1,6 +1,6 @@
 //! Carries out what was planned, in order, each write on condition that nothing changed since it was planned. Decides nothing.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use kube::{
     Api,
@@ -56,10 +56,8 @@ impl Actor<'_> {
             }
             Action::Create(canary) => self.create(canary, policy).await,
             Action::Delete { uid } => self.delete(uid).await,
-            Action::MarkReady { since, pod } => {
-                // Kubernetes cuts the time to the second: a canary must not be promoted for the part of it that it did not serve.
-                let since = since.checked_add(SignedDuration::from_secs(1)).unwrap_or(since).min(self.now).to_string();
-                let patch = json!({"metadata": {"annotations": {READY_ANNOTATION: since, READY_POD_ANNOTATION: pod}}});
+            Action::MarkReady { pod } => {
+                let patch = json!({"metadata": {"annotations": {READY_ANNOTATION: self.now.to_string(), READY_POD_ANNOTATION: pod}}});
                 self.patch(&self.canary_name(), &Patch::Merge(patch), "mark the canary as Ready").await
             }
             Action::Write { phase, message } => self.write(phase, message.as_deref()).await,

@@ -1,6 +1,7 @@
 //! Asks the source of metrics about a Ready canary and puts what it says before the statistics. Remembers only what saves questions.
 
 mod checks;
+mod early;
 mod pace;
 mod scope;
 
@@ -9,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use self::pace::Pace;
+use self::{early::Rounds, pace::Pace};
 use super::{Context, events::Said, observe::Seen};
 use crate::{
     api::annotations::{self as key, Phase},
@@ -56,6 +57,17 @@ pub(super) struct Memory {
     without_history: u8,
     pace: Pace,
     reader: Reader,
+    answer: Option<Answer>,
+    rounds: Rounds,
+}
+
+/// What the source and the checks let us wait for, and how long it holds.
+#[derive(Debug)]
+struct Answer {
+    until: Timestamp,
+    /// Of the primary as it was then.
+    version: String,
+    note: Option<String>,
 }
 
 /// `None` when there is nothing to judge yet.
@@ -74,12 +86,13 @@ pub(super) async fn judge(context: &Context, primary: &Value, seen: &Seen) -> Op
     }
     if memory.since != Some(since) {
         // Another pod than before: what was counted is of the one that is lost.
-        memory = Memory { since: Some(since), scope: None, reader: Reader::default(), ..memory };
+        memory = Memory { since: Some(since), scope: None, reader: Reader::default(), answer: None, rounds: Rounds::default(), ..memory };
     }
     let wanted = (seen.policy().metrics.clone(), seen.policy().max_latency_p99);
     if memory.wanted.as_ref() != Some(&wanted) {
         // Other series, or one more of them: chosen and counted anew, over the whole time that the pod served.
-        memory = Memory { wanted: Some(wanted), found: None, dispersion: None, reader: Reader::default(), ..memory };
+        let (reader, rounds) = (Reader::default(), Rounds::default());
+        memory = Memory { wanted: Some(wanted), found: None, dispersion: None, reader, answer: None, rounds, ..memory };
     }
     let mut judge = Judge { context, primary, seen, since, now: clock::now(), memory: &mut memory, news: None };
     let judgement = match judge.run().await {
@@ -123,9 +136,38 @@ impl<'a> Judge<'a> {
         is_past_deadline(self.primary, self.seen.policy(), self.now)
     }
 
+    /// The source's judgement, and while that is to wait, the pages'. Whoever woke us for the pages need not ask the source again.
     async fn run(&mut self) -> Result<Judgement, Trouble> {
+        let known = self.memory.answer.take().filter(|answer| self.holds(answer));
         let scope = self.scope().await?;
-        let (judgement, pod_label) = match self.metrics(&scope).await {
+        let answer = match known {
+            Some(answer) => answer,
+            None => match self.ask(&scope).await? {
+                Judgement::Continue { look_again, note } => Answer { until: self.now + look_again, version: self.version(), note },
+                judgement => return Ok(judgement),
+            },
+        };
+        if let Some(rejection) = self.early(&scope).await {
+            return Ok(rejection);
+        }
+        self.now = clock::now();
+        let look_again = elapsed(self.now, answer.until);
+        let look_again = self.memory.rounds.next(self.now).map_or(look_again, |next| next.min(look_again));
+        let note = answer.note.clone();
+        self.memory.answer = Some(answer);
+        Ok(Judgement::Continue { look_again, note })
+    }
+
+    fn holds(&self, answer: &Answer) -> bool {
+        self.now < answer.until && answer.version == self.version() && !self.is_past_deadline()
+    }
+
+    fn version(&self) -> String {
+        object::metadata_text(self.primary, "resourceVersion").to_owned()
+    }
+
+    async fn ask(&mut self, scope: &Scope) -> Result<Judgement, Trouble> {
+        let (judgement, pod_label) = match self.metrics(scope).await {
             Ok(answer) => answer,
             // The checks may still speak against the canary.
             Err(Trouble::Nothing(reason)) if self.is_past_deadline() => {
@@ -149,7 +191,7 @@ impl<'a> Judge<'a> {
         };
         let interval = self.memory.pace.interval().unwrap_or(UNKNOWN_INTERVAL);
         let primary = object::name(self.primary);
-        let asked = Asked { scope: &scope, pod_label, primary, since: served, interval, progress };
+        let asked = Asked { scope, pod_label, primary, since: served, interval, progress };
         let said = checks::ask(self.context, canary, &list, asked).await?;
         Ok(checks::join(judgement, said, self.is_past_deadline()))
     }

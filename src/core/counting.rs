@@ -8,6 +8,7 @@ mod groups;
 mod history;
 mod increments;
 pub mod native;
+pub mod page;
 mod pods;
 mod reading;
 mod record;
@@ -18,7 +19,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub use history::history;
-pub use pods::{Members, PodLabel, Pods, Role, escaped};
+pub use pods::{Members, PodLabel, Pods, Role, bracketed, escaped, port};
 pub use reading::{Failure, Reading, Weight};
 pub use record::Record;
 pub use selector::{Selector, SelectorError};

@@ -68,7 +68,6 @@ pub enum Action {
     },
     /// This pod of the canary's is Ready for the first time.
     MarkReady {
-        since: Timestamp,
         pod: String,
     },
     /// Writes phase, message and time on the primary, on condition that the held template is still the same.
@@ -125,7 +124,8 @@ impl Plan {
 /// Files of one directory are applied in the order of their names: a Deployment may come before its Secret.
 const FOR_WHAT_IS_MISSING: Duration = Duration::from_secs(30);
 
-/// On the canary: when its pod was Ready for the first time. Serving time counts from then, also for a controller that starts later.
+/// On the canary: when its pod was seen Ready for the first time. Serving time counts from then, also for a controller that starts later. By our
+/// clock, not by the pod's condition: a node whose clock is wrong must not make a canary look as if it had served.
 pub const READY_ANNOTATION: &str = "coalmine.dev/ready-since";
 /// On the canary: the name of that pod.
 pub const READY_POD_ANNOTATION: &str = "coalmine.dev/ready-pod";
@@ -240,22 +240,18 @@ fn running(observed: &Observed<'_>, namesake: &Value, now: Timestamp) -> Plan {
             Plan::then(vec![Event::normal("CanaryWaiting", note)], 5)
         }
         Health::Starting(_) => Plan::then(Vec::new(), 5),
-        Health::Ready { since, pod } => {
+        Health::Ready { pod } => {
             let judged_so_far = object::annotation(namesake, READY_POD_ANNOTATION).filter(|_| ready_since(namesake).is_some());
-            if judged_so_far == Some(pod) {
-                judged(observed, past)
-            } else {
-                first_ready(observed, namesake, *since, pod, judged_so_far.is_some())
-            }
+            if judged_so_far == Some(pod) { judged(observed, past) } else { first_ready(observed, namesake, pod, judged_so_far.is_some()) }
         }
     }
 }
 
 /// Nothing is known of this pod yet: its time begins now, also when another was judged before it.
-fn first_ready(observed: &Observed<'_>, namesake: &Value, since: Timestamp, pod: &str, is_another: bool) -> Plan {
+fn first_ready(observed: &Observed<'_>, namesake: &Value, pod: &str, is_another: bool) -> Plan {
     let state = if is_another { "Ready again, with another pod" } else { "Ready" };
     let note = format!("{} is {state}; judging its traffic for {}", object::name(namesake), format_duration(observed.policy.duration));
-    let mut actions = vec![Action::MarkReady { since, pod: pod.to_owned() }, Event::normal("CanaryAnalyzing", note)];
+    let mut actions = vec![Action::MarkReady { pod: pod.to_owned() }, Event::normal("CanaryAnalyzing", note)];
     if let Some(unreached) = &observed.unreached {
         actions.push(Event::warning("CanaryUnreached", unreached.clone()));
     }

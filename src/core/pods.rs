@@ -14,7 +14,6 @@ pub enum Health {
     /// Not Ready yet; with the cluster's own reason, if it gave one.
     Starting(Option<String>),
     Ready {
-        since: Timestamp,
         pod: String,
     },
     /// A `ConfigMap` or Secret that it names is not there; it may come with what is applied next.
@@ -50,9 +49,8 @@ pub fn health(pods: &[Value], canary: &Value, run: &str, was_ready: bool) -> Hea
         return Health::Missing(reason);
     }
     for pod in &living {
-        if let Some(condition) = condition(pod, "Ready").filter(|condition| text(condition, "status") == "True") {
-            let since = text(condition, "lastTransitionTime").parse().unwrap_or(Timestamp::UNIX_EPOCH);
-            return Health::Ready { since, pod: object::name(pod).to_owned() };
+        if condition(pod, "Ready").is_some_and(|condition| text(condition, "status") == "True") {
+            return Health::Ready { pod: object::name(pod).to_owned() };
         }
     }
     let Some(pod) = living.first() else { return Health::Starting(creation_failure(canary).or_else(|| lost.into_iter().find_map(loss))) };
@@ -312,10 +310,9 @@ mod tests {
     }
 
     #[test]
-    fn ready_tells_since_when() {
+    fn ready_tells_which_pod() {
         let ready = json!({"conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:10Z"}]});
-        let Health::Ready { since, pod } = judge(ready, false) else { panic!() };
-        assert_eq!((since.as_second(), pod.as_str()), (1_767_225_610, "app-canary-1-x"));
+        assert_eq!(judge(ready, false), Health::Ready { pod: "app-canary-1-x".to_owned() });
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Error, Pages, Problem, Scope, Source};
+use super::{Error, Pages, Problem, Scope, Scraper, Source};
 use crate::api::checks::{Bounds, Names, Origin, Probe};
 use crate::core::checks::{Outcome, Progress, judge};
 use crate::core::counting::PodLabel;
@@ -14,12 +14,14 @@ const MOST_STEPS: u32 = 60;
 const FEWEST_STEPS: u32 = 4;
 
 /// Everything that can be asked.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Sources {
     pub metrics: Arc<dyn Source>,
     /// Where Datadog's keys were given.
     pub datadog: Option<Arc<dyn Source>>,
     pub pages: Pages,
+    /// Unless nothing but the source shall be asked.
+    pub scraper: Option<Scraper>,
 }
 
 /// Whom a check is about, and since when.

@@ -14,11 +14,16 @@ pub(super) const LARGEST_ANSWER: usize = 16 << 20;
 
 /// Sends, and reads the whole answer within `timeout`. Redirects are told, not followed.
 pub(super) async fn answer(request: RequestBuilder, timeout: Duration) -> Result<(StatusCode, Vec<u8>), Problem> {
-    let asked = tokio::time::timeout(timeout, read(request));
+    answer_up_to(LARGEST_ANSWER, request, timeout).await
+}
+
+/// The same for an answer of at most so many bytes.
+pub(super) async fn answer_up_to(largest: usize, request: RequestBuilder, timeout: Duration) -> Result<(StatusCode, Vec<u8>), Problem> {
+    let asked = tokio::time::timeout(timeout, read(largest, request));
     asked.await.unwrap_or_else(|_| Ok(Err(Problem::Timeout(timeout)))).unwrap_or_else(|error| Err(problem(&error, timeout)))
 }
 
-async fn read(request: RequestBuilder) -> reqwest::Result<Result<(StatusCode, Vec<u8>), Problem>> {
+async fn read(largest: usize, request: RequestBuilder) -> reqwest::Result<Result<(StatusCode, Vec<u8>), Problem>> {
     let mut response = request.send().await?;
     let status = response.status();
     if status.is_redirection() {
@@ -27,8 +32,8 @@ async fn read(request: RequestBuilder) -> reqwest::Result<Result<(StatusCode, Ve
     }
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > LARGEST_ANSWER {
-            return Ok(Err(Problem::TooLarge(LARGEST_ANSWER)));
+        if body.len() + chunk.len() > largest {
+            return Ok(Err(Problem::TooLarge(largest)));
         }
         body.extend_from_slice(&chunk);
     }

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::api::checks::is_allowed;
 use crate::core::checks::Outcome;
+use crate::core::counting::bracketed;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const LARGEST_PAGE: usize = 1 << 20;
@@ -91,10 +92,6 @@ async fn body(mut response: Response) -> Result<Vec<u8>, String> {
 
 fn place(pointer: &str) -> &str {
     if pointer.is_empty() { "the whole page" } else { pointer }
-}
-
-fn bracketed(address: &str) -> String {
-    if address.contains(':') { format!("[{address}]") } else { address.to_owned() }
 }
 
 /// Names that lead to addresses which aren't asked lead nowhere.

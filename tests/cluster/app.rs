@@ -12,6 +12,7 @@ pub(crate) struct App {
     environment: BTreeMap<String, String>,
     annotations: BTreeMap<String, String>,
     container: BTreeMap<String, Value>,
+    scraped: bool,
 }
 
 impl App {
@@ -27,6 +28,7 @@ impl App {
                 .map(|(name, value)| text(&format!("canary.{name}"), value))
                 .into(),
             container: BTreeMap::new(),
+            scraped: true,
         }
     }
 
@@ -54,6 +56,11 @@ impl App {
     pub(crate) fn container(mut self, field: &str, value: Value) -> Self {
         self.container.insert(field.to_owned(), value);
         self
+    }
+
+    /// Prometheus is not told to scrape this version.
+    pub(crate) fn unscraped(self) -> Self {
+        Self { scraped: false, ..self }
     }
 
     /// With `canary.<name>`.
@@ -86,7 +93,7 @@ impl App {
                 "template": {
                     "metadata": {
                         "labels": {"app": "app"},
-                        "annotations": {"prometheus.io/scrape": "true", "prometheus.io/port": "8080"},
+                        "annotations": {"prometheus.io/scrape": self.scraped.to_string(), "prometheus.io/port": "8080"},
                     },
                     "spec": {"containers": [container]},
                 },

@@ -152,7 +152,15 @@ pub(super) fn host(instance: &str) -> &str {
     }
 }
 
-fn bracketed(address: &str) -> String {
+/// The port of such an address, if it has one.
+pub fn port(instance: &str) -> Option<u16> {
+    let (address, port) = instance.rsplit_once(':')?;
+    let is_whole = address.ends_with(']') || !address.contains(':');
+    port.parse().ok().filter(|_| is_whole)
+}
+
+/// An address as a URL spells it.
+pub fn bracketed(address: &str) -> String {
     if address.contains(':') { format!("[{address}]") } else { address.to_owned() }
 }
 
@@ -204,6 +212,18 @@ mod tests {
     #[case::nothing(&[], None)]
     fn pods_are_told_apart(#[case] given: &[(&str, &str)], #[case] expected: Option<(Role, &str)>) {
         assert_eq!(pods().identify(&labels(given)), expected.map(|(role, pod)| (role, pod.to_owned())));
+    }
+
+    #[rstest]
+    #[case("10.0.0.9:8080", "10.0.0.9", Some(8080))]
+    #[case("[fd00::9]:8080", "fd00::9", Some(8080))]
+    #[case("10.0.0.9", "10.0.0.9", None)]
+    #[case("fd00::9", "fd00::9", None)]
+    #[case("[fd00::9]", "fd00::9", None)]
+    #[case("app:http", "app", None)]
+    #[case("", "", None)]
+    fn hosts_and_ports(#[case] instance: &str, #[case] expected: &str, #[case] expected_port: Option<u16>) {
+        assert_eq!((host(instance), port(instance)), (expected, expected_port));
     }
 
     #[test]

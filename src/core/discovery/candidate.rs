@@ -6,7 +6,7 @@ use super::choice::Counters;
 use super::found::{Found, Histogram, Unit, in_full};
 use super::presets::{Family, Preset, bucket};
 use crate::api::checks::Origin;
-use crate::core::counting::{Failure, PodLabel, Pods, Reading, Selector, Series};
+use crate::core::counting::{self, Failure, PodLabel, Pods, Reading, Selector, Series};
 
 /// A family of a preset that the primary's pods have.
 #[derive(Debug)]
@@ -88,6 +88,7 @@ impl<'a> Candidate<'a> {
             reading: Reading::Labelled { requests: self.selector.clone(), failures: self.failures.clone() },
             latency: histograms.find_map(|(buckets, unit)| histogram(buckets, unit, own)),
             pod_label: pod_label(&self.series, pods),
+            port: port(&self.series, pods),
             requests: self.requests,
             errors: self.errors,
             spelling: self.spelling(),
@@ -110,6 +111,7 @@ pub(super) fn explicit(Counters { requests, errors, latency, origin }: &Counters
         latency: latency.as_ref().and_then(|selector| histogram(selector.clone(), Unit::of_metric(selector.metric()), own)),
         reading,
         pod_label: pod_label(&series, pods),
+        port: port(&series, pods),
         requests: total_requests,
         errors: total_errors,
         spelling: format!("{{{source}requests: '{requests}', errors: '{errors}'{buckets}}}"),
@@ -141,4 +143,11 @@ fn histogram(buckets: Selector, unit: Unit, own: &[&Series]) -> Option<Histogram
 fn pod_label(series: &[&Series], pods: &Pods) -> PodLabel {
     let named = |label: PodLabel| series.iter().filter(|series| pods.identify_by(label, &series.labels).is_some()).count();
     PodLabel::ALL.into_iter().rev().max_by_key(|label| named(*label)).unwrap_or(PodLabel::Pod)
+}
+
+/// The port at which these pods are scraped, told by `instance`. A collector's address is none of theirs, and of two ports none is known.
+fn port(series: &[&Series], pods: &Pods) -> Option<u16> {
+    let own = series.iter().filter(|series| pods.identify_by(PodLabel::Instance, &series.labels).is_some());
+    let ports: BTreeSet<u16> = own.filter_map(|series| counting::port(series.label("instance"))).collect();
+    ports.first().copied().filter(|_| ports.len() == 1)
 }

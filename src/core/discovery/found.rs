@@ -65,6 +65,8 @@ pub struct Found {
     pub latency: Option<Histogram>,
     /// The label that tells the pods apart in these series.
     pub pod_label: PodLabel,
+    /// Where these pods themselves serve them, when all say the same.
+    pub port: Option<u16>,
     /// What they counted so far on the primary's pods.
     pub requests: f64,
     pub errors: f64,

@@ -77,7 +77,7 @@ impl Given {
     }
 
     fn ready_with(mut self, pod: &str) -> Self {
-        self.health = Health::Ready { since: "2026-01-01T00:00:10Z".parse().unwrap(), pod: pod.to_owned() };
+        self.health = Health::Ready { pod: pod.to_owned() };
         self
     }
 
@@ -132,7 +132,7 @@ look again: Some(5s)
 "#);
     insta::assert_snapshot!(Given::new("Running").canary("r1", false).plan(), @"look again: Some(5s)");
     insta::assert_snapshot!(Given::new("Running").canary("r1", false).ready().plan(), @r#"
-MarkReady { since: 2026-01-01T00:00:10Z, pod: "p" }
+MarkReady { pod: "p" }
 CanaryAnalyzing app-canary is Ready; judging its traffic for 60s
 look again: Some(1s)
 "#);
@@ -223,7 +223,7 @@ fn a_pod_that_is_lost_is_waited_for_and_judged_anew() {
     "#);
     let promotable = || Given::new("Running").canary("r1", true).judged(Judgement::Promote("error rate 0%".to_owned()));
     insta::assert_snapshot!(promotable().ready_with("another").plan(), @r#"
-    MarkReady { since: 2026-01-01T00:00:10Z, pod: "another" }
+    MarkReady { pod: "another" }
     CanaryAnalyzing app-canary is Ready again, with another pod; judging its traffic for 60s
     look again: Some(1s)
     "#);

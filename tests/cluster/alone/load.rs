@@ -57,6 +57,25 @@ fn bad_versions_are_found_in_seconds_and_late_faults_before_the_end() {
 
 #[test]
 #[ignore = "needs a whole cluster"]
+fn what_prometheus_does_not_know_yet_can_be_rejected_by_the_pods_own_pages_but_never_promoted() {
+    let stage = Stage::with(&ten(App::good("1")));
+    let _traffic = Traffic::start(&stage, RATE);
+
+    let (after, phase, message) = judged(&stage, &ten(App::bad().unscraped()));
+    assert_eq!((phase, stage.live().as_str()), (Phase::Rejected, "1"), "{message}");
+    assert!(after <= Duration::from_secs(15), "{after:?}: {message}");
+    let said = "error rate N% (N of N requests) exceeds N% after Ns; primary N%; counted on the pods' own pages; template kept out";
+    assert_eq!(without_numbers(&message), said);
+    stage.await_no_canary();
+
+    let unseen = ten(App::good("2").unscraped()).canary("duration", "10s").canary("deadline", "30s");
+    let (_, phase, message) = judged(&stage, &unseen);
+    assert_eq!((phase, stage.live().as_str()), (Phase::Inconclusive, "1"), "{message}");
+    assert!(message.starts_with("the source has no scrape of the canary's pod"), "{message}");
+}
+
+#[test]
+#[ignore = "needs a whole cluster"]
 fn the_fix_of_a_failing_primary_is_promoted_and_its_equal_on_time() {
     let stage = Stage::with(&ten(App::good("1").with("ERROR_RATE", "30%")));
     let traffic = Traffic::start(&stage, RATE);

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+use crate::first_minute;
 use crate::rules::{NAMES, RULES};
 use crate::scenarios;
 use crate::tally::{Tally, tally};
@@ -163,6 +164,7 @@ pub fn print_all(runs: usize, out: &mut impl Write) -> io::Result<Vec<Broken>> {
         }
         writeln!(out)?;
     }
+    broken.extend(first_minute::print(runs, out)?);
     Ok(broken)
 }
 
@@ -201,7 +203,7 @@ fn print_line(name: &str, width: usize, style: Style, tallies: &[Tally; RULES], 
     out.flush()
 }
 
-fn percent(rate: f64) -> String {
+pub(crate) fn percent(rate: f64) -> String {
     format!("{} %", rate * 100.0)
 }
 

@@ -19,6 +19,12 @@ pub struct Tally {
 }
 
 impl Tally {
+    pub fn of(outcomes: impl IntoIterator<Item = Outcome>) -> Self {
+        let mut tally = Self::default();
+        outcomes.into_iter().for_each(|outcome| tally.add(outcome));
+        tally
+    }
+
     fn add(&mut self, outcome: Outcome) {
         self.runs += 1;
         match outcome.verdict {

@@ -1,6 +1,7 @@
 //! Pages in the text format of metrics, as libraries write them, made into the series that a scrape of a pod leaves in Prometheus. The words
 //! GOOD, BAD, ALL, FAST and HALF on a page stand for the traffic of that pod so far.
 
+use crate::core::counting::page::sample;
 use crate::core::counting::{Labels, Sample, Series};
 
 /// What a pod has served at some time.
@@ -17,7 +18,7 @@ pub(super) fn scraped(page: &str, pod: &str, scrapes: &[(i64, Traffic)]) -> Vec<
     let mut series: Vec<Series> = vec![];
     for (at, traffic) in scrapes {
         let filled = filled(page, *traffic);
-        for (mut labels, value) in filled.lines().filter_map(line).chain([(name("up"), 1.0)]) {
+        for (mut labels, value) in filled.lines().filter_map(sample).chain([(name("up"), 1.0)]) {
             labels.extend(
                 [("pod", pod), ("namespace", "default"), ("job", "pods")].map(|(label, value)| (label.to_owned(), value.to_owned())),
             );
@@ -44,22 +45,4 @@ fn filled(page: &str, Traffic { good, bad, slow }: Traffic) -> String {
 
 fn name(name: &str) -> Labels {
     Labels::from([("__name__".to_owned(), name.to_owned())])
-}
-
-/// `name{label="value"} 1`, or `{"name",label="value"} 1`.
-fn line(line: &str) -> Option<(Labels, f64)> {
-    if line.starts_with('#') {
-        return None;
-    }
-    let (series, value) = line.rsplit_once(' ')?;
-    let (start, inside) = series.strip_suffix('}').and_then(|open| open.split_once('{')).unwrap_or((series, ""));
-    let mut labels = name(start);
-    for pair in inside.split("\",").filter(|pair| !pair.is_empty()) {
-        match pair.split_once("=\"") {
-            Some((label, value)) => labels.insert(label.trim_matches('"').to_owned(), value.trim_end_matches('"').to_owned()),
-            None => labels.insert("__name__".to_owned(), pair.trim_matches('"').to_owned()),
-        };
-    }
-    labels.retain(|_, value| !value.is_empty());
-    Some((labels, value.parse().unwrap()))
 }

@@ -1,0 +1,112 @@
+//! Reads the pods' own pages between two answers of the source, while a canary is new. What is read and what follows is `core::early`'s;
+//! here is only when, and that nothing is read or decided while the source is silent.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::Judge;
+use crate::{
+    clock,
+    core::{
+        discovery::Found,
+        early::{self, Early, Round},
+        object,
+        plan::{Judgement, elapsed},
+        statistics::Parameters,
+        verdict::{Measured, sentence},
+    },
+    sources::{Place, Scope, Scraper},
+};
+
+/// A page that can't be read so often in a row won't be.
+const MOST_MISSED: u8 = 3;
+/// Where the pods say by convention that their page is.
+const PATH_ANNOTATION: &str = "/spec/template/metadata/annotations/prometheus.io~1path";
+/// A wake-up may come a little early.
+const EARLY_BY: Duration = Duration::from_millis(100);
+
+/// What is remembered about the pages of one canary.
+#[derive(Debug, Default)]
+pub(super) struct Rounds {
+    place: Option<Place>,
+    /// Addresses of those of the primary's pods that are read, by name.
+    primary: BTreeMap<String, String>,
+    early: Early,
+    last: Option<Timestamp>,
+    missed: u8,
+    is_over: bool,
+}
+
+impl Rounds {
+    /// When to read again; `None` if the source does alone.
+    pub(super) fn next(&self, now: Timestamp) -> Option<Duration> {
+        let last = self.last.filter(|_| !self.is_over)?;
+        Some(early::INTERVAL.saturating_sub(elapsed(last, now)))
+    }
+
+    fn is_due(&self, now: Timestamp) -> bool {
+        !self.is_over && self.last.is_none_or(|last| elapsed(last, now) + EARLY_BY >= early::INTERVAL)
+    }
+
+    /// One round. Either all pages are read or none counts: those that are missing might show what the others do.
+    async fn read(&mut self, scraper: &Scraper, scope: &Scope, found: &Found, path: Option<&str>) {
+        let now = clock::now();
+        let passed = self.last.replace(now).map_or(Duration::ZERO, |last| elapsed(last, now));
+        let round = self.round(scraper, scope, found, path).await;
+        self.missed = if round.is_some() { 0 } else { self.missed + 1 };
+        if let Some(round) = round {
+            self.early.add(round, passed);
+        }
+        self.is_over = self.missed >= MOST_MISSED || self.early.is_over();
+    }
+
+    async fn round(&mut self, scraper: &Scraper, scope: &Scope, found: &Found, path: Option<&str>) -> Option<Round> {
+        if self.primary.is_empty() {
+            let all = scope.pods.primary.addresses.iter().map(|(address, pod)| (pod.clone(), address.clone()));
+            self.primary = all.take(early::PRIMARY_PODS).collect();
+        }
+        if self.place.is_none() {
+            self.place = scraper.find(self.primary.values().next()?, found.port?, path, &found.reading).await;
+        }
+        let place = self.place.as_ref()?;
+        let canary = scope.pods.canary.addresses.keys().next()?;
+        let addresses = std::iter::once(canary).chain(self.primary.values());
+        let pages: Option<Vec<_>> =
+            join_all(addresses.map(|address| scraper.read(address, place, &found.reading))).await.into_iter().collect();
+        let mut pages = pages?.into_iter();
+        Some(Round { canary: pages.next()?, primary: self.primary.keys().cloned().zip(pages).collect() })
+    }
+}
+
+impl Judge<'_> {
+    /// A rejection, if the pages alone are enough for it.
+    pub(super) async fn early(&mut self, scope: &Scope) -> Option<Judgement> {
+        let (scraper, found) = (self.context.sources.scraper.as_ref()?, self.memory.found.as_ref()?);
+        let rounds = &mut self.memory.rounds;
+        if found.port.is_none() || !rounds.is_due(clock::now()) {
+            return None;
+        }
+        let path = self.primary.pointer(PATH_ANNOTATION).and_then(Value::as_str);
+        rounds.read(scraper, scope, found, path).await;
+        if rounds.is_over {
+            tracing::debug!(
+                name = object::name(self.primary),
+                looks = rounds.early.looks(),
+                missed = rounds.missed,
+                "pages are read no more"
+            );
+        }
+        let policy = self.seen.policy();
+        let dispersion = self.memory.dispersion.unwrap_or_default();
+        let measures = if policy.max_latency_p99.is_some() { 2 } else { 1 };
+        let parameters = Parameters { dispersion, ..Parameters::default() }.with_limit(policy.max_error_rate).shared_by(measures);
+        let served = elapsed(self.since, clock::now());
+        let analysis = self.memory.rounds.early.rejection(parameters, served)?;
+        let words = sentence(Measured::ErrorRate, &analysis, served);
+        Some(Judgement::Reject(format!("{words}; counted on the pods' own pages")))
+    }
+}
