@@ -36,7 +36,6 @@ fn judged(stage: &Stage, app: &App) -> (Duration, Phase, String) {
 fn bad_versions_are_found_in_seconds_and_late_faults_before_the_end() {
     let stage = Stage::with(&ten(App::good("1").with("ERROR_RATE", "0.1%")));
     let _traffic = Traffic::start(&stage, RATE);
-    stage.await_counted();
 
     let (after, phase, message) = judged(&stage, &ten(App::bad()));
     assert_eq!(phase, Phase::Rejected, "{message}");

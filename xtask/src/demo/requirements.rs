@@ -1,13 +1,11 @@
-//! What there must be before the story can begin. In a cluster of the person's own: images and Prometheus, said at once instead of as a pod
-//! that never starts. Everywhere: numbers of the primary's. Only looks.
-
-use std::{ops::ControlFlow, time::Duration};
+//! What there must be before the story can begin in a cluster of the person's own: images and Prometheus, said at once instead of as a pod
+//! that never starts. Only looks.
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::{pods::Pod, stage::Kubectl};
-use crate::{directory, images, progress::wait_for};
+use super::stage::Kubectl;
+use crate::{directory, images};
 
 /// A kubelet tells of no more images than this, the largest first: <https://kubernetes.io/docs/reference/command-line-tools-reference/kubelet/>
 /// (`--node-status-max-images`).
@@ -30,27 +28,6 @@ pub(crate) fn check(kubectl: &Kubectl) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// Waits until Prometheus has counted the requests of these pods three times: what a canary is compared with. And until their start
-/// has passed: it learns of a new pod the later, the more pods have just changed, up to 7.5 s (`sender` in
-/// <https://github.com/prometheus/prometheus/blob/v0.315.0/discovery/manager.go>). One that is elsewhere is not asked.
-pub(crate) fn await_counted(kubectl: &Kubectl, pods: &[Pod]) -> Result<()> {
-    let manifest = manifest()?;
-    let Some((name, namespace)) = prometheus(&manifest) else { return Ok(()) };
-    // count by (pod) (count_over_time(http_requests_total{pod=~"a|b"}[5m]) >= 3)
-    let (first, last) = ("count%20by%20(pod)%20(count_over_time(http_requests_total%7Bpod%3D~%22", "%22%7D%5B5m%5D)%20%3E%3D%203)");
-    let names: Vec<&str> = pods.iter().map(|pod| pod.name.as_str()).collect();
-    let query = format!("{first}{}{last}", names.join("%7C"));
-    let path = format!("/api/v1/namespaces/{namespace}/services/{name}:9090/proxy/api/v1/query?query={query}");
-    wait_for(&format!("Prometheus to have counted each of the {} pods three times", pods.len()), Duration::from_mins(2), || {
-        let answer = match kubectl.ask(&["get", "--raw", &path]) {
-            Ok(answer) => serde_json::from_str::<Value>(&answer).context("failed to read Prometheus' answer")?,
-            Err(error) => return Ok(ControlFlow::Continue(format!("{error:#}"))),
-        };
-        let counted = answer["data"]["result"].as_array().map_or(0, Vec::len);
-        Ok(if counted >= pods.len() { ControlFlow::Break(()) } else { ControlFlow::Continue(format!("{counted} counted")) })
-    })
 }
 
 fn manifest() -> Result<String> {
