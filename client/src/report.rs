@@ -195,6 +195,7 @@ mod tests {
     #[test]
     fn a_summary() {
         insta::assert_snapshot!(written(&["--url", "http://app:80/x"], |report| report.summary(FIVE_SECONDS, &tally())), @r#"
+
         summary: 1001 requests to http://app:80/x in 5.0 s (200.2 per second)
           code 200: 909 (90.809%)
           code 500: 91 (9.091%)

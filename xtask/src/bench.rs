@@ -145,6 +145,7 @@ mod tests {
             Row::mebibytes("resident memory, idle", 15, 16 << 20),
         ];
         insta::assert_snapshot!(table(&rows), @r"
+
         what                      budget  measured
         start to ready             2.0 s  0.3 s                         ok
         resident memory, idle     15 MiB  16.0 MiB                      OVER
