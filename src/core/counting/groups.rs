@@ -80,32 +80,43 @@ pub(super) fn chosen<'a>(series: &'a [Series], pods: &Pods, reading: &Reading) -
     chosen
 }
 
-/// Best first: has counters at all, still alive, as many scrapes and counters as others, give or take a few, and then by name: the choice
-/// must not waver between two jobs that take turns in being a scrape ahead.
-fn ranking<'a, 'b: 'a>(pods: impl Iterator<Item = &'a BTreeMap<Signature, Group<'b>>>) -> BTreeMap<Signature, usize> {
+/// So many scrapes may be missing: two jobs need not begin at once.
+const A_FEW: usize = 2;
+
+/// Best first: has counters at all, still alive, as many scrapes and counters as others of the same pods, give or take a few, and then by name:
+/// the choice must not waver between two jobs that take turns in being a scrape ahead.
+fn ranking<'a, 'b: 'a>(pods: impl Iterator<Item = &'a BTreeMap<Signature, Group<'b>>> + Clone) -> BTreeMap<Signature, usize> {
     #[derive(Default)]
-    struct Seen {
+    struct Seen<'a> {
         scrapes: usize,
         counters: usize,
         last: i64,
+        /// All that are there for one of its pods, itself among them. Younger pods of another port are no measure.
+        rivals: BTreeSet<&'a Signature>,
     }
-    let mut seen: BTreeMap<&Signature, Seen> = BTreeMap::new();
+    let mut seen: BTreeMap<&Signature, Seen<'_>> = BTreeMap::new();
     let mut newest = i64::MIN;
-    for (signature, group) in pods.flatten() {
-        let entry = seen.entry(signature).or_insert_with(|| Seen { last: i64::MIN, ..Seen::default() });
-        entry.counters += group.counters.len();
-        entry.scrapes += if group.counters.is_empty() { 0 } else { group.times.len() };
-        entry.last = entry.last.max(group.last().unwrap_or(i64::MIN));
-        newest = newest.max(entry.last);
+    for groups in pods {
+        for (signature, group) in groups {
+            let entry = seen.entry(signature).or_insert_with(|| Seen { last: i64::MIN, ..Seen::default() });
+            entry.counters += group.counters.len();
+            entry.scrapes += if group.counters.is_empty() { 0 } else { group.times.len() };
+            entry.last = entry.last.max(group.last().unwrap_or(i64::MIN));
+            entry.rivals.extend(groups.keys());
+            newest = newest.max(entry.last);
+        }
     }
     // Three of the longest usual intervals: a job that stopped longer ago isn't coming back.
-    let alive = |seen: &Seen| newest.saturating_sub(seen.last) <= 180_000;
-    let most = |of: fn(&Seen) -> usize| seen.values().filter(|seen| alive(seen)).map(of).max().unwrap_or_default();
-    let (most_scrapes, most_counters) = (most(|seen| seen.scrapes), most(|seen| seen.counters));
+    let alive = |seen: &Seen<'_>| newest.saturating_sub(seen.last) <= 180_000;
+    let has_few = |one: &Seen<'_>, give: usize, of: fn(&Seen<'_>) -> usize| {
+        let rivals = one.rivals.iter().filter_map(|signature| seen.get(*signature));
+        let most = rivals.filter(|seen| alive(seen)).map(of).max().unwrap_or_default();
+        (of(one) + give) * 4 < most * 3
+    };
     let mut order: Vec<_> = seen.iter().collect();
-    order.sort_by_key(|(signature, seen)| {
-        let few = (seen.scrapes * 4 < most_scrapes * 3, seen.counters * 4 < most_counters * 3);
-        (seen.counters == 0, !alive(seen), few, **signature)
+    order.sort_by_cached_key(|(signature, seen)| {
+        let few = (has_few(seen, A_FEW, |seen| seen.scrapes), has_few(seen, 0, |seen| seen.counters));
+        (seen.counters == 0, !alive(seen), few, (**signature).clone())
     });
     order.into_iter().enumerate().map(|(position, (signature, _))| ((*signature).clone(), position)).collect()
 }

@@ -160,6 +160,28 @@ fn a_pod_that_is_scraped_twice_is_counted_once(#[case] label: &str, #[case] valu
 }
 
 #[test]
+fn of_two_jobs_the_same_is_counted_all_the_time() {
+    let both = |series: Series, instance: &str| {
+        let series = with(series, "instance", instance);
+        let mut late = with(series.clone(), "job", "again");
+        late.samples.remove(0);
+        late.samples.iter_mut().for_each(|sample| *sample = Sample { at: sample.at + 1000, value: sample.value + 2.0 });
+        [series, late]
+    };
+    let looks = |scrapes: i64| {
+        let samples: Vec<_> = (1..=scrapes).map(|n| (5 * n, 10.0 * n as f64)).collect();
+        // The primary has been scraped for longer, and at another port.
+        let primary = both(steady("app-6d5f-aaaaa", 5 * scrapes), "10.0.0.1:8002");
+        counted(&[both(counter(CANARY, "200", &samples), "10.0.0.9:8001"), primary].concat(), 5 * scrapes).looks
+    };
+    let last = looks(20);
+    for scrapes in 3..20 {
+        let looks = looks(scrapes);
+        assert_eq!(looks[..looks.len() - 1], last[..looks.len() - 1], "after {scrapes} scrapes");
+    }
+}
+
+#[test]
 fn errors_are_never_more_than_requests() {
     let reading = Reading::Separate { requests: Selector::of("requests"), errors: Selector::of("errors") };
     let series = [series("requests", CANARY, &[(5, 10.0), (10, 20.0)]), series("errors", CANARY, &[(5, 12.0), (10, 13.0)])];
