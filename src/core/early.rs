@@ -23,7 +23,7 @@ const STILL_FAILING: usize = 2;
 
 /// Of quieter pods a page says no more than a scrape does. Where a library counts requests for the page too, ours are at most one in so many:
 /// too few to make a canary look better used than it is.
-const FEWEST_REQUESTS: f64 = 20.0;
+const FEWEST_REQUESTS: f64 = 10.0;
 /// When the primary's traffic is known; and the canary's, which begins some seconds after it is Ready.
 const PRIMARY_KNOWN: usize = 2;
 const CANARY_KNOWN: usize = 10;

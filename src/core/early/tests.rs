@@ -62,9 +62,9 @@ fn the_numbers_are_those_of_the_pages() {
 #[case::at_first(0, CLEAN, CLEAN, false)]
 #[case::busy(59, CLEAN, CLEAN, false)]
 #[case::long_enough(60, CLEAN, CLEAN, true)]
-#[case::a_quiet_primary(2, CLEAN, Counts::new(19.0, 0.0), true)]
+#[case::a_quiet_primary(2, CLEAN, Counts::new(9.0, 0.0), true)]
 #[case::a_canary_without_traffic_so_far(9, NOTHING, CLEAN, false)]
-#[case::a_quiet_canary(10, Counts::new(19.0, 0.0), CLEAN, true)]
+#[case::a_quiet_canary(10, Counts::new(9.0, 0.0), CLEAN, true)]
 fn when_it_ends(#[case] seconds: usize, #[case] canary: Counts, #[case] primary: Counts, #[case] expected: bool) {
     assert_eq!(steady(seconds, canary, primary).is_over(), expected);
 }

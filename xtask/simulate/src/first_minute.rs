@@ -68,7 +68,7 @@ pub fn situations() -> Vec<Situation> {
     ];
     let mut situations = Vec::new();
     for (name, clustering) in clusterings {
-        for requests in [250.0, 1000.0, 10_000.0] {
+        for requests in [120.0, 1000.0, 10_000.0] {
             for (primary, canary) in [(0.001, 0.001), (0.005, 0.005), (0.02, 0.02), (0.001, 0.02), (0.001, 0.1), (0.001, 1.0)] {
                 let wrong = if primary < canary { Wrong::Nothing } else { Wrong::Reject };
                 let name = format!("{name:<13} {requests:>6} {:>6} {:>6}", percent(primary), percent(canary));
