@@ -81,10 +81,10 @@ impl Early {
     /// The analysis, if it rejects. `parameters` are those of the source's analysis.
     pub fn rejection(&self, parameters: Parameters, served: Duration) -> Option<Analysis> {
         let fails = |counts: Counts| counts.errors > parameters.limit * counts.requests;
-        let newest = |looks: usize| self.looks.iter().rev().take(looks);
-        let goes_on = newest(STILL_FAILING).filter(|look| fails(look.canary)).count() == STILL_FAILING;
-        let with_requests = self.looks.iter().filter(|look| look.canary.requests > 0.0).count();
-        if !goes_on || !fails(sum(newest(FEWEST_LOOKS))) || with_requests < FEWEST_LOOKS {
+        // Requests may come in lumps: seconds without any say nothing.
+        let with_requests = || self.looks.iter().rev().filter(|look| look.canary.requests > 0.0);
+        let goes_on = with_requests().take(STILL_FAILING).all(|look| fails(look.canary));
+        if !goes_on || !fails(sum(with_requests().take(FEWEST_LOOKS))) || with_requests().count() < FEWEST_LOOKS {
             return None;
         }
         let parameters = Parameters { alpha: parameters.alpha * SHARE_OF_ALPHA, looks: MOST_LOOKS, ..parameters };

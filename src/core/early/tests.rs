@@ -52,6 +52,13 @@ fn a_canary_that_stumbles_once_is_left_to_the_source() {
 }
 
 #[test]
+fn seconds_without_requests_say_nothing() {
+    let lumps = |seconds: usize| (0..seconds).map(|second| (if second % 2 == 0 { BROKEN } else { NOTHING }, CLEAN));
+    assert!(!rejects(&read(PRIMARY_PODS, lumps(8))), "four with requests");
+    assert!(rejects(&read(PRIMARY_PODS, lumps(10))));
+}
+
+#[test]
 fn the_numbers_are_those_of_the_pages() {
     let analysis = steady(6, BROKEN, CLEAN).rejection(Parameters::default(), Duration::from_secs(6)).unwrap();
     assert_eq!((analysis.canary, analysis.primary), (Counts::new(540.0, 540.0), Counts::new(2700.0, 0.0)));
