@@ -34,6 +34,8 @@ const SHARE_OF_ALPHA: f64 = 0.1;
 /// What the pages said at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Round {
+    /// How long the canary had been Ready by then.
+    pub at: Duration,
     pub canary: Counts,
     /// By pod.
     pub primary: BTreeMap<String, Counts>,
@@ -44,21 +46,20 @@ pub struct Round {
 pub struct Early {
     previous: Option<Round>,
     looks: Vec<Look>,
-    primary_pods: usize,
 }
 
 impl Early {
-    /// `passed` since the round before. The first round is where counting begins; so is a pod's first.
-    pub fn add(&mut self, round: Round, passed: Duration) {
+    /// The first round is where counting begins; so is a pod's first.
+    pub fn add(&mut self, round: Round) {
         if let Some(previous) = &self.previous {
             let mut primary = Counts::default();
             for (pod, counts) in &round.primary {
                 let before = previous.primary.get(pod).copied().unwrap_or(*counts);
                 primary.add(added(before, *counts));
             }
-            self.looks.push(Look { canary: added(previous.canary, round.canary), primary, warm_up: false, interval: passed });
+            let interval = round.at.saturating_sub(previous.at);
+            self.looks.push(Look { canary: added(previous.canary, round.canary), primary, warm_up: false, interval });
         }
-        self.primary_pods = round.primary.len();
         self.previous = Some(round);
     }
 
@@ -69,12 +70,13 @@ impl Early {
     /// Whether the source must do alone from here on: it knows as much by now, or there is too little traffic to be quicker.
     pub fn is_over(&self) -> bool {
         let looks = self.looks.len();
+        let primary_pods = self.previous.as_ref().map_or(0, |round| round.primary.len());
         let per_look = |of: fn(&Look) -> Counts, pods: usize| {
             let requests: f64 = self.looks.iter().map(|look| of(look).requests).sum();
             requests / (looks * pods).max(1) as f64
         };
         looks >= MOST_LOOKS
-            || (looks >= PRIMARY_KNOWN && per_look(|look| look.primary, self.primary_pods) < FEWEST_REQUESTS)
+            || (looks >= PRIMARY_KNOWN && per_look(|look| look.primary, primary_pods) < FEWEST_REQUESTS)
             || (looks >= CANARY_KNOWN && per_look(|look| look.canary, 1) < FEWEST_REQUESTS)
     }
 

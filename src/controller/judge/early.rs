@@ -53,32 +53,38 @@ impl Rounds {
     }
 
     /// One round. Either all pages are read or none counts: those that are missing might show what the others do.
-    async fn read(&mut self, scraper: &Scraper, scope: &Scope, found: &Found, path: Option<&str>) {
+    async fn read(&mut self, scraper: &Scraper, scope: &Scope, found: &Found, path: Option<&str>, since: Timestamp) {
+        if self.place.is_none() {
+            self.choose(scraper, scope, found, path).await;
+        }
         let now = clock::now();
-        let passed = self.last.replace(now).map_or(Duration::ZERO, |last| elapsed(last, now));
-        let round = self.round(scraper, scope, found, path).await;
+        self.last = Some(now);
+        let round = self.round(scraper, scope, found, elapsed(since, now)).await;
         self.missed = if round.is_some() { 0 } else { self.missed + 1 };
         if let Some(round) = round {
-            self.early.add(round, passed);
+            self.early.add(round);
         }
         self.is_over = self.missed >= MOST_MISSED || self.early.is_over();
     }
 
-    async fn round(&mut self, scraper: &Scraper, scope: &Scope, found: &Found, path: Option<&str>) -> Option<Round> {
-        if self.primary.is_empty() {
-            let all = scope.pods.primary.addresses.iter().map(|(address, pod)| (pod.clone(), address.clone()));
-            self.primary = all.take(early::PRIMARY_PODS).collect();
-        }
-        if self.place.is_none() {
-            self.place = scraper.find(self.primary.values().next()?, found.port?, path, &found.reading).await;
-        }
+    async fn round(&self, scraper: &Scraper, scope: &Scope, found: &Found, at: Duration) -> Option<Round> {
         let place = self.place.as_ref()?;
         let canary = scope.pods.canary.addresses.keys().next()?;
         let addresses = std::iter::once(canary).chain(self.primary.values());
         let pages: Option<Vec<_>> =
             join_all(addresses.map(|address| scraper.read(address, place, &found.reading))).await.into_iter().collect();
         let mut pages = pages?.into_iter();
-        Some(Round { canary: pages.next()?, primary: self.primary.keys().cloned().zip(pages).collect() })
+        Some(Round { at, canary: pages.next()?, primary: self.primary.keys().cloned().zip(pages).collect() })
+    }
+
+    /// Of the primary's pods those that answer: after a rollout some are on their way out. Once, so that all rounds are about the same ones.
+    async fn choose(&mut self, scraper: &Scraper, scope: &Scope, found: &Found, path: Option<&str>) {
+        let Some(port) = found.port else { return };
+        let pods = || scope.pods.primary.addresses.iter().take(early::PRIMARY_PODS * 2);
+        let places = join_all(pods().map(|(address, _)| scraper.find(address, port, path, &found.reading))).await;
+        self.place = places.iter().flatten().next().cloned();
+        let there = pods().zip(places).filter(|(_, place)| place.is_some() && *place == self.place);
+        self.primary = there.map(|((address, pod), _)| (pod.clone(), address.clone())).take(early::PRIMARY_PODS).collect();
     }
 }
 
@@ -91,7 +97,7 @@ impl Judge<'_> {
             return None;
         }
         let path = self.primary.pointer(PATH_ANNOTATION).and_then(Value::as_str);
-        rounds.read(scraper, scope, found, path).await;
+        rounds.read(scraper, scope, found, path, self.since).await;
         if rounds.is_over {
             tracing::debug!(
                 name = object::name(self.primary),

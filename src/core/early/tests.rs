@@ -9,13 +9,14 @@ use super::*;
 fn read(pods: usize, seconds: impl IntoIterator<Item = (Counts, Counts)>) -> Early {
     let mut early = Early::default();
     // What was served before counts for nothing.
-    let mut round = Round { canary: Counts::new(7.0, 7.0), primary: BTreeMap::new() };
+    let mut round = Round { canary: Counts::new(7.0, 7.0), ..Round::default() };
     round.primary.extend((0..pods).map(|pod| (format!("app-{pod}"), Counts::new(1e6, 1e3))));
-    early.add(round.clone(), Duration::ZERO);
+    early.add(round.clone());
     for (canary, primary) in seconds {
         round.canary.add(canary);
         round.primary.values_mut().for_each(|counts| counts.add(primary));
-        early.add(round.clone(), INTERVAL);
+        round.at += INTERVAL;
+        early.add(round.clone());
     }
     early
 }
@@ -78,15 +79,17 @@ fn when_it_ends(#[case] seconds: usize, #[case] canary: Counts, #[case] primary:
 
 #[test]
 fn pods_come_go_and_begin_again() {
-    let round = |canary: f64, primary: &[(&str, f64)]| Round {
+    let round = |at: u64, canary: f64, primary: &[(&str, f64)]| Round {
+        at: Duration::from_secs(at),
         canary: Counts::new(canary, 0.0),
         primary: primary.iter().map(|(pod, requests)| ((*pod).to_owned(), Counts::new(*requests, 0.0))).collect(),
     };
     let mut early = Early::default();
-    early.add(round(10.0, &[("a", 1000.0), ("b", 500.0)]), Duration::ZERO);
-    early.add(round(4.0, &[("a", 1100.0), ("c", 9000.0)]), INTERVAL);
+    early.add(round(1, 10.0, &[("a", 1000.0), ("b", 500.0)]));
+    early.add(round(3, 4.0, &[("a", 1100.0), ("c", 9000.0)]));
     let look = early.looks.first().copied().unwrap();
     assert_eq!((look.canary.requests, look.primary.requests), (4.0, 100.0), "a new pod's past is not this second's");
+    assert_eq!(look.interval, Duration::from_secs(2), "a round was missed in between");
 }
 
 proptest! {

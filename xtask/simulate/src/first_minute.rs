@@ -36,20 +36,18 @@ pub fn run(setup: &Setup, random: [Random; 2]) -> Outcome {
     traffic.start();
     let mut early = Early::default();
     let (mut canary, mut primary) = (Counts::default(), Counts::default());
-    let mut passed = Duration::ZERO;
     loop {
         // The primary's pods together: what each of them has is not looked at.
-        early.add(Round { canary, primary: [("primary".to_owned(), primary)].into() }, passed);
-        let verdict = early.rejection(parameters, Duration::from_secs_f64(traffic.now().max(0.0)));
+        let at = Duration::from_secs_f64(traffic.now().max(0.0));
+        early.add(Round { at, canary, primary: [("primary".to_owned(), primary)].into() });
+        let verdict = early.rejection(parameters, at);
         if verdict.is_some() || early.is_over() {
             let verdict = verdict.map_or(Verdict::Inconclusive, |analysis| analysis.verdict);
             return Outcome { verdict, at: traffic.now(), errors: canary.errors };
         }
         let look = traffic.next_look(true);
-        for (sum, more) in [(&mut canary, look.canary), (&mut primary, look.primary)] {
-            *sum = Counts::new(sum.requests + more.requests, sum.errors + more.errors);
-        }
-        passed = INTERVAL;
+        canary.add(look.canary);
+        primary.add(look.primary);
     }
 }
 
