@@ -1,5 +1,7 @@
 //! The part that decides. Nothing here may know a clock, a network or a Kubernetes client: `now` is an argument.
 
+pub use coalmine_statistics as statistics;
+
 pub mod admit;
 pub mod canary;
 pub mod checks;
@@ -21,7 +23,6 @@ pub mod pods;
 pub mod promotion;
 pub mod replica_sets;
 pub mod services;
-pub mod statistics;
 pub mod status;
 pub mod template;
 pub mod verdict;

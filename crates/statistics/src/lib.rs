@@ -3,7 +3,7 @@
 //! A sequential test over counts of requests and errors. It may be looked at after every scrape without spending its error
 //! bounds: a canary that is no worse is rejected with probability at most `alpha` over all looks, and one at the limit is promoted
 //! with probability at most `beta`. It needs the standard library alone (`ln`, `ln_1p`, `exp`), holds no clock and writes no
-//! sentence: what a user reads is made by others from [`Analysis`]. `cargo xtask simulate` compiles these very files.
+//! sentence: what a user reads is made by others from [`Analysis`]. `cargo xtask simulate` runs this very code.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ impl Counts {
         (self.requests > 0.0).then(|| self.errors / self.requests)
     }
 
-    pub(crate) fn add(&mut self, other: Self) {
+    pub fn add(&mut self, other: Self) {
         self.requests += other.requests;
         self.errors += other.errors;
     }

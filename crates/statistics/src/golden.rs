@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Counts, Deadline, Dispersion, Look, Parameters, SequentialTest, Verdict, lower_bound, upper_bound};
 
-const VECTORS: &str = include_str!("golden.csv");
+const VECTORS: &str = include_str!("../testdata/golden.csv");
 const TOLERANCE: f64 = 1e-9;
 
 struct Row<'a> {
