@@ -3,9 +3,9 @@
 //! The order of things is here, and nothing else. Every step finds out by itself what is done already, so that `up` can be run
 //! at any time: on a fresh machine, on a running cluster, and after everything was killed.
 
-use std::{fs, net::Ipv4Addr, path::Path};
+use std::{fs, net::Ipv4Addr, path::Path, thread};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::{
     command,
@@ -16,7 +16,7 @@ use crate::{
     node::{self, Node},
     prerequisites,
     process::Processes,
-    programs::{CONTROL_PLANE, Module, NODE},
+    programs::{CONTROL_PLANE, Module, NODE, Programs},
     progress::say,
     target::Target,
 };
@@ -41,12 +41,38 @@ pub(crate) fn up(target: &Target) -> Result<()> {
     }
 }
 
+/// `cluster build`: all that `up`, `images` and `deploy` would build, so that they find it done.
+pub(crate) fn build(target: &Target) -> Result<()> {
+    let Target::Development(state) = target else {
+        bail!("failed to build a cluster for a context: `cluster build` is for the development cluster");
+    };
+    prerequisites::for_node()?;
+    programs(state)?;
+    images::build(target, state, &images::BASE)?;
+    images::build(target, state, &images::OWN).map(drop)
+}
+
+/// Kubernetes' programs. Go and cargo each have steps that keep only one core busy, so they work side by side.
+fn programs(state: &State) -> Result<Programs> {
+    prerequisites::for_static_programs()?;
+    thread::scope(|scope| {
+        let go = scope.spawn(|| {
+            let programs: Vec<&str> = CONTROL_PLANE.iter().chain(&NODE).copied().collect();
+            let programs = Module::kubernetes()?.build(state, &programs)?;
+            Module::prometheus().build(state, &["prometheus"])?;
+            Ok(programs)
+        });
+        let rust = images::compile();
+        let programs = go.join().unwrap_or_else(|_| bail!("failed to build Kubernetes' programs: see above"));
+        rust.and(programs)
+    })
+}
+
 /// Starts what is missing of the whole cluster.
 pub(crate) fn start(state: &State) -> Result<()> {
     prerequisites::for_node()?;
     network::check(&state.cluster())?;
-    let programs: Vec<&str> = CONTROL_PLANE.iter().chain(&NODE).copied().collect();
-    let programs = Module::kubernetes()?.build(state, &programs)?;
+    let programs = programs(state)?;
     let target = Target::Development(state.clone());
     let archives = images::build(&target, state, &images::BASE)?;
 

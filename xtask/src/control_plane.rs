@@ -19,7 +19,7 @@ use crate::{
     directory::State,
     pki::Pki,
     process::{Daemon, Processes},
-    programs::{CONTROL_PLANE, Module, Programs, default_kubernetes},
+    programs::{CONTROL_PLANE, Module, Programs, assets::Assets, default_kubernetes},
     progress::{say, wait_for},
 };
 
@@ -187,29 +187,55 @@ struct Remembered {
 /// Starts the control plane `name` (by default named after its version) and returns the path of its kubeconfig.
 pub(crate) fn up(state: &State, name: Option<&str>, version: Option<&str>) -> Result<PathBuf> {
     let default = default_kubernetes()?;
-    let version = version.unwrap_or(&default).trim_start_matches('v');
+    let version = version_of(version)?;
+    let version = version.as_str();
     let name = name.unwrap_or(if version == default { "default" } else { version });
     check_name(name)?;
     let directory = state.control_planes().join(name);
     let _lock = state.lock(&format!("control-plane-{name}"))?;
-    let tools = Module::kubernetes()?.build(state, &CONTROL_PLANE)?;
-    let servers = if version == default {
-        tools.clone()
-    } else {
-        Module::other_kubernetes(state, version)?.build(state, &["kube-apiserver", "kube-controller-manager"])?
-    };
-    let remembered = remember(state, &directory, version)?;
-    if remembered.version != version {
+    // Before minutes are spent on building it.
+    if let Some(remembered) = load(&directory)
+        && remembered.version != version
+    {
         bail!(
             "the control plane {name} is a Kubernetes {}, not {version}: choose another --name, or take it down first \
              (cargo xtask cluster down --control-plane --name {name})",
             remembered.version
         );
     }
+    let (tools, servers) = programs(state, version, &default)?;
+    let remembered = remember(state, &directory, version)?;
     let control_plane = ControlPlane::new(&directory, remembered.endpoints)?;
     control_plane.start(&tools, &servers, &format!("coalmine-{name}"), false)?;
     say(format_args!("the control plane {name} (Kubernetes {version}) is ready at {}", control_plane.server()));
     Ok(control_plane.kubeconfig())
+}
+
+/// The version that was asked for; else that of the programs which somebody has already; else the pinned one.
+pub(crate) fn version_of(asked: Option<&str>) -> Result<String> {
+    match (asked, Assets::find()?) {
+        (Some(asked), _) => Ok(asked.trim_start_matches('v').to_owned()),
+        (None, Some(assets)) => Ok(assets.version().to_owned()),
+        (None, None) => default_kubernetes(),
+    }
+}
+
+/// Those with etcd and kubectl, and those with the servers.
+fn programs(state: &State, version: &str, default: &str) -> Result<(Programs, Programs)> {
+    match Assets::find()? {
+        Some(assets) if assets.version() == version => {
+            let all = assets.complete(state, default)?;
+            return Ok((all.clone(), all));
+        }
+        Some(assets) => say(format_args!("KUBEBUILDER_ASSETS names a Kubernetes {}: not used for {version}", assets.version())),
+        None => {}
+    }
+    if version == default {
+        let all = Module::kubernetes()?.build(state, &CONTROL_PLANE)?;
+        return Ok((all.clone(), all));
+    }
+    let servers = Module::other_kubernetes(state, version)?.build(state, &["kube-apiserver", "kube-controller-manager"])?;
+    Ok((Module::kubernetes()?.build(state, &["etcd", "kubectl"])?, servers))
 }
 
 /// Stops the control plane and forgets all that it stored.

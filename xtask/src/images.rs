@@ -179,7 +179,7 @@ pub(crate) fn build(target: &Target, state: &State, images: &[Image]) -> Result<
 
 /// One cargo call for all that there are: it knows best what is up to date, and alone each would be built of libraries with other features,
 /// all of them compiled once more.
-fn compile() -> Result<()> {
+pub(crate) fn compile() -> Result<()> {
     let mut packages: Vec<&str> = BASE.iter().chain(&OWN).filter_map(Image::package).collect();
     packages.sort_unstable();
     packages.dedup();

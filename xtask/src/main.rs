@@ -70,6 +70,8 @@ enum ClusterVerb {
         #[arg(long, requires = "control_plane", value_name = "VERSION")]
         kubernetes: Option<String>,
     },
+    /// Build what `up` would start, and start nothing
+    Build,
     /// Stop it and remove all that it stored; built programs are kept
     Down {
         #[command(flatten)]
@@ -108,6 +110,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Verb::Cluster(ClusterVerb::Up { .. }) => cluster::up(&Target::new(context)?),
         Verb::Cluster(ClusterVerb::Down { which }) if which.control_plane => cluster::control_plane_down(which.name.as_deref()),
         Verb::Cluster(ClusterVerb::Down { .. }) => cluster::down(&Target::new(context)?),
+        Verb::Cluster(ClusterVerb::Build) => cluster::build(&Target::new(context)?),
         Verb::Cluster(ClusterVerb::Status) => cluster::status(&Target::new(context)?),
         Verb::Demo => demo::run(&Target::new(context)?),
         Verb::Images => images::images(&Target::new(context)?).map(drop),

@@ -3,6 +3,7 @@
 //! A module under `xtask/go/` holds no code, only pins; one under `tests/clients/` is one small program. What is built is kept in the state directory under a hash of pins and flags,
 //! so that nothing is built twice and several versions lie side by side.
 
+pub(crate) mod assets;
 mod log;
 
 use std::{
@@ -118,13 +119,8 @@ impl Module {
         fs::create_dir_all(&target).with_context(|| format!("failed to create {}", target.display()))?;
         let packages = if source.is_some() { vec!["."] } else { tools(&pins) };
         let missing: Vec<&str> = programs.iter().copied().filter(|program| !target.join(program).is_file()).collect();
-        for (index, program) in missing.iter().enumerate() {
-            let package = packages
-                .iter()
-                .find(|package| **package == "." || program_name(package) == *program)
-                .with_context(|| format!("failed to find {program} among the tools of {}", self.directory.display()))?;
-            say(format_args!("building {program} ({}, {} of {})", self.name, index + 1, missing.len()));
-            self.install(package, program, &target)?;
+        if !missing.is_empty() {
+            self.install(&with_packages(&missing, &packages, &self.directory)?, &target)?;
         }
         if self.default {
             for program in programs {
@@ -134,16 +130,28 @@ impl Module {
         Ok(Programs(target))
     }
 
-    fn install(&self, package: &str, program: &str, target: &Path) -> Result<()> {
-        let partial = target.join(format!(".{program}.partial"));
-        let log = target.join(format!(".{program}.log"));
+    /// One `go build` for all of them: what they share is looked at once, and one is linked while another is compiled.
+    fn install(&self, missing: &[(&str, &str)], target: &Path) -> Result<()> {
+        let programs: Vec<&str> = missing.iter().map(|(program, _)| *program).collect();
+        let programs = programs.join(", ");
+        say(format_args!("building {programs} ({})", self.name));
+        let partial = target.join(".partial");
+        let log = target.join(".build.log");
+        if partial.exists() {
+            fs::remove_dir_all(&partial).with_context(|| format!("failed to remove {}", partial.display()))?;
+        }
+        fs::create_dir_all(&partial).with_context(|| format!("failed to create {}", partial.display()))?;
         let output = fs::File::create(&log).with_context(|| format!("failed to create {}", log.display()))?;
         let mut child = command::program("go")?
             .args(["build", "-v", "-trimpath", "-buildvcs=false"])
             .args(&self.flags)
             .arg("-o")
-            .arg(&partial)
-            .arg(package)
+            .arg(match missing {
+                // What a package of the name "." is called is nobody's business.
+                [(program, ".")] => partial.join(program),
+                _ => partial.clone(),
+            })
+            .args(missing.iter().map(|(_, package)| package))
             .current_dir(&self.directory)
             .env("CGO_ENABLED", "0")
             .stdin(Stdio::null())
@@ -151,19 +159,35 @@ impl Module {
             .stderr(output)
             .spawn()
             .context("failed to start go")?;
-        let status = wait_for(&format!("go build {program}"), Duration::from_hours(1), || {
+        let status = wait_for(&format!("go build ({})", self.name), Duration::from_hours(3), || {
             Ok(match child.try_wait().context("failed to wait for go")? {
                 Some(status) => ControlFlow::Break(status),
                 None => ControlFlow::Continue(log::progress(&log)),
             })
         })?;
         if !status.success() {
-            bail!("failed to build {program}: {status}\n{}", log::complaints(&command::read(&log)?));
+            bail!("failed to build {programs}: {status}\n{}", log::complaints(&command::read(&log)?));
         }
-        // Renamed when complete: a program of that name always works.
-        fs::rename(&partial, target.join(program)).with_context(|| format!("failed to keep {program}"))?;
+        for (program, package) in missing {
+            // Renamed when complete: a program of that name always works.
+            let built = partial.join(if *package == "." { program } else { built_name(package) });
+            fs::rename(&built, target.join(program)).with_context(|| format!("failed to keep {program}"))?;
+        }
+        fs::remove_dir_all(&partial).with_context(|| format!("failed to remove {}", partial.display()))?;
         fs::remove_file(&log).with_context(|| format!("failed to remove {}", log.display()))
     }
+}
+
+/// Each program with the package that it is built from.
+fn with_packages<'a>(programs: &[&'a str], packages: &[&'a str], directory: &Path) -> Result<Vec<(&'a str, &'a str)>> {
+    let package_of = |program: &'a str| {
+        packages
+            .iter()
+            .find(|package| **package == "." || program_name(package) == program)
+            .map(|package| (program, *package))
+            .with_context(|| format!("failed to find {program} among the tools of {}", directory.display()))
+    };
+    programs.iter().map(|program| package_of(program)).collect()
 }
 
 /// The version that `xtask/go/kubernetes` pins, without the `v`.
@@ -239,7 +263,18 @@ fn tools(pins: &str) -> Vec<&str> {
 fn program_name(package: &str) -> &str {
     match package {
         "go.etcd.io/etcd/server/v3" => "etcd",
-        _ => package.rsplit('/').next().unwrap_or(package),
+        _ => built_name(package),
+    }
+}
+
+/// What Go calls it: the last part of its path that is not a major version.
+fn built_name(package: &str) -> &str {
+    let is_version = |part: &str| part.strip_prefix('v').is_some_and(|number| number.parse::<u32>().is_ok_and(|number| number > 1));
+    let mut parts = package.rsplit('/');
+    match (parts.next(), parts.next()) {
+        (Some(version), Some(name)) if is_version(version) => name,
+        (Some(name), _) => name,
+        (None, _) => package,
     }
 }
 
@@ -268,6 +303,31 @@ mod tests {
     #[case("k8s.io/kubernetes/cmd/kube-apiserver", "kube-apiserver")]
     fn names(#[case] package: &str, #[case] expected: &str) {
         assert_eq!(program_name(package), expected);
+    }
+
+    #[rstest]
+    #[case("go.etcd.io/etcd/server/v3", "server")]
+    #[case("k8s.io/kubernetes/cmd/kube-proxy", "kube-proxy")]
+    #[case("example.com/v8/cmd/v", "v")]
+    #[case("example.com/v1", "v1")]
+    fn go_calls_them(#[case] package: &str, #[case] expected: &str) {
+        assert_eq!(built_name(package), expected);
+    }
+
+    #[test]
+    fn no_two_tools_of_a_module_are_written_to_one_file() {
+        let pins = command::read(&repository().join("xtask/go/kubernetes/go.mod")).unwrap();
+        let mut names: Vec<&str> = tools(&pins).into_iter().map(built_name).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count, "{names:?}");
+    }
+
+    #[test]
+    fn a_program_that_nothing_pins_is_named() {
+        let error = with_packages(&["etcd", "vi"], &["go.etcd.io/etcd/server/v3"], Path::new("xtask/go/kubernetes")).unwrap_err();
+        assert_eq!(error.to_string(), "failed to find vi among the tools of xtask/go/kubernetes");
     }
 
     #[test]

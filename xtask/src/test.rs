@@ -5,7 +5,7 @@
 use std::{
     fmt, fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     time::Instant,
 };
 
@@ -16,7 +16,7 @@ use crate::{
     cluster, command, control_plane, deploy,
     directory::{State, cargo_target, repository},
     images,
-    programs::{Module, default_kubernetes},
+    programs::{Module, assets::Assets, default_kubernetes},
     progress::say,
     target::Target,
 };
@@ -70,14 +70,23 @@ pub(crate) fn test(target: &Target, options: &Options) -> Result<()> {
         None => vec![Suite::Unit, Suite::Hold, Suite::Prometheus, Suite::Cluster],
     };
     let mut results = Vec::new();
-    for suite in suites {
+    let mut ahead = None;
+    for suite in suites.iter().copied() {
         say(format_args!("suite {suite}"));
         let started = Instant::now();
+        let cluster_follows = suites.contains(&Suite::Cluster) && matches!(target, Target::Development(_));
         let result = match suite {
             Suite::Unit => unit(options),
-            Suite::Hold => hold(options),
+            Suite::Hold => hold(options, || {
+                ahead = cluster_follows.then(Ahead::start).flatten();
+            }),
             Suite::Prometheus => prometheus(options),
-            Suite::Cluster => whole_cluster(target, options),
+            Suite::Cluster => {
+                if let Some(ahead) = ahead.take() {
+                    ahead.finish();
+                }
+                whole_cluster(target, options)
+            }
         };
         if let Err(error) = &result {
             say(format_args!("suite {suite} failed: {error:#}"));
@@ -110,9 +119,13 @@ fn unit(options: &Options) -> Result<()> {
     command::run(&mut cargo(&["test", "--workspace"])?)
 }
 
-fn hold(options: &Options) -> Result<()> {
+/// `waiting` is called when all is built and only the tests are left to be waited for.
+fn hold(options: &Options, waiting: impl FnOnce()) -> Result<()> {
     let state = State::open()?;
     let mut tests = Tests::build(&state)?.with_clients(&state)?;
+    if let Some(assets) = Assets::find()? {
+        tests.kubectl = assets.kubectl();
+    }
     let mut clients = String::new();
     if let Some(version) = &options.kubectl {
         tests.kubectl = Module::other_kubectl(&state, version)?.build(&state, &["kubectl"])?.path("kubectl");
@@ -121,8 +134,9 @@ fn hold(options: &Options) -> Result<()> {
     let Some(names) = Tests::names("hold::", options.filter.as_deref())? else { return Ok(()) };
     control_plane::down_abandoned(&state)?;
     let name = format!("{}{}", control_plane::TEMPORARY, std::process::id());
-    let version = options.kubernetes.clone().map_or_else(default_kubernetes, Ok)?;
+    let version = control_plane::version_of(options.kubernetes.as_deref())?;
     let result = control_plane::up(&state, Some(&name), Some(&version)).and_then(|kubeconfig| {
+        waiting();
         say(format_args!("{} tests of the hold on Kubernetes {version}{clients}", names.len()));
         let column = format!("{version}{clients}");
         // These start replicas that lead, and so act on every Deployment of the server.
@@ -170,6 +184,30 @@ fn whole_cluster(target: &Target, options: &Options) -> Result<()> {
             let removed = fs::remove_file(&path).with_context(|| format!("failed to remove {}", path.display()));
             result.and(removed)
         }
+    }
+}
+
+/// What the cluster's suite needs, being built while the hold's tests wait for their servers: by a process of its own, which gives way to them.
+struct Ahead(Child);
+
+impl Ahead {
+    /// `None` when it cannot be: then the suite builds it itself.
+    fn start() -> Option<Self> {
+        say("building what the suite cluster needs, meanwhile");
+        let own = std::env::current_exe().ok()?;
+        let mut command = command::ending_with_us(Path::new("nice"));
+        command.args(["-n", "19"]).arg(own).args(["cluster", "build"]);
+        // Its progress would stand between the lines of the tests.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().ok().map(Self)
+    }
+
+    /// Whether it succeeded is nothing to tell: the suite meets the same error, and tells it.
+    fn finish(mut self) {
+        if self.0.try_wait().is_ok_and(|ended| ended.is_none()) {
+            say("waiting for what is being built for this suite");
+        }
+        let _ = self.0.wait();
     }
 }
 
