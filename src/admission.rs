@@ -22,11 +22,14 @@ use serde_json::Value;
 
 use self::review::{ReviewRequest, Unreadable};
 pub use self::{check::Checker, telemetry::Metrics};
-use crate::core::{
-    admit::{self, Admission, Effect, Outcome, Settings, Unchecked},
-    canary,
+use coalmine_core::{
+    hold::{
+        admit::{self, Admission, Effect, Outcome, Settings, Unchecked},
+        status,
+    },
+    manifest::object,
     message::{self, denied},
-    object, status,
+    run::canary,
 };
 
 /// A review carries the object twice, and the API server takes 3 MiB of each.

@@ -1,4 +1,4 @@
-//! Tries held templates and promotes those that prove themselves: the edge around `core::plan`.
+//! Tries held templates and promotes those that prove themselves: the edge around `run::plan`.
 //!
 //! Watches what is marked with the label of the hold, observes, asks the core for the next step, and carries it out. Keeps nothing that
 //! could not be lost: a controller that starts anew, or takes the lease over, goes on from what is on the objects.
@@ -23,13 +23,12 @@ use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use self::telemetry::Metrics;
-use crate::{
+use crate::{clock, kubernetes::deployments, lease::Claim, sources::Sources};
+use coalmine_core::{
     api::annotations::{ACTIVE_LABEL, PRIMARY_ANNOTATION, ROLE_CANARY, ROLE_LABEL},
-    clock,
-    core::{held::Held, object, plan, template},
-    kubernetes::deployments,
-    lease::Claim,
-    sources::Sources,
+    hold::held::Held,
+    manifest::{object, template},
+    run::plan,
 };
 
 /// After a failure: soon, but not at once; doubled each time up to the longest.
@@ -191,7 +190,7 @@ async fn step(context: &Context, namespace: &str, name: &str) -> Result<Option<D
     if object::is_being_deleted(&primary) || object::label(&primary, ACTIVE_LABEL).is_none() {
         return Ok(None);
     }
-    let held = object::annotation(&primary, crate::api::annotations::HELD).and_then(|text| Held::decode(text).ok());
+    let held = object::annotation(&primary, coalmine_core::api::annotations::HELD).and_then(|text| Held::decode(text).ok());
     let seen = observe::Seen::look(context, &primary).await?;
     let judgement = judge::judge(context, &primary, &seen).await;
     let outdated = held.as_ref().is_some_and(|held| held.is_outdated(object::template(&primary)));

@@ -1,4 +1,4 @@
-//! The loop around [`core::lease`](crate::core::lease): reads and writes the `Lease`, publishes the [`Claim`].
+//! The loop around [`lease`](coalmine_core::lease): reads and writes the `Lease`, publishes the [`Claim`].
 //!
 //! It must not decide anything itself, and must never publish a claim that lasts longer than what the API server has
 //! accepted: the expiry counts from before the request was sent.
@@ -14,8 +14,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
-pub use crate::core::lease::Claim;
-use crate::core::lease::{DURATION, LOOK_EVERY, Observed, RENEW_EVERY, Step, evaluate};
+pub use coalmine_core::lease::Claim;
+use coalmine_core::lease::{DURATION, LOOK_EVERY, Observed, RENEW_EVERY, Step, evaluate};
 
 /// Name of the Lease in Coalmine's namespace.
 pub const NAME: &str = "coalmine";

@@ -1,23 +1,19 @@
-//! Coalmine, as a map.
+//! The edges of Coalmine, as a map. What it decides is decided in [`coalmine_core`]; here are those who ask and those who act.
 //!
 //! ```text
-//!  kubectl apply ──▶ API server ──▶ admission ──▶ core::admit       (pure: hold, withdraw, supersede, promote)
+//!  kubectl apply ──▶ API server ──▶ admission ──▶ hold::admit         (core: hold, withdraw, supersede, promote)
 //!                        │  ▲
 //!        watch, act      ▼  │ promotion, verdict
-//!                   controller ──▶ core::plan                       (pure: what to do next)
+//!                   controller ──▶ run::plan                          (core: what to do next)
 //!                        │
-//!                        ├──▶ sources ──▶ core::counting ──▶ core::statistics   (pure: samples, looks, verdict)
-//!                        └──▶ Events, conditions                    (core::message: every sentence a user reads)
+//!                        ├──▶ sources ──▶ metrics ──▶ statistics      (core: samples, looks, verdict)
+//!                        └──▶ Events, conditions                      (core: every sentence a user reads)
 //! ```
-//!
-//! Pure, without clock, network or Kubernetes client: [`api`] and [`core`]. Edges: everything else.
 
 pub mod admission;
-pub mod api;
 pub mod args;
 pub mod clock;
 pub mod controller;
-pub mod core;
 pub mod kubernetes;
 pub mod lease;
 pub mod run;

@@ -19,7 +19,6 @@ use crate::admission::{self, Checker, Webhook};
 use crate::args::Arguments;
 use crate::clock;
 use crate::controller;
-use crate::core::admit::Settings;
 use crate::lease::{Claim, Elector};
 use crate::server::admin::{self, Readiness};
 use crate::server::certificates::{self, files, own, registration};
@@ -27,6 +26,7 @@ use crate::server::tls::{self, CurrentCertificate};
 use crate::server::{Limits, Transport, end_connections, serve};
 use crate::sources::{Pages, Scraper, Source, Sources, datadog, prometheus};
 use crate::telemetry;
+use coalmine_core::hold::admit::Settings;
 
 /// After the servers had their time to drain, for giving the lease back and the like.
 const END_WITHIN: Duration = Duration::from_secs(5);

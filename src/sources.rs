@@ -1,5 +1,5 @@
-//! Where the numbers come from. A source hands over raw samples of named series; what they mean is decided in `core::discovery` and
-//! `core::counting`, so that every source is judged alike. Prometheus is the first one; another store fits behind the same trait.
+//! Where the numbers come from. A source hands over raw samples of named series; what they mean is decided in `metrics::discovery` and
+//! `metrics::counting`, so that every source is judged alike. Prometheus is the first one; another store fits behind the same trait.
 //! Beside it the pods' own pages are read ([`Scraper`]), for what may not wait.
 //!
 //! A source that fails says why in one short line and gives no numbers: that is never a verdict.
@@ -23,8 +23,8 @@ pub use self::error::{Error, Problem};
 pub use self::page::Pages;
 pub use self::reader::Reader;
 pub use self::scraper::{Place, Scraper};
-use crate::core::counting::{self, Members, PodLabel, Pods, Reading, Series};
-use crate::core::discovery::{self, Choice, Found, NotFound};
+use coalmine_core::metrics::counting::{self, Members, PodLabel, Pods, Reading, Series};
+use coalmine_core::metrics::discovery::{self, Choice, Found, NotFound};
 
 /// Whose series are asked for.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -96,8 +96,8 @@ const HISTORY_STEP: Duration = Duration::from_secs(15);
 /// Counts of the primary's pods over the past, by scrape and by window: what the dispersion of errors is measured on.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct History {
-    pub scrapes: Vec<Vec<crate::core::statistics::Counts>>,
-    pub windows: Vec<Vec<crate::core::statistics::Counts>>,
+    pub scrapes: Vec<Vec<coalmine_core::statistics::Counts>>,
+    pub windows: Vec<Vec<coalmine_core::statistics::Counts>>,
 }
 
 /// The primary's past before the canary. One request, made once for a run.

@@ -9,3 +9,4 @@ mod manifests;
 mod prometheus;
 mod reviews;
 mod support;
+mod walls;

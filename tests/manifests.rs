@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory as _, Parser as _};
-use coalmine::api::policy::Policy;
 use coalmine::args::Arguments;
+use coalmine_core::api::policy::Policy;
 use serde_json::Value;
 
 fn repository() -> &'static Path {

@@ -12,13 +12,13 @@ use axum::Router;
 use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
 use axum::routing::get;
-use coalmine::api::checks::{Probe, parse_list};
-use coalmine::core::checks::{Outcome, Progress};
-use coalmine::core::counting::{Counted, Members, PodLabel, Pods, Reading, Window};
-use coalmine::core::discovery::{Choice, Found};
-use coalmine::core::statistics::{Deadline, Parameters, Verdict, analyse};
 use coalmine::sources::prometheus::{Prometheus, Settings};
 use coalmine::sources::{self, Asked, Pages, Problem, Reader, Scope, Sources};
+use coalmine_core::api::checks::{Probe, parse_list};
+use coalmine_core::judging::checks::{Outcome, Progress};
+use coalmine_core::metrics::counting::{Counted, Members, PodLabel, Pods, Reading, Window};
+use coalmine_core::metrics::discovery::{Choice, Found};
+use coalmine_core::statistics::{Deadline, Parameters, Verdict, analyse};
 use rustix::process::Signal;
 
 use crate::support::{PATIENCE, signal};

@@ -16,10 +16,8 @@ use axum::{
     http::{Request, Response},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use coalmine::{
-    admission::{self, Checker, Metrics, Webhook},
-    core::admit::Settings,
-};
+use coalmine::admission::{self, Checker, Metrics, Webhook};
+use coalmine_core::hold::admit::Settings;
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;

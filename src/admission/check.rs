@@ -10,10 +10,8 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::{
-    core::{admit::FIELD_MANAGER, canary, object},
-    kubernetes::deployments,
-};
+use crate::kubernetes::deployments;
+use coalmine_core::{hold::admit::FIELD_MANAGER, manifest::object, run::canary};
 
 /// Well inside the webhook's own five seconds.
 const PATIENCE: Duration = Duration::from_secs(2);

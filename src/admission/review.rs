@@ -9,7 +9,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::core::{
+use coalmine_core::hold::{
     admit::{self, Admission, Outcome, PatchOperation},
     status,
 };

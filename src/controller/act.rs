@@ -9,19 +9,17 @@ use kube::{
 use serde_json::{Value, json};
 
 use super::{Context, Error, observe};
-use crate::{
+use crate::clock;
+use coalmine_core::{
     api::{
         annotations::{self as key, Phase},
         policy::Policy,
     },
-    clock,
-    core::{
-        admit::FIELD_MANAGER,
+    hold::{admit::FIELD_MANAGER, held::Held, promotion, replica_sets, status},
+    manifest::object,
+    run::{
         canary,
-        held::Held,
-        object,
         plan::{Action, Event, READY_ANNOTATION, READY_POD_ANNOTATION, refused},
-        promotion, replica_sets, status,
     },
 };
 

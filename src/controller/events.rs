@@ -13,13 +13,11 @@ use kube::{Api, api::PostParams};
 use serde_json::Value;
 
 use super::Context;
-use crate::{
-    clock,
-    core::{
-        admit::FIELD_MANAGER,
-        object,
-        plan::{Event, elapsed},
-    },
+use crate::clock;
+use coalmine_core::{
+    hold::admit::FIELD_MANAGER,
+    manifest::object,
+    run::plan::{Event, elapsed},
 };
 
 /// What the API server takes of a note, and of a name, in bytes.

@@ -14,19 +14,22 @@ use serde_json::Value;
 use self::{early::Rounds, pace::Pace};
 use super::{Context, events::Said, observe::Seen};
 use crate::{
-    api::annotations::{self as key, Phase},
     clock,
-    core::{
-        checks::Progress,
+    sources::{self, Asked, DiscoveryError, Reader, Scope, Source},
+};
+use coalmine_core::{
+    api::annotations::{self as key, Phase},
+    judging::{checks::Progress, verdict::Measured},
+    manifest::object,
+    metrics::{
         counting::{PodLabel, Reading, Window},
         discovery::{Choice, Found},
-        object,
+    },
+    run::{
         plan::{Event, Judgement, elapsed, is_past_deadline, ready_since},
         pods::Health,
-        statistics::{Dispersion, dispersion},
-        verdict::Measured,
     },
-    sources::{self, Asked, DiscoveryError, Reader, Scope, Source},
+    statistics::{Dispersion, dispersion},
 };
 
 /// How far back the primary's own errors are looked at, and in which windows, for the dispersion (statistics, 3.4).

@@ -9,13 +9,14 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Context, Error};
-use crate::{
+use coalmine_core::{
     api::{
         annotations::{self as key, RUN_LABEL},
         policy::Policy,
     },
-    core::{
-        canary, object,
+    manifest::object,
+    run::{
+        canary,
         plan::{Judgement, Observed, ready_since},
         pods::{Health, health},
         services,

@@ -12,9 +12,10 @@ use kube::{
 use serde_json::{Value, json};
 
 use super::{Context, Error, FIRST_RETRY, LONGEST_RETRY, chain, observe};
-use crate::{
+use coalmine_core::{
     api::annotations::{self as key, ACTIVE_LABEL},
-    core::{admit::FIELD_MANAGER, object, status},
+    hold::{admit::FIELD_MANAGER, status},
+    manifest::object,
 };
 
 /// Of what is read at once; a page is all that is kept in memory.

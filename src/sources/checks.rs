@@ -1,13 +1,13 @@
-//! Asks the questions of `canary.checks`, each to the source that it names, and hands the answers to `core::checks`. Jobs are not asked here:
+//! Asks the questions of `canary.checks`, each to the source that it names, and hands the answers to `judging::checks`. Jobs are not asked here:
 //! they are objects of the cluster.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Error, Pages, Problem, Scope, Scraper, Source};
-use crate::api::checks::{Bounds, Names, Origin, Probe};
-use crate::core::checks::{Outcome, Progress, judge};
-use crate::core::counting::PodLabel;
+use coalmine_core::api::checks::{Bounds, Names, Origin, Probe};
+use coalmine_core::judging::checks::{Outcome, Progress, judge};
+use coalmine_core::metrics::counting::PodLabel;
 
 /// So many values a run are enough to tell its middle.
 const MOST_STEPS: u32 = 60;

@@ -15,7 +15,7 @@ use reqwest::redirect::Policy;
 
 use super::{Error, Problem, Scope, Source, Wanted, http};
 use crate::clock;
-use crate::core::counting::{Members, PodLabel, Series};
+use coalmine_core::metrics::counting::{Members, PodLabel, Series};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -10,9 +10,9 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 use serde_json::Value;
 
-use crate::api::checks::is_allowed;
-use crate::core::checks::Outcome;
-use crate::core::counting::bracketed;
+use coalmine_core::api::checks::is_allowed;
+use coalmine_core::judging::checks::Outcome;
+use coalmine_core::metrics::counting::bracketed;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const LARGEST_PAGE: usize = 1 << 20;

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 
 pub use self::settings::{Settings, SettingsError};
 use super::{Error, Problem, Scope, Source, Wanted, http};
-use crate::core::counting::Series;
+use coalmine_core::metrics::counting::Series;
 
 /// So many questions at once: a bound on memory, and on the load that Coalmine is for Prometheus.
 const AT_ONCE: usize = 8;

@@ -1,14 +1,14 @@
 //! Reads one run's counts, a question per scrape: only for what is new, since what was answered before is kept. A controller that starts
 //! anew has nothing kept, and reads the whole run; so does one whose answers leave a gap, or whose question is another one.
 //!
-//! Knows when to ask for how much; what samples mean is `core::counting`'s.
+//! Knows when to ask for how much; what samples mean is `metrics::counting`'s.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::{Error, Problem, Scope, Source, Wanted, millis, wanted};
-use crate::core::counting::{self, Counted, PodLabel, Reading, Record, Series, Window};
+use coalmine_core::metrics::counting::{self, Counted, PodLabel, Reading, Record, Series, Window};
 
 /// An old pod's last sample before counting began must be in the answer, with the slowest usual scrapes; with a known interval less does.
 const LONGEST_LEAD_IN: Duration = Duration::from_mins(3);

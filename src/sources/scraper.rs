@@ -10,9 +10,9 @@ use reqwest::redirect::Policy;
 use tokio::sync::Semaphore;
 
 use super::http;
-use crate::api::checks::is_allowed;
-use crate::core::counting::{Reading, bracketed, page};
-use crate::core::statistics::Counts;
+use coalmine_core::api::checks::is_allowed;
+use coalmine_core::metrics::counting::{Reading, bracketed, page};
+use coalmine_core::statistics::Counts;
 
 /// A page that takes longer is of no use here.
 const TIMEOUT: Duration = Duration::from_secs(1);

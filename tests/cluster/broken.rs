@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use coalmine::{api::annotations::Phase, core::object};
+use coalmine_core::{api::annotations::Phase, manifest::object};
 use rstest::rstest;
 use serde_json::{Value, json};
 

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use coalmine::{
-    api::annotations::Phase,
-    core::{object, plan},
-};
+use coalmine_core::{api::annotations::Phase, manifest::object, run::plan};
 use rstest::rstest;
 
 use super::{

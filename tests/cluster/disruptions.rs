@@ -1,6 +1,6 @@
 //! The canary's pod is taken away through no fault of its own: another takes its place, and the template is judged by that one.
 
-use coalmine::{api::annotations::Phase, core::object};
+use coalmine_core::{api::annotations::Phase, manifest::object};
 use rstest::rstest;
 use serde_json::json;
 

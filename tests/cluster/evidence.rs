@@ -1,7 +1,7 @@
 //! What the metrics say, and what happens when they say nothing: little traffic, no traffic, no Prometheus, slow answers, a primary in
 //! trouble.
 
-use coalmine::api::annotations::Phase;
+use coalmine_core::api::annotations::Phase;
 use rstest::rstest;
 
 use super::{

@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use coalmine::{
+use coalmine_core::{
     api::annotations::{self as key, Phase, ROLE_CANARY, ROLE_LABEL},
-    core::object,
+    manifest::object,
 };
 use serde_json::{Value, json};
 

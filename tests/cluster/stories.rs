@@ -1,6 +1,6 @@
 //! The main job: a bad version is kept out, a good one let in, seen as a user and a pipeline see them.
 
-use coalmine::api::annotations::Phase;
+use coalmine_core::api::annotations::Phase;
 
 use super::{
     app::App,

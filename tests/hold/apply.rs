@@ -1,6 +1,6 @@
 //! Files applied one after the other: A is live, B and C are new.
 
-use coalmine::api::annotations::Phase;
+use coalmine_core::api::annotations::Phase;
 use rstest::rstest;
 
 use crate::support::{

@@ -1,8 +1,8 @@
 //! kubectl's imperative commands: each changes the live template, so the latest wins and says what it drops.
 
-use coalmine::{
+use coalmine_core::{
     api::annotations::Phase,
-    core::{object, template},
+    manifest::{object, template},
 };
 use rstest::rstest;
 use serde_json::{Value, json};

@@ -7,9 +7,9 @@ mod regressions;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use coalmine::{
+use coalmine_core::{
     api::annotations::{self as key, Phase},
-    core::{object, template},
+    manifest::{object, template},
 };
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use rstest::rstest;

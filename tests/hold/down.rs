@@ -1,6 +1,6 @@
 //! While no Coalmine runs, and when it is taken away: only what it would have to look at fails, and nothing is left broken.
 
-use coalmine::api::annotations::{self as key, Phase};
+use coalmine_core::api::annotations::{self as key, Phase};
 use rstest::rstest;
 use serde_json::{Value, json};
 

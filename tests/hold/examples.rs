@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use coalmine::{api::annotations::Phase, core::object};
+use coalmine_core::{api::annotations::Phase, manifest::object};
 use serde_json::{Value, json};
 
 use crate::support::{

@@ -1,7 +1,7 @@
 //! `GitOps` controllers apply the same thing again and again, for hours, and ask meanwhile how it is: Flux and Argo CD, by their own
 //! libraries, and kstatus, by which Flux and Helm wait.
 
-use coalmine::api::annotations::Phase;
+use coalmine_core::api::annotations::Phase;
 use rstest::rstest;
 use serde_json::Value;
 

@@ -1,6 +1,6 @@
 //! Helm 4, by server-side apply as is its default, and by the client-side patch that was Helm 3's only way.
 
-use coalmine::{api::annotations::Phase, core::object};
+use coalmine_core::{api::annotations::Phase, manifest::object};
 use rstest::rstest;
 
 use super::held_name;

@@ -1,8 +1,8 @@
 //! At the edges: what the API server would refuse in the held template, sizes, names, a canary's name that is taken.
 
-use coalmine::{
+use coalmine_core::{
     api::annotations::{self as key, Phase},
-    core::object,
+    manifest::object,
 };
 use rstest::rstest;
 use serde_json::{Value, json};

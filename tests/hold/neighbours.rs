@@ -1,8 +1,8 @@
 //! Beside others: mutating webhooks before and after ours, and a second applier of the same template.
 
-use coalmine::{
+use coalmine_core::{
     api::annotations::{self as key, Phase},
-    core::object,
+    manifest::object,
 };
 use rstest::rstest;
 use serde_json::{Value, json};

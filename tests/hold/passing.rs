@@ -1,8 +1,8 @@
 //! What passes at once, held template or not, and what never reaches the webhook.
 
-use coalmine::{
+use coalmine_core::{
     api::annotations::{self as key, Phase},
-    core::object,
+    manifest::object,
 };
 use rstest::rstest;
 use serde_json::{Value, json};

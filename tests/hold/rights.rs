@@ -1,8 +1,9 @@
 //! Who may do what: state cannot be forged, removed or copied, and nobody promotes but the controller, and it only what is held.
 
-use coalmine::{
+use coalmine_core::{
     api::annotations::{self as key, Phase},
-    core::{held::Held, object, promotion, template},
+    hold::{held::Held, promotion},
+    manifest::{object, template},
 };
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -22,7 +23,7 @@ use crate::support::{
 fn record(name: &str) -> String {
     let template = Template::named(name).value();
     let (manager, user) = ("kubectl".to_owned(), "mallory".to_owned());
-    let operation = coalmine::core::held::Operation::Apply;
+    let operation = coalmine_core::hold::held::Operation::Apply;
     Held {
         template,
         manager,

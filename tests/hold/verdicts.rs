@@ -1,8 +1,8 @@
 //! After a verdict that keeps the template out: what comes again, and how it is tried again.
 
-use coalmine::{
+use coalmine_core::{
     api::annotations::{self as key, Phase},
-    core::object,
+    manifest::object,
 };
 use rstest::rstest;
 use serde_json::json;

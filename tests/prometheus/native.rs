@@ -1,7 +1,7 @@
 //! Native histograms of a real Prometheus, of both kinds: with the boundaries of a classic one, and exponential ones that become coarser
 //! while the canary runs.
 
-use coalmine::core::counting::Bound;
+use coalmine_core::metrics::counting::Bound;
 use serde_json::{Value, json};
 
 use super::*;

@@ -5,9 +5,10 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use coalmine::{
+use coalmine_core::{
     api::annotations::{self as key, Phase},
-    core::{held::Held, object, owners, promotion},
+    hold::{held::Held, promotion},
+    manifest::{managed_fields, object},
 };
 use serde_json::{Value, json};
 
@@ -259,7 +260,7 @@ pub(crate) fn records(app: &Value) -> Records {
     Records {
         spec: app["spec"].clone(),
         last_applied: object::annotation(app, key::LAST_APPLIED).map(str::to_owned),
-        template_owners: owners::template_owners(&app["metadata"]),
+        template_owners: managed_fields::template_owners(&app["metadata"]),
     }
 }
 

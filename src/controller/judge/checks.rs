@@ -12,13 +12,16 @@ use super::{
     super::{Context, Error, chain, observe},
     ASK_AGAIN, Trouble,
 };
-use crate::{
+use crate::sources::Asked;
+use coalmine_core::{
     api::{
         checks::{Check, Checks, Probe, parse_list},
         quantity::format_duration,
     },
-    core::{admit::FIELD_MANAGER, checks::Outcome, job, object, plan::Judgement},
-    sources::Asked,
+    hold::admit::FIELD_MANAGER,
+    judging::{checks::Outcome, job},
+    manifest::object,
+    run::plan::Judgement,
 };
 
 /// The key of a `ConfigMap` that holds the list.

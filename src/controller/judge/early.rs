@@ -1,4 +1,4 @@
-//! Reads the pods' own pages between two answers of the source, while a canary is new. What is read and what follows is `core::early`'s;
+//! Reads the pods' own pages between two answers of the source, while a canary is new. What is read and what follows is `judging::early`'s;
 //! here is only when, and that nothing is read or decided while the source is silent.
 
 use std::collections::BTreeMap;
@@ -11,15 +11,17 @@ use serde_json::Value;
 use super::Judge;
 use crate::{
     clock,
-    core::{
-        discovery::Found,
+    sources::{Place, Scope, Scraper},
+};
+use coalmine_core::{
+    judging::{
         early::{self, Early, Round},
-        object,
-        plan::{Judgement, elapsed},
-        statistics::Parameters,
         verdict::{Measured, sentence},
     },
-    sources::{Place, Scope, Scraper},
+    manifest::object,
+    metrics::discovery::Found,
+    run::plan::{Judgement, elapsed},
+    statistics::Parameters,
 };
 
 /// A page that can't be read so often in a row won't be.

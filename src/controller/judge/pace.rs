@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::core::counting::Counted;
+use coalmine_core::metrics::counting::Counted;
 
 /// Between two questions, at least.
 const SHORTEST: Duration = Duration::from_millis(300);

@@ -7,13 +7,12 @@ use kube::{Api, ResourceExt as _, api::ListParams};
 use serde_json::Value;
 
 use super::super::{Context, Error};
-use crate::{
+use crate::sources::Scope;
+use coalmine_core::{
     api::annotations::RUN_LABEL,
-    core::{
-        counting::{Members, Pods},
-        object, replica_sets,
-    },
-    sources::Scope,
+    hold::replica_sets,
+    manifest::object,
+    metrics::counting::{Members, Pods},
 };
 
 /// Pods come and go; new ones of the same ReplicaSets are recognised by name anyway.

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::{Judge, UNKNOWN_INTERVAL};
-use crate::core::{
-    counting::Counted,
-    plan::{Judgement, began, elapsed},
+use coalmine_core::{
+    judging::verdict::{Measured, outlook, sentence, starved},
+    metrics::counting::Counted,
+    run::plan::{Judgement, began, elapsed},
     statistics::{Analysis, Deadline, Dispersion, Parameters, Reason, Verdict, analyse, overall, traffic_share},
-    verdict::{Measured, outlook, sentence, starved},
 };
 
 impl Judge<'_> {

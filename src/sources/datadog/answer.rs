@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::super::Problem;
 use super::super::error::brief;
-use crate::core::counting::{Labels, Sample, Series};
+use coalmine_core::metrics::counting::{Labels, Sample, Series};
 
 #[derive(Deserialize)]
 struct Answer {

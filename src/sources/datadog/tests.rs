@@ -5,7 +5,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::core::counting::Pods;
+use coalmine_core::metrics::counting::Pods;
 
 mod verdict;
 
@@ -45,7 +45,7 @@ fn what_is_asked_about_counters() {
     insta::assert_snapshot!(counts(&scope(), "shop.hits{service:shop, env:prod}", minute), @"sum:shop.hits{service:shop AND env:prod AND kube_namespace:shop AND (pod_name:app-canary-77f-ccccc OR pod_name:app-6d5f-*)} by {pod_name}.as_count().rollup(sum,10)");
     insta::assert_snapshot!(counts(&scope(), "shop.hits{service:a OR service:b}", Duration::from_hours(24)), @"sum:shop.hits{(service:a OR service:b) AND kube_namespace:shop AND (pod_name:app-canary-77f-ccccc OR pod_name:app-6d5f-*)} by {pod_name}.as_count().rollup(sum,60)");
     insta::assert_snapshot!(counts(&scope(), "shop.hits", minute), @"sum:shop.hits{kube_namespace:shop AND (pod_name:app-canary-77f-ccccc OR pod_name:app-6d5f-*)} by {pod_name}.as_count().rollup(sum,10)");
-    assert_eq!(plain(&crate::core::counting::escaped("a.b{c:d[e]*}")), "a.b{c:d[e]*}");
+    assert_eq!(plain(&coalmine_core::metrics::counting::escaped("a.b{c:d[e]*}")), "a.b{c:d[e]*}");
 }
 
 /// A directory for two files.

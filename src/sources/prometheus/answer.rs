@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 
 use super::super::Problem;
 use super::super::error::brief;
-use crate::core::counting::native::{self, Bucket, Native};
-use crate::core::counting::{Labels, Sample, Series};
+use coalmine_core::metrics::counting::native::{self, Bucket, Native};
+use coalmine_core::metrics::counting::{Labels, Sample, Series};
 
 #[derive(Deserialize)]
 struct Envelope<'a> {

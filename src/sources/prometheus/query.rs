@@ -7,7 +7,7 @@ use std::time::Duration;
 use promql_parser::parser::{self, value::ValueType};
 
 use super::super::{Scope, Wanted};
-use crate::core::counting::PodLabel;
+use coalmine_core::metrics::counting::PodLabel;
 
 /// The last sample of each series, whatever label names the pods.
 pub(super) fn present(scope: &Scope, metrics: &[String]) -> String {
@@ -24,7 +24,7 @@ pub(super) fn samples(scope: &Scope, wanted: &Wanted) -> String {
     let mut selector = matchers(scope, &wanted.metrics, wanted.pod_label);
     if !wanted.bounds.is_empty() {
         // What is no histogram has no `le`, and is wanted too.
-        let bounds: Vec<String> = wanted.bounds.iter().map(|bound| crate::core::counting::escaped(bound)).collect();
+        let bounds: Vec<String> = wanted.bounds.iter().map(|bound| coalmine_core::metrics::counting::escaped(bound)).collect();
         let _ = write!(selector, ",le=~\"|{}\"", bounds.join("|"));
     }
     let seconds = wanted.since.as_secs().max(1);
@@ -50,7 +50,7 @@ fn matchers(scope: &Scope, metrics: &[String], label: PodLabel) -> String {
     let mut text = format!("__name__=~\"{names}\",{}=~\"{}\"", label.name(), scope.pods.pattern(label));
     if let Some(namespace) = label.namespace() {
         // Some scrape configurations write no namespace; pods are told apart by name then.
-        let _ = write!(text, ",{namespace}=~\"|{}\"", crate::core::counting::escaped(&scope.namespace));
+        let _ = write!(text, ",{namespace}=~\"|{}\"", coalmine_core::metrics::counting::escaped(&scope.namespace));
     }
     text
 }
@@ -80,7 +80,7 @@ pub(super) fn encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::counting::{Members, Pods};
+    use coalmine_core::metrics::counting::{Members, Pods};
 
     fn scope() -> Scope {
         let pods = Pods { canary: Members::of_names(["app-canary-77f-ccccc"]), primary: Members::of_prefixes(["app-6d5f-"]) };

@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use proptest::prelude::*;
 
 use super::*;
-use crate::core::counting::{Failure, Labels, Members, Pods, Sample, Selector};
+use coalmine_core::metrics::counting::{Failure, Labels, Members, Pods, Sample, Selector};
 
 const CANARY: &str = "app-canary-77f-ccccc";
 const T0: i64 = 1_790_000_000_000;

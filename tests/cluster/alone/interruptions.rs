@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use coalmine::{
+use coalmine_core::{
     api::annotations::{ACTIVE_LABEL, Phase},
-    core::{object, plan},
+    manifest::object,
+    run::plan,
 };
 use serde_json::{Value, json};
 

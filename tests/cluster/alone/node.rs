@@ -2,7 +2,7 @@
 
 use std::{ffi::OsStr, time::Duration};
 
-use coalmine::api::annotations::Phase;
+use coalmine_core::api::annotations::Phase;
 use rustix::process::Signal;
 use serde_json::Value;
 

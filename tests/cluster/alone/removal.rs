@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use coalmine::api::annotations::Phase;
+use coalmine_core::api::annotations::Phase;
 use serde_json::json;
 
 use crate::cluster::{

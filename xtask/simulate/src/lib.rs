@@ -1,8 +1,7 @@
 //! The verdict's own code on simulated traffic, beside the rules that others use, on the same traffic.
 //!
 //! `cargo xtask simulate` prints the tables and fails when an error bound is broken; `cargo xtask chart` draws the evidence of two runs.
-//! It depends on the product's mathematics alone, so that a fresh machine sees the first table after seconds and not after the build of a Kubernetes
-//! client.
+//! It depends on the part that decides and on the mathematics alone, so that a fresh machine need not build a Kubernetes client for the first table.
 
 pub mod chart;
 pub mod first_minute;
@@ -13,10 +12,5 @@ pub mod tables;
 pub mod tally;
 pub mod traffic;
 
-#[path = "../../../src/core"]
-mod product {
-    pub mod early;
-    pub use coalmine_statistics as statistics;
-}
-
-pub use product::{early, statistics};
+pub use coalmine_core::judging::early;
+pub use coalmine_statistics as statistics;

@@ -10,10 +10,10 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::core::counting::{Counted, PodLabel, Window};
-use crate::core::discovery::{Choice, Found};
-use crate::core::statistics::{Deadline, Parameters, Verdict, analyse};
 use crate::sources::{self, Reader};
+use coalmine_core::metrics::counting::{Counted, PodLabel, Window};
+use coalmine_core::metrics::discovery::{Choice, Found};
+use coalmine_core::statistics::{Deadline, Parameters, Verdict, analyse};
 
 const BUCKET: i64 = 10;
 const PRIMARY: [&str; 2] = ["app-6d5f-aaaaa", "app-6d5f-bbbbb"];

@@ -1,0 +1,139 @@
+//! Every annotation and label key that Coalmine reads or writes, and the phases that one of them takes.
+//! Only names: what the values mean is decided by the modules that own them.
+
+/// Opts a Deployment in. `true` and `false` are the user's; `held` is what it reads while a template from Helm's client-side patch is held.
+pub const ENABLED: &str = "canary.enabled";
+pub const DURATION: &str = "canary.duration";
+pub const MAX_ERROR_RATE: &str = "canary.max-error-rate";
+pub const MAX_LATENCY_P99: &str = "canary.max-latency-p99";
+pub const METRICS: &str = "canary.metrics";
+pub const CHECKS: &str = "canary.checks";
+pub const DEADLINE: &str = "canary.deadline";
+pub const ON_INCONCLUSIVE: &str = "canary.on-inconclusive";
+pub const RETRY: &str = "canary.retry";
+pub const BYPASS: &str = "canary.bypass";
+
+/// All keys that a user may write, in the order in which messages list them.
+pub const USER_KEYS: [&str; 10] =
+    [ENABLED, DURATION, MAX_ERROR_RATE, MAX_LATENCY_P99, METRICS, CHECKS, DEADLINE, ON_INCONCLUSIVE, RETRY, BYPASS];
+
+/// What every annotation of the user begins with.
+pub const USER_PREFIX: &str = "canary.";
+/// What every annotation of Coalmine's own begins with.
+pub const STATE_PREFIX: &str = "canary.state/";
+
+/// The held template with its records, compressed (see `hold::held`).
+pub const HELD: &str = "canary.state/held";
+/// A key that stands both on the object and inside last-applied while a template is held, so that every later client-side apply has
+/// something to send: kubectl sends no request at all when it computes an empty patch.
+pub const MARKER: &str = "canary.state/marker";
+/// See [`Phase`].
+pub const PHASE: &str = "canary.state/phase";
+/// Names one attempt at one template; the canary carries the same value.
+pub const RUN: &str = "canary.state/run";
+/// The verdict, or the reason of the phase, in words.
+pub const MESSAGE: &str = "canary.state/message";
+/// When the phase's verdict was given, RFC 3339, written by the controller (admission has no clock).
+pub const SINCE: &str = "canary.state/since";
+/// Hashes of the templates that may come back at once, newest first, separated by commas.
+pub const PROVEN: &str = "canary.state/proven";
+
+/// Set on a Deployment while the controller has something to do with it: what its watch selects.
+pub const ACTIVE_LABEL: &str = "coalmine.dev/active";
+/// On every canary Deployment and its pods.
+pub const ROLE_LABEL: &str = "coalmine.dev/role";
+pub const ROLE_CANARY: &str = "canary";
+/// On the pods of a canary: the run that they belong to; as an annotation on the canary Deployment too.
+pub const RUN_LABEL: &str = "coalmine.dev/run";
+/// On a canary and its pods: the name of the primary.
+pub const PRIMARY_ANNOTATION: &str = "coalmine.dev/primary";
+
+/// kubectl's record of what client-side apply sent last.
+pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Where a template is on its way. While [`Phase::holds`], the object carries the held template and the live one is another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Held by admission; the controller has not begun.
+    Held,
+    /// The canary exists.
+    Running,
+    /// Proven bad. The template stays held back until something else is applied.
+    Rejected,
+    /// Nothing could be proven; held back like a rejected one.
+    Inconclusive,
+    /// Proven good and written to the primary.
+    Promoted,
+    /// The user went back to the live template.
+    Withdrawn,
+    /// The user opted out while a template was held.
+    Cancelled,
+    /// Let through because the user said so.
+    Bypassed,
+    /// A template that was live before came back.
+    RolledBack,
+    /// Let through because the Deployment has no replicas and so no traffic to judge with.
+    Skipped,
+}
+
+impl Phase {
+    pub const ALL: [Self; 10] = [
+        Self::Held,
+        Self::Running,
+        Self::Rejected,
+        Self::Inconclusive,
+        Self::Promoted,
+        Self::Withdrawn,
+        Self::Cancelled,
+        Self::Bypassed,
+        Self::RolledBack,
+        Self::Skipped,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Held => "Held",
+            Self::Running => "Running",
+            Self::Rejected => "Rejected",
+            Self::Inconclusive => "Inconclusive",
+            Self::Promoted => "Promoted",
+            Self::Withdrawn => "Withdrawn",
+            Self::Cancelled => "Cancelled",
+            Self::Bypassed => "Bypassed",
+            Self::RolledBack => "RolledBack",
+            Self::Skipped => "Skipped",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|phase| phase.as_str() == text)
+    }
+
+    /// A verdict that keeps the template out.
+    pub fn is_kept_out(self) -> bool {
+        matches!(self, Self::Rejected | Self::Inconclusive)
+    }
+
+    /// The canary is due or running.
+    pub fn is_trying(self) -> bool {
+        matches!(self, Self::Held | Self::Running)
+    }
+
+    /// A held template is on the object.
+    pub fn holds(self) -> bool {
+        self.is_trying() || self.is_kept_out()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phases_read_back() {
+        for phase in Phase::ALL {
+            assert_eq!(Phase::parse(phase.as_str()), Some(phase));
+        }
+        assert_eq!(Phase::parse("promoted"), None);
+    }
+}

@@ -1,0 +1,231 @@
+//! What may stand in `canary.checks`: a YAML list of questions about the canary. Parsed once, by admission and by the controller alike; what
+//! is refused is refused in one line that names the check, the key and the position. Pure: a `ConfigMap` is fetched by others.
+
+mod address;
+mod promql;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+pub use self::address::is_allowed;
+pub use self::promql::{Names, QueryError};
+use crate::metrics::discovery::first_line;
+
+/// More would be a load on the source, and no verdict could name them all.
+const MOST_CHECKS: usize = 20;
+
+/// Where the list of checks is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Checks {
+    Inline(Vec<Check>),
+    /// In the key `checks` of this `ConfigMap`, in the Deployment's own namespace.
+    ConfigMap(String),
+}
+
+/// One question.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Check {
+    pub name: String,
+    pub probe: Probe,
+}
+
+/// How it is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Probe {
+    /// A number over time, from a source of metrics.
+    Query { origin: Origin, query: String, bounds: Bounds },
+    /// A `CronJob` of the same namespace whose Job template is run; success passes.
+    Job { cron_job: String },
+    /// A JSON page, and what must stand at one place of it.
+    Page { url: String, pointer: String, equals: Value },
+}
+
+/// Which source answers a query.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    #[default]
+    Prometheus,
+    Datadog,
+}
+
+/// What the number must keep to. At least one is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Bounds {
+    pub min: Option<f64>,
+    pub max: Option<f64>,
+    /// Multiples of what the same query says about the primary's pods.
+    pub min_ratio: Option<f64>,
+    pub max_ratio: Option<f64>,
+}
+
+impl Bounds {
+    /// Whether the primary must be asked too.
+    pub fn needs_primary(&self) -> bool {
+        self.min_ratio.is_some() || self.max_ratio.is_some()
+    }
+}
+
+/// Why a list of checks isn't accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChecksError {
+    #[error("not a YAML list of checks: {0}")]
+    Yaml(String),
+    #[error("the list is empty; leave the annotation out")]
+    Empty,
+    #[error("{0} checks are too many; at most {MOST_CHECKS}")]
+    TooMany(usize),
+    #[error("configmap/{0} isn't the name of a ConfigMap")]
+    ConfigMap(String),
+    #[error("check {number} has the name {name:?}; expected up to 40 lower case letters, digits and dashes")]
+    Name { number: usize, name: String },
+    #[error("two checks have the name {0}")]
+    Twice(String),
+    #[error("check {name}: {problem}")]
+    Check { name: String, problem: CheckProblem },
+}
+
+/// What is wrong with one check.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CheckProblem {
+    #[error("expected exactly one of query, job and url")]
+    Kind,
+    #[error("a query needs a bound: min, max, minRatio or maxRatio")]
+    NoBound,
+    #[error("{0} belongs to a query")]
+    Stray(&'static str),
+    #[error("{key}: {value} is no bound; expected a finite number{more}")]
+    Bound { key: &'static str, value: String, more: &'static str },
+    #[error("{low} is above {high}")]
+    Crossed { low: &'static str, high: &'static str },
+    #[error("a query must ask for {{{{pods}}}} when it has minRatio or maxRatio, or it says the same of both sides")]
+    SameForBoth,
+    #[error("query{0}")]
+    Query(QueryError),
+    #[error("job: {0:?} isn't the name of a CronJob")]
+    Job(String),
+    #[error("url: {0}")]
+    Url(&'static str),
+    #[error("a url needs json, the place in the answer, such as /status, and equals, the value there")]
+    NoExpectation,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Written {
+    name: String,
+    query: Option<String>,
+    source: Option<Origin>,
+    min: Option<f64>,
+    max: Option<f64>,
+    min_ratio: Option<f64>,
+    max_ratio: Option<f64>,
+    job: Option<String>,
+    url: Option<String>,
+    json: Option<String>,
+    equals: Option<Value>,
+}
+
+impl Checks {
+    /// The annotation's value.
+    pub fn parse(value: &str) -> Result<Self, ChecksError> {
+        if let Some(name) = value.trim().strip_prefix("configmap/") {
+            let name = name.trim();
+            return if is_object_name(name) { Ok(Self::ConfigMap(name.to_owned())) } else { Err(ChecksError::ConfigMap(shown(name))) };
+        }
+        parse_list(value).map(Self::Inline)
+    }
+}
+
+/// The list itself, from the annotation or from a `ConfigMap`.
+pub fn parse_list(yaml: &str) -> Result<Vec<Check>, ChecksError> {
+    let written: Vec<Written> = serde_saphyr::from_str(yaml).map_err(|error| ChecksError::Yaml(first_line(&error.to_string())))?;
+    match written.len() {
+        0 => return Err(ChecksError::Empty),
+        many if many > MOST_CHECKS => return Err(ChecksError::TooMany(many)),
+        _ => {}
+    }
+    let mut checks: Vec<Check> = Vec::with_capacity(written.len());
+    for (number, written) in (1..).zip(written) {
+        let name = written.name.clone();
+        if name.is_empty() || name.len() > 40 || !is_object_name(&name) {
+            return Err(ChecksError::Name { number, name: shown(&name) });
+        }
+        if checks.iter().any(|check| check.name == name) {
+            return Err(ChecksError::Twice(name));
+        }
+        let probe = probe(written).map_err(|problem| ChecksError::Check { name: name.clone(), problem })?;
+        checks.push(Check { name, probe });
+    }
+    Ok(checks)
+}
+
+fn probe(written: Written) -> Result<Probe, CheckProblem> {
+    let Written { name: _, query, source, min, max, min_ratio, max_ratio, job, url, json, equals } = written;
+    let of_a_query = [("source", source.is_some()), ("min", min.is_some()), ("max", max.is_some()), ("minRatio", min_ratio.is_some())];
+    let of_a_query = of_a_query.into_iter().chain([("maxRatio", max_ratio.is_some())]).find(|(_, is_there)| *is_there);
+    match (query, job, url) {
+        (Some(query), None, None) => {
+            let bounds = bounds(Bounds { min, max, min_ratio, max_ratio })?;
+            let origin = source.unwrap_or_default();
+            promql::check(&query, origin).map_err(CheckProblem::Query)?;
+            if bounds.needs_primary() && !query.contains("{{pods}}") {
+                return Err(CheckProblem::SameForBoth);
+            }
+            Ok(Probe::Query { origin, query, bounds })
+        }
+        (None, job, url) if job.is_some() != url.is_some() => {
+            if let Some((key, _)) = of_a_query {
+                return Err(CheckProblem::Stray(key));
+            }
+            match (job, url, json, equals) {
+                (Some(job), ..) if !is_object_name(&job) => Err(CheckProblem::Job(shown(&job))),
+                (Some(cron_job), ..) => Ok(Probe::Job { cron_job }),
+                (None, Some(url), Some(pointer), Some(equals)) if pointer.is_empty() || pointer.starts_with('/') => {
+                    address::check(&url).map_err(CheckProblem::Url)?;
+                    Ok(Probe::Page { url, pointer, equals })
+                }
+                _ => Err(CheckProblem::NoExpectation),
+            }
+        }
+        _ => Err(CheckProblem::Kind),
+    }
+}
+
+fn bounds(bounds: Bounds) -> Result<Bounds, CheckProblem> {
+    let Bounds { min, max, min_ratio, max_ratio } = bounds;
+    for (key, value) in [("min", min), ("max", max)] {
+        if let Some(value) = value.filter(|value| !value.is_finite()) {
+            return Err(CheckProblem::Bound { key, value: value.to_string(), more: "" });
+        }
+    }
+    for (key, value) in [("minRatio", min_ratio), ("maxRatio", max_ratio)] {
+        if let Some(value) = value.filter(|value| !value.is_finite() || *value <= 0.0) {
+            return Err(CheckProblem::Bound { key, value: value.to_string(), more: " above 0" });
+        }
+    }
+    for (low, high, names) in [(min, max, ("min", "max")), (min_ratio, max_ratio, ("minRatio", "maxRatio"))] {
+        if low.zip(high).is_some_and(|(low, high)| low > high) {
+            return Err(CheckProblem::Crossed { low: names.0, high: names.1 });
+        }
+    }
+    if [min, max, min_ratio, max_ratio].iter().all(Option::is_none) {
+        return Err(CheckProblem::NoBound);
+    }
+    Ok(bounds)
+}
+
+/// What Kubernetes allows in the name of an object.
+fn is_object_name(name: &str) -> bool {
+    let is_end = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let bytes = name.as_bytes();
+    let inner = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
+    bytes.len() <= 253 && is_end(bytes.first()) && is_end(bytes.last()) && bytes.iter().all(inner)
+}
+
+fn shown(text: &str) -> String {
+    text.chars().filter(|character| !character.is_control()).take(60).collect()
+}
+
+#[cfg(test)]
+mod tests;

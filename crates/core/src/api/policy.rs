@@ -1,0 +1,224 @@
+//! What the user asks for in the `canary.*` annotations, parsed once into types that cannot be wrong.
+//! Admission denies what this refuses; the controller reads admitted objects with the same function.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::{Map, Value};
+
+use super::{
+    annotations as key,
+    checks::{Checks, Origin},
+    quantity::{format_duration, parse_duration, parse_percentage},
+};
+use crate::metrics::discovery::{Choice, ChoiceError};
+
+/// How one Deployment wants its templates judged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// How long the canary takes traffic before it may be promoted.
+    pub duration: Duration,
+    /// Absolute limit on the canary's error rate, as a share.
+    pub max_error_rate: f64,
+    /// Absolute limit on the canary's 99th percentile latency.
+    pub max_latency_p99: Option<Duration>,
+    /// Which series to read.
+    pub metrics: Choice,
+    /// Further questions about the canary.
+    pub checks: Option<Checks>,
+    /// Give up this long after the canary was created.
+    pub deadline: Duration,
+    pub on_inconclusive: OnInconclusive,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnInconclusive {
+    Reject,
+    Promote,
+}
+
+/// A refused annotation. Its text is one line that names the key, the value and what is accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidAnnotation {
+    #[error("{key}: {value:?} is not accepted; expected {expected}")]
+    Value { key: String, value: String, expected: String },
+    #[error("{key}: {problem}")]
+    Problem { key: String, problem: String },
+    #[error("{key}: unknown annotation; known are {}", key::USER_KEYS.join(", "))]
+    UnknownKey { key: String },
+}
+
+const SHORTEST_DURATION: Duration = Duration::from_secs(10);
+const LONGEST_DURATION: Duration = Duration::from_hours(24);
+const LONGEST_DEADLINE: Duration = Duration::from_hours(48);
+/// Long values are cut in messages: a reader needs to recognise the value, not to read all of it again.
+const LONGEST_SHOWN: usize = 60;
+
+/// What holds where nothing is written.
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            duration: Duration::from_mins(1),
+            max_error_rate: 0.01,
+            max_latency_p99: None,
+            metrics: Choice::Auto,
+            checks: None,
+            deadline: Duration::from_mins(10),
+            on_inconclusive: OnInconclusive::Reject,
+        }
+    }
+}
+
+impl Policy {
+    /// Reads the annotations of a Deployment. Keys that do not begin with `canary.` are not looked at.
+    pub fn parse(annotations: &BTreeMap<&str, &str>) -> Result<Self, InvalidAnnotation> {
+        for name in annotations.keys() {
+            if name.starts_with(key::USER_PREFIX) && !name.starts_with(key::STATE_PREFIX) && !key::USER_KEYS.contains(name) {
+                return Err(InvalidAnnotation::UnknownKey { key: shown(name) });
+            }
+        }
+        let defaults = Self::default();
+        let reader = Reader { annotations };
+        reader.read(key::ENABLED, "\"true\" or \"false\"", |text| matches!(text, "true" | "false" | "held").then_some(()))?;
+        let duration = reader
+            .read(key::DURATION, "a duration from 10s to 24h, such as 60s or 5m", |text| {
+                parse_duration(text).filter(|duration| (SHORTEST_DURATION..=LONGEST_DURATION).contains(duration))
+            })?
+            .unwrap_or(defaults.duration);
+        let max_error_rate = reader
+            .read(key::MAX_ERROR_RATE, "a percentage above 0% and below 100%, such as 1% or 0.5%", parse_percentage)?
+            .unwrap_or(defaults.max_error_rate);
+        let max_latency_p99 = reader.read(key::MAX_LATENCY_P99, "a duration from 1ms to 10m, such as 250ms or 2s", |text| {
+            parse_duration(text).filter(|duration| (Duration::from_millis(1)..=Duration::from_mins(10)).contains(duration))
+        })?;
+        let expected = format!("a duration from canary.duration ({}) to 48h, such as 10m", format_duration(duration));
+        let deadline = reader
+            .read(key::DEADLINE, &expected, |text| parse_duration(text).filter(|d| (duration..=LONGEST_DEADLINE).contains(d)))?
+            .unwrap_or_else(|| defaults.deadline.max(duration * 2));
+        let on_inconclusive = reader
+            .read(key::ON_INCONCLUSIVE, "\"reject\" or \"promote\"", |text| match text {
+                "reject" => Some(OnInconclusive::Reject),
+                "promote" => Some(OnInconclusive::Promote),
+                _ => None,
+            })?
+            .unwrap_or(defaults.on_inconclusive);
+        reader.read(key::BYPASS, "a reason in words", |text| (!text.trim().is_empty()).then_some(()))?;
+        let metrics = annotations.get(key::METRICS).map_or(Ok(defaults.metrics), |text| Choice::parse(text));
+        let metrics = metrics.map_err(|error| InvalidAnnotation::Problem { key: key::METRICS.to_owned(), problem: error.to_string() })?;
+        if max_latency_p99.is_some() && metrics.origin() == Origin::Datadog {
+            let problem = ChoiceError::NoLatency.to_string();
+            return Err(InvalidAnnotation::Problem { key: key::MAX_LATENCY_P99.to_owned(), problem });
+        }
+        let checks = annotations.get(key::CHECKS).map(|text| Checks::parse(text)).transpose();
+        let checks = checks.map_err(|error| InvalidAnnotation::Problem { key: key::CHECKS.to_owned(), problem: error.to_string() })?;
+        Ok(Self { duration, max_error_rate, max_latency_p99, metrics, checks, deadline, on_inconclusive })
+    }
+
+    /// The policy of an object's annotations, as they stand in its metadata.
+    pub fn of(annotations: &Map<String, Value>) -> Result<Self, InvalidAnnotation> {
+        Self::parse(&annotations.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_str()?))).collect())
+    }
+}
+
+struct Reader<'a> {
+    annotations: &'a BTreeMap<&'a str, &'a str>,
+}
+
+impl Reader<'_> {
+    fn read<T>(&self, key: &str, expected: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, InvalidAnnotation> {
+        let Some(text) = self.annotations.get(key) else { return Ok(None) };
+        let refused = || InvalidAnnotation::Value { key: key.to_owned(), value: shown(text), expected: expected.to_owned() };
+        parse(text).map(Some).ok_or_else(refused)
+    }
+}
+
+fn shown(text: &str) -> String {
+    if text.chars().count() <= LONGEST_SHOWN {
+        return text.to_owned();
+    }
+    text.chars().take(LONGEST_SHOWN).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn parse(pairs: &[(&str, &str)]) -> Result<Policy, InvalidAnnotation> {
+        Policy::parse(&pairs.iter().copied().collect())
+    }
+
+    #[test]
+    fn only_the_first_annotation_is_needed() {
+        let policy = parse(&[("canary.enabled", "true")]).unwrap();
+        assert_eq!(policy.duration, Duration::from_mins(1));
+        assert_eq!(policy.deadline, Duration::from_mins(10));
+        assert!((policy.max_error_rate - 0.01).abs() < 1e-12);
+        assert_eq!(policy.on_inconclusive, OnInconclusive::Reject);
+        assert_eq!(policy.metrics, Choice::Auto);
+    }
+
+    #[test]
+    fn the_default_deadline_leaves_room_for_a_long_duration() {
+        let policy = parse(&[("canary.duration", "1h")]).unwrap();
+        assert_eq!(policy.deadline, Duration::from_hours(2));
+    }
+
+    #[rstest]
+    #[case("canary.duration", "5s", r#"canary.duration: "5s" is not accepted; expected a duration from 10s to 24h, such as 60s or 5m"#)]
+    #[case("canary.enabled", "yes", r#"canary.enabled: "yes" is not accepted; expected "true" or "false""#)]
+    #[case(
+        "canary.max-error-rate",
+        "1",
+        r#"canary.max-error-rate: "1" is not accepted; expected a percentage above 0% and below 100%, such as 1% or 0.5%"#
+    )]
+    #[case(
+        "canary.deadline",
+        "30s",
+        r#"canary.deadline: "30s" is not accepted; expected a duration from canary.duration (60s) to 48h, such as 10m"#
+    )]
+    #[case("canary.on-inconclusive", "ignore", r#"canary.on-inconclusive: "ignore" is not accepted; expected "reject" or "promote""#)]
+    #[case(
+        "canary.max-latency-p99",
+        "fast\nnow",
+        r#"canary.max-latency-p99: "fast\nnow" is not accepted; expected a duration from 1ms to 10m, such as 250ms or 2s"#
+    )]
+    #[case(
+        "canary.metrics",
+        "htp",
+        "canary.metrics: unknown preset \"htp\"; accepted are auto, http, otel, micrometer, aspnet, flask, django, fastapi, rails, go, express, grpc, istio, linkerd, envoy, nginx-ingress, traefik, or YAML with requests and errors"
+    )]
+    #[case(
+        "canary.metrics",
+        "{requests: a}",
+        "canary.metrics: not the YAML expected (line 1 column 2: missing field `errors`); accepted are the keys requests, errors and latency, each with a selector, and source"
+    )]
+    #[case(
+        "canary.checks",
+        "[{name: backlog, query: max(, max: 1}]",
+        "canary.checks: check backlog: query, column 4: unclosed left parenthesis"
+    )]
+    #[case("canary.bypass", " ", r#"canary.bypass: " " is not accepted; expected a reason in words"#)]
+    #[case(
+        "canary.durration",
+        "60s",
+        "canary.durration: unknown annotation; known are canary.enabled, canary.duration, canary.max-error-rate, canary.max-latency-p99, canary.metrics, canary.checks, canary.deadline, canary.on-inconclusive, canary.retry, canary.bypass"
+    )]
+    fn refused_in_one_line(#[case] key: &str, #[case] value: &str, #[case] sentence: &str) {
+        assert_eq!(parse(&[(key, value)]).unwrap_err().to_string(), sentence);
+    }
+
+    #[test]
+    fn latency_is_not_read_from_datadog() {
+        let metrics = "{source: datadog, requests: shop.hits, errors: shop.errors}";
+        let error = parse(&[("canary.metrics", metrics), ("canary.max-latency-p99", "250ms")]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "canary.max-latency-p99: latency can't be read from Datadog; write a check with source: datadog instead"
+        );
+    }
+
+    #[test]
+    fn a_stranger_is_not_looked_at() {
+        parse(&[("canaries.example/x", "1"), ("canary.state/phase", "Held"), ("prometheus.io/scrape", "true")]).unwrap();
+    }
+}

@@ -1,0 +1,201 @@
+//! The hold: what a request that writes a Deployment becomes.
+//!
+//! A pure function: the same request always gives the same bytes, and everything that the controller needs later is written into the
+//! object by the answer itself. The API server may call it several times for one request, and calls it for dry runs too.
+//! Words: A is the live template, B the held one, C a later one.
+
+mod controller;
+mod create;
+mod update;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::manifest::object;
+
+/// Everything `admit` may look at.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    pub username: &'a str,
+    /// The request's field manager; empty when the client named none.
+    pub field_manager: &'a str,
+    pub name: &'a str,
+    /// The stored object; `None` on CREATE.
+    pub old: Option<&'a Value>,
+    /// The object as the client wants it.
+    pub new: &'a Value,
+    /// Nothing will be written; the answer is the same, but for the controller, which may ask what anything merges to.
+    pub dry_run: bool,
+    /// What the held template becomes when it is merged into the live one by the API server, where the caller asked: see [`needs_merge`].
+    pub held_merged: Option<&'a Value>,
+}
+
+/// What stays the same over all requests.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The user name of the controller's service account.
+    pub controller: String,
+    /// The label that tells a canary's pods apart, such as `tier: canary`.
+    pub canary_label: (String, String),
+}
+
+/// The answer, with what the caller may have to do besides.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Admission {
+    pub outcome: Outcome,
+    /// For the user, each fit for the API server.
+    pub warnings: Vec<String>,
+    pub effect: Effect,
+    /// What is now held and was not before: the API server has yet to be asked whether it would take it.
+    pub unchecked: Option<Unchecked>,
+}
+
+/// A template that a run begins with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unchecked {
+    pub template: Value,
+    /// The run's name, as its canary will carry it.
+    pub run: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    Unchanged,
+    /// The places that change, and nothing else of the object: see [`patch`].
+    Changed(Value),
+    /// One line for the user.
+    Denied(String),
+}
+
+/// What happened, for metrics and the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing that concerns Coalmine.
+    Passed,
+    /// A template was held that was not held before.
+    Held,
+    /// The held template came again, or the request left it alone.
+    Kept,
+    Withdrawn,
+    Cancelled,
+    Bypassed,
+    RolledBack,
+    Skipped,
+    Promoted,
+    Denied,
+}
+
+impl Effect {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Held => "held",
+            Self::Kept => "kept",
+            Self::Withdrawn => "withdrawn",
+            Self::Cancelled => "cancelled",
+            Self::Bypassed => "bypassed",
+            Self::RolledBack => "rolled_back",
+            Self::Skipped => "skipped",
+            Self::Promoted => "promoted",
+            Self::Denied => "denied",
+        }
+    }
+}
+
+impl Admission {
+    fn denied(message: String) -> Self {
+        Self { outcome: Outcome::Denied(message), warnings: Vec::new(), effect: Effect::Denied, unchecked: None }
+    }
+
+    fn passed() -> Self {
+        Self { outcome: Outcome::Unchanged, warnings: Vec::new(), effect: Effect::Passed, unchecked: None }
+    }
+
+    /// The answer for `changed`, which was made from `sent`.
+    fn changed(sent: &Value, changed: Value, warnings: Vec<String>, effect: Effect) -> Self {
+        let outcome = if patch(sent, &changed).is_empty() { Outcome::Unchanged } else { Outcome::Changed(changed) };
+        Self { outcome, warnings, effect, unchecked: None }
+    }
+
+    fn held(sent: &Value, changed: Value, warnings: Vec<String>, unchecked: Unchecked) -> Self {
+        Self { unchecked: Some(unchecked), ..Self::changed(sent, changed, warnings, Effect::Held) }
+    }
+}
+
+/// Decides one request on `deployments`.
+pub fn admit(settings: &Settings, request: &Request<'_>) -> Admission {
+    let Some(old) = request.old else { return create::admit(request) };
+    if object::is_being_deleted(old) {
+        return Admission::passed();
+    }
+    if request.username == settings.controller {
+        return controller::admit(request, old);
+    }
+    update::admit(request, old)
+}
+
+/// Small, and always there to be changed; what is missing is to be taken away.
+const MAPS: [&str; 2] = ["annotations", "labels"];
+/// Large: they stay as they were sent unless something else is put there, `null` to take them away.
+const RECORDS: &str = "/metadata/managedFields";
+const TEMPLATE: &str = "/spec/template";
+
+/// The places of `sent` that admission may change, and nothing else of it.
+fn changeable(sent: &Value) -> Value {
+    let mut changeable = Map::new();
+    if let Some(metadata) = sent.get("metadata").and_then(Value::as_object) {
+        let parts = MAPS.iter().filter_map(|part| Some(((*part).to_owned(), metadata.get(*part)?.clone())));
+        changeable.insert("metadata".to_owned(), Value::Object(parts.collect()));
+    }
+    if sent.get("spec").is_some_and(Value::is_object) {
+        changeable.insert("spec".to_owned(), Value::Object(Map::new()));
+    }
+    Value::Object(changeable)
+}
+
+/// The JSON patch (RFC 6902) that puts the places of `changed` into `sent`.
+pub fn patch<'a>(sent: &Value, changed: &'a Value) -> Vec<PatchOperation<'a>> {
+    let operation = |path: &'static str, missing_stays: bool| match (sent.pointer(path), changed.pointer(path)) {
+        (_, None) if missing_stays => None,
+        (None, None | Some(Value::Null)) => None,
+        (Some(_), None | Some(Value::Null)) => Some(PatchOperation { op: "remove", path, value: None }),
+        (before, after) if before == after => None,
+        (_, value) => Some(PatchOperation { op: "add", path, value }),
+    };
+    let places = [(TEMPLATE, true), ("/metadata/annotations", false), ("/metadata/labels", false), (RECORDS, true)];
+    places.into_iter().filter_map(|(path, missing_stays)| operation(path, missing_stays)).collect()
+}
+
+/// Borrows what it writes: a template is large, and is written once.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PatchOperation<'a> {
+    pub op: &'static str,
+    pub path: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<&'a Value>,
+}
+
+pub use controller::FIELD_MANAGER;
+pub use update::needs_merge;
+
+#[cfg(test)]
+impl Admission {
+    /// What is stored once the API server has put the answer into what was `sent`; `None` where it is refused.
+    fn stored(&self, sent: &Value) -> Option<Value> {
+        let mut stored = sent.clone();
+        match &self.outcome {
+            Outcome::Unchanged => {}
+            Outcome::Changed(changed) => {
+                let patch = serde_json::to_value(patch(sent, changed)).unwrap();
+                json_patch::patch(&mut stored, &serde_json::from_value::<json_patch::Patch>(patch).unwrap()).unwrap();
+            }
+            Outcome::Denied(_) => return None,
+        }
+        Some(stored)
+    }
+}
+
+#[cfg(test)]
+mod mutations;
+#[cfg(test)]
+mod tests;

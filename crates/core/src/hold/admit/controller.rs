@@ -1,0 +1,142 @@
+//! What the controller may write: the held template, while it is on trial, and its own annotations. The right to promote is checked
+//! here and nowhere else, so that not even the controller can write a template that was not held.
+
+use serde_json::{Map, Value};
+
+use super::{Admission, Effect, Request, changeable};
+use crate::{
+    api::annotations::{self as key, Phase},
+    hold::held::Held,
+    manifest::{
+        last_applied,
+        managed_fields::{drop_manager, put_records, records as sent_records, with_template_owners},
+        object::{self, metadata_map_mut, text},
+        template,
+    },
+    message::denied,
+};
+
+/// The field manager of all that the controller writes.
+pub const FIELD_MANAGER: &str = "coalmine";
+
+pub(super) fn admit(request: &Request<'_>, old: &Value) -> Admission {
+    let (live, sent) = (object::template(old), object::template(request.new));
+    if template::same(live, sent) {
+        return write_state(request, old);
+    }
+    if request.dry_run {
+        return Admission::passed();
+    }
+    let before = object::annotations(old);
+    // The controller writes a phase or a template, never both: with a phase, the template is what another webhook made of the live one.
+    if object::phase(before) != object::phase(object::annotations(request.new)) {
+        return write_state(request, old);
+    }
+    if !object::phase(before).is_some_and(Phase::is_trying) {
+        return Admission::denied(denied::not_being_tried());
+    }
+    let Some(held) = text(before, key::HELD).and_then(|text| Held::decode(text).ok()) else {
+        return Admission::denied(denied::not_being_tried());
+    };
+    if held.is_outdated(live) {
+        return Admission::denied(denied::outdated());
+    }
+    if !template::same(&held.template, sent) || !same_but_for_template(old, request.new) {
+        return Admission::denied(denied::not_the_held_template());
+    }
+    promote(request, old, held)
+}
+
+/// B becomes the live template, and the records become those that the user's own request would have left.
+fn promote(request: &Request<'_>, old: &Value, held: Held) -> Admission {
+    let mut changed = changeable(request.new);
+    let proven = proven_after(old, &held.template);
+    if let Some(annotations) = metadata_map_mut(&mut changed, "annotations") {
+        end_hold(annotations);
+        annotations.insert(key::PHASE.to_owned(), Phase::Promoted.as_str().into());
+        annotations.insert(key::PROVEN.to_owned(), proven.into());
+        if let Some(raw) = held.last_applied {
+            annotations.insert(key::LAST_APPLIED.to_owned(), raw.into());
+        }
+    }
+    if let Some(metadata) = changed.get_mut("metadata").and_then(Value::as_object_mut) {
+        let mut records = with_template_owners(sent_records(request.new), held.owners);
+        drop_manager(&mut records, FIELD_MANAGER);
+        put_records(metadata, records);
+    }
+    Admission::changed(request.new, changed, Vec::new(), Effect::Promoted)
+}
+
+/// The controller's own annotations, with all the rest as it is and the template as it was.
+fn write_state(request: &Request<'_>, old: &Value) -> Admission {
+    if !same_but_for_template(old, request.new) {
+        return Admission::denied(denied::only_state());
+    }
+    let (before, now) = (object::annotations(old), object::annotations(request.new));
+    let holds = before.contains_key(key::HELD);
+    let untouchable = if holds { &[key::HELD, key::MARKER, key::RUN, key::PROVEN][..] } else { &[][..] };
+    let forges = untouchable.iter().any(|name| before.get(*name) != now.get(*name))
+        || (!holds && now.contains_key(key::HELD))
+        || proves_more(before, now);
+    let (was, is) = (object::phase(before), object::phase(now));
+    let promotes = is == Some(Phase::Promoted) && was != is;
+    // Whether a template is tried once more is the user's to say: a verdict is final for the controller.
+    let tries_again = is.is_some_and(Phase::is_trying) && !was.is_some_and(Phase::is_trying);
+    if forges || promotes || tries_again {
+        return Admission::denied(denied::only_state());
+    }
+    let mut changed = changeable(request.new);
+    if let Some(spec) = changed.get_mut("spec").and_then(Value::as_object_mut)
+        && !template::same(object::template(old), object::template(request.new))
+    {
+        spec.insert("template".to_owned(), object::template(old).clone());
+    }
+    Admission::changed(request.new, changed, Vec::new(), Effect::Passed)
+}
+
+fn proves_more(before: &Map<String, Value>, now: &Map<String, Value>) -> bool {
+    let hashes = |map| text(map, key::PROVEN).unwrap_or_default().split(',').filter(|hash| !hash.is_empty());
+    let known: Vec<&str> = hashes(before).collect();
+    hashes(now).any(|hash| !known.contains(&hash))
+}
+
+fn same_but_for_template(old: &Value, new: &Value) -> bool {
+    let rest = |object: &Value| {
+        let mut spec = object.get("spec").cloned().unwrap_or_default();
+        if let Some(spec) = spec.as_object_mut() {
+            spec.remove("template");
+        }
+        spec
+    };
+    template::same(&rest(old), &rest(new))
+}
+
+/// Takes away all that stands on an object only while a template is held.
+pub(super) fn end_hold(annotations: &mut Map<String, Value>) {
+    annotations.remove(key::HELD);
+    annotations.remove(key::MARKER);
+    if annotations.get(key::ENABLED).and_then(Value::as_str) == Some("held") {
+        annotations.insert(key::ENABLED.to_owned(), "true".into());
+    }
+    if let Some(text) = text(annotations, key::LAST_APPLIED).filter(|text| last_applied::is_marked(text)).map(last_applied::without_marker)
+    {
+        annotations.insert(key::LAST_APPLIED.to_owned(), text.into());
+    }
+}
+
+/// The list of proven templates once `next` is live: it, the one that was live, and those before, as many as the Deployment keeps
+/// revisions of (a template without its `ReplicaSet` is no rollback).
+pub(super) fn proven_after(old: &Value, next: &Value) -> String {
+    let kept = old.pointer("/spec/revisionHistoryLimit").and_then(Value::as_u64).unwrap_or(10);
+    let limit = usize::try_from(kept).unwrap_or(usize::MAX).saturating_add(1).min(50);
+    let mut hashes = vec![template::hash(next)];
+    let before = object::annotation(old, key::PROVEN).unwrap_or_default().to_owned();
+    let live = template::hash(object::template(old));
+    for hash in std::iter::once(live.as_str()).chain(before.split(',')) {
+        if !hash.is_empty() && !hashes.iter().any(|known| known == hash) {
+            hashes.push(hash.to_owned());
+        }
+    }
+    hashes.truncate(limit);
+    hashes.join(",")
+}

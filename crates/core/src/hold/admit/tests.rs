@@ -1,0 +1,317 @@
+//! The table of the hold, on plain JSON. The same rows run against real API servers in `tests/hold`.
+
+mod together;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::{api::annotations as key, hold::held::Held};
+
+pub(super) fn settings() -> Settings {
+    Settings { controller: "system:serviceaccount:coalmine:coalmine".to_owned(), canary_label: ("tier".to_owned(), "canary".to_owned()) }
+}
+
+fn template(env: &str) -> Value {
+    json!({"metadata": {"labels": {"app": "app"}}, "spec": {"containers": [{"name": "app", "env": [{"name": env, "value": "1"}]}]}})
+}
+
+fn deployment(env: &str) -> Value {
+    json!({
+        "metadata": {
+            "name": "app", "uid": "u", "annotations": {"canary.enabled": "true"},
+            "managedFields": [{"manager": "kubectl", "operation": "Apply", "apiVersion": "apps/v1", "fieldsType": "FieldsV1",
+                               "fieldsV1": {"f:spec": {"f:replicas": {}, "f:template": {env: {}}}}}],
+        },
+        "spec": {"replicas": 2, "template": template(env)},
+    })
+}
+
+/// What server-side apply makes of the stored object when its manager states a template.
+fn applied(stored: &Value, env: &str) -> Value {
+    let mut new = stored.clone();
+    new["spec"]["template"] = template(env);
+    new["metadata"]["managedFields"] = deployment(env)["metadata"]["managedFields"].clone();
+    new
+}
+
+fn ask<'a>(old: &'a Value, new: &'a Value, user: &'a str, manager: &'a str) -> Admission {
+    admit(
+        &settings(),
+        &Request { username: user, field_manager: manager, name: "app", old: Some(old), new, dry_run: false, held_merged: None },
+    )
+}
+
+fn apply(stored: &Value, env: &str) -> (Value, Admission) {
+    let new = applied(stored, env);
+    let answer = ask(stored, &new, "ann", "kubectl");
+    (answer.stored(&new).unwrap_or_else(|| stored.clone()), answer)
+}
+
+fn phase(object: &Value) -> &str {
+    object::annotation(object, key::PHASE).unwrap_or_default()
+}
+
+#[test]
+fn a_changed_template_is_held_with_its_records() {
+    let a = deployment("VX");
+    let (held, answer) = apply(&a, "VY");
+    assert_eq!(answer.effect, Effect::Held);
+    assert_eq!(held["spec"], a["spec"]);
+    assert_eq!(held["metadata"]["managedFields"], a["metadata"]["managedFields"]);
+    assert_eq!(phase(&held), "Held");
+    assert_eq!(object::label(&held, key::ACTIVE_LABEL), Some("true"));
+    let record = Held::decode(object::annotation(&held, key::HELD).unwrap()).unwrap();
+    assert_eq!(record.template, template("VY"));
+}
+
+#[test]
+fn b_again_writes_nothing() {
+    let (held, _) = apply(&deployment("VX"), "VY");
+    let (again, answer) = apply(&held, "VY");
+    assert_eq!(again, held);
+    assert_eq!(answer.effect, Effect::Kept);
+}
+
+#[test]
+fn c_supersedes_and_a_withdraws() {
+    let a = deployment("VX");
+    let (held, _) = apply(&a, "VY");
+    let (other, answer) = apply(&held, "VZ");
+    assert_eq!(answer.effect, Effect::Held);
+    assert_ne!(object::annotation(&other, key::RUN), object::annotation(&held, key::RUN));
+    let (back, answer) = apply(&other, "VX");
+    assert_eq!(answer.effect, Effect::Withdrawn);
+    assert_eq!(back["spec"], a["spec"]);
+    assert_eq!(phase(&back), "Withdrawn");
+    assert!(object::annotation(&back, key::HELD).is_none());
+}
+
+#[test]
+fn another_client_that_leaves_the_template_alone_keeps_the_hold() {
+    let (held, _) = apply(&deployment("VX"), "VY");
+    let mut labelled = held.clone();
+    labelled["metadata"]["labels"]["x"] = json!("y");
+    labelled["spec"]["replicas"] = json!(5);
+    let answer = ask(&held, &labelled, "ann", "kubectl-label");
+    assert_eq!((answer.outcome, answer.effect), (Outcome::Unchanged, Effect::Kept));
+}
+
+#[test]
+fn replace_drops_annotations_but_not_the_hold() {
+    let (held, _) = apply(&deployment("VX"), "VY");
+    let mut replaced = held.clone();
+    replaced["metadata"]["annotations"] = json!({"canary.enabled": "true"});
+    replaced["metadata"]["labels"] = json!({});
+    let changed = ask(&held, &replaced, "ann", "kubectl-replace").stored(&replaced).unwrap();
+    assert_eq!(changed["metadata"]["annotations"], held["metadata"]["annotations"]);
+    assert_eq!(changed["metadata"]["labels"], held["metadata"]["labels"]);
+}
+
+fn promote(held: &Value) -> Value {
+    let mut new = held.clone();
+    let record = Held::decode(object::annotation(held, key::HELD).unwrap()).unwrap();
+    new["spec"]["template"] = record.template;
+    ask(held, &new, &settings().controller, "coalmine").stored(&new).expect("a promotion")
+}
+
+#[test]
+fn promotion_leaves_what_the_users_own_request_would_have_left() {
+    let a = deployment("VX");
+    let (held, _) = apply(&a, "VY");
+    let promoted = promote(&held);
+    assert_eq!(promoted["spec"], applied(&a, "VY")["spec"]);
+    assert_eq!(promoted["metadata"]["managedFields"], applied(&a, "VY")["metadata"]["managedFields"]);
+    assert_eq!(phase(&promoted), "Promoted");
+    let (back, answer) = apply(&promoted, "VX");
+    assert_eq!(answer.effect, Effect::RolledBack, "a template that was live before comes back at once");
+    assert_eq!(back["spec"]["template"], template("VX"));
+}
+
+#[test]
+fn only_the_held_template_is_promoted_and_only_by_the_controller() {
+    let (held, _) = apply(&deployment("VX"), "VY");
+    let mut other = held.clone();
+    other["spec"]["template"] = template("VZ");
+    assert_eq!(ask(&held, &other, &settings().controller, "coalmine").effect, Effect::Denied);
+    let mut rejected = held.clone();
+    rejected["metadata"]["annotations"][key::PHASE] = json!("Rejected");
+    let mut proven = rejected.clone();
+    proven["spec"]["template"] = template("VY");
+    assert_eq!(ask(&rejected, &proven, &settings().controller, "coalmine").effect, Effect::Denied);
+    let mut scaled = held.clone();
+    scaled["spec"]["replicas"] = json!(0);
+    assert_eq!(ask(&held, &scaled, &settings().controller, "coalmine").effect, Effect::Denied);
+    let mut forged = held.clone();
+    forged["metadata"]["annotations"][key::PROVEN] = json!("abc");
+    assert_eq!(ask(&held, &forged, &settings().controller, "coalmine").effect, Effect::Denied);
+}
+
+#[test]
+fn a_rejected_template_stays_out_until_it_is_retried() {
+    let (mut rejected, _) = apply(&deployment("VX"), "VY");
+    rejected["metadata"]["annotations"][key::PHASE] = json!("Rejected");
+    rejected["metadata"]["annotations"][key::MESSAGE] = json!("error rate 100%");
+    let (again, answer) = apply(&rejected, "VY");
+    assert_eq!(again, rejected);
+    insta::assert_snapshot!(answer.warnings.join("\n"), @r#"
+canary: this template stays out: error rate 100%
+canary: to try it again: kubectl annotate deploy/app --overwrite canary.retry=$(date +%s)
+"#);
+    let mut retried = rejected.clone();
+    retried["metadata"]["annotations"]["canary.retry"] = json!("1");
+    let changed = ask(&rejected, &retried, "ann", "kubectl-annotate").stored(&retried).unwrap();
+    assert_eq!(phase(&changed), "Held");
+    assert_ne!(object::annotation(&changed, key::RUN), object::annotation(&rejected, key::RUN));
+}
+
+#[test]
+fn bypass_counts_only_with_its_template() {
+    let a = deployment("VX");
+    let mut new = applied(&a, "VY");
+    new["metadata"]["annotations"][key::BYPASS] = json!("hotfix");
+    let passed = ask(&a, &new, "ann", "kubectl").stored(&new).unwrap();
+    assert_eq!(passed["spec"]["template"], template("VY"));
+    assert_eq!(phase(&passed), "Bypassed");
+    let mut next = applied(&passed, "VZ");
+    next["metadata"]["annotations"][key::BYPASS] = json!("hotfix");
+    assert_eq!(ask(&passed, &next, "ann", "kubectl").effect, Effect::Held, "the same reason does not count again");
+}
+
+#[test]
+fn zero_replicas_and_opting_out_let_the_template_through() {
+    let mut a = deployment("VX");
+    a["spec"]["replicas"] = json!(0);
+    assert_eq!(apply(&a, "VY").1.effect, Effect::Skipped);
+    let (held, _) = apply(&deployment("VX"), "VY");
+    let mut out = applied(&held, "VY");
+    out["metadata"]["annotations"][key::ENABLED] = json!("false");
+    let changed = ask(&held, &out, "ann", "kubectl").stored(&out).unwrap();
+    assert_eq!(changed["spec"]["template"], template("VY"));
+    assert_eq!(phase(&changed), "Cancelled");
+    assert!(object::annotation(&changed, key::HELD).is_none());
+}
+
+#[test]
+fn opting_in_with_a_new_template_holds_it() {
+    let mut a = deployment("VX");
+    a["metadata"]["annotations"] = json!({});
+    let mut new = applied(&a, "VY");
+    new["metadata"]["annotations"] = json!({"canary.enabled": "true"});
+    assert_eq!(ask(&a, &new, "ann", "kubectl").effect, Effect::Held);
+}
+
+#[test]
+fn forged_state_is_undone() {
+    let a = deployment("VX");
+    let (held, _) = apply(&a, "VY");
+    let hash = crate::manifest::template::hash(&template("VY"));
+    let mut forged = applied(&a, "VY");
+    forged["metadata"]["annotations"][key::PROVEN] = json!(hash);
+    let answer = ask(&a, &forged, "mallory", "kubectl");
+    assert_eq!(answer.effect, Effect::Held);
+    insta::assert_snapshot!(answer.warnings.join("\n"), @r#"
+canary: template held; trying it in app-canary for 60s; watch: kubectl events --for deploy/app -w
+canary: canary.state/proven is Coalmine's own; the change to it was undone
+"#);
+    let mut forged = held.clone();
+    forged["metadata"]["annotations"][key::PHASE] = json!("Rejected");
+    assert_eq!(ask(&held, &forged, "mallory", "kubectl-edit").stored(&forged), Some(held));
+}
+
+#[test]
+fn malformed_annotations_are_denied() {
+    let a = deployment("VX");
+    let mut new = applied(&a, "VY");
+    new["metadata"]["annotations"][key::DURATION] = json!("soon");
+    assert_eq!(
+        ask(&a, &new, "ann", "kubectl").outcome,
+        Outcome::Denied(
+            "canary: canary.duration: \"soon\" is not accepted; expected a duration from 10s to 24h, such as 60s or 5m".to_owned()
+        )
+    );
+}
+
+#[test]
+fn a_copy_brings_no_state() {
+    let (held, _) = apply(&deployment("VX"), "VY");
+    let answer = admit(
+        &settings(),
+        &Request { username: "ann", field_manager: "kubectl", name: "copy", old: None, new: &held, dry_run: false, held_merged: None },
+    );
+    let changed = answer.stored(&held).unwrap();
+    assert_eq!(changed["metadata"]["annotations"], json!({"canary.enabled": "true"}));
+    assert_eq!(changed["metadata"]["labels"], json!({}));
+}
+
+#[test]
+fn too_large_is_denied_with_the_sizes() {
+    let a = deployment("VX");
+    let mut new = applied(&a, "VY");
+    new["metadata"]["annotations"]["big"] = json!("x".repeat(262_000));
+    let Outcome::Denied(message) = ask(&a, &new, "ann", "kubectl").outcome else { panic!() };
+    assert!(message.contains("more than the 262,144 that an object may have"), "{message}");
+}
+
+#[test]
+fn the_patch_touches_only_what_changed() {
+    let a = deployment("VX");
+    let sent = applied(&a, "VY");
+    let Outcome::Changed(held) = ask(&a, &sent, "ann", "kubectl").outcome else { panic!("not held") };
+    let patch = patch(&sent, &held);
+    let paths: Vec<_> = patch.iter().map(|operation| operation.path).collect();
+    assert_eq!(paths, ["/spec/template", "/metadata/annotations", "/metadata/labels", "/metadata/managedFields"]);
+    assert_eq!(held["spec"]["template"], a["spec"]["template"]);
+}
+
+fn arbitrary_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        "[a-z]{0,6}".prop_map(Value::from),
+        Just(json!("true")),
+        Just(json!("held")),
+        Just(json!("Running"))
+    ];
+    leaf.prop_recursive(5, 60, 6, |inner| {
+        let keys = prop_oneof![
+            Just("metadata"),
+            Just("annotations"),
+            Just("labels"),
+            Just("managedFields"),
+            Just("fieldsV1"),
+            Just("f:spec"),
+            Just("f:template"),
+            Just("spec"),
+            Just("template"),
+            Just("canary.enabled"),
+            Just("canary.state/held"),
+            Just("canary.state/phase"),
+            Just("canary.retry"),
+            Just("kubectl.kubernetes.io/last-applied-configuration"),
+            Just("coalmine.dev/active")
+        ]
+        .prop_map(str::to_owned);
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(keys, inner, 0..8).prop_map(|map| Value::Object(map.into_iter().collect()))
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #[test]
+    fn arbitrary_objects_never_panic_and_the_patch_applies(old in arbitrary_json(), new in arbitrary_json(), by_controller in any::<bool>()) {
+        let user = if by_controller { settings().controller } else { "ann".to_owned() };
+        for old in [Some(&old), None] {
+            let request = Request { username: &user, field_manager: "kubectl", name: "app", old, new: &new, dry_run: false, held_merged: None };
+            let answer = admit(&settings(), &request);
+            prop_assert_eq!(&answer, &admit(&settings(), &request));
+            prop_assert!(answer.warnings.iter().all(|w| w.chars().count() <= 120 && !w.contains(char::is_control)));
+            // Panics where the patch does not fit.
+            prop_assert_eq!(answer.stored(&new).is_none(), matches!(answer.outcome, Outcome::Denied(_)));
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! UPDATE by anybody but the controller: the table of the hold. Reads top to bottom in the order in which the cases exclude each other.
+
+mod put_back;
+mod together;
+
+use serde_json::{Map, Value};
+
+use super::{Admission, Effect, Request, Unchecked, changeable, controller::proven_after};
+use crate::{
+    api::{
+        annotations::{self as key, Phase},
+        policy::Policy,
+    },
+    hold::held::{Held, Operation},
+    manifest::{
+        managed_fields,
+        object::{self, is_asked_for, is_opted_in, metadata_map_mut, text},
+        template,
+    },
+    message::{self, denied},
+    run::canary,
+};
+
+/// The field manager of Helm; with the operation Update its patch never reads last-applied.
+const HELM: &str = "helm";
+/// The field manager of kubectl's client-side apply.
+const CLIENT_SIDE_APPLY: &str = "kubectl-client-side-apply";
+
+pub(super) fn admit(request: &Request<'_>, old: &Value) -> Admission {
+    let before = object::annotations(old);
+    let sent = object::annotations(request.new);
+    let mut update = Update {
+        request,
+        old,
+        before,
+        sent,
+        held: text(before, key::HELD).and_then(|text| Held::decode(text).ok()),
+        phase: object::phase(before),
+        changed: changeable(request.new),
+        warnings: Vec::new(),
+    };
+    update.restore_state();
+    update.decide()
+}
+
+/// Whether the answer depends on what the held template becomes when it is merged into the live one. Helm's client-side patch
+/// computes from its own last manifest, so that the held template, sent again, arrives with what it had dropped.
+pub fn needs_merge(request: &Request<'_>) -> Option<Value> {
+    let old = request.old?;
+    let (live, sent) = (object::template(old), object::template(request.new));
+    let by_helm = request.field_manager == HELM && object::annotation(old, key::ENABLED) == Some("held");
+    if !by_helm || template::same(live, sent) {
+        return None;
+    }
+    let held = object::annotation(old, key::HELD).and_then(|text| Held::decode(text).ok())?;
+    (!template::same(&held.template, sent)).then_some(held.template)
+}
+
+struct Update<'a> {
+    request: &'a Request<'a>,
+    old: &'a Value,
+    before: &'a Map<String, Value>,
+    sent: &'a Map<String, Value>,
+    held: Option<Held>,
+    phase: Option<Phase>,
+    changed: Value,
+    warnings: Vec<String>,
+}
+
+impl Update<'_> {
+    fn decide(mut self) -> Admission {
+        let (live, sent) = (object::template(self.old), object::template(self.request.new));
+        let template_changes = !template::same(live, sent);
+        let annotations = object::annotations(&self.changed);
+        if is_asked_for(annotations)
+            && (template_changes || self.policy_changes())
+            && let Err(invalid) = Policy::of(annotations)
+        {
+            return Admission::denied(format!("canary: {invalid}"));
+        }
+        if !is_opted_in(annotations) {
+            return self.opt_out();
+        }
+        let bypass = text(self.sent, key::BYPASS).filter(|reason| text(self.before, key::BYPASS) != Some(reason));
+        if !template_changes {
+            if bypass.is_some() && self.held.is_some() && !self.restates() {
+                self.warnings.push(message::bypass_without_template());
+            }
+            return self.keep_or_withdraw();
+        }
+        if let Some(reason) = bypass {
+            let reason = format!("template let through by {} without a canary: {reason}", self.request.username);
+            self.warnings.push(message::bypassed());
+            return self.let_through(Phase::Bypassed, &reason, Effect::Bypassed);
+        }
+        if object::replicas(self.request.new) == 0 {
+            self.warnings.push(message::skipped());
+            return self.let_through(Phase::Skipped, "no replicas, so no traffic to judge with; template let through", Effect::Skipped);
+        }
+        if self.is_proven(sent) {
+            self.warnings.push(message::rolled_back());
+            let reason = format!("template let through at once for {}: it was live before", self.request.username);
+            return self.let_through(Phase::RolledBack, &reason, Effect::RolledBack);
+        }
+        if let Some(held) = &self.held
+            && (!held.contributions.is_empty() || !template::same(&held.template, sent))
+            && let Some(record) = self.together(held)
+        {
+            let held = held.clone();
+            return self.hold_together(&held, record);
+        }
+        match self.held.take() {
+            Some(held) if template::same(&held.template, sent) || self.request.held_merged.is_some_and(|m| template::same(m, sent)) => {
+                self.hold_again(held)
+            }
+            Some(held) => {
+                if let Some(field) =
+                    self.request.held_merged.and_then(|merged| template::first_difference(merged, &held.template, "spec.template"))
+                {
+                    return Admission::denied(denied::helm_leftovers(&field));
+                }
+                let another = held.manager != self.request.field_manager;
+                self.warnings.push(message::superseded(another, &held.manager));
+                self.hold()
+            }
+            None => self.hold(),
+        }
+    }
+
+    fn policy_changes(&self) -> bool {
+        let policy = |map: &Map<String, Value>| -> Vec<(String, Value)> {
+            map.iter()
+                .filter(|(name, _)| name.starts_with(key::USER_PREFIX) && !name.starts_with(key::STATE_PREFIX))
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect()
+        };
+        policy(self.before) != policy(object::annotations(&self.changed))
+    }
+
+    fn is_proven(&self, sent: &Value) -> bool {
+        text(self.before, key::PROVEN).is_some_and(|proven| {
+            let hash = template::hash(sent);
+            proven.split(',').any(|proven| proven == hash)
+        })
+    }
+
+    /// A client that states the whole configuration stated the live template: the user went back.
+    fn restates(&self) -> bool {
+        let Some(held) = &self.held else { return false };
+        // Where nothing was applied by the client before, kubectl finds no marker to take away.
+        let marker_goes = self.before.contains_key(key::MARKER) && !self.sent.contains_key(key::MARKER);
+        let client_side_apply = self.sends_last_applied() && (marker_goes || self.request.field_manager == CLIENT_SIDE_APPLY);
+        let helm = text(self.before, key::ENABLED) == Some("held")
+            && text(self.sent, key::ENABLED) == Some("true")
+            && self.request.field_manager == held.manager;
+        // kubectl's two ways of applying are one client: a person may change from one to the other.
+        let same_client = (held.operation == Operation::Apply && held.manager == self.request.field_manager)
+            || (held.manager == CLIENT_SIDE_APPLY && self.request.field_manager == "kubectl");
+        let server_side_apply = same_client && self.states_its_part();
+        client_side_apply || helm || server_side_apply
+    }
+
+    /// By server-side apply, whose states may be empty.
+    fn states_its_part(&self) -> bool {
+        let metadata = self.request.new.get("metadata").unwrap_or(&Value::Null);
+        self.operation() == Operation::Apply || managed_fields::owns_nothing(metadata, self.request.field_manager)
+    }
+
+    fn operation(&self) -> Operation {
+        if managed_fields::applies(self.old, self.request.new, self.request.field_manager) { Operation::Apply } else { Operation::Update }
+    }
+
+    fn keep_or_withdraw(mut self) -> Admission {
+        if self.held.is_none() {
+            return Admission::changed(self.request.new, self.changed, self.warnings, Effect::Passed);
+        }
+        if let Some(held) = self.held.clone().filter(|held| !held.contributions.is_empty())
+            && let Some(record) = self.together(&held)
+        {
+            return self.hold_together(&held, record);
+        }
+        if self.restates() {
+            self.warnings.push(message::withdrawn());
+            self.end(Phase::Withdrawn, "back to the live template; the held one is withdrawn");
+            return Admission::changed(self.request.new, self.changed, self.warnings, Effect::Withdrawn);
+        }
+        if let Err(refused) = self.follow_owners() {
+            return refused;
+        }
+        if self.is_retried()
+            && let Err(refused) = self.run_again()
+        {
+            return refused;
+        }
+        let stored = managed_fields::records(self.old);
+        if let Some(metadata) = self.changed.get_mut("metadata").and_then(Value::as_object_mut)
+            && managed_fields::says_the_same(managed_fields::records(self.request.new), stored)
+        {
+            managed_fields::put_records(metadata, stored.to_vec());
+        }
+        Admission::changed(self.request.new, self.changed, self.warnings, Effect::Kept)
+    }
+
+    fn opt_out(mut self) -> Admission {
+        if self.held.is_some() {
+            self.warnings.push(message::cancelled());
+            self.end(Phase::Cancelled, "opted out; the held template is dropped");
+            return Admission::changed(self.request.new, self.changed, self.warnings, Effect::Cancelled);
+        }
+        let active = object::label(self.old, key::ACTIVE_LABEL).is_some();
+        if !active && let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
+            annotations.retain(|name, _| !name.starts_with(key::STATE_PREFIX));
+        }
+        Admission::changed(self.request.new, self.changed, self.warnings, Effect::Passed)
+    }
+
+    fn let_through(mut self, phase: Phase, reason: &str, effect: Effect) -> Admission {
+        let proven = proven_after(self.old, object::template(self.old));
+        self.end(phase, reason);
+        if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
+            annotations.insert(key::PROVEN.to_owned(), proven.into());
+        }
+        Admission::changed(self.request.new, self.changed, self.warnings, effect)
+    }
+
+    /// A kept-out template is to be tried again.
+    fn is_retried(&self) -> bool {
+        self.phase.is_some_and(Phase::is_kept_out)
+            && text(self.sent, key::RETRY).is_some_and(|retry| text(self.before, key::RETRY) != Some(retry))
+    }
+
+    /// The same, without being asked: it proved nothing since the live one was changed meanwhile, past Coalmine, and is applied again.
+    fn is_wanted_on_another(&self, record: &Held) -> bool {
+        self.phase == Some(Phase::Inconclusive) && record.is_outdated(object::template(self.old))
+    }
+
+    /// What is live now is what it is tried against.
+    fn run_again(&mut self) -> Result<(), Admission> {
+        if let Some(mut held) = self.held.take() {
+            self.start_run_of(&held.template);
+            let against = Some(template::hash(object::template(self.old)));
+            if replace(&mut held.against, against) {
+                self.keep_record(&held)?;
+            }
+            self.held = Some(held);
+        }
+        self.warn_held();
+        Ok(())
+    }
+
+    fn warn_held(&mut self) {
+        let duration = Policy::of(object::annotations(&self.changed)).map_or(std::time::Duration::from_mins(1), |policy| policy.duration);
+        self.warnings.insert(0, message::held(self.request.name, &canary::name(self.request.name), duration));
+    }
+
+    /// B again: held as before. The bytes are reused, so that nothing is written when nothing changed.
+    fn hold_again(self, mut record: Held) -> Admission {
+        let mut changed = false;
+        // Where several have a part in it, none of them states all.
+        if record.contributions.is_empty() && (self.operation() == Operation::Apply || self.sends_last_applied()) {
+            changed |= replace(&mut record.manager, self.request.field_manager.to_owned());
+            changed |= replace(&mut record.operation, self.operation());
+            // Who states only a part adds nothing to what the whole was said to be.
+            if self.request.held_merged.is_none() {
+                changed |= replace(&mut record.owners, self.sent_owners());
+            }
+        }
+        if self.sends_last_applied() {
+            changed |= replace(&mut record.last_applied, self.sent_last_applied());
+        }
+        self.keep_holding(record, changed)
+    }
+
+    /// The template that is held stays, whatever else the record says now.
+    fn keep_holding(mut self, record: Held, changed: bool) -> Admission {
+        let reused = if changed { None } else { text(self.before, key::HELD).map(str::to_owned) };
+        if let Err(refused) = self.put_back(&record, reused) {
+            return refused;
+        }
+        let again = self.is_retried() || self.is_wanted_on_another(&record);
+        self.held = Some(record);
+        if again {
+            if let Err(refused) = self.run_again() {
+                return refused;
+            }
+        } else if self.phase.is_some_and(Phase::is_kept_out) {
+            self.warnings.extend(message::kept_out(text(self.before, key::MESSAGE).unwrap_or("it was rejected"), self.request.name));
+        } else {
+            self.warnings.push(message::held_again(&canary::name(self.request.name)));
+        }
+        Admission::changed(self.request.new, self.changed, self.warnings, Effect::Kept)
+    }
+
+    fn hold(mut self) -> Admission {
+        let record = Held {
+            template: object::template(self.request.new).clone(),
+            manager: self.request.field_manager.to_owned(),
+            operation: self.operation(),
+            user: self.request.username.to_owned(),
+            owners: self.sent_owners(),
+            last_applied: self.sent_last_applied(),
+            against: Some(template::hash(object::template(self.old))),
+            contributions: Vec::new(),
+        };
+        if let Err(refused) = self.put_back(&record, None) {
+            return refused;
+        }
+        let run = self.start_run_of(&record.template);
+        self.warn_held();
+        Admission::held(self.request.new, self.changed, self.warnings, Unchecked { template: record.template, run })
+    }
+}
+
+/// Says whether that changed anything.
+fn replace<T: PartialEq>(place: &mut T, value: T) -> bool {
+    let changes = *place != value;
+    *place = value;
+    changes
+}

@@ -1,0 +1,192 @@
+//! What an update makes of the object: Coalmine's own annotations and label, the live template in its place with the records that describe
+//! it, and the held one aside. Decides nothing: that is `super`'s.
+
+use serde_json::Value;
+
+use super::{HELM, Update};
+use crate::{
+    api::annotations::{self as key, Phase},
+    hold::{
+        admit::{Admission, controller::end_hold},
+        held::{Held, Operation},
+    },
+    manifest::{
+        last_applied,
+        managed_fields::{self, Change, template_owners},
+        object::{self, is_opted_in, metadata_map_mut, text},
+        template,
+    },
+    message::{self, denied},
+};
+
+/// What the API server takes of all annotations of an object together (keys and values).
+const MOST_ANNOTATION_BYTES: usize = 256 << 10;
+
+impl Update<'_> {
+    /// Puts Coalmine's own annotations and label back to what they were: they are never the client's to write.
+    pub(super) fn restore_state(&mut self) {
+        // `rollout undo` replaces all annotations by those of the old revision, which may be from before the opt-in or carry old state.
+        let undo = self.request.field_manager.is_empty()
+            && !template::same(object::template(self.old), object::template(self.request.new))
+            && is_opted_in(self.before);
+        if !undo
+            && let Some(forged) =
+                self.sent.iter().find(|(name, value)| name.starts_with(key::STATE_PREFIX) && self.before.get(*name) != Some(value))
+        {
+            self.warnings.push(message::state_undone(forged.0));
+        }
+        let had_annotations = !self.sent.is_empty() || !self.before.is_empty();
+        if had_annotations && let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
+            annotations.retain(|name, _| !name.starts_with(key::STATE_PREFIX));
+            let mine = self.before.iter().filter(|(name, _)| name.starts_with(key::STATE_PREFIX));
+            annotations.extend(mine.map(|(name, value)| (name.clone(), value.clone())));
+            if undo && !is_opted_in(annotations) {
+                let users = self.before.iter().filter(|(name, _)| name.starts_with(key::USER_PREFIX));
+                annotations.extend(users.map(|(name, value)| (name.clone(), value.clone())));
+            }
+            match (text(self.before, key::ENABLED), text(annotations, key::ENABLED)) {
+                (Some("held"), Some("true")) => annotations.insert(key::ENABLED.to_owned(), "held".into()),
+                (Some("held"), _) => None,
+                (_, Some("held")) => annotations.insert(key::ENABLED.to_owned(), "true".into()),
+                _ => None,
+            };
+        }
+        let stored = object::label(self.old, key::ACTIVE_LABEL);
+        match (stored, object::label(self.request.new, key::ACTIVE_LABEL)) {
+            // Lost while no Coalmine looked, and the controller would never hear of it.
+            (None, None) if self.phase.is_some_and(Phase::is_trying) => self.activate(),
+            (before, now) if before == now => {}
+            (Some(_), _) => self.activate(),
+            (None, _) => {
+                if let Some(labels) = metadata_map_mut(&mut self.changed, "labels") {
+                    labels.remove(key::ACTIVE_LABEL);
+                }
+            }
+        }
+    }
+
+    /// A request that left the template alone may still have taken its fields over, or stated them anew.
+    pub(super) fn follow_owners(&mut self) -> Result<(), Admission> {
+        let before = template_owners(self.old.get("metadata").unwrap_or(&Value::Null));
+        let after = self.sent_owners();
+        let applier = (self.operation() == Operation::Apply).then_some(self.request.field_manager);
+        let Some(held) = self.held.as_mut() else { return Ok(()) };
+        let change = Change { from: object::template(self.old), to: &held.template };
+        let mut owners = if before == after { held.owners.clone() } else { managed_fields::follow(&held.owners, &before, &after, change) };
+        if let Some(manager) = applier {
+            owners = managed_fields::restated(&owners, &after, manager, change);
+        }
+        if owners != held.owners {
+            held.owners = owners;
+            let held = held.clone();
+            self.keep_record(&held)?;
+        }
+        Ok(())
+    }
+
+    /// The record in place of the one that the object carries.
+    pub(super) fn keep_record(&mut self, record: &Held) -> Result<(), Admission> {
+        let encoded = record.encode().map_err(|error| Admission::denied(format!("canary: {error}")))?;
+        if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
+            annotations.insert(key::HELD.to_owned(), encoded.into());
+        }
+        Ok(())
+    }
+
+    /// Ends whatever was held; the controller cleans up and says so.
+    pub(super) fn end(&mut self, phase: Phase, reason: &str) {
+        if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
+            end_hold(annotations);
+            annotations.remove(key::SINCE);
+            annotations.remove(key::RUN);
+            annotations.insert(key::PHASE.to_owned(), phase.as_str().into());
+            annotations.insert(key::MESSAGE.to_owned(), reason.into());
+        }
+        self.activate();
+    }
+
+    pub(super) fn activate(&mut self) {
+        if let Some(labels) = metadata_map_mut(&mut self.changed, "labels") {
+            labels.insert(key::ACTIVE_LABEL.to_owned(), "true".into());
+        }
+    }
+
+    /// The phase of a template that the controller has yet to try.
+    pub(super) fn start(&mut self, run: &str) {
+        if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
+            annotations.remove(key::MESSAGE);
+            annotations.remove(key::SINCE);
+            annotations.insert(key::PHASE.to_owned(), Phase::Held.as_str().into());
+            annotations.insert(key::RUN.to_owned(), run.into());
+        }
+        self.activate();
+    }
+
+    pub(super) fn start_run_of(&mut self, template: &Value) -> String {
+        let run = template::run_id(template, text(self.sent, key::RETRY));
+        self.start(&run);
+        run
+    }
+
+    /// Puts A back, with the records that describe it, and keeps the record of B.
+    pub(super) fn put_back(&mut self, record: &Held, reused: Option<String>) -> Result<(), Admission> {
+        let encoded = match reused {
+            Some(text) => text,
+            None => record.encode().map_err(|error| Admission::denied(format!("canary: {error}")))?,
+        };
+        let size = encoded.len();
+        if let Some(spec) = self.changed.get_mut("spec").and_then(Value::as_object_mut) {
+            spec.insert("template".to_owned(), object::template(self.old).clone());
+        }
+        if let Some(metadata) = self.changed.get_mut("metadata").and_then(Value::as_object_mut) {
+            let (sent, stored) = (managed_fields::records(self.request.new), managed_fields::records(self.old));
+            // The usual case, and the cheap one: nothing but the template and a time is another.
+            let mut records = if managed_fields::differs_in_template_only(sent, stored) {
+                stored.to_vec()
+            } else {
+                managed_fields::with_template_owners(sent, template_owners(self.old.get("metadata").unwrap_or(&Value::Null)))
+            };
+            if managed_fields::says_the_same(&records, stored) {
+                records = stored.to_vec();
+            }
+            managed_fields::put_records(metadata, records);
+        }
+        let by_helm = self.request.field_manager == HELM && record.operation == Operation::Update;
+        if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
+            if let Some(sent) = text(annotations, key::LAST_APPLIED).filter(|text| !last_applied::is_marked(text)) {
+                match text(self.before, key::LAST_APPLIED) {
+                    Some(before) => {
+                        if let Some(repaired) = last_applied::while_held(sent, before) {
+                            annotations.insert(key::LAST_APPLIED.to_owned(), repaired.into());
+                        }
+                    }
+                    // Comes with the promotion. Until then kubectl has always something to send, because it is missing.
+                    None => drop(annotations.remove(key::LAST_APPLIED)),
+                }
+            }
+            annotations.insert(key::MARKER.to_owned(), last_applied::MARKED.into());
+            annotations.insert(key::HELD.to_owned(), encoded.into());
+            if by_helm {
+                annotations.insert(key::ENABLED.to_owned(), "held".into());
+            }
+            let total = annotations.iter().map(|(name, value)| name.len() + value.as_str().map_or(0, str::len)).sum::<usize>();
+            if total > MOST_ANNOTATION_BYTES {
+                return Err(Admission::denied(denied::too_large(total, MOST_ANNOTATION_BYTES, size)));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn sent_owners(&self) -> managed_fields::TemplateOwners {
+        template_owners(self.request.new.get("metadata").unwrap_or(&Value::Null))
+    }
+
+    /// The request wrote last-applied itself; one that carries the marker is only what stood there.
+    pub(super) fn sends_last_applied(&self) -> bool {
+        text(self.sent, key::LAST_APPLIED).is_some_and(|text| !last_applied::is_marked(text))
+    }
+
+    pub(super) fn sent_last_applied(&self) -> Option<String> {
+        text(self.sent, key::LAST_APPLIED).map(last_applied::without_marker)
+    }
+}

@@ -1,0 +1,96 @@
+//! Several server-side appliers, each of which states a part of one template: what is held is what comes of them together, and who states
+//! its part again changes nothing. Without this they would supersede each other for ever, since each is computed from the live template.
+
+use serde_json::Value;
+
+use super::Update;
+use crate::{
+    hold::{
+        admit::{Admission, Unchecked},
+        held::{Contribution, Held, Operation},
+    },
+    manifest::{
+        fields::Fields,
+        managed_fields::{self, Change, LeftPart, template_owners},
+        merge::{Owned, merge},
+        object, template,
+    },
+    message,
+};
+
+impl Update<'_> {
+    /// The record of what is held once this request has come to it. `None` where it is no part beside others: it then stands alone.
+    pub(super) fn together(&self, held: &Held) -> Option<Held> {
+        let (live, sent) = (object::template(self.old), object::template(self.request.new));
+        let manager = self.request.field_manager;
+        if held.operation != Operation::Apply || held.is_outdated(live) {
+            return None;
+        }
+        let mut parts = held.contributions.clone();
+        if parts.is_empty() {
+            parts.push(Contribution { manager: held.manager.clone(), template: held.template.clone() });
+        }
+        let mine = parts.iter().position(|part| part.manager == manager);
+        let applies = if mine.is_some() { self.states_its_part() } else { self.operation() == Operation::Apply };
+        match mine {
+            _ if !applies => return None,
+            Some(index) if template::same(&parts[index].template, sent) => {}
+            Some(_) if parts.len() == 1 => return None,
+            None if template::same(live, sent) => return None,
+            _ => {
+                parts.retain(|part| part.manager != manager);
+                if !template::same(live, sent) {
+                    parts.push(Contribution { manager: manager.to_owned(), template: sent.clone() });
+                }
+            }
+        }
+        let sent_owners = self.sent_owners();
+        let stored = template_owners(self.old.get("metadata").unwrap_or(&Value::Null));
+        let known = [&stored, &sent_owners, &held.owners]
+            .into_iter()
+            .fold(Fields::default(), |known, more| known.union(&managed_fields::all(more)));
+        let (first, others) = parts.split_first()?;
+        let template = others.iter().try_fold(first.template.clone(), |ours, part| {
+            let owners = if part.manager == manager { &sent_owners } else { &held.owners };
+            let stated = managed_fields::applied_by(owners, &part.manager);
+            merge(Owned { known: &known, stated: &stated }, live, &ours, &part.template)
+        })?;
+        let change = Change { from: &held.template, to: &template };
+        let managers: Vec<&str> = parts.iter().map(|part| part.manager.as_str()).collect();
+        let mut owners = managed_fields::applied(&held.owners, &stored, &sent_owners, manager, &managers, &known, change);
+        if mine.is_some() {
+            let changes = LeftPart { live, before: &held.template, now: &template };
+            managed_fields::give_back(&mut owners, &held.owners, &sent_owners, manager, &managers, &known, changes);
+        }
+        let unchanged = template::same(&template, &held.template);
+        Some(Held {
+            manager: if mine.is_some() && unchanged { held.manager.clone() } else { parts.last()?.manager.clone() },
+            operation: Operation::Apply,
+            user: if unchanged { held.user.clone() } else { self.request.username.to_owned() },
+            owners,
+            last_applied: if self.sends_last_applied() { self.sent_last_applied() } else { held.last_applied.clone() },
+            against: Some(template::hash(live)),
+            contributions: if parts.len() > 1 { parts } else { Vec::new() },
+            template,
+        })
+    }
+
+    /// Holds what came of `held` and this request. The canary starts over only if that is another template.
+    pub(super) fn hold_together(mut self, held: &Held, record: Held) -> Admission {
+        if template::same(&record.template, &held.template) {
+            let changed = record != *held;
+            return self.keep_holding(record, changed);
+        }
+        if let Err(refused) = self.put_back(&record, None) {
+            return refused;
+        }
+        let run = self.start_run_of(&record.template);
+        let mut managers: Vec<&str> = record.contributions.iter().map(|part| part.manager.as_str()).collect();
+        if managers.is_empty() {
+            managers.push(&record.manager);
+        }
+        self.warnings.push(message::together(&managers));
+        self.warn_held();
+        Admission::held(self.request.new, self.changed, self.warnings, Unchecked { template: record.template, run })
+    }
+}

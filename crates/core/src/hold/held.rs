@@ -1,0 +1,141 @@
+//! The held template with everything that its promotion must put back, and how it is kept in one annotation.
+//! The same record always gives the same bytes: an apply that changes nothing must write nothing.
+
+use std::io::{Read as _, Write as _};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
+use flate2::{Compression, read::DeflateDecoder, write::DeflateEncoder};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::manifest::{managed_fields::TemplateOwners, template};
+
+/// A record grows when it is unpacked; beyond this it is not one that admission wrote (an object is at most 3 MiB).
+const LARGEST_UNPACKED: u64 = 16 << 20;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Held {
+    /// The template that the user asked for, as the API server defaulted it.
+    pub template: Value,
+    /// The field manager of the request.
+    pub manager: String,
+    pub operation: Operation,
+    /// Who sent it, for Events.
+    pub user: String,
+    /// The template's part of the records as the request left them.
+    pub owners: TemplateOwners,
+    /// last-applied as the request left it, byte for byte.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_applied: Option<String>,
+    /// The hash of the template that was live. If another one is, it came while nobody looked, and is the user's later wish.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub against: Option<String>,
+    /// Where several appliers state a part each: what the live template becomes by each one alone, in the order in which they came.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub contributions: Vec<Contribution>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Contribution {
+    /// The applier's field manager.
+    pub manager: String,
+    pub template: Value,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Operation {
+    Apply,
+    Update,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum UnreadableHeld {
+    #[error("failed to decode the held template")]
+    Base64(#[from] base64::DecodeError),
+    #[error("failed to unpack the held template")]
+    Unpack(#[from] std::io::Error),
+    #[error("failed to parse the held template")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Held {
+    /// Whether the live template is not the one that this was held against.
+    pub fn is_outdated(&self, live: &Value) -> bool {
+        self.against.as_ref().is_some_and(|against| *against != template::hash(live))
+    }
+
+    /// The value of the annotation.
+    pub fn encode(&self) -> Result<String, UnreadableHeld> {
+        // The better levels take seven times as long for a twentieth of the size.
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(&serde_json::to_vec(self)?)?;
+        Ok(STANDARD_NO_PAD.encode(encoder.finish()?))
+    }
+
+    pub fn decode(text: &str) -> Result<Self, UnreadableHeld> {
+        let packed = STANDARD_NO_PAD.decode(text)?;
+        let mut json = Vec::new();
+        DeflateDecoder::new(packed.as_slice()).take(LARGEST_UNPACKED).read_to_end(&mut json)?;
+        Ok(serde_json::from_slice(&json)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    fn held(text: &str) -> Held {
+        Held {
+            template: json!({"spec": {"containers": [{"name": text}]}}),
+            manager: "kubectl".to_owned(),
+            operation: Operation::Apply,
+            user: "ann".to_owned(),
+            owners: TemplateOwners::from([("kubectl|Apply|apps/v1|".to_owned(), json!({"f:spec": {}}))]),
+            last_applied: Some(text.to_owned()),
+            against: None,
+            contributions: Vec::new(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn reads_back_and_is_stable(text in ".*") {
+            let record = held(&text);
+            let encoded = record.encode().unwrap();
+            prop_assert_eq!(&Held::decode(&encoded).unwrap(), &record);
+            prop_assert_eq!(record.encode().unwrap(), encoded);
+        }
+
+        #[test]
+        fn garbage_is_an_error(text in ".*") {
+            prop_assert!(Held::decode(&text).is_err());
+        }
+    }
+
+    #[test]
+    fn compresses() {
+        let record = held(&"value ".repeat(5000));
+        assert!(record.encode().unwrap().len() < 1000);
+    }
+
+    #[test]
+    fn a_record_of_another_level_is_read() {
+        let record = held(&"value ".repeat(100));
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(&serde_json::to_vec(&record).unwrap()).unwrap();
+        let text = STANDARD_NO_PAD.encode(encoder.finish().unwrap());
+        assert_ne!(text, record.encode().unwrap());
+        assert_eq!(Held::decode(&text).unwrap(), record);
+    }
+
+    #[test]
+    fn another_live_template_makes_it_outdated() {
+        let live = json!({"spec": {"containers": []}});
+        let record = Held { against: Some(template::hash(&live)), ..held("b") };
+        assert!(!record.is_outdated(&live));
+        assert!(record.is_outdated(&json!({"spec": {}})));
+        assert!(!held("b").is_outdated(&live), "unknown in records of before");
+    }
+}

@@ -1,0 +1,110 @@
+//! The patches by which the controller writes to a primary. Each begins with its preconditions: that the template on trial is still the
+//! one that was judged, and its phase still the one that was seen. If either changed, the API server refuses the whole patch.
+
+use serde_json::{Value, json};
+
+use crate::api::annotations::{self as key, ACTIVE_LABEL, Phase};
+use crate::manifest::object;
+
+/// Promotes `template`, which must be the held one: admission checks that again.
+pub fn patch(primary: &Value, template: &Value, message: &str, now: &str) -> Value {
+    let mut operations = preconditions(primary);
+    operations.push(json!({"op": "replace", "path": "/spec/template", "value": template}));
+    operations.push(put(key::MESSAGE, message));
+    operations.push(put(key::SINCE, now));
+    Value::Array(operations)
+}
+
+/// Writes a phase, its message, and the time.
+pub fn state_patch(primary: &Value, phase: Phase, message: Option<&str>, now: &str) -> Value {
+    let mut operations = preconditions(primary);
+    operations.push(put(key::PHASE, phase.as_str()));
+    operations.push(put(key::SINCE, now));
+    operations.extend(message.map(|message| put(key::MESSAGE, message)));
+    Value::Array(operations)
+}
+
+/// Takes the label away by which the controller finds the Deployment, unless another template is held by now: nobody would try that one.
+pub fn release_patch(primary: &Value) -> Value {
+    let mut operations = preconditions(primary);
+    operations.push(json!({"op": "remove", "path": format!("/metadata/labels/{}", ACTIVE_LABEL.replace('/', "~1"))}));
+    Value::Array(operations)
+}
+
+fn preconditions(primary: &Value) -> Vec<Value> {
+    [key::HELD, key::PHASE, key::RUN]
+        .into_iter()
+        .filter_map(|name| Some(json!({"op": "test", "path": path(name), "value": object::annotation(primary, name)?})))
+        .collect()
+}
+
+fn put(name: &str, value: &str) -> Value {
+    json!({"op": "add", "path": path(name), "value": value})
+}
+
+fn path(annotation: &str) -> String {
+    format!("/metadata/annotations/{}", annotation.replace('~', "~0").replace('/', "~1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_written_unless_the_held_template_is_the_judged_one() {
+        let primary =
+            json!({"metadata": {"annotations": {"canary.state/held": "h", "canary.state/phase": "Running", "canary.state/run": "r"}}});
+        let patch = patch(&primary, &json!({"spec": {}}), "error rate 0%", "2026-01-01T00:00:00Z");
+        insta::assert_snapshot!(serde_json::to_string_pretty(&patch).unwrap(), @r#"
+[
+  {
+    "op": "test",
+    "path": "/metadata/annotations/canary.state~1held",
+    "value": "h"
+  },
+  {
+    "op": "test",
+    "path": "/metadata/annotations/canary.state~1phase",
+    "value": "Running"
+  },
+  {
+    "op": "test",
+    "path": "/metadata/annotations/canary.state~1run",
+    "value": "r"
+  },
+  {
+    "op": "replace",
+    "path": "/spec/template",
+    "value": {
+      "spec": {}
+    }
+  },
+  {
+    "op": "add",
+    "path": "/metadata/annotations/canary.state~1message",
+    "value": "error rate 0%"
+  },
+  {
+    "op": "add",
+    "path": "/metadata/annotations/canary.state~1since",
+    "value": "2026-01-01T00:00:00Z"
+  }
+]
+"#);
+        let parsed: json_patch::Patch = serde_json::from_value(patch).unwrap();
+        let mut superseded = json!({"metadata": {"annotations": {"canary.state/held": "c", "canary.state/phase": "Running", "canary.state/run": "r"}}, "spec": {"template": 1}});
+        json_patch::patch(&mut superseded, &parsed).unwrap_err();
+        assert_eq!(superseded["spec"]["template"], 1);
+    }
+
+    #[test]
+    fn the_label_stays_where_another_template_came_meanwhile() {
+        let primary = json!({"metadata": {"annotations": {"canary.state/phase": "Promoted", "canary.state/run": "r"}}});
+        let expected = json!([
+            {"op": "test", "path": "/metadata/annotations/canary.state~1phase", "value": "Promoted"},
+            {"op": "test", "path": "/metadata/annotations/canary.state~1run", "value": "r"},
+            {"op": "remove", "path": "/metadata/labels/coalmine.dev~1active"},
+        ]);
+        assert_eq!(release_patch(&primary), expected);
+    }
+}

@@ -1,0 +1,99 @@
+//! The primary's ReplicaSets: where the Deployment controller leaves copies of our annotations, and what tells which old templates can
+//! still be gone back to.
+
+use serde_json::{Map, Value, json};
+
+use crate::api::annotations::STATE_PREFIX;
+use crate::manifest::{object, template};
+
+const TEMPLATE_HASH_LABEL: &str = "pod-template-hash";
+
+/// The primary's own selector, as a query.
+pub fn selector(primary: &Value) -> String {
+    let selector = primary.pointer("/spec/selector").unwrap_or(&Value::Null);
+    let labels = selector.get("matchLabels").and_then(Value::as_object);
+    let equal = labels.into_iter().flatten().filter_map(|(name, value)| Some(format!("{name}={}", value.as_str()?)));
+    let expressions = selector.get("matchExpressions").and_then(Value::as_array);
+    equal.chain(expressions.into_iter().flatten().filter_map(requirement)).collect::<Vec<_>>().join(",")
+}
+
+fn requirement(expression: &Value) -> Option<String> {
+    let key = expression.get("key")?.as_str()?;
+    let values = || {
+        let values = expression.get("values").and_then(Value::as_array).into_iter().flatten();
+        values.filter_map(Value::as_str).collect::<Vec<_>>().join(",")
+    };
+    match expression.get("operator")?.as_str()? {
+        "In" => Some(format!("{key} in ({})", values())),
+        "NotIn" => Some(format!("{key} notin ({})", values())),
+        "Exists" => Some(key.to_owned()),
+        "DoesNotExist" => Some(format!("!{key}")),
+        _ => None,
+    }
+}
+
+pub fn is_owned_by(set: &Value, deployment: &Value) -> bool {
+    let owners = set.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    owners.is_some_and(|owners| owners.iter().any(|owner| owner.get("uid").and_then(Value::as_str) == Some(object::uid(deployment))))
+}
+
+/// The merge patch that takes our annotations away; `None` where there are none.
+pub fn without_state(set: &Value) -> Option<Value> {
+    let ours: Map<String, Value> =
+        object::annotations(set).keys().filter(|name| name.starts_with(STATE_PREFIX)).map(|name| (name.clone(), Value::Null)).collect();
+    (!ours.is_empty()).then(|| json!({"metadata": {"annotations": ours}}))
+}
+
+/// The proven templates that still have a ReplicaSet, or are live.
+pub fn still_there(proven: &str, sets: &[&Value], primary: &Value) -> String {
+    let mut there: Vec<String> = sets.iter().map(|set| template::hash(&template_of(set))).collect();
+    there.push(template::hash(object::template(primary)));
+    proven.split(',').filter(|hash| there.iter().any(|known| known == hash)).collect::<Vec<_>>().join(",")
+}
+
+/// A ReplicaSet's template is the Deployment's, with one label more.
+fn template_of(set: &Value) -> Value {
+    let mut template = object::template(set).clone();
+    if let Some(labels) = template.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+        labels.remove(TEMPLATE_HASH_LABEL);
+    }
+    template
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(env: &str) -> Value {
+        json!({"metadata": {"name": format!("app-{env}"), "ownerReferences": [{"uid": "u"}], "annotations": {"canary.state/held": "x", "other": "y"}},
+               "spec": {"replicas": 1, "template": {"metadata": {"labels": {"app": "app", "pod-template-hash": env}}, "spec": {"env": env}}}})
+    }
+
+    fn deployment(env: &str) -> Value {
+        json!({"metadata": {"uid": "u"}, "spec": {"selector": {"matchLabels": {"app": "app", "b": "c"}},
+               "template": {"metadata": {"labels": {"app": "app"}}, "spec": {"env": env}}}})
+    }
+
+    #[test]
+    fn a_template_without_its_replica_set_is_no_rollback() {
+        let hash = |env| template::hash(object::template(&deployment(env)));
+        let proven = format!("{},{},{}", hash("live"), hash("old"), hash("gone"));
+        assert_eq!(still_there(&proven, &[&set("old")], &deployment("live")), format!("{},{}", hash("live"), hash("old")));
+    }
+
+    #[test]
+    fn only_our_annotations_go() {
+        assert_eq!(without_state(&set("x")), Some(json!({"metadata": {"annotations": {"canary.state/held": null}}})));
+        assert_eq!(without_state(&json!({})), None);
+    }
+
+    #[test]
+    fn owned_and_selected() {
+        assert!(is_owned_by(&set("x"), &deployment("x")));
+        assert_eq!(selector(&deployment("x")), "app=app,b=c");
+        let by_expressions = json!({"spec": {"selector": {"matchExpressions": [
+            {"key": "app", "operator": "In", "values": ["a", "b"]}, {"key": "x", "operator": "NotIn", "values": ["c"]},
+            {"key": "y", "operator": "Exists"}, {"key": "z", "operator": "DoesNotExist"}]}}});
+        assert_eq!(selector(&by_expressions), "app in (a,b),x notin (c),y,!z");
+    }
+}

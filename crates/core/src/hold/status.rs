@@ -1,0 +1,175 @@
+//! The truthful status: while a template is held or kept out, the Deployment controller's own status write is changed on its way, so
+//! that every tool that waits (`kubectl rollout status`, Helm, Flux, Argo CD) waits for the verdict.
+//!
+//! A pure function of the annotations and the stored status. What is stored stays as it is when nothing changed, so that the Deployment
+//! controller's next write is a no-op and nothing loops. Annotations that come with a status never count: they would be a way around
+//! the hold.
+
+#[cfg(test)]
+mod tests;
+
+use serde_json::{Value, json};
+
+use super::admit::PatchOperation;
+use crate::api::annotations::{self as key, Phase};
+use crate::{manifest::object, message::condition};
+
+/// The condition for `kubectl describe` and `kubectl wait`.
+pub const CANARY_CONDITION: &str = "Canary";
+
+/// The Deployment controller's condition that every tool which waits looks at, and the reasons that it gets while a template is held.
+const PROGRESSING: &str = "Progressing";
+const ON_TRIAL: &str = "CanaryRunning";
+/// The one reason that every such tool takes for the end.
+const FAILED: &str = "ProgressDeadlineExceeded";
+
+/// Decides one UPDATE of `deployments/status`: the changed object, or `None` to leave it as it is.
+pub fn admit_status(old: &Value, new: &Value) -> Option<Value> {
+    let mut changed = new.clone();
+    restore_annotations(old, &mut changed);
+    match told_phase(old) {
+        Some(phase) => drop(tell_the_truth(old, phase, &mut changed)),
+        None => drop(forget_what_was_told(old, &mut changed)),
+    }
+    (changed != *new).then_some(changed)
+}
+
+/// The JSON patch that makes `changed` out of `sent`.
+pub fn patch<'a>(sent: &Value, changed: &'a Value) -> Vec<PatchOperation<'a>> {
+    ["/metadata/annotations", "/status"]
+        .into_iter()
+        .filter_map(|path| changed.pointer(path).map(|after| (path, after)))
+        .filter(|(path, after)| sent.pointer(path) != Some(after))
+        .map(|(path, after)| PatchOperation { op: "add", path, value: Some(after) })
+        .collect()
+}
+
+fn restore_annotations(old: &Value, changed: &mut Value) {
+    let ours = |name: &str| name.starts_with(key::USER_PREFIX);
+    let (before, now) = (object::annotations(old), object::annotations(changed));
+    let of = |map: &serde_json::Map<String, Value>| -> Vec<(String, Value)> {
+        map.iter().filter(|(name, _)| ours(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+    };
+    let stored = of(before);
+    if stored != of(now)
+        && let Some(annotations) = object::metadata_map_mut(changed, "annotations")
+    {
+        annotations.retain(|name, _| !ours(name));
+        annotations.extend(stored);
+    }
+}
+
+/// The phase that the status must tell of: that of a held template.
+fn told_phase(old: &Value) -> Option<Phase> {
+    let annotations = object::annotations(old);
+    object::phase(annotations).filter(|phase| phase.holds() && annotations.contains_key(key::HELD))
+}
+
+fn tell_the_truth(old: &Value, phase: Phase, changed: &mut Value) -> Option<()> {
+    let annotations = object::annotations(old);
+    let message = object::text(annotations, key::MESSAGE);
+    let since = object::text(annotations, key::SINCE);
+    let status = changed.get_mut("status")?.as_object_mut()?;
+    status.insert("updatedReplicas".to_owned(), 0.into());
+    let conditions = status.entry("conditions").or_insert_with(|| json!([])).as_array_mut()?;
+    // Admission has no clock: until the controller has written a time, the Deployment controller's own serves.
+    let fallback = conditions
+        .iter()
+        .find(|c| is_of(PROGRESSING, c))
+        .and_then(|c| c.get("lastUpdateTime"))
+        .and_then(Value::as_str)
+        .unwrap_or_else(|| object::metadata_text(old, "creationTimestamp"))
+        .to_owned();
+    let (state, reason) = if phase.is_kept_out() { ("False", FAILED) } else { ("True", ON_TRIAL) };
+    for wish in [Wish { kind: PROGRESSING, status: state, reason, message: condition(phase, message) }, canary_wish(phase, message)] {
+        let stored = condition_of(old, wish.kind).cloned();
+        let incoming = conditions.iter().position(|c| is_of(wish.kind, c));
+        let incoming_value = incoming.map(|index| conditions.remove(index));
+        let index = incoming.unwrap_or(conditions.len());
+        conditions.insert(index, wish.condition(stored.as_ref(), incoming_value.as_ref(), since, &fallback));
+    }
+    Some(())
+}
+
+/// What `Progressing` said of a held template ends with the hold. The Deployment controller goes on from what it finds: a
+/// `ProgressDeadlineExceeded` stays until a pod more is there, and an old time makes one, so whoever went back would be told the verdict on
+/// what they left. Where it finds none, it begins anew (`FoundNewReplicaSet`).
+/// Source: `DeploymentTimedOut` and `getNewReplicaSet` in <https://github.com/kubernetes/kubernetes/tree/v1.37.2/pkg/controller/deployment>.
+fn forget_what_was_told(old: &Value, changed: &mut Value) -> Option<()> {
+    let stored = condition_of(old, PROGRESSING)?;
+    let verdict = || condition_of(old, CANARY_CONDITION).is_some_and(|canary| canary.get("message") == stored.get("message"));
+    let is_ours = |condition: &Value| match condition.get("reason").and_then(Value::as_str) {
+        Some(ON_TRIAL) => true,
+        Some(FAILED) => verdict(),
+        _ => false,
+    };
+    if is_ours(stored) {
+        let follows = |c: &Value| is_of(PROGRESSING, c) && matches!(c.get("reason").and_then(Value::as_str), Some(ON_TRIAL | FAILED));
+        changed.pointer_mut("/status/conditions")?.as_array_mut()?.retain(|condition| !follows(condition));
+    }
+    Some(())
+}
+
+/// Whether the status of a Deployment whose template is kept out is one of before: nobody writes it until something happens.
+pub fn is_left_behind(deployment: &Value) -> bool {
+    let number = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_i64).unwrap_or_default();
+    object::phase(object::annotations(deployment)).is_some_and(Phase::is_kept_out)
+        && number("/status/observedGeneration") < number("/metadata/generation")
+}
+
+/// Whether a template is on trial that the controller does not hear of: the label was taken away while no Coalmine was asked.
+pub fn is_unwatched(deployment: &Value) -> bool {
+    object::phase(object::annotations(deployment)).is_some_and(Phase::is_trying) && object::label(deployment, key::ACTIVE_LABEL).is_none()
+}
+
+/// The condition `Canary` of a phase, for the controller to write when no template is held any more.
+pub fn canary_condition(old: &Value, phase: Phase, message: &str, now: &str) -> Value {
+    canary_wish(phase, Some(message)).condition(condition_of(old, CANARY_CONDITION), None, Some(now), now)
+}
+
+fn canary_wish(phase: Phase, message: Option<&str>) -> Wish {
+    let status = match phase {
+        Phase::Promoted | Phase::RolledBack => "True",
+        Phase::Held | Phase::Running => "Unknown",
+        _ => "False",
+    };
+    Wish { kind: CANARY_CONDITION, status, reason: phase.as_str(), message: condition(phase, message) }
+}
+
+fn condition_of<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
+    let conditions = object.pointer("/status/conditions")?.as_array()?;
+    conditions.iter().find(|condition| is_of(kind, condition))
+}
+
+fn is_of(kind: &str, condition: &Value) -> bool {
+    condition.get("type").and_then(Value::as_str) == Some(kind)
+}
+
+struct Wish {
+    kind: &'static str,
+    status: &'static str,
+    reason: &'static str,
+    message: String,
+}
+
+impl Wish {
+    /// The condition, with the stored times where it says the same as before.
+    fn condition(&self, stored: Option<&Value>, incoming: Option<&Value>, since: Option<&str>, fallback: &str) -> Value {
+        let part = |condition: Option<&Value>, name: &str| condition.and_then(|c| c.get(name)).and_then(Value::as_str).map(str::to_owned);
+        let says = |name: &str, value: &str| part(stored, name).as_deref() == Some(value);
+        if says("status", self.status) && says("reason", self.reason) && says("message", &self.message) {
+            return stored.cloned().unwrap_or_default();
+        }
+        let update = since
+            .map(str::to_owned)
+            .or_else(|| part(incoming, "lastUpdateTime"))
+            .or_else(|| part(stored, "lastUpdateTime"))
+            .unwrap_or_else(|| fallback.to_owned());
+        let transition =
+            if says("status", self.status) { part(stored, "lastTransitionTime") } else { None }.unwrap_or_else(|| update.clone());
+        json!({
+            "type": self.kind, "status": self.status, "reason": self.reason, "message": self.message,
+            "lastUpdateTime": update, "lastTransitionTime": transition,
+        })
+    }
+}

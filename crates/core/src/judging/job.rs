@@ -1,0 +1,177 @@
+//! A check that is a Job: the Job template of a `CronJob` of the same namespace, run once against the canary. Builds the object and reads its
+//! state; whoever may write a `CronJob` could run it anyway, so nothing is gained through Coalmine.
+
+use serde_json::{Value, json};
+
+use crate::api::annotations::PRIMARY_ANNOTATION;
+use crate::{manifest::object, names::shortened};
+
+/// A Job's name becomes a label of its pods.
+const LONGEST_NAME: usize = 63;
+
+/// How a Job stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    Running,
+    Succeeded,
+    /// In the cluster's words.
+    Failed(String),
+}
+
+/// The Job's name for one check of one canary.
+pub fn name(canary: &str, check: &str) -> String {
+    shortened(&format!("{canary}-{check}"), LONGEST_NAME)
+}
+
+/// The Job: owned by the canary, so that it goes with it; every container is told whom it is to try.
+pub fn build(cron_job: &Value, canary: &Value, primary: &str, check: &str, address: &str) -> Value {
+    let mut spec = cron_job.pointer("/spec/jobTemplate/spec").cloned().unwrap_or_else(|| json!({}));
+    for list in ["initContainers", "containers"] {
+        let containers = spec.pointer_mut(&format!("/template/spec/{list}")).and_then(Value::as_array_mut);
+        for container in containers.into_iter().flatten() {
+            tell(container, "COALMINE_CANARY_ADDRESS", address);
+            tell(container, "COALMINE_CANARY", object::name(canary));
+            tell(container, "COALMINE_PRIMARY", primary);
+        }
+    }
+    json!({
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": name(object::name(canary), check),
+            "namespace": object::namespace(canary),
+            "labels": {"app.kubernetes.io/managed-by": "coalmine"},
+            "annotations": {PRIMARY_ANNOTATION: primary},
+            "ownerReferences": [{
+                "apiVersion": "apps/v1", "kind": "Deployment", "name": object::name(canary), "uid": object::uid(canary),
+                "controller": true, "blockOwnerDeletion": false,
+            }],
+        },
+        "spec": spec,
+    })
+}
+
+fn tell(container: &mut Value, name: &str, value: &str) {
+    let Some(container) = container.as_object_mut() else { return };
+    let list = container.entry("env").or_insert_with(|| json!([]));
+    if let Some(list) = list.as_array_mut() {
+        list.retain(|entry| entry.get("name").and_then(Value::as_str) != Some(name));
+        list.push(json!({"name": name, "value": value}));
+    }
+}
+
+/// Whether a Job is the one of this canary, and not one of the same name that an earlier canary left.
+pub fn is_of(job: &Value, canary: &Value) -> bool {
+    let owners = job.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    owners.is_some_and(|owners| owners.iter().any(|owner| owner.get("uid").and_then(Value::as_str) == Some(object::uid(canary))))
+}
+
+pub fn state(job: &Value) -> State {
+    let conditions = job.pointer("/status/conditions").and_then(Value::as_array);
+    for condition in conditions.into_iter().flatten() {
+        let text = |name: &str| condition.get(name).and_then(Value::as_str).unwrap_or_default();
+        match (text("type"), text("status")) {
+            ("Complete" | "SuccessCriteriaMet", "True") => return State::Succeeded,
+            ("Failed" | "FailureTarget", "True") => return State::Failed(format!("{}: {}", text("reason"), text("message"))),
+            _ => {}
+        }
+    }
+    State::Running
+}
+
+/// The last lines of a log as one line.
+pub fn last_words(log: &str) -> Option<String> {
+    let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let start = lines.len().saturating_sub(5);
+    let words: String = lines.get(start..)?.join(" | ").chars().map(|c| if c.is_control() { ' ' } else { c }).take(400).collect();
+    let words = words.trim().to_owned();
+    (!words.is_empty()).then_some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn canary() -> Value {
+        json!({"metadata": {"name": "app-canary", "namespace": "shop", "uid": "c-1"}})
+    }
+
+    #[test]
+    fn the_cron_jobs_template_is_run_against_the_canary() {
+        let cron_job = json!({"spec": {"suspend": true, "jobTemplate": {"spec": {"backoffLimit": 0, "template": {"spec": {
+            "restartPolicy": "Never", "containers": [{"name": "smoke", "env": [{"name": "COALMINE_CANARY", "value": "old"}]}]}}}}}});
+        let job = build(&cron_job, &canary(), "app", "smoke", "10.0.0.9");
+        insta::assert_snapshot!(serde_json::to_string_pretty(&job).unwrap(), @r#"
+{
+  "apiVersion": "batch/v1",
+  "kind": "Job",
+  "metadata": {
+    "annotations": {
+      "coalmine.dev/primary": "app"
+    },
+    "labels": {
+      "app.kubernetes.io/managed-by": "coalmine"
+    },
+    "name": "app-canary-smoke",
+    "namespace": "shop",
+    "ownerReferences": [
+      {
+        "apiVersion": "apps/v1",
+        "blockOwnerDeletion": false,
+        "controller": true,
+        "kind": "Deployment",
+        "name": "app-canary",
+        "uid": "c-1"
+      }
+    ]
+  },
+  "spec": {
+    "backoffLimit": 0,
+    "template": {
+      "spec": {
+        "containers": [
+          {
+            "env": [
+              {
+                "name": "COALMINE_CANARY_ADDRESS",
+                "value": "10.0.0.9"
+              },
+              {
+                "name": "COALMINE_CANARY",
+                "value": "app-canary"
+              },
+              {
+                "name": "COALMINE_PRIMARY",
+                "value": "app"
+              }
+            ],
+            "name": "smoke"
+          }
+        ],
+        "restartPolicy": "Never"
+      }
+    }
+  }
+}
+"#);
+        assert!(is_of(&job, &canary()));
+        assert!(!is_of(&job, &json!({"metadata": {"uid": "c-2"}})));
+    }
+
+    #[test]
+    fn states() {
+        assert_eq!(state(&json!({})), State::Running);
+        assert_eq!(state(&json!({"status": {"conditions": [{"type": "Complete", "status": "True"}]}})), State::Succeeded);
+        let failed =
+            json!({"status": {"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "m"}]}});
+        assert_eq!(state(&failed), State::Failed("BackoffLimitExceeded: m".to_owned()));
+    }
+
+    #[test]
+    fn names_and_words() {
+        assert_eq!(name("app-canary", "smoke"), "app-canary-smoke");
+        assert_eq!(name(&"a".repeat(47), &"b".repeat(40)).len(), LONGEST_NAME);
+        assert_eq!(last_words("1\n2\n3\n\n4\n5\n6\u{7}\n").as_deref(), Some("2 | 3 | 4 | 5 | 6"));
+        assert_eq!(last_words("\n"), None);
+    }
+}

@@ -1,0 +1,24 @@
+//! All that Coalmine decides, as a map. The same input always gives the same output: nothing here may know a clock, a network or a
+//! Kubernetes client, `now` is an argument, and the package's dependencies keep it so.
+//!
+//! ```text
+//!  api        what a user writes, and what it may be
+//!  manifest   objects as JSON: templates, who set which field, merges, last-applied
+//!  hold       what becomes of a request: held, withdrawn, let in; what the status says meanwhile
+//!  run        what the controller does next about a held template
+//!  metrics    which series to read, and what they count
+//!  judging    what counts and checks say about a canary
+//!  message    the sentences of admission; names, lease: small things that all share
+//! ```
+
+pub mod api;
+pub mod hold;
+pub mod judging;
+pub mod lease;
+pub mod manifest;
+pub mod message;
+pub mod metrics;
+pub mod names;
+pub mod run;
+
+pub use coalmine_statistics as statistics;

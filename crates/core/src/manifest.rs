@@ -1,0 +1,9 @@
+//! Objects as JSON: what a template is and whether two are the same, who set which field, and how changes are merged. Decides nothing
+//! about canaries.
+
+pub mod fields;
+pub mod last_applied;
+pub mod managed_fields;
+pub mod merge;
+pub mod object;
+pub mod template;

@@ -1,0 +1,196 @@
+//! Every sentence that a user reads from admission. A warning is one line of at most 120 characters without control characters: the API
+//! server drops the others silently. Sentences about verdicts are in `judging::verdict`.
+
+use std::time::Duration;
+
+use crate::api::{annotations::Phase, quantity::format_duration};
+
+/// What the API server passes on of one warning.
+pub const LONGEST_WARNING: usize = 120;
+
+/// Makes any text fit to be a warning.
+pub fn warning(text: &str) -> String {
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().count() <= LONGEST_WARNING {
+        return text;
+    }
+    text.chars().take(LONGEST_WARNING - 1).chain(['…']).collect()
+}
+
+pub fn held(name: &str, canary: &str, duration: Duration) -> String {
+    let long = format!(
+        "canary: template held; trying it in {canary} for {}; watch: kubectl events --for deploy/{name} -w",
+        format_duration(duration)
+    );
+    if long.chars().count() <= LONGEST_WARNING {
+        return long;
+    }
+    warning(&format!("canary: template held; trying it for {}; watch: kubectl events --for deploy/{name} -w", format_duration(duration)))
+}
+
+pub fn held_again(canary: &str) -> String {
+    warning(&format!("canary: this template is already held; {canary} is trying it"))
+}
+
+pub fn superseded(by_another_client: bool, manager: &str) -> String {
+    if by_another_client {
+        warning(&format!("canary: the template held before, from {manager:?}, is dropped: this one was computed without it"))
+    } else {
+        warning("canary: the template held before is dropped; the canary starts over")
+    }
+}
+
+/// What several appliers have on trial together, or one of them after another went back.
+pub fn together(managers: &[&str]) -> String {
+    let names: Vec<String> = managers.iter().map(|manager| format!("{manager:?}")).collect();
+    let rest = if names.len() > 1 { " together" } else { " alone" };
+    warning(&format!("canary: the canary starts over, with what comes from {}{rest}", names.join(" and ")))
+}
+
+pub fn withdrawn() -> String {
+    warning("canary: back to the live template; the held one is withdrawn")
+}
+
+pub fn kept_out(verdict: &str, name: &str) -> Vec<String> {
+    vec![
+        warning(&format!("canary: this template stays out: {verdict}")),
+        warning(&format!("canary: to try it again: kubectl annotate deploy/{name} --overwrite canary.retry=$(date +%s)")),
+    ]
+}
+
+pub fn bypassed() -> String {
+    warning("canary: template let through without a canary, as canary.bypass asks; an Event records it")
+}
+
+pub fn bypass_without_template() -> String {
+    warning("canary: canary.bypass counts only in the request that changes the template; nothing was let through")
+}
+
+pub fn rolled_back() -> String {
+    warning("canary: this template was live before; let through at once")
+}
+
+pub fn skipped() -> String {
+    warning("canary: no replicas, so no traffic to judge with; template let through")
+}
+
+pub fn cancelled() -> String {
+    warning("canary: opted out; the held template is dropped")
+}
+
+pub fn state_undone(key: &str) -> String {
+    warning(&format!("canary: {key} is Coalmine's own; the change to it was undone"))
+}
+
+pub fn unchecked() -> String {
+    warning("canary: the template could not be checked in time; it is held unchecked")
+}
+
+/// The message of the conditions while a template is held or kept out, and afterwards.
+pub fn condition(phase: Phase, message: Option<&str>) -> String {
+    match (phase, message) {
+        (Phase::Held, _) => "the new template is held; its canary is about to start".to_owned(),
+        (Phase::Running, None) => "the new template is held; its canary is running".to_owned(),
+        (_, Some(message)) => message.to_owned(),
+        (phase, None) => phase.as_str().to_owned(),
+    }
+}
+
+/// Why a request is refused. Not a warning: length is free, but it is one line.
+pub mod denied {
+    use crate::api::quantity::format_count;
+
+    pub fn too_large(needed: usize, limit: usize, held: usize) -> String {
+        format!(
+            "canary: holding this template needs {} bytes of annotations ({} of them for the held template), more than the {} that an object may have; \
+             shorten the manifest, or let the template through with canary.bypass",
+            format_count(needed as f64),
+            format_count(held as f64),
+            format_count(limit as f64)
+        )
+    }
+
+    pub fn not_the_held_template() -> String {
+        "canary: only the held template may be promoted; this is another".to_owned()
+    }
+
+    pub fn outdated() -> String {
+        "canary: the live template is not the one that this was held against".to_owned()
+    }
+
+    pub fn not_being_tried() -> String {
+        "canary: there is no template on trial, so nothing to promote".to_owned()
+    }
+
+    pub fn only_state() -> String {
+        "canary: the controller may change nothing but its own annotations here".to_owned()
+    }
+
+    pub fn template_refused(reason: &str) -> String {
+        format!("canary: the API server refuses this template: {reason}")
+    }
+
+    pub fn helm_leftovers(field: &str) -> String {
+        format!(
+            "canary: this template can't be told apart from leftovers of the live one at {field} while another is held; \
+             run `helm rollback` first, or use `helm upgrade --server-side=true`"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_fits() {
+        let long = format!("x\n{}", "y".repeat(200));
+        let text = warning(&long);
+        assert_eq!(text.chars().count(), 120);
+        assert!(!text.contains('\n'));
+    }
+
+    #[test]
+    fn sentences() {
+        let minute = Duration::from_mins(1);
+        let long_name = "a-rather-long-name-for-a-deployment";
+        let all = [
+            held("app", "app-canary", minute),
+            held(long_name, &format!("{long_name}-canary"), minute),
+            held_again("app-canary"),
+            superseded(false, "kubectl"),
+            superseded(true, "kubectl-set"),
+            withdrawn(),
+            kept_out("error rate 48.1% (1,204 of 2,503 requests) exceeds 1% after 12s; primary 0.02%; template kept out", "app").join("\n"),
+            bypassed(),
+            bypass_without_template(),
+            rolled_back(),
+            skipped(),
+            cancelled(),
+            state_undone("canary.state/phase"),
+            unchecked(),
+            denied::too_large(300_000, 262_144, 120_000),
+            denied::helm_leftovers("spec.template.spec.containers[app].env[VX]"),
+        ]
+        .join("\n");
+        insta::assert_snapshot!(all, @r#"
+canary: template held; trying it in app-canary for 60s; watch: kubectl events --for deploy/app -w
+canary: template held; trying it for 60s; watch: kubectl events --for deploy/a-rather-long-name-for-a-deployment -w
+canary: this template is already held; app-canary is trying it
+canary: the template held before is dropped; the canary starts over
+canary: the template held before, from "kubectl-set", is dropped: this one was computed without it
+canary: back to the live template; the held one is withdrawn
+canary: this template stays out: error rate 48.1% (1,204 of 2,503 requests) exceeds 1% after 12s; primary 0.02%; templa…
+canary: to try it again: kubectl annotate deploy/app --overwrite canary.retry=$(date +%s)
+canary: template let through without a canary, as canary.bypass asks; an Event records it
+canary: canary.bypass counts only in the request that changes the template; nothing was let through
+canary: this template was live before; let through at once
+canary: no replicas, so no traffic to judge with; template let through
+canary: opted out; the held template is dropped
+canary: canary.state/phase is Coalmine's own; the change to it was undone
+canary: the template could not be checked in time; it is held unchecked
+canary: holding this template needs 300,000 bytes of annotations (120,000 of them for the held template), more than the 262,144 that an object may have; shorten the manifest, or let the template through with canary.bypass
+canary: this template can't be told apart from leftovers of the live one at spec.template.spec.containers[app].env[VX] while another is held; run `helm rollback` first, or use `helm upgrade --server-side=true`
+"#);
+    }
+}

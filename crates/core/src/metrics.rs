@@ -1,0 +1,4 @@
+//! Which series tell of requests and failures, and how samples become counts. Gives no verdict.
+
+pub mod counting;
+pub mod discovery;

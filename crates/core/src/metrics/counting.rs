@@ -1,0 +1,191 @@
+//! From raw counter samples to looks: requests and errors of canary and primary between one scrape of the canary and the next.
+//!
+//! A pure function of the samples since the run began, so a controller that starts anew counts the same; [`Record`] keeps them between two
+//! answers. `rate()` and `increase()` are never used: they extrapolate, and they lose the first errors of a series that is born with them.
+//! Our own clock is never compared with the samples' times: what is known of it is how long ago counting began.
+
+mod groups;
+mod history;
+mod increments;
+pub mod native;
+pub mod page;
+mod pods;
+mod reading;
+mod record;
+mod selector;
+mod series;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+pub use history::history;
+pub use pods::{Members, PodLabel, Pods, Role, bracketed, escaped, port};
+pub use reading::{Failure, Reading, Weight};
+pub use record::Record;
+pub use selector::{Selector, SelectorError};
+pub use series::{Labels, Sample, Series};
+
+use self::groups::Group;
+use self::increments::Increment;
+use crate::statistics::{Counts, Look};
+
+/// When counting began, told without naming a time of day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    /// How long ago counting began, in milliseconds of the asker's clock.
+    pub elapsed: i64,
+    /// When that was by the source's clock, as an earlier count of the same run had it.
+    pub begun: Option<i64>,
+    /// How long from the first scrape on looks are marked as warming up, in milliseconds.
+    pub warm_up: i64,
+}
+
+/// The counts of a run so far.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Counted {
+    /// One for each scrape of the canary.
+    pub looks: Vec<Look>,
+    /// When each look ended, in milliseconds of the source's clock.
+    pub ends: Vec<i64>,
+    /// When counting began, by the source's clock.
+    pub begun: Option<i64>,
+    /// Learned from the newest samples, in milliseconds.
+    pub scrape_interval: Option<i64>,
+    pub canary: Counts,
+    pub primary: Counts,
+    /// The first scrape of the canary that counts.
+    pub first_scrape: Option<i64>,
+    pub last_scrape: Option<i64>,
+    /// The newest sample of any pod.
+    pub last_sample: Option<i64>,
+    /// Pods of the primary that were seen since counting began.
+    pub primary_pods: usize,
+    /// Of a reading of what is slower than some bound: whether there is one.
+    pub bound: Bound,
+}
+
+/// What a reading of latency could be held against.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Bound {
+    #[default]
+    NotAsked,
+    /// As the bucket's `le` spells it.
+    Known(String),
+    /// The pods' histograms have no bound in common.
+    Unknown,
+}
+
+impl Counted {
+    /// How long the canary has been counted, in milliseconds: up to its last scrape.
+    pub fn observed(&self) -> i64 {
+        match (self.first_scrape, self.last_scrape) {
+            (Some(first), Some(last)) => last.saturating_sub(first).saturating_add(self.scrape_interval.unwrap_or_default()),
+            _ => 0,
+        }
+    }
+}
+
+/// Count. `series` are the answer to one query: the counters of the reading, and `up` where the source has it, which tells scrapes and
+/// pods apart from silence.
+pub fn count(series: &[Series], pods: &Pods, reading: &Reading, window: Window) -> Counted {
+    let (reading, bound) = match reading.resolved(series, pods) {
+        Some((reading, le)) => (reading, le.map_or(Bound::NotAsked, Bound::Known)),
+        None => return Counted { bound: Bound::Unknown, ..Counted::default() },
+    };
+    let counted = Counted { bound, ..Counted::default() };
+    let groups = groups::chosen(series, pods, &reading);
+    let Some(last_sample) = groups.iter().filter_map(Group::last).max() else { return counted };
+    let first_sample = groups.iter().filter_map(Group::first).min().unwrap_or(last_sample);
+    let scrape_interval = groups::interval(&groups);
+    let interval = scrape_interval.unwrap_or(0);
+    let start = start(last_sample.saturating_sub(window.elapsed.max(0)), window.begun, interval);
+
+    let scrapes = canary_scrapes(&groups, interval);
+    let boundaries = boundaries(&scrapes, start, interval);
+    let mut counted = Counted { begun: Some(start), scrape_interval, last_sample: Some(last_sample), ..counted };
+    let [open, ends @ ..] = boundaries.as_slice() else { return counted };
+
+    let mut looks: Vec<(i64, [Counts; 2])> = ends.iter().map(|end| (*end, [Counts::default(); 2])).collect();
+    let mut primary_pods = BTreeSet::new();
+    for group in &groups {
+        let born = group.role == Role::Canary || group.born_after(first_sample, scrape_interval);
+        if group.role == Role::Primary && group.last().is_some_and(|last| last > *open) {
+            primary_pods.insert(group.pod.as_str());
+        }
+        for Increment { at, requests, errors } in increments::of(group, born, interval) {
+            // What came before the first look is the past; what came after the last belongs to a look that hasn't ended.
+            let position = ends.partition_point(|end| *end < at);
+            if at <= *open || position >= looks.len() {
+                continue;
+            }
+            let counts = &mut looks[position].1[usize::from(group.role == Role::Primary)];
+            counts.requests += requests;
+            counts.errors += errors;
+        }
+    }
+    counted.primary_pods = primary_pods.len();
+    counted.first_scrape = ends.first().copied();
+    counted.last_scrape = ends.last().copied();
+    let warm = ends.first().map_or(i64::MIN, |first| first.saturating_add(window.warm_up.max(0)));
+    let mut begin = *open;
+    for (end, sides) in looks {
+        let [canary, primary] = sides.map(sane);
+        add(&mut counted.canary, canary);
+        add(&mut counted.primary, primary);
+        let interval = Duration::from_millis(end.saturating_sub(begin).unsigned_abs());
+        begin = end;
+        counted.ends.push(end);
+        counted.looks.push(Look { canary, primary, warm_up: window.warm_up > 0 && end <= warm, interval });
+    }
+    counted
+}
+
+/// Samples are an interval or so older than the source's now, so every estimate is a little early: the latest one is the best. One that
+/// is much later, or earlier, is one clock or the other that was set, and must not move what was counted already.
+fn start(estimate: i64, known: Option<i64>, interval: i64) -> i64 {
+    match known {
+        Some(known) if !(0..=interval.saturating_mul(2).max(10_000)).contains(&estimate.saturating_sub(known)) => known,
+        _ => estimate,
+    }
+}
+
+/// Counters of requests and errors are scraped together but may be written apart: never more errors than requests.
+fn sane(counts: Counts) -> Counts {
+    let requests = counts.requests.max(0.0);
+    Counts { requests, errors: counts.errors.clamp(0.0, requests) }
+}
+
+fn add(total: &mut Counts, counts: Counts) {
+    total.requests += counts.requests;
+    total.errors += counts.errors;
+}
+
+/// When the canary was scraped. Samples of one scrape may carry slightly different times of their own.
+fn canary_scrapes(groups: &[Group<'_>], interval: i64) -> Vec<i64> {
+    let times: BTreeSet<i64> =
+        groups.iter().filter(|group| group.role == Role::Canary).flat_map(|group| group.times.iter().copied()).collect();
+    let near = interval / 5 * 2;
+    let mut scrapes: Vec<i64> = Vec::new();
+    for at in times {
+        match scrapes.last_mut() {
+            Some(last) if at.saturating_sub(*last) < near => *last = at,
+            _ => scrapes.push(at),
+        }
+    }
+    scrapes
+}
+
+/// The ends of the looks, and before them the time at which the first look opens: the canary's last scrape before counting began, or
+/// one interval before its first.
+fn boundaries(scrapes: &[i64], start: i64, interval: i64) -> Vec<i64> {
+    let first = scrapes.partition_point(|at| *at <= start);
+    let Some(first_end) = scrapes.get(first) else { return Vec::new() };
+    let open = match first.checked_sub(1) {
+        Some(before) => scrapes[before],
+        None => first_end.saturating_sub(interval.max(1)),
+    };
+    std::iter::once(open).chain(scrapes[first..].iter().copied()).collect()
+}
+
+#[cfg(test)]
+mod tests;

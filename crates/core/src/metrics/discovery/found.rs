@@ -1,0 +1,152 @@
+//! What discovery found: how to read it, and how to spell it in `canary.metrics` so that it stays so.
+
+use std::time::Duration;
+
+use crate::metrics::counting::{Bound, Failure, PodLabel, Reading, Selector, native};
+
+/// What a histogram's bounds are written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    Seconds,
+    Milliseconds,
+}
+
+impl Unit {
+    pub(super) fn of_metric(metric: &str) -> Self {
+        let stem = metric.trim_end_matches("_bucket");
+        let is_milliseconds = ["_milliseconds", "_millis", "_ms"].iter().any(|ending| stem.ends_with(ending));
+        if is_milliseconds { Self::Milliseconds } else { Self::Seconds }
+    }
+
+    fn parsed(self, le: &str) -> Option<f64> {
+        let value: f64 = le.parse().ok().filter(|value: &f64| value.is_finite())?;
+        Some(match self {
+            Self::Seconds => value,
+            Self::Milliseconds => value / 1000.0,
+        })
+    }
+
+    fn in_own_unit(self, seconds: f64) -> f64 {
+        match self {
+            Self::Seconds => seconds,
+            Self::Milliseconds => seconds * 1000.0,
+        }
+    }
+}
+
+/// A histogram of latency with the bounds that it really has.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Histogram {
+    pub buckets: Selector,
+    pub unit: Unit,
+    /// The values of `le` as the series spell them, without `+Inf`. Of a native histogram none is known beforehand.
+    pub bounds: Vec<String>,
+}
+
+/// Why latency can't be judged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LatencyError {
+    #[error("found no latency histogram beside {metric}; name its buckets in canary.metrics under latency")]
+    NoHistogram { metric: String },
+    #[error(
+        "no bucket of {metric} ends at or below {limit_ms} ms (the smallest ends at {smallest}); raise canary.max-latency-p99 or add a bucket"
+    )]
+    NoBucket { metric: String, limit_ms: u128, smallest: String },
+    #[error("no bucket of {metric} that all pods have ends at or below {limit_ms} ms; give both versions the same buckets")]
+    NoCommonBucket { metric: String, limit_ms: u128 },
+}
+
+/// The counters to read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// The preset, unless the user named the counters.
+    pub preset: Option<&'static str>,
+    pub reading: Reading,
+    pub latency: Option<Histogram>,
+    /// The label that tells the pods apart in these series.
+    pub pod_label: PodLabel,
+    /// Where these pods themselves serve them, when all say the same.
+    pub port: Option<u16>,
+    /// What they counted so far on the primary's pods.
+    pub requests: f64,
+    pub errors: f64,
+    pub(super) spelling: String,
+}
+
+impl Found {
+    /// For an Event: the counter, and how a failure is told.
+    pub fn description(&self) -> String {
+        match &self.reading {
+            Reading::Labelled { requests, failures } => {
+                let labels: Vec<&str> = failures.iter().map(|(label, _)| label.as_str()).collect();
+                format!("{requests} by {}", labels.join(" and "))
+            }
+            Reading::Separate { requests, errors } => format!("{requests} and {errors}"),
+            Reading::Slower { buckets, .. } => buckets.to_string(),
+        }
+    }
+
+    /// The value of `canary.metrics` that fixes this choice by hand.
+    pub fn spelling(&self) -> &str {
+        &self.spelling
+    }
+
+    /// Reads what is slower than `limit` as failed. The bound is the largest bucket that ends at or below the limit: a canary that passes
+    /// has shown at least what was asked. Which one that is, the count says, and [`Found::bound`] in time.
+    pub fn slower_than(&self, limit: Duration) -> Result<Reading, LatencyError> {
+        let histogram = self.histogram()?;
+        let mut bounds: Vec<(f64, &String)> =
+            histogram.bounds.iter().filter_map(|bound| Some((histogram.unit.parsed(bound)?, bound))).collect();
+        bounds.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let bounds = if bounds.is_empty() {
+            native::bounds(histogram.unit.in_own_unit(limit.as_secs_f64())).iter().map(f64::to_string).collect()
+        } else {
+            // `0.3` read as a float may lie a hair above 300 ms.
+            let fits = |value: f64| value > 0.0 && value <= limit.as_secs_f64() * (1.0 + 1e-9);
+            let below = bounds.iter().rev().find(|(value, _)| fits(*value)).ok_or_else(|| LatencyError::NoBucket {
+                metric: histogram.buckets.metric().to_owned(),
+                limit_ms: limit.as_millis(),
+                smallest: bounds.first().map_or_else(|| "+Inf".to_owned(), |(_, le)| (*le).clone()),
+            })?;
+            vec![below.1.clone()]
+        };
+        Ok(Reading::Slower { buckets: histogram.buckets.clone(), bounds })
+    }
+
+    /// What was really held against, when that much was asked for.
+    pub fn bound(&self, bound: &Bound, limit: Duration) -> Result<Duration, LatencyError> {
+        let histogram = self.histogram()?;
+        match bound {
+            Bound::NotAsked => Ok(limit),
+            Bound::Known(le) => Ok(histogram.unit.parsed(le).and_then(|value| Duration::try_from_secs_f64(value).ok()).unwrap_or(limit)),
+            Bound::Unknown => {
+                Err(LatencyError::NoCommonBucket { metric: histogram.buckets.metric().to_owned(), limit_ms: limit.as_millis() })
+            }
+        }
+    }
+
+    fn histogram(&self) -> Result<&Histogram, LatencyError> {
+        let metric = || self.reading.metrics().first().map(|metric| (*metric).to_owned()).unwrap_or_default();
+        self.latency.as_ref().ok_or_else(|| LatencyError::NoHistogram { metric: metric() })
+    }
+}
+
+/// What `Failure::GrpcStatus` holds, as a regular expression.
+const GRPC_FAILURES: &str = "(?i)unknown|deadline_?exceeded|unimplemented|internal|unavailable|data_?loss|2|4|12|13|14|15";
+
+/// The YAML that says the same in full, when two selectors can say it.
+pub(super) fn in_full(requests: &Selector, failures: &[(String, Failure)]) -> Option<String> {
+    let [(label, failure)] = failures else { return None };
+    let condition = match failure {
+        Failure::HttpStatus => format!("{label}=~\"5.*\""),
+        Failure::GrpcStatus => format!("{label}=~\"{GRPC_FAILURES}\""),
+        Failure::Is(value) => format!("{label}=\"{value}\""),
+    };
+    let errors = match requests.text().strip_suffix('}') {
+        Some(open) => format!("{open},{condition}}}"),
+        None => format!("{requests}{{{condition}}}"),
+    };
+    // Names with dots can't be written as plain selectors.
+    Selector::parse(&errors).ok()?;
+    Some(format!("{{requests: '{requests}', errors: '{errors}'}}"))
+}

@@ -1,0 +1,213 @@
+//! The canary Deployment: the held template, one replica, behind the primary's Service, owned by the primary and never counted by it.
+//! Only builds the object; creating it is the controller's.
+
+use serde_json::{Map, Value, json};
+
+use crate::api::annotations::{PRIMARY_ANNOTATION, ROLE_CANARY, ROLE_LABEL, RUN_LABEL};
+use crate::{manifest::object, names::shortened};
+
+const SUFFIX: &str = "-canary";
+/// The Deployment controller's, on every Deployment.
+const REVISION: &str = "deployment.kubernetes.io/revision";
+/// A pod's name is cut to 63 characters: 5 random ones, and before them `<canary>-<pod template hash>-`. With a longer name of its own, a
+/// canary's pods could not be told from the primary's by name.
+const LONGEST_NAME: usize = 47;
+
+/// The canary's name for a primary: `<name>-canary`, or, where that is too long, a shortened name with a hash of the whole.
+pub fn name(primary: &str) -> String {
+    format!("{}{SUFFIX}", shortened(primary, LONGEST_NAME - SUFFIX.len()))
+}
+
+/// Builds the canary of `primary` for one run of `template`.
+///
+/// A template that already carries the canary label's key keeps it, since the Service or the primary's selector may need it: the canary
+/// is then told apart by the role label alone.
+pub fn deployment(primary: &Value, mut template: Value, run: &str, canary_label: &(String, String)) -> Value {
+    let primary_name = object::name(primary);
+    if let Some(template) = template.as_object_mut() {
+        template.entry("metadata").or_insert_with(|| json!({}));
+    }
+    let (label, value) = canary_label;
+    let taken = template.pointer("/metadata/labels").is_some_and(|labels| labels.get(label).is_some());
+    let (own_label, own_value) = if taken { (ROLE_LABEL, ROLE_CANARY) } else { (label.as_str(), value.as_str()) };
+    if let Some(labels) = object::metadata_map_mut(&mut template, "labels") {
+        labels.insert(own_label.to_owned(), own_value.into());
+        labels.insert(ROLE_LABEL.to_owned(), ROLE_CANARY.into());
+        labels.insert(RUN_LABEL.to_owned(), run.into());
+    }
+    if let Some(annotations) = object::metadata_map_mut(&mut template, "annotations") {
+        annotations.insert(PRIMARY_ANNOTATION.to_owned(), primary_name.into());
+    }
+    let mut selector = primary.pointer("/spec/selector").cloned().unwrap_or_else(|| json!({}));
+    if let Some(selector) = selector.as_object_mut() {
+        let labels = selector.entry("matchLabels").or_insert_with(|| Value::Object(Map::new()));
+        if let Some(labels) = labels.as_object_mut() {
+            labels.insert(own_label.to_owned(), own_value.into());
+        }
+    }
+    let mut spec = json!({"replicas": 1, "revisionHistoryLimit": 0, "selector": selector});
+    spec["template"] = template; // `json!` would copy it
+    if let Some(seconds) = primary.pointer("/spec/minReadySeconds").filter(|seconds| !seconds.is_null()) {
+        // A deadline shorter than minReadySeconds would be refused; the primary's pair is known to be a valid one.
+        spec["minReadySeconds"] = seconds.clone();
+        if let Some(deadline) = primary.pointer("/spec/progressDeadlineSeconds") {
+            spec["progressDeadlineSeconds"] = deadline.clone();
+        }
+    }
+    let mut canary = json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "name": name(primary_name),
+            "namespace": object::namespace(primary),
+            "labels": {ROLE_LABEL: ROLE_CANARY, "app.kubernetes.io/managed-by": "coalmine"},
+            "annotations": {PRIMARY_ANNOTATION: primary_name, RUN_LABEL: run},
+            "ownerReferences": [{
+                "apiVersion": "apps/v1", "kind": "Deployment", "name": primary_name, "uid": object::uid(primary),
+                "controller": true, "blockOwnerDeletion": false,
+            }],
+        },
+    });
+    canary["spec"] = spec;
+    canary
+}
+
+/// Whether a Deployment is the canary of this primary: owned by it and marked as ours. Anything else is never touched.
+pub fn is_canary_of(candidate: &Value, primary: &Value) -> bool {
+    let owned = candidate
+        .pointer("/metadata/ownerReferences")
+        .and_then(Value::as_array)
+        .is_some_and(|owners| owners.iter().any(|owner| owner.get("uid").and_then(Value::as_str) == Some(object::uid(primary))));
+    owned && object::label(candidate, ROLE_LABEL) == Some(ROLE_CANARY)
+}
+
+/// The run that a canary was made for.
+pub fn run_of(canary: &Value) -> Option<&str> {
+    object::annotation(canary, RUN_LABEL)
+}
+
+/// The Deployment controller counts templates: a second one is somebody else's, and what is measured of it says nothing about the held one.
+/// Source: `SetNewReplicaSetAnnotations` in <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/controller/deployment/util/deployment_util.go>.
+pub fn is_changed_by_hand(canary: &Value) -> bool {
+    object::annotation(canary, REVISION).is_some_and(|revision| revision != "1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn primary() -> Value {
+        json!({
+            "metadata": {"name": "app", "namespace": "shop", "uid": "u-1", "labels": {"argocd.argoproj.io/instance": "shop"}},
+            "spec": {"replicas": 10, "minReadySeconds": 5, "progressDeadlineSeconds": 600,
+                     "selector": {"matchLabels": {"app": "app"}}, "template": {"metadata": {"labels": {"app": "app"}}}},
+        })
+    }
+
+    fn label() -> (String, String) {
+        ("tier".to_owned(), "canary".to_owned())
+    }
+
+    #[test]
+    fn one_replica_of_the_held_template_behind_the_same_service() {
+        let template = json!({"metadata": {"labels": {"app": "app"}}, "spec": {"futureField": {"x": 1}, "containers": []}});
+        let canary = deployment(&primary(), template.clone(), "r1", &label());
+        insta::assert_snapshot!(serde_json::to_string_pretty(&canary).unwrap(), @r#"
+{
+  "apiVersion": "apps/v1",
+  "kind": "Deployment",
+  "metadata": {
+    "annotations": {
+      "coalmine.dev/primary": "app",
+      "coalmine.dev/run": "r1"
+    },
+    "labels": {
+      "app.kubernetes.io/managed-by": "coalmine",
+      "coalmine.dev/role": "canary"
+    },
+    "name": "app-canary",
+    "namespace": "shop",
+    "ownerReferences": [
+      {
+        "apiVersion": "apps/v1",
+        "blockOwnerDeletion": false,
+        "controller": true,
+        "kind": "Deployment",
+        "name": "app",
+        "uid": "u-1"
+      }
+    ]
+  },
+  "spec": {
+    "minReadySeconds": 5,
+    "progressDeadlineSeconds": 600,
+    "replicas": 1,
+    "revisionHistoryLimit": 0,
+    "selector": {
+      "matchLabels": {
+        "app": "app",
+        "tier": "canary"
+      }
+    },
+    "template": {
+      "metadata": {
+        "annotations": {
+          "coalmine.dev/primary": "app"
+        },
+        "labels": {
+          "app": "app",
+          "coalmine.dev/role": "canary",
+          "coalmine.dev/run": "r1",
+          "tier": "canary"
+        }
+      },
+      "spec": {
+        "containers": [],
+        "futureField": {
+          "x": 1
+        }
+      }
+    }
+  }
+}
+"#);
+        assert!(is_canary_of(&canary, &primary()));
+        assert_eq!(run_of(&canary), Some("r1"));
+    }
+
+    #[test]
+    fn a_template_keeps_its_own_tier() {
+        let template = json!({"metadata": {"labels": {"app": "app", "tier": "web"}}, "spec": {}});
+        let canary = deployment(&primary(), template.clone(), "r1", &label());
+        assert_eq!(canary["spec"]["template"]["metadata"]["labels"]["tier"], "web");
+        assert_eq!(canary["spec"]["selector"]["matchLabels"], json!({"app": "app", "coalmine.dev/role": "canary"}));
+    }
+
+    #[test]
+    fn names() {
+        assert_eq!(name("app"), "app-canary");
+        assert_eq!(name(&"a".repeat(40)), format!("{}-canary", "a".repeat(40)));
+        let long = name(&"a".repeat(253));
+        assert_eq!(long.len(), LONGEST_NAME);
+        assert_ne!(long, name(&"a".repeat(252)));
+        assert!(!name(&format!("{}-.{}", "b".repeat(29), "c".repeat(100))).contains(".-"));
+    }
+
+    #[test]
+    fn another_template_than_the_first_is_seen() {
+        let mut canary = deployment(&primary(), json!({}), "r1", &label());
+        assert!(!is_changed_by_hand(&canary), "the Deployment controller has not seen it yet");
+        for (revision, changed) in [("1", false), ("2", true), ("3", true)] {
+            canary["metadata"]["annotations"][REVISION] = json!(revision);
+            assert_eq!(is_changed_by_hand(&canary), changed, "{revision}");
+        }
+    }
+
+    #[test]
+    fn a_stranger_is_no_canary() {
+        let mut canary = deployment(&primary(), json!({}), "r1", &label());
+        canary["metadata"]["ownerReferences"][0]["uid"] = json!("u-2");
+        assert!(!is_canary_of(&canary, &primary()));
+        assert!(!is_canary_of(&json!({"metadata": {"name": "app-canary"}}), &primary()));
+    }
+}

@@ -1,0 +1,122 @@
+//! After the verdict: say it, take the canary away, watch the primary's rollout, clean up, let go.
+//! The canary is the mark that the verdict has not been said yet: the Event comes first, then the canary goes.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{Action, Event, Observed, Plan, delete};
+use crate::{
+    api::annotations::{self as key, Phase},
+    manifest::object,
+    run::canary,
+};
+
+/// A held template that nobody can read: never promoted, and said so.
+pub(super) fn unreadable() -> Plan {
+    let message = "the held template can't be read back; apply it again".to_owned();
+    Plan::then(vec![Action::Write { phase: Phase::Inconclusive, message: Some(message) }], 1)
+}
+
+/// Somebody changed the live template while no Coalmine looked: theirs is the later wish.
+pub(super) fn outdated() -> Plan {
+    let message = "the live template was changed meanwhile, past Coalmine; apply this one again; template kept out".to_owned();
+    Plan::then(vec![Action::Write { phase: Phase::Inconclusive, message: Some(message) }], 1)
+}
+
+pub(super) fn ended(observed: &Observed<'_>, phase: Phase, now: Timestamp) -> Plan {
+    let primary = observed.primary;
+    let message = object::annotation(primary, key::MESSAGE).unwrap_or_else(|| phase.as_str()).to_owned();
+    let canary = observed.namesake.filter(|namesake| canary::is_canary_of(namesake, primary) && !object::is_being_deleted(namesake));
+    if phase == Phase::Promoted {
+        return promoted(observed, canary, &message, now);
+    }
+    let mut actions = vec![event(phase, &message)];
+    actions.extend(canary.map(delete));
+    if !phase.is_kept_out() {
+        actions.push(Action::Condition { phase, message });
+        actions.push(Action::CleanReplicaSets);
+    }
+    actions.push(Action::Release);
+    Plan { actions, look_again: None }
+}
+
+fn event(phase: Phase, message: &str) -> Action {
+    match phase {
+        Phase::Rejected => Event::warning("CanaryRejected", message),
+        Phase::Inconclusive => Event::warning("CanaryInconclusive", message),
+        Phase::Withdrawn => Event::normal("CanaryWithdrawn", message),
+        Phase::Cancelled => Event::normal("CanaryCancelled", message),
+        Phase::Bypassed => Event::warning("CanaryBypassed", message),
+        Phase::RolledBack => Event::normal("CanaryRolledBack", message),
+        Phase::Skipped => Event::normal("CanarySkipped", message),
+        Phase::Promoted | Phase::Held | Phase::Running => Event::normal("CanaryPromoted", message),
+    }
+}
+
+fn promoted(observed: &Observed<'_>, canary: Option<&Value>, message: &str, now: Timestamp) -> Plan {
+    if let Some(canary) = canary {
+        let condition = Action::Condition { phase: Phase::Promoted, message: message.to_owned() };
+        return Plan::then(vec![event(Phase::Promoted, message), condition, delete(canary)], 1);
+    }
+    match rollout(observed.primary) {
+        Rollout::Complete => Plan {
+            actions: vec![
+                Event::normal("CanaryRolledOut", "the primary runs the promoted template on all replicas"),
+                Action::CleanReplicaSets,
+                Action::Release,
+            ],
+            look_again: None,
+        },
+        Rollout::Failed(reason) => Plan {
+            actions: vec![
+                Event::warning(
+                    "CanaryRolloutFailed",
+                    format!(
+                        "the promoted template does not roll out: {reason}; go back with `kubectl rollout undo deploy/{}`",
+                        object::name(observed.primary)
+                    ),
+                ),
+                Action::CleanReplicaSets,
+                Action::Release,
+            ],
+            look_again: None,
+        },
+        // A primary without a deadline of its own is not watched for ever.
+        Rollout::Running if since(observed.primary, now) > Duration::from_hours(1) => {
+            Plan { actions: vec![Action::CleanReplicaSets, Action::Release], look_again: None }
+        }
+        Rollout::Running => Plan::then(Vec::new(), 10),
+    }
+}
+
+fn since(primary: &Value, now: Timestamp) -> Duration {
+    super::began(primary).map(|began| super::elapsed(began, now)).unwrap_or_default()
+}
+
+enum Rollout {
+    Running,
+    Complete,
+    Failed(String),
+}
+
+/// As `kubectl rollout status` reads it.
+fn rollout(primary: &Value) -> Rollout {
+    let number = |pointer: &str| primary.pointer(pointer).and_then(Value::as_i64).unwrap_or_default();
+    if number("/status/observedGeneration") < number("/metadata/generation") {
+        return Rollout::Running;
+    }
+    let conditions = primary.pointer("/status/conditions").and_then(Value::as_array);
+    let progressing = conditions.and_then(|list| list.iter().find(|c| c.get("type").and_then(Value::as_str) == Some("Progressing")));
+    if let Some(condition) = progressing.filter(|c| c.get("reason").and_then(Value::as_str) == Some("ProgressDeadlineExceeded")) {
+        return Rollout::Failed(condition.get("message").and_then(Value::as_str).unwrap_or("its progress deadline is exceeded").to_owned());
+    }
+    let replicas = object::replicas(primary);
+    let updated = number("/status/updatedReplicas");
+    if updated >= replicas && number("/status/replicas") <= updated && number("/status/availableReplicas") >= updated {
+        Rollout::Complete
+    } else {
+        Rollout::Running
+    }
+}

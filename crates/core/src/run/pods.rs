@@ -1,0 +1,331 @@
+//! Kubernetes' own evidence: what the pods of a canary say about themselves. Reads the cluster's words, and judges at once what no
+//! traffic is needed for. Trouble of a node (a drain, pressure, preemption, a lost or restarted node) is not the template's fault and is
+//! never held against it: the ReplicaSet makes another pod, and the run goes on with that one.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::api::annotations::RUN_LABEL;
+use crate::manifest::object;
+
+/// The state of a canary's pods, as far as it decides anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// Not Ready yet; with the cluster's own reason, if it gave one.
+    Starting(Option<String>),
+    Ready {
+        pod: String,
+    },
+    /// A `ConfigMap` or Secret that it names is not there; it may come with what is applied next.
+    Missing(String),
+    /// The template is at fault, in the pod's own words.
+    Failed(String),
+}
+
+const MISSING: &str = "CreateContainerConfigError";
+/// Waiting reasons that time does not mend.
+const HOPELESS: [&str; 7] = [
+    "CrashLoopBackOff",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "ErrImageNeverPull",
+    "CreateContainerError",
+    "RunContainerError",
+    "StartError",
+];
+/// The longest part of a cluster's message that is passed on: Events take 1 KiB.
+const LONGEST_MESSAGE: usize = 300;
+
+/// Judges the pods of one run. `was_ready`: the canary had been Ready before, so losing it is a failing probe and no slow start.
+pub fn health(pods: &[Value], canary: &Value, run: &str, was_ready: bool) -> Health {
+    let own = pods.iter().filter(|pod| object::label(pod, RUN_LABEL) == Some(run));
+    let (lost, living): (Vec<&Value>, Vec<&Value>) = own.partition(|pod| object::is_being_deleted(pod) || is_lost_with_its_node(pod));
+    for pod in &living {
+        if let Some(reason) = failure(pod) {
+            return Health::Failed(reason);
+        }
+    }
+    if let Some(reason) = living.iter().find_map(|pod| waiting(pod, &[MISSING])) {
+        return Health::Missing(reason);
+    }
+    for pod in &living {
+        if condition(pod, "Ready").is_some_and(|condition| text(condition, "status") == "True") {
+            return Health::Ready { pod: object::name(pod).to_owned() };
+        }
+    }
+    let Some(pod) = living.first() else { return Health::Starting(creation_failure(canary).or_else(|| lost.into_iter().find_map(loss))) };
+    let unready = condition(pod, "Ready");
+    let by_containers = unready.is_some_and(|condition| text(condition, "reason") == "ContainersNotReady");
+    let reason = unready.map(|condition| cut(text(condition, "message"))).filter(|message| !message.is_empty());
+    if was_ready && by_containers && has_lost_readiness(pod) {
+        return Health::Failed(format!("the pod was Ready and is not any more: {}", reason.as_deref().unwrap_or("a probe fails")));
+    }
+    let unscheduled = condition(pod, "PodScheduled").filter(|condition| text(condition, "status") == "False");
+    Health::Starting(unscheduled.map(|condition| format!("{}: {}", text(condition, "reason"), cut(text(condition, "message")))).or(reason))
+}
+
+/// Evicted, preempted, shut down with its node: a new pod takes its place. Kubelet also evicts a pod that exceeds the disk space which the
+/// template itself allows it; alone of all evictions that one is no disruption, and the template's fault.
+fn is_lost_with_its_node(pod: &Value) -> bool {
+    let failed = text(status(pod), "phase") == "Failed" && !text(status(pod), "reason").is_empty();
+    disruption(pod).is_some() || (failed && !exceeds_its_own_limit(pod))
+}
+
+fn exceeds_its_own_limit(pod: &Value) -> bool {
+    text(status(pod), "phase") == "Failed" && text(status(pod), "reason") == "Evicted" && disruption(pod).is_none()
+}
+
+fn disruption(pod: &Value) -> Option<&Value> {
+    condition(pod, "DisruptionTarget").filter(|condition| text(condition, "status") == "True")
+}
+
+/// How a pod came to its end that nobody holds against it, in the cluster's words.
+fn loss(pod: &Value) -> Option<String> {
+    let (by, how) = match disruption(pod) {
+        Some(condition) => (text(condition, "reason"), text(condition, "message")),
+        None => (text(status(pod), "reason"), text(status(pod), "message")),
+    };
+    (!by.is_empty()).then(|| format!("pod {} is lost: {by}: {}", object::name(pod), cut(how)))
+}
+
+/// A pod that was never Ready is so since before its containers ran.
+fn has_lost_readiness(pod: &Value) -> bool {
+    let time = |value: &Value, name: &str| text(value, name).parse::<Timestamp>().ok();
+    let Some(unready_since) = condition(pod, "Ready").and_then(|condition| time(condition, "lastTransitionTime")) else { return false };
+    let containers = list(pod, "containerStatuses");
+    let started = containers.iter().map(|container| container.pointer("/state/running").and_then(|running| time(running, "startedAt")));
+    started.collect::<Option<Vec<_>>>().and_then(|times| times.into_iter().max()).is_some_and(|started| started < unready_since)
+}
+
+fn failure(pod: &Value) -> Option<String> {
+    if exceeds_its_own_limit(pod) {
+        return Some(format!("the pod was evicted: {}", cut(text(status(pod), "message"))));
+    }
+    if let Some(reason) = waiting(pod, &HOPELESS) {
+        return Some(reason);
+    }
+    // An init container may run again and again until what it waits for is there; a container that served must not end.
+    for container in list(pod, "containerStatuses") {
+        let endings =
+            ["/state/terminated", "/lastState/terminated"].map(|state| container.pointer(state).filter(|ended| ended.is_object()));
+        if let Some(ended) = endings.into_iter().flatten().find(|ended| !is_by_the_node(ended)) {
+            return Some(describe(container, &format!("ended: {}", ending(ended)), text(ended, "message")));
+        }
+        let restarts = container.get("restartCount").and_then(Value::as_i64).unwrap_or_default();
+        if restarts > 0 && endings == [None, None] {
+            return Some(describe(container, &format!("restarted {restarts} times"), ""));
+        }
+    }
+    None
+}
+
+/// What a container that waits for one of these reasons says.
+fn waiting(pod: &Value, reasons: &[&str]) -> Option<String> {
+    let mut containers = list(pod, "containerStatuses").iter().chain(list(pod, "initContainerStatuses"));
+    containers.find_map(|container| {
+        let waiting = container.pointer("/state/waiting").filter(|waiting| reasons.contains(&text(waiting, "reason")))?;
+        let ended = container.pointer("/lastState/terminated").map(|ended| format!(" (last: {})", ending(ended))).unwrap_or_default();
+        Some(describe(container, &format!("{}{ended}", text(waiting, "reason")), text(waiting, "message")))
+    })
+}
+
+/// The node, or its runtime, was started anew and found the container gone: nobody knows how it ended.
+fn is_by_the_node(terminated: &Value) -> bool {
+    matches!(text(terminated, "reason"), "Unknown" | "ContainerStatusUnknown")
+}
+
+fn ending(terminated: &Value) -> String {
+    let code = terminated.get("exitCode").and_then(Value::as_i64).unwrap_or_default();
+    // Of its own accord, by SIGKILL, by SIGTERM: the status doesn't tell who wanted it, the pod's Events do.
+    let perhaps = match (text(terminated, "reason"), code) {
+        ("OOMKilled", _) => "",
+        (_, 0 | 137 | 143) => " (by itself, or stopped for a failing liveness probe: the pod's Events tell)",
+        _ => "",
+    };
+    match text(terminated, "reason") {
+        "" => format!("exit code {code}{perhaps}"),
+        reason => format!("{reason}, exit code {code}{perhaps}"),
+    }
+}
+
+fn describe(container: &Value, what: &str, message: &str) -> String {
+    let message = if message.trim().is_empty() { String::new() } else { format!(": {}", cut(message)) };
+    format!("container {} {what}{message}", text(container, "name"))
+}
+
+/// Why there is no pod at all: what the ReplicaSet was answered (a quota, a policy).
+fn creation_failure(canary: &Value) -> Option<String> {
+    let condition = condition(canary, "ReplicaFailure")?;
+    (text(condition, "status") == "True").then(|| cut(text(condition, "message")))
+}
+
+fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
+    let conditions = object.pointer("/status/conditions")?.as_array()?;
+    conditions.iter().find(|condition| text(condition, "type") == kind)
+}
+
+fn status(pod: &Value) -> &Value {
+    pod.pointer("/status").unwrap_or(&Value::Null)
+}
+
+fn list<'a>(pod: &'a Value, name: &str) -> &'a [Value] {
+    status(pod).get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn cut(message: &str) -> String {
+    let message: String = message.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if message.chars().count() <= LONGEST_MESSAGE {
+        return message;
+    }
+    message.chars().take(LONGEST_MESSAGE).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use serde_json::json;
+
+    fn pod(status: Value) -> Value {
+        json!({"metadata": {"name": "app-canary-1-x", "labels": {RUN_LABEL: "r"}}, "status": status})
+    }
+
+    fn judge(status: Value, was_ready: bool) -> Health {
+        health(&[pod(status)], &json!({}), "r", was_ready)
+    }
+
+    #[rstest]
+    #[case::crash(
+        json!({"containerStatuses": [{"name": "app", "restartCount": 2,
+            "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s restarting failed container"}},
+            "lastState": {"terminated": {"exitCode": 1, "reason": "Error"}}}]}),
+        "container app CrashLoopBackOff (last: Error, exit code 1): back-off 10s restarting failed container")]
+    #[case::image(
+        json!({"containerStatuses": [{"name": "app", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image \"x\""}}}]}),
+        "container app ImagePullBackOff: Back-off pulling image \"x\"")]
+    #[case::memory(
+        json!({"containerStatuses": [{"name": "app", "restartCount": 1, "state": {"running": {}},
+            "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}]}),
+        "container app ended: OOMKilled, exit code 137")]
+    #[case::first_end(
+        json!({"containerStatuses": [{"name": "app", "state": {"terminated": {"exitCode": 3, "reason": "Error", "message": "no\nway"}}}]}),
+        "container app ended: Error, exit code 3: no way")]
+    #[case::end_without_a_trace(
+        json!({"containerStatuses": [{"name": "app", "restartCount": 2, "state": {"running": {}}}]}),
+        "container app restarted 2 times")]
+    #[case::own_limit(
+        json!({"phase": "Failed", "reason": "Evicted", "message": "Usage of EmptyDir volume \"cache\" exceeds the limit \"1Mi\". "}),
+        "the pod was evicted: Usage of EmptyDir volume \"cache\" exceeds the limit \"1Mi\".")]
+    #[case::liveness(
+        json!({"containerStatuses": [{"name": "app", "restartCount": 1, "state": {"running": {}},
+            "lastState": {"terminated": {"exitCode": 0, "reason": "Completed"}}}]}),
+        "container app ended: Completed, exit code 0 (by itself, or stopped for a failing liveness probe: the pod's Events tell)")]
+    #[case::init(
+        json!({"initContainerStatuses": [{"name": "wait", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]}),
+        "container wait CrashLoopBackOff")]
+    fn at_once(#[case] status: Value, #[case] reason: &str) {
+        assert_eq!(judge(status, false), Health::Failed(reason.to_owned()));
+    }
+
+    /// Not Ready since this second, with a container that runs since the 10th, if any does.
+    fn unready(since: u32, reason: &str, running: bool) -> Value {
+        let state = if running {
+            json!({"running": {"startedAt": "2026-01-01T00:00:10Z"}})
+        } else {
+            json!({"waiting": {"reason": "ContainerCreating"}})
+        };
+        json!({
+            "conditions": [{"type": "Ready", "status": "False", "reason": reason, "message": "containers with unready status: [app]",
+                "lastTransitionTime": format!("2026-01-01T00:00:{since:02}Z")}],
+            "containerStatuses": [{"name": "app", "restartCount": 0, "state": state}],
+        })
+    }
+
+    #[rstest]
+    #[case::slow_start(unready(9, "ContainersNotReady", true), false, None)]
+    #[case::failing_probe(
+        unready(30, "ContainersNotReady", true),
+        true,
+        Some("the pod was Ready and is not any more: containers with unready status: [app]")
+    )]
+    #[case::readiness_was_never_judged(unready(30, "ContainersNotReady", true), false, None)]
+    #[case::slow_start_of_a_pod_that_replaces_a_lost_one(unready(9, "ContainersNotReady", true), true, None)]
+    #[case::within_one_second(unready(10, "ContainersNotReady", true), true, None)]
+    #[case::containers_to_come(unready(30, "ContainersNotReady", false), true, None)]
+    #[case::readiness_gate(unready(30, "ReadinessGatesNotReady", true), true, None)]
+    // The node controller sets the status and leaves the reason of a Ready pod, which has none.
+    #[case::node_not_ready(unready(30, "", true), true, None)]
+    fn a_slow_start_is_no_failure_but_a_lost_readiness_is(#[case] status: Value, #[case] was_ready: bool, #[case] failed: Option<&str>) {
+        let expected = match failed {
+            Some(reason) => Health::Failed(reason.to_owned()),
+            None => Health::Starting(Some("containers with unready status: [app]".to_owned())),
+        };
+        assert_eq!(judge(status, was_ready), expected);
+    }
+
+    #[rstest]
+    #[case::node_pressure(
+        json!({"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory.",
+            "conditions": [{"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet", "message": "The node was low on resource: memory."}],
+            "containerStatuses": [{"name": "app", "state": {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown"}}}]}),
+        "pod app-canary-1-x is lost: TerminationByKubelet: The node was low on resource: memory.")]
+    #[case::drain(
+        json!({"conditions": [{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "Eviction API: evicting"},
+            {"type": "Ready", "status": "True"}]}),
+        "pod app-canary-1-x is lost: EvictionByEvictionAPI: Eviction API: evicting")]
+    #[case::preemption(
+        json!({"conditions": [{"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler", "message": "default-scheduler: preempting"}]}),
+        "pod app-canary-1-x is lost: PreemptionByScheduler: default-scheduler: preempting")]
+    #[case::lost_node(
+        json!({"conditions": [{"type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager", "message": "Taint manager: deleting due to NoExecute taint"}]}),
+        "pod app-canary-1-x is lost: DeletionByTaintManager: Taint manager: deleting due to NoExecute taint")]
+    #[case::refused_by_its_node(
+        json!({"phase": "Failed", "reason": "OutOfcpu", "message": "Node didn't have enough resource: cpu"}),
+        "pod app-canary-1-x is lost: OutOfcpu: Node didn't have enough resource: cpu")]
+    fn a_pod_that_its_node_loses_is_replaced(#[case] status: Value, #[case] words: &str) {
+        assert_eq!(judge(status.clone(), true), Health::Starting(Some(words.to_owned())));
+        let replacement = pod(json!({"conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:10Z"}]}));
+        assert!(matches!(health(&[pod(status), replacement], &json!({}), "r", true), Health::Ready { .. }));
+    }
+
+    #[test]
+    fn a_container_that_a_restarted_node_starts_again_is_not_at_fault() {
+        let restarted = json!({
+            "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:10Z"}],
+            "containerStatuses": [{"name": "app", "restartCount": 1, "state": {"running": {}},
+                "lastState": {"terminated": {"exitCode": 255, "reason": "Unknown"}}}],
+        });
+        assert!(matches!(judge(restarted, true), Health::Ready { .. }));
+    }
+
+    #[test]
+    fn what_is_missing_may_come() {
+        let status = json!({"containerStatuses": [{"name": "app", "state": {"waiting":
+            {"reason": "CreateContainerConfigError", "message": "secret \"key\" not found"}}}]});
+        assert_eq!(judge(status, false), Health::Missing("container app CreateContainerConfigError: secret \"key\" not found".to_owned()));
+    }
+
+    #[test]
+    fn ready_tells_which_pod() {
+        let ready = json!({"conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:10Z"}]});
+        assert_eq!(judge(ready, false), Health::Ready { pod: "app-canary-1-x".to_owned() });
+    }
+
+    #[test]
+    fn why_there_is_no_pod() {
+        let canary = json!({"status": {"conditions": [{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: few"}]}});
+        assert_eq!(health(&[], &canary, "r", false), Health::Starting(Some("exceeded quota: few".to_owned())));
+        let unschedulable = json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available"}]});
+        assert_eq!(judge(unschedulable, false), Health::Starting(Some("Unschedulable: 0/1 nodes are available".to_owned())));
+    }
+
+    #[test]
+    fn another_runs_pods_do_not_count() {
+        let failed = pod(json!({"containerStatuses": [{"name": "app", "state": {"terminated": {"exitCode": 3}}}]}));
+        assert_eq!(health(&[failed], &json!({}), "other", false), Health::Starting(None));
+    }
+}

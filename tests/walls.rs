@@ -1,0 +1,61 @@
+//! The walls of the house: what decides knows no clock, no network and no Kubernetes client. Cargo keeps most of it, since a package can
+//! use only what it depends on; this says which packages may never be added, and finds what the standard library would offer.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rstest::rstest;
+
+/// What reaches out of the process, or tells the time by itself.
+const EDGES: [&str; 9] = ["axum", "hyper", "k8s-openapi", "kube", "reqwest", "rustls", "tokio", "tower", "tracing"];
+/// The same in the standard library.
+const STANDARD: [&str; 8] =
+    ["SystemTime", "Instant", "std::net", "std::fs", "std::process", "std::thread", "Timestamp::now", "std::env::var"];
+
+fn package(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("crates").join(name)
+}
+
+fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// Comments aside: they may name what is not used.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+#[rstest]
+#[case::core("core")]
+#[case::statistics("statistics")]
+fn what_decides_depends_on_no_edge(#[case] name: &str) {
+    let manifest = fs::read_to_string(package(name).join("Cargo.toml")).unwrap();
+    let (_, dependencies) = manifest.split_once("[dependencies]").unwrap();
+    let named: Vec<&str> = dependencies.lines().filter_map(|line| line.split(['.', ' ', '=']).next()).collect();
+    for edge in EDGES {
+        assert!(!named.contains(&edge), "crates/{name} depends on {edge}: what decides takes answers as arguments, an edge asks");
+    }
+}
+
+#[rstest]
+#[case::core("core")]
+#[case::statistics("statistics")]
+fn what_decides_tells_no_time_and_opens_nothing(#[case] name: &str) {
+    let mut files = Vec::new();
+    sources(&package(name).join("src"), &mut files);
+    assert!(!files.is_empty());
+    for file in files {
+        let code = code(&file);
+        for word in STANDARD {
+            assert!(!code.contains(word), "{} uses {word}: `now` and everything read are arguments", file.display());
+        }
+    }
+}
