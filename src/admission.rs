@@ -1,8 +1,10 @@
 //! The webhook's HTTP side: reads a review, asks the core, writes the answer. Decides nothing by itself but what a failed check means.
 
 mod check;
+mod intake;
 mod review;
 mod telemetry;
+mod weight;
 
 use std::{
     sync::Arc,
@@ -11,8 +13,7 @@ use std::{
 
 use axum::{
     Router,
-    body::Bytes,
-    extract::{DefaultBodyLimit, Request, State},
+    extract::{Request, State},
     http::StatusCode,
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -20,9 +21,14 @@ use axum::{
 };
 use serde_json::Value;
 
-use self::review::{ReviewRequest, Unreadable};
 pub use self::{check::Checker, telemetry::Metrics};
+use self::{
+    intake::Intake,
+    review::{ReviewRequest, Unreadable},
+};
+use crate::panics::{Panicked, caught};
 use coalmine_core::{
+    api::annotations::STATE_PREFIX,
     hold::{
         admit::{self, Admission, Effect, Outcome, Settings, Unchecked},
         status,
@@ -31,9 +37,6 @@ use coalmine_core::{
     message::{self, denied},
     run::canary,
 };
-
-/// A review carries the object twice, and the API server takes 3 MiB of each.
-const LARGEST_REVIEW: usize = 8 << 20;
 
 /// From a review's head to its answer. The API server waits half as long (`timeoutSeconds` in deploy/webhook.yaml); this is for who sends a
 /// review drop by drop.
@@ -54,51 +57,92 @@ pub fn router(webhook: Arc<Webhook>) -> Router {
         // Whatever follows is for people: the API server prints the address when it cannot reach us (see deploy/webhook.yaml).
         .route("/admit/{*way_out}", post(admit_deployment))
         .route("/admit-status", post(admit_status))
-        .layer(DefaultBodyLimit::max(LARGEST_REVIEW))
         .layer(middleware::from_fn_with_state(LONGEST_WAIT, in_time))
-        .with_state(webhook)
+        .with_state((webhook, Intake::default()))
 }
 
 async fn in_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
     let answer = tokio::time::timeout(limit, next.run(request)).await;
-    answer.unwrap_or_else(|_| (StatusCode::REQUEST_TIMEOUT, "the review did not come in time").into_response())
+    answer.unwrap_or_else(|_| (StatusCode::REQUEST_TIMEOUT, "the review was not answered in time").into_response())
 }
 
-async fn admit_deployment(State(webhook): State<Arc<Webhook>>, body: Bytes) -> Response {
+async fn admit_deployment(State((webhook, intake)): State<(Arc<Webhook>, Intake)>, request: Request) -> Response {
+    let taken = match intake.take(request).await {
+        Ok(taken) => taken,
+        Err(refusal) => {
+            tracing::warn!(?refusal, "a review was refused unread");
+            webhook.metrics.count(Effect::Denied);
+            return refusal.denial();
+        }
+    };
     let started = Instant::now();
-    let request = match review::read(&body) {
-        Ok(request) => request,
-        Err(error) => return unreadable(&error),
+    let request = match caught("read a review", async { review::read(&taken.body) }).await {
+        Ok(Ok(request)) => request,
+        Ok(Err(error)) => return unreadable(&error),
+        Err(fault) => return failed(fault),
     };
-    drop(body);
-    let (admission, asked) = webhook.decide(&request).await;
-    let response = review::response(&request, &admission);
-    webhook.metrics.observe(admission.effect, started.elapsed().saturating_sub(asked));
-    webhook.metrics.count(admission.effect);
-    if admission.effect != Effect::Passed {
-        tracing::info!(
-            namespace = request.namespace,
-            name = request.name,
-            user = request.user_info.username,
-            dry_run = request.dry_run,
-            manager = request.field_manager(),
-            effect = admission.effect.as_str(),
-            "admission decided"
-        );
-    }
-    response
+    let _tree = taken.parsed();
+    caught("decide a request", webhook.answer(&request, started)).await.unwrap_or_else(|_| {
+        let admission = after_a_fault(&webhook.settings, &request);
+        webhook.metrics.count(admission.effect);
+        review::response(&request, &admission)
+    })
 }
 
-async fn admit_status(body: Bytes) -> Response {
-    let request = match review::read(&body) {
-        Ok(request) => request,
-        Err(error) => return unreadable(&error),
+/// A fault is the entry's `failurePolicy` to answer: what can wait passes, what must not be written without an answer is not.
+async fn admit_status(State((_, intake)): State<(Arc<Webhook>, Intake)>, request: Request) -> Response {
+    let taken = match intake.take(request).await {
+        Ok(taken) => taken,
+        Err(refusal) => {
+            tracing::warn!(?refusal, "a review of a status was refused unread");
+            return refusal.failure();
+        }
     };
-    let changed = request.old_object.as_ref().and_then(|old| status::admit_status(old, &request.object));
-    review::status_response(&request, changed.as_ref())
+    let answer = caught("decide a status", async {
+        let request = review::read(&taken.body)?;
+        let changed = request.old_object.as_ref().and_then(|old| status::admit_status(old, &request.object));
+        Ok(review::status_response(&request, changed.as_ref()))
+    });
+    match answer.await {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => unreadable(&error),
+        Err(fault) => failed(fault),
+    }
+}
+
+/// What nobody could decide. An opted-in Deployment stays as it is, and the user is told so. One that is plain, also in its annotations,
+/// passes: opting out must always be possible, and there is nothing on it that could be forged.
+fn after_a_fault(settings: &Settings, request: &ReviewRequest) -> Admission {
+    let annotations = object::annotations(&request.object);
+    let is_plain = !object::is_asked_for(annotations) && !annotations.keys().any(|key| key.starts_with(STATE_PREFIX));
+    let (outcome, effect, warnings) = if is_plain && request.input().username != settings.controller {
+        (Outcome::Unchanged, Effect::Passed, vec![message::fault()])
+    } else {
+        (Outcome::Denied(denied::fault()), Effect::Denied, Vec::new())
+    };
+    Admission { outcome, warnings, effect, unchecked: None }
 }
 
 impl Webhook {
+    async fn answer(&self, request: &ReviewRequest, started: Instant) -> Response {
+        let (admission, asked) = self.decide(request).await;
+        let response = review::response(request, &admission);
+        self.metrics.observe(admission.effect, started.elapsed().saturating_sub(asked));
+        self.metrics.count(admission.effect);
+        if admission.effect != Effect::Passed {
+            tracing::info!(
+                namespace = request.namespace,
+                name = request.name,
+                user = request.user_info.username,
+                dry_run = request.dry_run,
+                manager = request.field_manager(),
+                effect = admission.effect.as_str(),
+                "admission decided"
+            );
+        }
+        response
+    }
+
     /// The decision, and whether the API server was asked on the way.
     async fn decide(&self, request: &ReviewRequest) -> (Admission, Duration) {
         let mut asked = Duration::ZERO;
@@ -151,18 +195,78 @@ fn unreadable(error: &Unreadable) -> Response {
     (StatusCode::BAD_REQUEST, format!("failed to read the AdmissionReview: {error}")).into_response()
 }
 
+fn failed(fault: Panicked) -> Response {
+    (StatusCode::INTERNAL_SERVER_ERROR, fault.to_string()).into_response()
+}
+
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
+    use axum::body::{Body, Bytes, to_bytes};
+    use rstest::rstest;
+    use serde_json::json;
     use tower::ServiceExt as _;
 
     use super::*;
 
+    /// Whoever asks the API server panics.
+    fn faulty() -> Router {
+        let service = tower::service_fn(|_: Request<kube::client::Body>| async {
+            let answers: Vec<axum::http::Response<Body>> = Vec::new();
+            Ok::<_, std::convert::Infallible>(answers.into_iter().next().expect("a fault"))
+        });
+        router(Arc::new(Webhook {
+            settings: Settings { controller: "coalmine".to_owned(), canary_label: ("tier".to_owned(), "canary".to_owned()) },
+            checker: Checker::new(kube::Client::new(service, "default")),
+            metrics: Metrics::register(&mut prometheus_client::registry::Registry::default()),
+        }))
+    }
+
+    fn app(image: &str, annotations: Value) -> Value {
+        json!({"metadata": {"name": "app", "namespace": "shop", "uid": "1", "annotations": annotations},
+            "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "app"}},
+                "template": {"metadata": {"labels": {"app": "app"}}, "spec": {"containers": [{"name": "app", "image": image}]}}}})
+    }
+
+    async fn post(router: &Router, path: &str, body: String) -> (StatusCode, String) {
+        let response = router.clone().oneshot(Request::post(path).body(Body::from(body)).unwrap()).await.unwrap();
+        let status = response.status();
+        (status, String::from_utf8(to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_fault_denies_the_request_that_met_it_in_words_and_no_other() {
+        let router = faulty();
+        let review = |old: Value, new: Value| json!({"request": {"uid": "u", "name": "app", "oldObject": old, "object": new}}).to_string();
+        let held = review(app("a", json!({"canary.enabled": "true"})), app("b", json!({"canary.enabled": "true"})));
+        let (status, text) = post(&router, "/admit", held).await;
+        let answer: Value = text.parse().unwrap();
+        assert_eq!((status, &answer["response"]["uid"], &answer["response"]["allowed"]), (StatusCode::OK, &json!("u"), &json!(false)));
+        insta::assert_snapshot!(answer["response"]["status"]["message"].as_str().unwrap(),
+            @"canary: Coalmine met a fault of its own with this request, so nothing was changed; its log names the place: please report it. To go on without Coalmine, apply it without canary.* annotations (kubectl replace)");
+        let labelled = review(app("a", json!({"canary.enabled": "true"})), app("a", json!({"canary.enabled": "true", "x": "1"})));
+        let answer: Value = post(&router, "/admit", labelled).await.1.parse().unwrap();
+        assert_eq!(answer["response"]["allowed"], true, "the process goes on");
+    }
+
+    #[rstest]
+    #[case::opted_in("ann", json!({"canary.enabled": "true"}), Effect::Denied)]
+    #[case::opted_out("ann", json!({"canary.enabled": "false"}), Effect::Passed)]
+    #[case::plain("ann", json!({"team": "shop"}), Effect::Passed)]
+    #[case::state_could_be_forged("ann", json!({"canary.state/held": "x"}), Effect::Denied)]
+    #[case::the_controller_promotes_nothing_unseen("coalmine", json!({}), Effect::Denied)]
+    fn what_passes_after_a_fault(#[case] user: &str, #[case] annotations: Value, #[case] expected: Effect) {
+        let settings = Settings { controller: "coalmine".to_owned(), canary_label: ("tier".to_owned(), "canary".to_owned()) };
+        let review = json!({"request": {"uid": "u", "userInfo": {"username": user}, "object": app("b", annotations)}}).to_string();
+        let admission = after_a_fault(&settings, &review::read(review.as_bytes()).unwrap());
+        assert_eq!(admission.effect, expected);
+    }
+
     #[tokio::test]
     async fn a_review_that_does_not_end_is_given_up() {
         let limit = Duration::from_millis(20);
-        let router: Router =
-            Router::new().route("/", post(|_: Bytes| async { "read" })).layer(middleware::from_fn_with_state(limit, in_time));
+        let router: Router = Router::new()
+            .route("/", axum::routing::post(|_: Bytes| async { "read" }))
+            .layer(middleware::from_fn_with_state(limit, in_time));
         let ask = |body: Body| router.clone().oneshot(Request::post("/").body(body).unwrap());
         assert_eq!(ask(Body::from("{}")).await.unwrap().status(), StatusCode::OK);
         let endless = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());

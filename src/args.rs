@@ -21,6 +21,10 @@ pub struct Arguments {
     #[arg(long, env = "COALMINE_ADMIN_ADDRESS", default_value = "0.0.0.0:8080")]
     pub admin_address: SocketAddr,
 
+    /// Where /livez and /readyz are served besides, on a port that nothing else uses (plain HTTP)
+    #[arg(long, env = "COALMINE_PROBES_ADDRESS")]
+    pub probes_address: Option<SocketAddr>,
+
     /// Namespace of Coalmine itself: of its Lease and of the Secret with its certificate
     #[arg(long, env = "POD_NAMESPACE", default_value = "coalmine")]
     pub namespace: String,

@@ -23,11 +23,18 @@ use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use self::telemetry::Metrics;
-use crate::{clock, kubernetes::deployments, lease::Claim, sources::Sources};
+use crate::{
+    clock,
+    kubernetes::deployments,
+    lease::Claim,
+    panics::{Panicked, caught},
+    sources::Sources,
+};
 use coalmine_core::{
     api::annotations::{ACTIVE_LABEL, PRIMARY_ANNOTATION, ROLE_CANARY, ROLE_LABEL},
     hold::held::Held,
     manifest::{object, template},
+    message,
     run::plan,
 };
 
@@ -49,6 +56,8 @@ pub(crate) enum Error {
     Json { what: &'static str, source: serde_json::Error },
     #[error("another replica leads now")]
     NotLeading,
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
 }
 
 impl Error {
@@ -174,12 +183,30 @@ fn primary_of(pod: &PartialObjectMeta<Pod>, resource: &kube::core::ApiResource) 
 async fn reconcile(object: Arc<DynamicObject>, context: Arc<Context>) -> Result<Requeue, Error> {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let key = format!("{namespace}/{name}");
-    let again = step(&context, &namespace, &name).await?;
+    let again = match caught("work on a Deployment", Box::pin(step(&context, &namespace, &name))).await {
+        Ok(again) => again?,
+        Err(fault) => {
+            tell_of_a_fault(&context, &namespace, &name).await;
+            return Err(fault.into());
+        }
+    };
     context.failures.lock().await.remove(&key);
     if again.is_none() {
         context.memory.lock().await.remove(&key);
     }
     Ok(again.map_or_else(Requeue::await_change, Requeue::requeue))
+}
+
+/// The Deployment is where the user looks. Nothing is written but the Event, and nothing else is worked out on the way.
+async fn tell_of_a_fault(context: &Context, namespace: &str, name: &str) {
+    let told = caught("tell of a fault", async {
+        if let Ok(Some(primary)) = context.deployments(namespace).get_opt(name).await
+            && let Ok(primary) = observe::json(&primary, "the Deployment")
+        {
+            context.publish(&primary, &plan::Event { reason: "CanaryFault", note: message::fault_at_work(), warning: true }).await;
+        }
+    });
+    let _ = told.await;
 }
 
 /// Observes one primary, plans, acts. When to look again; `None` if there is nothing left to do.
@@ -215,6 +242,9 @@ fn on_error(object: Arc<DynamicObject>, error: &Error, context: Arc<Context>) ->
     if !matches!(error, Error::NotLeading) {
         tracing::warn!(namespace, name, attempts, error = %chain(error), "a step failed; it is tried again");
     }
+    if matches!(error, Error::Panicked(_)) {
+        return Requeue::requeue(LONGEST_RETRY);
+    }
     Requeue::requeue(FIRST_RETRY.saturating_mul(1 << attempts.min(10)).min(LONGEST_RETRY))
 }
 
@@ -230,4 +260,64 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         source = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use axum::{
+        body::{Body, to_bytes},
+        http::{Request, Response},
+    };
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::sources::{Pages, prometheus};
+
+    /// The first request for a Deployment panics; Events are kept.
+    fn faulty(events: Arc<std::sync::Mutex<Vec<Value>>>) -> Client {
+        let first = Arc::new(AtomicBool::new(true));
+        let service = tower::service_fn(move |request: Request<kube::client::Body>| {
+            let (first, events) = (Arc::clone(&first), Arc::clone(&events));
+            async move {
+                let path = request.uri().path().to_owned();
+                let body = to_bytes(Body::new(request.into_body()), usize::MAX).await.unwrap();
+                if path.ends_with("/events") {
+                    let event: Value = serde_json::from_slice(&body).unwrap();
+                    events.lock().unwrap().push(event.clone());
+                    return Ok::<_, std::convert::Infallible>(Response::new(Body::from(event.to_string())));
+                }
+                assert!(!first.swap(false, Ordering::Relaxed), "a fault");
+                let app =
+                    json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "app", "namespace": "shop", "uid": "1"}});
+                Ok(Response::new(Body::from(app.to_string())))
+            }
+        });
+        Client::new(service, "shop")
+    }
+
+    #[tokio::test]
+    async fn a_fault_is_told_on_the_object_that_it_is_about_and_the_next_step_is_as_ever() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let events = Arc::<std::sync::Mutex<Vec<Value>>>::default();
+        let client = faulty(Arc::clone(&events));
+        let source = prometheus::Prometheus::new(prometheus::Settings::new("http://127.0.0.1:1".to_owned())).unwrap();
+        let sources = Sources { metrics: Arc::new(source), datadog: None, pages: Pages::new().unwrap(), scraper: None };
+        let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());
+        let label = ("tier".to_owned(), "canary".to_owned());
+        let claims = watch::channel(Claim::Nobody).1;
+        let context = Arc::new(Context::new(client, claims, sources, label, "me".to_owned(), metrics));
+        let object = Arc::new(DynamicObject::new("app", &deployments()).within("shop"));
+
+        let error = reconcile(Arc::clone(&object), Arc::clone(&context)).await.unwrap_err();
+        assert!(matches!(error, Error::Panicked(_)));
+        assert_eq!(on_error(Arc::clone(&object), &error, Arc::clone(&context)), Requeue::requeue(LONGEST_RETRY));
+        let told = events.lock().unwrap().clone();
+        assert_eq!(told.len(), 1);
+        assert_eq!((&told[0]["reason"], &told[0]["regarding"]["name"]), (&json!("CanaryFault"), &json!("app")));
+        insta::assert_snapshot!(told[0]["note"].as_str().unwrap(), @"Coalmine met a fault of its own while it worked on this Deployment; the live template stays, and it is tried again; its log names the place: please report it. To drop the held template, apply the live one");
+
+        assert_eq!(reconcile(object, context).await.unwrap(), Requeue::await_change());
+    }
 }

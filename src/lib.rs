@@ -16,6 +16,7 @@ pub mod clock;
 pub mod controller;
 pub mod kubernetes;
 pub mod lease;
+pub mod panics;
 pub mod run;
 pub mod server;
 pub mod sources;

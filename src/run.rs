@@ -70,9 +70,19 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     parts.spawn("webhook server", counted(serve(listener, Transport::Tls(acceptor), webhook, Limits::default(), parts.stop.clone())));
     let running = readiness.register("running");
     running.holds();
+    let limits = Limits {
+        first_request: Duration::from_secs(5),
+        header_read: Duration::from_secs(30),
+        connections: 64,
+        drain: Duration::from_secs(1),
+        ..Limits::default()
+    };
+    if let Some(address) = arguments.probes_address {
+        let (listener, probes) = (listen(address).await?, admin::probes(readiness.clone()));
+        parts.spawn("probes server", counted(serve(listener, Transport::Plain, probes, limits, parts.stop.clone())));
+    }
     let listener = listen(arguments.admin_address).await?;
     let admin = admin::router(readiness, registry);
-    let limits = Limits { header_read: Duration::from_secs(30), connections: 64, drain: Duration::from_secs(1), ..Limits::default() };
     parts.spawn("admin server", counted(serve(listener, Transport::Plain, admin, limits, parts.stop.clone())));
     tracing::info!(webhook = %arguments.webhook_address, admin = %arguments.admin_address, "coalmine {} runs", env!("CARGO_PKG_VERSION"));
 

@@ -27,6 +27,7 @@ pub fn start(format: LogFormat) {
         LogFormat::Text => subscriber.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
         LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
     };
+    crate::panics::log_them();
     if let (Ok(()), Some(error)) = (started, mistake) {
         tracing::warn!("{LEVEL_VARIABLE}={asked:?} is not understood, using info: {error}");
     }
@@ -35,6 +36,7 @@ pub fn start(format: LogFormat) {
 /// Version and memory of this process.
 pub fn register(registry: &mut Registry) {
     registry.register("coalmine_build", "Version of this Coalmine", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
+    crate::panics::register(registry);
     gauge(registry, "process_resident_memory", "Resident memory size", Some(Unit::Bytes), resident_memory);
 }
 

@@ -85,6 +85,17 @@ impl ReviewRequest {
     }
 }
 
+/// The uid of a review that is not read, from its beginning: the API server writes it before all that users fill.
+pub(super) fn uid(beginning: &[u8]) -> Option<String> {
+    const FIELD: &[u8] = br#""uid":""#;
+    let beginning = &beginning[..beginning.len().min(4 << 10)];
+    let start = beginning.windows(FIELD.len()).position(|window| window == FIELD)? + FIELD.len();
+    let length = beginning[start..].iter().position(|byte| *byte == b'"')?;
+    let uid = &beginning[start..start + length];
+    let fits = !uid.is_empty() && uid.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
+    fits.then(|| String::from_utf8_lossy(uid).into_owned())
+}
+
 /// What goes back, in the words of `admission.k8s.io/v1`.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -121,6 +132,12 @@ pub(super) fn response(request: &ReviewRequest, admission: &Admission) -> Respon
         }
     }
     answer.into_review()
+}
+
+/// A no to a review that was not read.
+pub(super) fn denial(uid: &str, message: &str) -> Response {
+    let status = json!({"code": 413, "reason": "RequestEntityTooLarge", "message": message});
+    Answer { uid, status: Some(status), ..Answer::default() }.into_review()
 }
 
 /// The answer to a review of a status write.

@@ -1,4 +1,5 @@
-//! The port for probes and metrics: plain HTTP, and nothing on it changes anything.
+//! The ports for probes and for metrics: plain HTTP, and nothing on them changes anything. Probes have one of their own, so that whoever
+//! reads metrics, or sits on their port, can't make the kubelet believe that the process is gone.
 //!
 //! Ready means that every registered condition holds; each part of the process registers what it stands for.
 
@@ -64,29 +65,25 @@ impl Condition {
     }
 }
 
-#[derive(Clone, Debug)]
-struct Admin {
-    readiness: Readiness,
-    registry: Arc<Registry>,
-}
-
 pub fn router(readiness: Readiness, registry: Registry) -> Router {
-    Router::new()
-        .route("/livez", get(async || "ok\n"))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
-        .with_state(Admin { readiness, registry: Arc::new(registry) })
+    let metrics = Router::new().route("/metrics", get(metrics)).with_state(Arc::new(registry));
+    probes(readiness).merge(metrics)
 }
 
-async fn ready(State(admin): State<Admin>) -> Response {
-    let (ready, text) = admin.readiness.report();
+/// `/livez` and `/readyz` alone.
+pub fn probes(readiness: Readiness) -> Router {
+    Router::new().route("/livez", get(async || "ok\n")).route("/readyz", get(ready)).with_state(readiness)
+}
+
+async fn ready(State(readiness): State<Readiness>) -> Response {
+    let (ready, text) = readiness.report();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, text).into_response()
 }
 
-async fn metrics(State(admin): State<Admin>) -> Response {
+async fn metrics(State(registry): State<Arc<Registry>>) -> Response {
     let mut text = String::new();
-    match prometheus_client::encoding::text::encode(&mut text, &admin.registry) {
+    match prometheus_client::encoding::text::encode(&mut text, &registry) {
         Ok(()) => ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("failed to write the metrics: {error}\n")).into_response(),
     }

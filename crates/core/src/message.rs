@@ -86,6 +86,17 @@ pub fn unchecked() -> String {
     warning("canary: the template could not be checked in time; it is held unchecked")
 }
 
+pub fn fault() -> String {
+    warning("canary: Coalmine met a fault of its own and did not look at this; let through, since it is not opted in")
+}
+
+/// For an Event.
+pub fn fault_at_work() -> String {
+    "Coalmine met a fault of its own while it worked on this Deployment; the live template stays, and it is tried again; its log names the \
+     place: please report it. To drop the held template, apply the live one"
+        .to_owned()
+}
+
 /// The message of the conditions while a template is held or kept out, and afterwards.
 pub fn condition(phase: Phase, message: Option<&str>) -> String {
     match (phase, message) {
@@ -108,6 +119,30 @@ pub mod denied {
             format_count(held as f64),
             format_count(limit as f64)
         )
+    }
+
+    pub fn review_too_large(bytes: usize, limit: usize) -> String {
+        format!(
+            "canary: this Deployment and the stored one are {} bytes together, more than the {} that are looked at; \
+             shorten the manifest, or opt out with canary.enabled: \"false\" in one that is shorter",
+            format_count(bytes as f64),
+            format_count(limit as f64)
+        )
+    }
+
+    pub fn review_too_heavy(bytes: usize, limit: usize) -> String {
+        format!(
+            "canary: this Deployment has too many fields and items: looking at it takes {} bytes of memory, more than the {} that there are; \
+             shorten its lists",
+            format_count(bytes as f64),
+            format_count(limit as f64)
+        )
+    }
+
+    pub fn fault() -> String {
+        "canary: Coalmine met a fault of its own with this request, so nothing was changed; its log names the place: please report it. \
+         To go on without Coalmine, apply it without canary.* annotations (kubectl replace)"
+            .to_owned()
     }
 
     pub fn not_the_held_template() -> String {

@@ -30,7 +30,8 @@ fn pair(name: &str) -> Pair {
 }
 
 fn limits() -> Limits {
-    Limits { handshake: Duration::from_millis(200), header_read: Duration::from_millis(200), connections: 8, drain: SOON }
+    let short = Duration::from_millis(200);
+    Limits { handshake: short, first_request: short, header_read: short, connections: 8, drain: SOON }
 }
 
 struct Server {
@@ -101,16 +102,51 @@ async fn a_silent_client_and_an_unfinished_header_are_cut() {
 }
 
 #[tokio::test]
-async fn further_connections_wait_for_a_slot() {
+async fn who_says_nothing_after_the_handshake_is_cut() {
     let trusted = pair("webhook");
-    let server = server(Router::new().route("/", get(async || "hello")), Limits { connections: 1, ..Limits::default() }).await;
+    let server = server(Router::new(), Limits { header_read: SOON * 10, ..limits() }).await;
     server.current.set(certified_key(trusted.certificate.as_bytes(), trusted.key.as_bytes()).unwrap(), None);
-    let mut first = connect(server.address, &trusted, "webhook").await.unwrap();
-    assert!(ask(&mut first, "/").await.ends_with("hello"));
-    let mut second = tokio::spawn(async move { connect(server.address, &trusted, "webhook").await.is_ok() });
-    assert!(tokio::time::timeout(Duration::from_millis(200), &mut second).await.is_err(), "served beyond the limit");
-    drop(first);
-    assert!(tokio::time::timeout(SOON, second).await.unwrap().unwrap());
+    let mut silent = connect(server.address, &trusted, "webhook").await.unwrap();
+    let read = tokio::time::timeout(SOON, silent.read_to_end(&mut Vec::new())).await;
+    assert!(read.is_ok(), "cut before the test's own deadline");
+}
+
+#[tokio::test]
+async fn idle_connections_keep_nobody_out_and_who_is_being_answered_stays() {
+    let trusted = pair("webhook");
+    let (arrived, mut arrivals) = tokio::sync::mpsc::channel::<()>(1);
+    let (answer, answers) = tokio::sync::watch::channel(false);
+    let slow = get(async move || {
+        arrived.send(()).await.unwrap();
+        answers.clone().wait_for(|now| *now).await.unwrap();
+        "late"
+    });
+    let router = Router::new().route("/", get(async || "hello")).route("/slow", slow);
+    let server = server(router, Limits::default()).await;
+    server.current.set(certified_key(trusted.certificate.as_bytes(), trusted.key.as_bytes()).unwrap(), None);
+
+    let mut busy = connect(server.address, &trusted, "webhook").await.unwrap();
+    let busy = tokio::spawn(async move { ask(&mut busy, "/slow").await });
+    arrivals.recv().await.unwrap();
+    let mut kept = connect(server.address, &trusted, "webhook").await.unwrap();
+    assert!(ask(&mut kept, "/").await.ends_with("hello"));
+
+    // More than there are slots, and all of them stay as they are.
+    let mut idle = Vec::new();
+    for number in 0..Limits::default().connections + 40 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        if number % 2 == 1 {
+            stream.write_all(&[22, 3, 1]).await.unwrap();
+        }
+        idle.push(stream);
+    }
+    let started = tokio::time::Instant::now();
+    let mut new = connect(server.address, &trusted, "webhook").await.unwrap();
+    assert!(ask(&mut new, "/").await.ends_with("hello"));
+    assert!(started.elapsed() < Duration::from_secs(5), "nobody waited for the idle ones' own ends");
+    assert!(ask(&mut kept, "/").await.ends_with("hello"), "who has asked before goes after those who never did");
+    answer.send_replace(true);
+    assert!(busy.await.unwrap().ends_with("late"));
 }
 
 #[tokio::test]
