@@ -4,9 +4,11 @@
 //! answers. `rate()` and `increase()` are never used: they extrapolate, and they lose the first errors of a series that is born with them.
 //! Our own clock is never compared with the samples' times: what is known of it is how long ago counting began.
 
+mod codes;
 mod groups;
 mod history;
 mod increments;
+mod lacking;
 pub mod native;
 pub mod page;
 mod pods;
@@ -14,16 +16,20 @@ mod reading;
 mod record;
 mod selector;
 mod series;
+mod tally;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+pub use codes::{Answer, Failure};
 pub use history::history;
+pub use lacking::Lacking;
 pub use pods::{Members, PodLabel, Pods, Role, bracketed, escaped, port};
-pub use reading::{Failure, Reading, Weight};
+pub use reading::{Reading, Weight};
 pub use record::Record;
 pub use selector::{Selector, SelectorError};
 pub use series::{Labels, Sample, Series};
+pub use tally::{Detail, Tally};
 
 use self::groups::Group;
 use self::increments::Increment;
@@ -47,6 +53,8 @@ pub struct Counted {
     pub looks: Vec<Look>,
     /// When each look ended, in milliseconds of the source's clock.
     pub ends: Vec<i64>,
+    /// What each look saw, pod by pod.
+    pub details: Vec<Detail>,
     /// When counting began, by the source's clock.
     pub begun: Option<i64>,
     /// Learned from the newest samples, in milliseconds.
@@ -58,6 +66,12 @@ pub struct Counted {
     pub last_scrape: Option<i64>,
     /// The newest sample of any pod.
     pub last_sample: Option<i64>,
+    /// The newest scrape of the canary that failed.
+    pub canary_failed: Option<i64>,
+    /// The newest scrape of any pod of the primary.
+    pub primary_scrape: Option<i64>,
+    /// What the canary's series lack, so that they can't be read.
+    pub lacking: Vec<Lacking>,
     /// Pods of the primary that were seen since counting began.
     pub primary_pods: usize,
     /// Of a reading of what is slower than some bound: whether there is one.
@@ -93,7 +107,15 @@ pub fn count(series: &[Series], pods: &Pods, reading: &Reading, window: Window) 
         None => return Counted { bound: Bound::Unknown, ..Counted::default() },
     };
     let counted = Counted { bound, ..Counted::default() };
-    let groups = groups::chosen(series, pods, &reading);
+    let mut groups = groups::chosen(series, pods, &reading);
+    let lacking = lacking::leave_out(&mut groups, &reading);
+    let of = |role: Role| groups.iter().filter(move |group| group.role == role);
+    let counted = Counted {
+        lacking,
+        canary_failed: of(Role::Canary).filter_map(|group| group.failures.last().copied()).max(),
+        primary_scrape: of(Role::Primary).filter_map(Group::last).max(),
+        ..counted
+    };
     let Some(last_sample) = groups.iter().filter_map(Group::last).max() else { return counted };
     let first_sample = groups.iter().filter_map(Group::first).min().unwrap_or(last_sample);
     let scrape_interval = groups::interval(&groups);
@@ -105,22 +127,26 @@ pub fn count(series: &[Series], pods: &Pods, reading: &Reading, window: Window) 
     let mut counted = Counted { begun: Some(start), scrape_interval, last_sample: Some(last_sample), ..counted };
     let [open, ends @ ..] = boundaries.as_slice() else { return counted };
 
-    let mut looks: Vec<(i64, [Counts; 2])> = ends.iter().map(|end| (*end, [Counts::default(); 2])).collect();
+    let mut looks: Vec<Detail> = vec![Detail::default(); ends.len()];
     let mut primary_pods = BTreeSet::new();
     for group in &groups {
         let born = group.role == Role::Canary || group.born_after(first_sample, scrape_interval);
         if group.role == Role::Primary && group.last().is_some_and(|last| last > *open) {
             primary_pods.insert(group.pod.as_str());
         }
-        for Increment { at, requests, errors } in increments::of(group, born, interval) {
-            // What came before the first look is the past; what came after the last belongs to a look that hasn't ended.
-            let position = ends.partition_point(|end| *end < at);
-            if at <= *open || position >= looks.len() {
-                continue;
+        // What came before the first look is the past; what came after the last belongs to a look that hasn't ended.
+        let look = |at: i64| Some(ends.partition_point(|end| *end < at)).filter(|position| at > *open && *position < looks.len());
+        let mut seen: BTreeMap<usize, Tally> = group.times.iter().filter_map(|at| Some((look(*at)?, Tally::default()))).collect();
+        for Increment { at, tally } in increments::of(group, born, interval) {
+            if let Some(position) = look(at) {
+                seen.entry(position).or_default().add(tally);
             }
-            let counts = &mut looks[position].1[usize::from(group.role == Role::Primary)];
-            counts.requests += requests;
-            counts.errors += errors;
+        }
+        for (position, tally) in seen {
+            match group.role {
+                Role::Canary => looks[position].canary.add(tally),
+                Role::Primary => looks[position].primary.push(tally),
+            }
         }
     }
     counted.primary_pods = primary_pods.len();
@@ -128,14 +154,17 @@ pub fn count(series: &[Series], pods: &Pods, reading: &Reading, window: Window) 
     counted.last_scrape = ends.last().copied();
     let warm = ends.first().map_or(i64::MIN, |first| first.saturating_add(window.warm_up.max(0)));
     let mut begin = *open;
-    for (end, sides) in looks {
-        let [canary, primary] = sides.map(sane);
-        add(&mut counted.canary, canary);
-        add(&mut counted.primary, primary);
+    for (end, Detail { canary, primary }) in ends.iter().copied().zip(looks) {
+        // Pods are summed before they are put right: two counters of one pod may be written apart in either order.
+        let sides = [canary.sane(), Detail { primary: primary.clone(), ..Detail::default() }.primary_total().sane()];
+        let [canary, total] = sides.map(Tally::counts);
+        counted.canary.add(canary);
+        counted.primary.add(total);
         let interval = Duration::from_millis(end.saturating_sub(begin).unsigned_abs());
         begin = end;
         counted.ends.push(end);
-        counted.looks.push(Look { canary, primary, warm_up: window.warm_up > 0 && end <= warm, interval });
+        counted.looks.push(Look { canary, primary: total, warm_up: window.warm_up > 0 && end <= warm, interval });
+        counted.details.push(Detail { canary: sides[0], primary: primary.into_iter().map(Tally::sane).collect() });
     }
     counted
 }
@@ -147,17 +176,6 @@ fn start(estimate: i64, known: Option<i64>, interval: i64) -> i64 {
         Some(known) if !(0..=interval.saturating_mul(2).max(10_000)).contains(&estimate.saturating_sub(known)) => known,
         _ => estimate,
     }
-}
-
-/// Counters of requests and errors are scraped together but may be written apart: never more errors than requests.
-fn sane(counts: Counts) -> Counts {
-    let requests = counts.requests.max(0.0);
-    Counts { requests, errors: counts.errors.clamp(0.0, requests) }
-}
-
-fn add(total: &mut Counts, counts: Counts) {
-    total.requests += counts.requests;
-    total.errors += counts.errors;
 }
 
 /// When the canary was scraped. Samples of one scrape may carry slightly different times of their own.

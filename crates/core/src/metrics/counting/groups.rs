@@ -20,14 +20,18 @@ pub(super) struct Group<'a> {
     pub(super) counters: Vec<Counter<'a>>,
     /// All times at which the pod was scraped.
     pub(super) times: BTreeSet<i64>,
+    /// All times at which that failed.
+    pub(super) failures: BTreeSet<i64>,
 }
 
 /// One counter with what it adds.
 #[derive(Debug)]
 pub(super) struct Counter<'a> {
     pub(super) weight: Weight,
+    /// It counts requests and has no label that says how they ended.
+    pub(super) is_mute: bool,
     pub(super) samples: Vec<Sample>,
-    series: &'a Series,
+    pub(super) series: &'a Series,
 }
 
 impl Group<'_> {
@@ -63,11 +67,14 @@ pub(super) fn chosen<'a>(series: &'a [Series], pods: &Pods, reading: &Reading) -
             pod,
             counters: Vec::new(),
             times: BTreeSet::new(),
+            failures: BTreeSet::new(),
         });
         // A failed scrape (`up` 0) is no scrape.
-        group.times.extend(samples.iter().filter(|sample| !is_up || sample.value > 0.0).map(|sample| sample.at));
+        for sample in &samples {
+            if is_up && sample.value <= 0.0 { &mut group.failures } else { &mut group.times }.insert(sample.at);
+        }
         if !is_up {
-            group.counters.push(Counter { weight, samples, series: one });
+            group.counters.push(Counter { weight, is_mute: reading.is_mute(&one.labels), samples, series: one });
         }
     }
 
@@ -75,7 +82,8 @@ pub(super) fn chosen<'a>(series: &'a [Series], pods: &Pods, reading: &Reading) -
     let mut chosen = Vec::new();
     for groups in by_pod.into_values() {
         let best = groups.into_iter().min_by_key(|(signature, _)| ranking.get(signature).copied().unwrap_or(usize::MAX));
-        chosen.extend(best.map(|(_, group)| group).filter(|group| !group.times.is_empty()).map(without_twins));
+        chosen
+            .extend(best.map(|(_, group)| group).filter(|group| !group.times.is_empty() || !group.failures.is_empty()).map(without_twins));
     }
     chosen
 }

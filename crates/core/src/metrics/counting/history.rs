@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::groups::{self, Group};
-use super::{Pods, Reading, Role, Series, increments, sane};
+use super::{Pods, Reading, Role, Series, Tally, increments};
 use crate::statistics::Counts;
 
 /// One entry for each window in which something was requested, with one count for each pod of the primary that was seen by then.
@@ -18,18 +18,17 @@ pub fn history(series: &[Series], pods: &Pods, reading: &Reading, window: Option
 
     let names: BTreeSet<&str> = groups.iter().map(|group| group.pod.as_str()).collect();
     let positions: BTreeMap<&str, usize> = names.into_iter().zip(0..).collect();
-    let mut windows: BTreeMap<i64, Vec<Counts>> = BTreeMap::new();
+    let mut windows: BTreeMap<i64, Vec<Tally>> = BTreeMap::new();
     for group in &groups {
         let born = group.born_after(first_sample, Some(interval));
         for increment in increments::of(group, born, interval) {
             let counts = windows
                 .entry(increment.at.saturating_sub(first_sample) / window)
-                .or_insert_with(|| vec![Counts::default(); positions.len()]);
+                .or_insert_with(|| vec![Tally::default(); positions.len()]);
             if let Some(counts) = positions.get(group.pod.as_str()).and_then(|position| counts.get_mut(*position)) {
-                counts.requests += increment.requests;
-                counts.errors += increment.errors;
+                counts.add(increment.tally);
             }
         }
     }
-    windows.into_values().map(|pods| pods.into_iter().map(sane).collect()).collect()
+    windows.into_values().map(|pods| pods.into_iter().map(|tally| tally.sane().counts()).collect()).collect()
 }

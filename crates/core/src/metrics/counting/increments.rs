@@ -1,14 +1,14 @@
 //! What was added between one sample of a counter and the next. A counter that falls was reset, and counts from zero again; a counter
 //! that appears while its pod was already there was born with its first event.
 
+use super::Tally;
 use super::groups::Group;
 
 /// What one pod added at one time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Increment {
     pub(super) at: i64,
-    pub(super) requests: f64,
-    pub(super) errors: f64,
+    pub(super) tally: Tally,
 }
 
 /// All increments of a pod. `born` says that its counters began at zero within the answer; otherwise what they say first is the past.
@@ -24,11 +24,7 @@ pub(super) fn of(group: &Group<'_>, born: bool, interval: i64) -> Vec<Increment>
             let added = if sample.value >= previous { sample.value - previous } else { sample.value };
             previous = sample.value;
             if added > 0.0 {
-                increments.push(Increment {
-                    at: sample.at,
-                    requests: added * counter.weight.requests,
-                    errors: added * counter.weight.errors,
-                });
+                increments.push(Increment { at: sample.at, tally: Tally::of(counter.weight, added) });
             }
         }
     }

@@ -13,7 +13,7 @@ pub fn totals(page: &str, reading: &Reading) -> Option<Counts> {
     for line in page.lines().filter(|line| may_name(line, &metrics)) {
         let Some((labels, value)) = sample(line) else { continue };
         let weight = reading.weigh(&labels);
-        if !weight.is_nothing() && value.is_finite() && value >= 0.0 {
+        if !weight.is_nothing() && !reading.is_mute(&labels) && value.is_finite() && value >= 0.0 {
             let counts: &mut Counts = found.get_or_insert_default();
             counts.requests += weight.requests * value;
             counts.errors += weight.errors * value;

@@ -4,73 +4,35 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use super::codes::{Answer, Failure};
 use super::selector::Selector;
 use super::{Labels, Pods, Sample, Series};
-
-/// How a label's value says that a request failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// 500 to 599, as a number or as a class (`5xx`, `5`).
-    HttpStatus,
-    /// The gRPC codes that are the server's fault, by name or by number.
-    GrpcStatus,
-    /// Exactly this value.
-    Is(&'static str),
-}
-
-/// gRPC codes that speak against the server; the others are the caller's or normal.
-const GRPC_FAILURES: [(&str, &str); 6] =
-    [("UNKNOWN", "2"), ("DEADLINEEXCEEDED", "4"), ("UNIMPLEMENTED", "12"), ("INTERNAL", "13"), ("UNAVAILABLE", "14"), ("DATALOSS", "15")];
-
-impl Failure {
-    pub fn holds(self, value: &str) -> bool {
-        match self {
-            Self::HttpStatus => is_http_failure(value),
-            Self::GrpcStatus => {
-                let plain: String = value.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_uppercase()).collect();
-                GRPC_FAILURES.iter().any(|(name, number)| plain == *name || plain == *number)
-            }
-            Self::Is(expected) => value == expected,
-        }
-    }
-
-    /// Whether a value is one of those that this label is known for, failed or not.
-    pub fn understands(self, value: &str) -> bool {
-        match self {
-            Self::HttpStatus => is_http_status(value),
-            Self::GrpcStatus | Self::Is(_) => !value.is_empty(),
-        }
-    }
-}
-
-/// `200`, `200.0`, `2xx` or `2`.
-fn is_http_status(value: &str) -> bool {
-    let value = value.trim();
-    matches!(value.as_bytes().first(), Some(b'1'..=b'5'))
-        && match value.len() {
-            1 => true,
-            3 => value.get(1..).is_some_and(|rest| rest.eq_ignore_ascii_case("xx")) || value.bytes().all(|byte| byte.is_ascii_digit()),
-            _ => value.strip_suffix(".0").is_some_and(|whole| whole.len() == 3 && whole.bytes().all(|byte| byte.is_ascii_digit())),
-        }
-}
-
-fn is_http_failure(value: &str) -> bool {
-    value.trim().starts_with('5') && is_http_status(value)
-}
 
 /// What one unit of a series' increase adds to the counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Weight {
     pub requests: f64,
     pub errors: f64,
+    /// Answers that are neither good nor the server's error.
+    pub clients: f64,
 }
 
 impl Weight {
-    pub const NOTHING: Self = Self { requests: 0.0, errors: 0.0 };
+    pub const NOTHING: Self = Self { requests: 0.0, errors: 0.0, clients: 0.0 };
+
+    fn of(answer: Answer) -> Self {
+        let is = |wanted: Answer| f64::from(u8::from(answer == wanted));
+        Self { requests: 1.0, errors: is(Answer::ServerError), clients: is(Answer::ClientError) }
+    }
 
     pub fn is_nothing(self) -> bool {
         self == Self::NOTHING
     }
+}
+
+/// The value of a label that is there; an empty one is none.
+fn said<'a>(labels: &'a Labels, label: &str) -> Option<&'a str> {
+    labels.get(label).map(String::as_str).filter(|value| !value.is_empty())
 }
 
 /// The bucket that holds everything.
@@ -96,18 +58,41 @@ impl Reading {
                 if !requests.matches(labels) {
                     return Weight::NOTHING;
                 }
-                let failed = failures.iter().any(|(label, failure)| labels.get(label).is_some_and(|value| failure.holds(value)));
-                Weight { requests: 1.0, errors: f64::from(u8::from(failed)) }
+                let answers = failures.iter().filter_map(|(label, failure)| Some(failure.answer(label, said(labels, label)?)));
+                // Beside series that say how a request ended, one that doesn't is a request that ended otherwise.
+                Weight::of(answers.max().unwrap_or(Answer::ClientError))
             }
             Self::Separate { requests, errors } => {
-                Weight { requests: f64::from(u8::from(requests.matches(labels))), errors: f64::from(u8::from(errors.matches(labels))) }
+                let is = |selector: &Selector| f64::from(u8::from(selector.matches(labels)));
+                Weight { requests: is(requests), errors: is(errors), clients: 0.0 }
             }
             // Slower than the bound = all of them, less those within the bound.
             Self::Slower { buckets, bounds } => match labels.get("le") {
-                Some(bound) if buckets.matches(labels) && bound == UNBOUNDED => Weight { requests: 1.0, errors: 1.0 },
-                Some(bound) if buckets.matches(labels) && bounds.contains(bound) => Weight { requests: 0.0, errors: -1.0 },
+                Some(bound) if buckets.matches(labels) && bound == UNBOUNDED => Weight { requests: 1.0, errors: 1.0, clients: 0.0 },
+                Some(bound) if buckets.matches(labels) && bounds.contains(bound) => Weight { requests: 0.0, errors: -1.0, clients: 0.0 },
                 _ => Weight::NOTHING,
             },
+        }
+    }
+
+    /// The labels of which a counted series must have one, or nobody can say how its requests ended.
+    pub fn outcome_labels(&self) -> Vec<&str> {
+        match self {
+            Self::Labelled { failures, .. } => failures.iter().map(|(label, _)| label.as_str()).collect(),
+            Self::Separate { requests, errors } if requests.metric() == errors.metric() => errors.labels_beyond(requests),
+            Self::Separate { .. } | Self::Slower { .. } => Vec::new(),
+        }
+    }
+
+    /// Whether a series counts requests and says nothing about how they ended.
+    pub(super) fn is_mute(&self, labels: &Labels) -> bool {
+        let says = |label: &&str| said(labels, label).is_some();
+        match self {
+            Self::Labelled { requests, .. } | Self::Separate { requests, .. } => {
+                let outcome = self.outcome_labels();
+                !outcome.is_empty() && requests.matches(labels) && !outcome.iter().any(says)
+            }
+            Self::Slower { .. } => false,
         }
     }
 
@@ -149,38 +134,5 @@ impl Reading {
             Self::Slower { bounds, .. } => bounds.iter().map(String::as_str).chain([UNBOUNDED]).collect(),
             Self::Labelled { .. } | Self::Separate { .. } => Vec::new(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    #[rstest]
-    #[case(Failure::HttpStatus, "500", true)]
-    #[case(Failure::HttpStatus, "503", true)]
-    #[case(Failure::HttpStatus, "5xx", true)]
-    #[case(Failure::HttpStatus, "5XX", true)]
-    #[case(Failure::HttpStatus, "5", true)]
-    #[case(Failure::HttpStatus, "500.0", true)]
-    #[case(Failure::HttpStatus, "200", false)]
-    #[case(Failure::HttpStatus, "404", false)]
-    #[case(Failure::HttpStatus, "50", false)]
-    #[case(Failure::HttpStatus, "5000", false)]
-    #[case(Failure::HttpStatus, "5é", false)]
-    #[case(Failure::HttpStatus, "", false)]
-    #[case(Failure::GrpcStatus, "Internal", true)]
-    #[case(Failure::GrpcStatus, "DeadlineExceeded", true)]
-    #[case(Failure::GrpcStatus, "DEADLINE_EXCEEDED", true)]
-    #[case(Failure::GrpcStatus, "13", true)]
-    #[case(Failure::GrpcStatus, "OK", false)]
-    #[case(Failure::GrpcStatus, "NotFound", false)]
-    #[case(Failure::GrpcStatus, "5", false)]
-    #[case(Failure::Is("failure"), "failure", true)]
-    #[case(Failure::Is("failure"), "success", false)]
-    fn failures(#[case] failure: Failure, #[case] value: &str, #[case] expected: bool) {
-        assert_eq!(failure.holds(value), expected);
     }
 }

@@ -63,6 +63,12 @@ impl Selector {
         &self.metric
     }
 
+    /// The labels of this selector's conditions that the other has no condition on.
+    pub(super) fn labels_beyond<'a>(&'a self, other: &Self) -> Vec<&'a str> {
+        let is_shared = |name: &str| other.matchers.iter().any(|matcher| matcher.name == name);
+        self.matchers.iter().map(|matcher| matcher.name.as_str()).filter(|name| !is_shared(name)).collect()
+    }
+
     /// As it was written.
     pub fn text(&self) -> &str {
         &self.text

@@ -40,12 +40,13 @@ impl<'a> Candidate<'a> {
             return None;
         }
         // A label that never holds a status would say that nothing ever fails.
-        let speaks = |label: &str, failure: Failure| series.iter().any(|series| failure.understands(series.label(label)));
         let failures: Vec<(String, Failure)> = family
             .failures
             .iter()
-            .filter(|(label, failure)| speaks(label, *failure))
-            .map(|(label, failure)| ((*label).to_owned(), *failure))
+            .filter_map(|(label, failure)| {
+                let holds = failure.of_values(label, series.iter().map(|series| series.label(label)))?;
+                Some(((*label).to_owned(), holds))
+            })
             .collect();
         let reading = Reading::Labelled { requests: selector.clone(), failures: failures.clone() };
         let (requests, errors) = totals(&reading, &series);

@@ -138,7 +138,9 @@ const GRPC_FAILURES: &str = "(?i)unknown|deadline_?exceeded|unimplemented|intern
 pub(super) fn in_full(requests: &Selector, failures: &[(String, Failure)]) -> Option<String> {
     let [(label, failure)] = failures else { return None };
     let condition = match failure {
-        Failure::HttpStatus => format!("{label}=~\"5.*\""),
+        // A 5 alone is a class, or gRPC's "not found".
+        Failure::HttpStatus if label.to_ascii_lowercase().contains("class") => format!("{label}=~\"5.*\""),
+        Failure::HttpStatus => format!("{label}=~\"5.+\""),
         Failure::GrpcStatus => format!("{label}=~\"{GRPC_FAILURES}\""),
         Failure::Is(value) => format!("{label}=\"{value}\""),
     };

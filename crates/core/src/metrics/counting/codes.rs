@@ -1,0 +1,222 @@
+//! What a label's value says about an answer: a good one, the server's error, or neither. One table for all counters; who compares what is
+//! others' to know.
+//!
+//! Whatever isn't known to be good isn't good: a code of 499 or 0, `UNKNOWN` or a word is a client's error, which is compared with the primary's.
+
+/// How a request ended. In the order in which labels of one series outdo each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Answer {
+    Good,
+    /// Neither good nor the server's error: the client's fault, or it went away, or nobody knows.
+    ClientError,
+    ServerError,
+}
+
+/// Which codes a label holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// HTTP's, as numbers or as classes (`5xx`; `5` where the label's name says that it is a class). gRPC's among them are read as such.
+    HttpStatus,
+    /// gRPC's, by name or by number.
+    GrpcStatus,
+    /// Exactly this value is a failure, any other is none.
+    Is(&'static str),
+}
+
+/// <https://grpc.github.io/grpc/core/md_doc_statuscodes.html>, by number. The second tells whether it speaks against the server.
+const GRPC: [(&str, bool); 17] = [
+    ("OK", false),
+    ("CANCELLED", false),
+    ("UNKNOWN", true),
+    ("INVALIDARGUMENT", false),
+    ("DEADLINEEXCEEDED", true),
+    ("NOTFOUND", false),
+    ("ALREADYEXISTS", false),
+    ("PERMISSIONDENIED", false),
+    ("RESOURCEEXHAUSTED", false),
+    ("FAILEDPRECONDITION", false),
+    ("ABORTED", false),
+    ("OUTOFRANGE", false),
+    ("UNIMPLEMENTED", true),
+    ("INTERNAL", true),
+    ("UNAVAILABLE", true),
+    ("DATALOSS", true),
+    ("UNAUTHENTICATED", false),
+];
+
+impl Failure {
+    /// What a value of `label` says that isn't empty.
+    pub fn answer(self, label: &str, value: &str) -> Answer {
+        match self {
+            Self::HttpStatus => match http_class(label, value) {
+                Some(1..=3) => Answer::Good,
+                Some(5) => Answer::ServerError,
+                Some(_) => Answer::ClientError,
+                // Where HTTP's codes are, 0 and UNKNOWN are those of a client that didn't wait.
+                None => match grpc_code(value) {
+                    Some(0) if is_number(value) => Answer::ClientError,
+                    Some(2) if !is_number(value) => Answer::ClientError,
+                    code => grpc(code),
+                },
+            },
+            Self::GrpcStatus => grpc(grpc_code(value)),
+            Self::Is(failure) if value == failure => Answer::ServerError,
+            Self::Is(_) => Answer::Good,
+        }
+    }
+
+    /// Which codes a label really holds, told by its values on a version that works; `None` when they are none that are known. A label of HTTP's
+    /// name that holds no code of HTTP may hold gRPC's.
+    pub fn of_values<'a>(self, label: &str, values: impl Iterator<Item = &'a str> + Clone) -> Option<Self> {
+        let mut values = values.filter(|value| !value.is_empty());
+        match self {
+            Self::HttpStatus if values.clone().any(|value| http_class(label, value).is_some()) => Some(Self::HttpStatus),
+            Self::HttpStatus => values.any(|value| grpc_code(value).is_some()).then_some(Self::GrpcStatus),
+            Self::GrpcStatus | Self::Is(_) => values.next().map(|_| self),
+        }
+    }
+}
+
+/// The first digit of `200`, `200.0`, `2xx`, and of `2` where the label holds classes.
+fn http_class(label: &str, value: &str) -> Option<u8> {
+    let value = value.trim();
+    let first = value.bytes().next().filter(|first| (b'1'..=b'5').contains(first))? - b'0';
+    let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_code = match value.len() {
+        1 => label.to_ascii_lowercase().contains("class"),
+        3 => are_digits(value) || value.get(1..).is_some_and(|rest| rest.eq_ignore_ascii_case("xx")),
+        _ => value.strip_suffix(".0").is_some_and(|whole| whole.len() == 3 && are_digits(whole)),
+    };
+    is_code.then_some(first)
+}
+
+fn is_number(value: &str) -> bool {
+    value.trim().bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// `NotFound`, `NOT_FOUND`, `not found` or `5`.
+fn grpc_code(value: &str) -> Option<usize> {
+    let value = value.trim();
+    if is_number(value) {
+        return value.parse().ok().filter(|code| *code < GRPC.len());
+    }
+    let plain: String = value.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_uppercase()).collect();
+    // Go's spelling of the first has one l.
+    GRPC.iter().position(|(name, _)| plain == *name || (plain == "CANCELED" && *name == "CANCELLED"))
+}
+
+fn grpc(code: Option<usize>) -> Answer {
+    match code {
+        Some(0) => Answer::Good,
+        Some(code) if GRPC.get(code).is_some_and(|(_, is_failure)| *is_failure) => Answer::ServerError,
+        _ => Answer::ClientError,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::Answer::{ClientError, Good, ServerError};
+    use super::*;
+
+    #[rstest]
+    #[case("code", "200", Good)]
+    #[case("code", "101", Good)]
+    #[case("code", "304", Good)]
+    #[case("code", "200.0", Good)]
+    #[case("code", "2xx", Good)]
+    #[case("code", "OK", Good)]
+    #[case("status_class", "2", Good)]
+    #[case("code", "500", ServerError)]
+    #[case("code", "503", ServerError)]
+    #[case("code", "599", ServerError)]
+    #[case("code", "5xx", ServerError)]
+    #[case("code", "5XX", ServerError)]
+    #[case("code", "500.0", ServerError)]
+    #[case("envoy_response_code_class", "5", ServerError)]
+    #[case("statusClass", "5", ServerError)]
+    #[case::grpc_by_number("code", "14", ServerError)]
+    #[case::grpc_by_name("status", "Unavailable", ServerError)]
+    #[case::not_found_of_grpc("code", "5", ClientError)]
+    #[case("code", "404", ClientError)]
+    #[case("code", "4xx", ClientError)]
+    #[case("status_class", "4", ClientError)]
+    #[case::the_client_went("code", "499", ClientError)]
+    #[case::the_client_gave_up("response_code", "0", ClientError)]
+    #[case("code", "-1", ClientError)]
+    #[case("status", "UNKNOWN", ClientError)]
+    #[case("status", "unknown", ClientError)]
+    #[case("status", "NotFound", ClientError)]
+    #[case("status", "error", ClientError)]
+    #[case("code", "600", ClientError)]
+    #[case("code", "999", ClientError)]
+    #[case("code", "50", ClientError)]
+    #[case("code", "5000", ClientError)]
+    #[case("code", "5é", ClientError)]
+    #[case("code", "5x5", ClientError)]
+    fn http(#[case] label: &str, #[case] value: &str, #[case] expected: Answer) {
+        assert_eq!(Failure::HttpStatus.answer(label, value), expected);
+    }
+
+    #[rstest]
+    #[case("OK", Good)]
+    #[case("0", Good)]
+    #[case("Unknown", ServerError)]
+    #[case("2", ServerError)]
+    #[case("4", ServerError)]
+    #[case("DeadlineExceeded", ServerError)]
+    #[case("DEADLINE_EXCEEDED", ServerError)]
+    #[case("12", ServerError)]
+    #[case("Internal", ServerError)]
+    #[case("13", ServerError)]
+    #[case("14", ServerError)]
+    #[case("data loss", ServerError)]
+    #[case("15", ServerError)]
+    #[case("NotFound", ClientError)]
+    #[case("5", ClientError)]
+    #[case("Canceled", ClientError)]
+    #[case("1", ClientError)]
+    #[case("16", ClientError)]
+    #[case("17", ClientError)]
+    #[case("-1", ClientError)]
+    #[case("200", ClientError)]
+    #[case("whatever", ClientError)]
+    fn grpc_codes(#[case] value: &str, #[case] expected: Answer) {
+        assert_eq!(Failure::GrpcStatus.answer("grpc_code", value), expected);
+    }
+
+    #[rstest]
+    #[case("failure", ServerError)]
+    #[case("success", Good)]
+    fn words(#[case] value: &str, #[case] expected: Answer) {
+        assert_eq!(Failure::Is("failure").answer("classification", value), expected);
+    }
+
+    #[rstest]
+    #[case::http(&["0", "200"], Some(Failure::HttpStatus))]
+    #[case::both(&["0", "14", "503"], Some(Failure::HttpStatus))]
+    #[case::grpc_by_number(&["0", "5"], Some(Failure::GrpcStatus))]
+    #[case::grpc_by_name(&["", "OK", "NotFound"], Some(Failure::GrpcStatus))]
+    #[case::words(&["error", "success"], None)]
+    #[case::nothing(&[""], None)]
+    fn the_kind_is_told_by_what_a_label_holds(#[case] values: &[&str], #[case] expected: Option<Failure>) {
+        assert_eq!(Failure::HttpStatus.of_values("code", values.iter().copied()), expected);
+    }
+
+    #[test]
+    fn one_digit_is_a_class_only_where_the_label_says_so() {
+        let of = |label| Failure::HttpStatus.of_values(label, ["2", "5"].into_iter());
+        assert_eq!((of("code"), of("status_class")), (Some(Failure::GrpcStatus), Some(Failure::HttpStatus)));
+    }
+
+    proptest! {
+        #[test]
+        fn only_what_is_known_to_be_good_is_good(value in "\\PC{0,8}") {
+            let is_good = Failure::HttpStatus.answer("code", &value) == Good;
+            let known = value.trim().starts_with(['1', '2', '3']) || grpc_code(&value) == Some(0);
+            prop_assert!(!is_good || known, "{value:?}");
+        }
+    }
+}

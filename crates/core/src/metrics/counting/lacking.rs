@@ -1,0 +1,72 @@
+//! What the canary lacks that the primary has: a renamed counter or label must not pass for one without errors.
+//!
+//! Series that don't say how their requests ended are left out where a pod has no others; here is told what is missing.
+
+use std::fmt;
+
+use super::groups::{Counter, Group};
+use super::{Reading, Role};
+
+/// Without it nobody can tell how the canary's requests ended.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lacking {
+    /// Its series of this metric have no label that says so.
+    Label { metric: String, label: String },
+    /// It is scraped, and has no series of this metric. A counter may appear with the first request.
+    Metric { metric: String },
+}
+
+impl fmt::Display for Lacking {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Label { metric, label } => write!(formatter, "{metric} of the canary has no label {label}"),
+            Self::Metric { metric } => write!(formatter, "the canary has no series {metric}, which the primary has"),
+        }
+    }
+}
+
+/// Takes the counters out of pods that have mute ones only, and tells what the canary lacks.
+pub(super) fn leave_out(groups: &mut [Group<'_>], reading: &Reading) -> Vec<Lacking> {
+    let mut lacking = Vec::new();
+    // In words of the user's own, a label may be there with failures only: then its absence is a success.
+    let is_optional = matches!(reading, Reading::Separate { .. })
+        && (primary_counters(groups).next().is_none() || primary_counters(groups).any(|counter| counter.is_mute));
+    for group in groups.iter_mut() {
+        let counts = |counter: &&Counter<'_>| counter.weight.requests > 0.0;
+        let is_mute = group.counters.iter().any(|counter| counter.is_mute) && group.counters.iter().filter(counts).all(|one| one.is_mute);
+        if !is_mute || is_optional {
+            continue;
+        }
+        if group.role == Role::Canary
+            && let Some(metric) = group.counters.iter().find(counts).map(|counter| counter.series.name().to_owned())
+        {
+            lacking.extend(reading.outcome_labels().first().map(|label| Lacking::Label { metric, label: (*label).to_owned() }));
+        }
+        group.counters.clear();
+    }
+    lacking.extend(metrics(groups, reading, lacking.is_empty()));
+    lacking.sort();
+    lacking.dedup();
+    lacking
+}
+
+fn metrics(groups: &[Group<'_>], reading: &Reading, is_understood: bool) -> Option<Lacking> {
+    let canary = || groups.iter().filter(|group| group.role == Role::Canary && !group.times.is_empty());
+    let has = |name: &str| canary().flat_map(|group| &group.counters).any(|counter| counter.series.name() == name);
+    canary().next()?;
+    let name = reading.metrics().into_iter().find(|name| {
+        let of_primary = || primary_counters(groups).filter(|counter| counter.series.name() == *name);
+        let is_there = of_primary().next().is_some();
+        // A counter of errors is born with the first, unless the primary's began at nothing.
+        let is_born_late =
+            matches!(reading, Reading::Separate { errors, requests } if errors.metric() == *name && requests.metric() != *name);
+        is_there
+            && !has(name)
+            && (!is_born_late || of_primary().all(|counter| counter.samples.first().is_some_and(|first| first.value <= 0.0)))
+    })?;
+    is_understood.then(|| Lacking::Metric { metric: name.to_owned() })
+}
+
+fn primary_counters<'a, 'b>(groups: &'b [Group<'a>]) -> impl Iterator<Item = &'b Counter<'a>> {
+    groups.iter().filter(|group| group.role == Role::Primary).flat_map(|group| &group.counters)
+}

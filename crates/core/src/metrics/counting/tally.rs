@@ -1,0 +1,55 @@
+//! What was answered, by how it ended.
+
+use super::Weight;
+use crate::statistics::Counts;
+
+/// Requests, and those of them that didn't end well.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Tally {
+    pub requests: f64,
+    /// Those that the server failed.
+    pub errors: f64,
+    /// Those that ended neither well nor with the server's error.
+    pub clients: f64,
+}
+
+impl Tally {
+    pub(super) fn of(weight: Weight, added: f64) -> Self {
+        Self { requests: added * weight.requests, errors: added * weight.errors, clients: added * weight.clients }
+    }
+
+    pub fn add(&mut self, other: Self) {
+        self.requests += other.requests;
+        self.errors += other.errors;
+        self.clients += other.clients;
+    }
+
+    /// Requests and errors alone.
+    pub fn counts(self) -> Counts {
+        Counts::new(self.requests, self.errors)
+    }
+
+    /// Counters of requests and errors are scraped together but may be written apart: never more errors than requests.
+    pub(super) fn sane(self) -> Self {
+        let requests = self.requests.max(0.0);
+        let errors = self.errors.clamp(0.0, requests);
+        Self { requests, errors, clients: self.clients.clamp(0.0, requests - errors) }
+    }
+}
+
+/// What one look saw, pod by pod.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Detail {
+    pub canary: Tally,
+    /// Of each pod of the primary that was scraped in it, which may have answered nothing.
+    pub primary: Vec<Tally>,
+}
+
+impl Detail {
+    /// Of all pods of the primary together.
+    pub fn primary_total(&self) -> Tally {
+        let mut total = Tally::default();
+        self.primary.iter().for_each(|tally| total.add(*tally));
+        total
+    }
+}
