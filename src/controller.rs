@@ -35,7 +35,10 @@ use coalmine_core::{
     hold::held::Held,
     manifest::{object, template},
     message,
-    run::plan,
+    run::{
+        events::{Event, Reason, Told},
+        plan,
+    },
 };
 
 /// After a failure: soon, but not at once; doubled each time up to the longest.
@@ -94,6 +97,8 @@ pub struct Context {
     metrics: Metrics,
     /// What is worth remembering about a run while this process lives. Losing it costs a repeated Event or query, never a verdict.
     memory: Mutex<HashMap<String, judge::Memory>>,
+    /// What was told of each primary.
+    told: Mutex<HashMap<String, Told>>,
     failures: Mutex<HashMap<String, u32>>,
 }
 
@@ -106,8 +111,8 @@ impl Context {
         identity: String,
         metrics: Metrics,
     ) -> Self {
-        let (memory, failures) = (Mutex::default(), Mutex::default());
-        Self { client, claims, sources, canary_label, identity, metrics, memory, failures }
+        let (memory, told, failures) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { client, claims, sources, canary_label, identity, metrics, memory, told, failures }
     }
 
     /// Leadership is data with an expiry, looked at right before each write.
@@ -144,6 +149,7 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
         };
         lead(Arc::clone(&context), until).await;
         context.memory.lock().await.clear();
+        context.told.lock().await.clear();
     }
 }
 
@@ -193,6 +199,7 @@ async fn reconcile(object: Arc<DynamicObject>, context: Arc<Context>) -> Result<
     context.failures.lock().await.remove(&key);
     if again.is_none() {
         context.memory.lock().await.remove(&key);
+        context.told.lock().await.remove(&key);
     }
     Ok(again.map_or_else(Requeue::await_change, Requeue::requeue))
 }
@@ -203,7 +210,7 @@ async fn tell_of_a_fault(context: &Context, namespace: &str, name: &str) {
         if let Ok(Some(primary)) = context.deployments(namespace).get_opt(name).await
             && let Ok(primary) = observe::json(&primary, "the Deployment")
         {
-            context.publish(&primary, &plan::Event { reason: "CanaryFault", note: message::fault_at_work(), warning: true }).await;
+            context.publish(&primary, &Event::warning(Reason::Fault, message::fault_at_work())).await;
         }
     });
     let _ = told.await;

@@ -19,7 +19,8 @@ use coalmine_core::{
     manifest::object,
     run::{
         canary,
-        plan::{Action, Event, READY_ANNOTATION, READY_POD_ANNOTATION, refused},
+        events::Event,
+        plan::{Action, READY_ANNOTATION, READY_POD_ANNOTATION, refused},
     },
 };
 
@@ -128,7 +129,11 @@ impl Actor<'_> {
         };
         match self.context.deployments(self.namespace()).delete(&self.canary_name(), &parameters).await {
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-            result => result.map(|_| ()).map_err(Error::api("delete the canary")),
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let name = self.canary_name();
+                Err(self.told(Error::api("delete the canary")(error), |words| refused::deletion(&name, words)).await)
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use self::{early::Rounds, pace::Pace};
-use super::{Context, events::Said, observe::Seen};
+use super::{Context, observe::Seen};
 use crate::{
     clock,
     sources::{self, Asked, DiscoveryError, Reader, Scope, Source},
@@ -26,7 +26,8 @@ use coalmine_core::{
         discovery::{Choice, Found},
     },
     run::{
-        plan::{Event, Judgement, elapsed, is_past_deadline, ready_since},
+        events::{Event, Reason},
+        plan::{Judgement, elapsed, is_past_deadline, ready_since},
         pods::Health,
     },
     statistics::{Dispersion, dispersion},
@@ -47,8 +48,6 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// What is remembered about one primary.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    /// The Event that was said last.
-    pub(super) said: Option<Said>,
     run: String,
     /// What the user wanted to be read when the series were chosen.
     wanted: Option<(Choice, Option<Duration>)>,
@@ -86,7 +85,7 @@ pub(super) async fn judge(context: &Context, primary: &Value, seen: &Seen) -> Op
     // Taken out while questions are under way: one primary is worked on by one task at a time.
     let mut memory = context.memory.lock().await.remove(&name).unwrap_or_default();
     if memory.run != run {
-        memory = Memory { run: run.to_owned(), said: memory.said, ..Memory::default() };
+        memory = Memory { run: run.to_owned(), ..Memory::default() };
     }
     if memory.since != Some(since) {
         // Another pod than before: what was counted is of the one that is lost.
@@ -269,7 +268,7 @@ impl<'a> Judge<'a> {
             DiscoveryError::NotFound(nothing) => Trouble::Nothing(nothing.to_string()),
         })?;
         let note = format!("reading {}; to fix this choice: canary.metrics: {}", found.description(), found.spelling());
-        self.news = Some(Event { reason: "CanaryMetrics", note, warning: false });
+        self.news = Some(Event::normal(Reason::Metrics, note));
         self.memory.found = Some(found.clone());
         Ok(found)
     }

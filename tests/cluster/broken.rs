@@ -1,17 +1,15 @@
 //! Canaries that need no traffic to be judged: what the cluster itself says decides, in its own words.
 
-use std::time::Duration;
-
 use coalmine_core::{api::annotations::Phase, manifest::object};
 use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::{
     app::App,
-    stage::{PATIENCE, Stage, without_numbers},
+    stage::{Stage, without_numbers},
     traffic::Traffic,
 };
-use crate::support::{eventually, kubectl::Apply::ClientSide, within};
+use crate::support::{eventually, kubectl::Apply::ClientSide};
 
 /// Kept out: the phase, an Event of the same words, the exit code of a waiting pipeline, and the primary as it was.
 #[track_caller]
@@ -151,11 +149,8 @@ fn a_promotion_that_a_policy_refuses_is_told_and_inconclusive_at_the_deadline() 
     let _traffic = Traffic::start(&stage, 100);
     let _frozen = Frozen::begin(&stage);
     stage.apply(&App::good("2").canary("deadline", "90s"));
-    let said = within(PATIENCE, Duration::from_millis(100), "the refusal to be told", || {
-        let events = stage.events();
-        let said = events.iter().find(|(reason, note)| reason == "CanaryWaiting" && note.starts_with("the template can't be promoted: "));
-        said.map(|(_, note)| note.clone()).ok_or_else(|| format!("{events:?}"))
-    });
+    let said = stage.await_event("CanaryPromotionRefused");
+    assert!(said.starts_with("the template can't be promoted: "), "{said}");
     assert!(said.ends_with("; trying until the deadline (1m30s)"), "{said}");
     assert!(said.contains("no changes on a Friday, not even of the latest"), "{said}");
     let message = assert_kept_out(&stage, Phase::Inconclusive);

@@ -148,7 +148,8 @@ impl Stage {
 
     /// The same without waiting, which is said when Prometheus has not scraped the pods yet: a matter of moments.
     pub(crate) fn steps(&self) -> Vec<String> {
-        self.reasons().into_iter().filter(|reason| reason != "CanaryWaiting").collect()
+        let waits = ["CanaryWaiting", "CanaryMetricsUnavailable"];
+        self.reasons().into_iter().filter(|reason| !waits.contains(&reason.as_str())).collect()
     }
 
     /// The note of the first Event of this reason.

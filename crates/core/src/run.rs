@@ -1,6 +1,7 @@
 //! One run of a held template: the canary's Deployment, how its pods fare, and what to do next. Reads no metrics.
 
 pub mod canary;
+pub mod events;
 pub mod plan;
 pub mod pods;
 pub mod services;

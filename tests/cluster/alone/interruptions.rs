@@ -192,7 +192,7 @@ fn without_prometheus_nothing_is_promoted_or_rejected_before_the_deadline() {
     hasty.apply(&App::good("2").canary("deadline", "25s"));
     bad.apply(&App::bad());
     for stage in stages {
-        let said = stage.await_event("CanaryWaiting");
+        let said = stage.await_event("CanaryMetricsUnavailable");
         assert!(said.ends_with("; nothing is promoted or rejected for it"), "{said}");
     }
     let (phase, message) = hasty.await_verdict();
@@ -201,7 +201,7 @@ fn without_prometheus_nothing_is_promoted_or_rejected_before_the_deadline() {
     // By now the others' duration has passed as well.
     for stage in [&patient, &bad] {
         assert_eq!((stage.phase(), stage.live().as_str()), (Some(Phase::Running), "1"));
-        let told = stage.reasons().iter().filter(|reason| *reason == "CanaryWaiting").count();
+        let told = stage.reasons().iter().filter(|reason| *reason == "CanaryMetricsUnavailable").count();
         assert_eq!(told, 1, "no storm of Events: {:?}", stage.events());
     }
 

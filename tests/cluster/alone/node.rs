@@ -50,7 +50,7 @@ fn a_node_that_says_nothing_for_a_while_is_held_against_nobody() {
     let pause = Duration::from_millis(500);
     within(PATIENCE, pause, "the canary to be not Ready through no fault of its own", || {
         let events = stage.events();
-        let said = |(reason, note): &(String, String)| reason == "CanaryWaiting" && note.contains("through no fault of the template");
+        let said = |(reason, note): &(String, String)| reason == "CanaryNotReady" && note.contains("through no fault of the template");
         if events.iter().any(said) { Ok(()) } else { Err(format!("{events:?}")) }
     });
     assert_eq!((stage.phase(), stage.live().as_str()), (Some(Phase::Running), "1"));

@@ -8,7 +8,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{canary, pods::Health};
+use super::{
+    canary,
+    events::{Event, Reason},
+    pods::Health,
+};
 use crate::api::{
     annotations::{self as key, Phase},
     policy::{OnInconclusive, Policy},
@@ -91,21 +95,13 @@ pub enum Action {
     Release,
 }
 
-/// For the primary.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    pub reason: &'static str,
-    pub note: String,
-    pub warning: bool,
-}
-
-impl Event {
-    pub fn normal(reason: &'static str, note: impl Into<String>) -> Action {
-        Action::Publish(Self { reason, note: note.into(), warning: false })
+impl Action {
+    fn normal(reason: Reason, note: impl Into<String>) -> Self {
+        Self::Publish(Event::normal(reason, note))
     }
 
-    pub fn warning(reason: &'static str, note: impl Into<String>) -> Action {
-        Action::Publish(Self { reason, note: note.into(), warning: true })
+    fn warning(reason: Reason, note: impl Into<String>) -> Self {
+        Self::Publish(Event::warning(reason, note))
     }
 }
 
@@ -182,8 +178,8 @@ fn trying(observed: &Observed<'_>, phase: Phase, template: &Value, canary_label:
         let first = elapsed(since, now) < Duration::from_secs(2);
         let mut actions = Vec::new();
         if first {
-            actions.push(Event::normal(
-                "CanaryHeld",
+            actions.push(Action::normal(
+                Reason::Held,
                 format!("template held; trying it in {name} for {}", format_duration(observed.policy.duration)),
             ));
         }
@@ -195,7 +191,7 @@ fn trying(observed: &Observed<'_>, phase: Phase, template: &Value, canary_label:
             );
         }
         actions.push(Action::Create(canary::deployment(primary, template.clone(), run, canary_label)));
-        actions.push(Event::normal("CanaryStarted", format!("created {name} with one replica of the held template")));
+        actions.push(Action::normal(Reason::Started, format!("created {name} with one replica of the held template")));
         return Plan::then(actions, 5);
     };
     if !canary::is_canary_of(namesake, primary) {
@@ -205,14 +201,14 @@ fn trying(observed: &Observed<'_>, phase: Phase, template: &Value, canary_label:
     }
     if canary::run_of(namesake) != Some(run) {
         let note = format!("{name} tried a template that was superseded; starting over");
-        return Plan::then(vec![Event::normal("CanarySuperseded", note), delete(namesake)], 1);
+        return Plan::then(vec![Action::normal(Reason::Superseded, note), delete(namesake)], 1);
     }
     if object::is_being_deleted(namesake) {
         return Plan::then(Vec::new(), 1);
     }
     if canary::is_changed_by_hand(namesake) {
         let note = format!("{name} was changed by somebody, and no longer runs the held template alone; starting over");
-        return Plan::then(vec![Event::warning("CanaryChanged", note), delete(namesake)], 1);
+        return Plan::then(vec![Action::warning(Reason::Changed, note), delete(namesake)], 1);
     }
     running(observed, namesake, now)
 }
@@ -223,7 +219,7 @@ fn running(observed: &Observed<'_>, namesake: &Value, now: Timestamp) -> Plan {
     match &observed.health {
         Health::Missing(reason) if tried_for < FOR_WHAT_IS_MISSING && !past => {
             let note = format!("{reason}; waiting {} for it to be there", format_duration(FOR_WHAT_IS_MISSING));
-            Plan::then(vec![Event::normal("CanaryWaiting", note)], 2)
+            Plan::then(vec![Action::normal(Reason::ConfigMissing, note)], 2)
         }
         Health::Failed(reason) | Health::Missing(reason) => {
             let after = format!(" (after {})", format_duration(tried_for));
@@ -238,7 +234,7 @@ fn running(observed: &Observed<'_>, namesake: &Value, now: Timestamp) -> Plan {
             let reason = reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
             let note =
                 format!("{} is not Ready any more, through no fault of the template{reason}; waiting for it", object::name(namesake));
-            Plan::then(vec![Event::normal("CanaryWaiting", note)], 5)
+            Plan::then(vec![Action::normal(Reason::NotReady, note)], 5)
         }
         Health::Starting(_) => Plan::then(Vec::new(), 5),
         Health::Ready { pod } => {
@@ -252,9 +248,9 @@ fn running(observed: &Observed<'_>, namesake: &Value, now: Timestamp) -> Plan {
 fn first_ready(observed: &Observed<'_>, namesake: &Value, pod: &str, is_another: bool) -> Plan {
     let state = if is_another { "Ready again, with another pod" } else { "Ready" };
     let note = format!("{} is {state}; judging its traffic for {}", object::name(namesake), format_duration(observed.policy.duration));
-    let mut actions = vec![Action::MarkReady { pod: pod.to_owned() }, Event::normal("CanaryAnalyzing", note)];
+    let mut actions = vec![Action::MarkReady { pod: pod.to_owned() }, Action::normal(Reason::Analyzing, note)];
     if let Some(unreached) = &observed.unreached {
-        actions.push(Event::warning("CanaryUnreached", unreached.clone()));
+        actions.push(Action::warning(Reason::Unreached, unreached.clone()));
     }
     Plan::then(actions, 1)
 }
@@ -268,11 +264,14 @@ fn judged(observed: &Observed<'_>, past: bool) -> Plan {
             inconclusive(observed, &format!("no answer from the metrics until the deadline: {reason}"), false)
         }
         Some(Judgement::Unavailable(reason)) => Plan::then(
-            vec![Event::warning("CanaryWaiting", format!("metrics can't be read: {reason}; nothing is promoted or rejected for it"))],
+            vec![Action::warning(
+                Reason::MetricsUnavailable,
+                format!("metrics can't be read: {reason}; nothing is promoted or rejected for it"),
+            )],
             2,
         ),
         Some(Judgement::Continue { look_again, note }) => {
-            let actions = note.iter().map(|note| Event::normal("CanaryWaiting", note.clone())).collect();
+            let actions = note.iter().map(|note| Action::normal(Reason::Waiting, note.clone())).collect();
             Plan { actions, look_again: Some(*look_again) }
         }
         None => Plan::then(Vec::new(), 1),

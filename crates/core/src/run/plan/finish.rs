@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Action, Event, Observed, Plan, delete};
+use super::{Action, Event, Observed, Plan, Reason, delete};
 use crate::{
     api::annotations::{self as key, Phase},
     manifest::object,
@@ -43,16 +43,8 @@ pub(super) fn ended(observed: &Observed<'_>, phase: Phase, now: Timestamp) -> Pl
 }
 
 fn event(phase: Phase, message: &str) -> Action {
-    match phase {
-        Phase::Rejected => Event::warning("CanaryRejected", message),
-        Phase::Inconclusive => Event::warning("CanaryInconclusive", message),
-        Phase::Withdrawn => Event::normal("CanaryWithdrawn", message),
-        Phase::Cancelled => Event::normal("CanaryCancelled", message),
-        Phase::Bypassed => Event::warning("CanaryBypassed", message),
-        Phase::RolledBack => Event::normal("CanaryRolledBack", message),
-        Phase::Skipped => Event::normal("CanarySkipped", message),
-        Phase::Promoted | Phase::Held | Phase::Running => Event::normal("CanaryPromoted", message),
-    }
+    let warning = matches!(phase, Phase::Rejected | Phase::Inconclusive | Phase::Bypassed);
+    Action::Publish(Event { reason: Reason::of(phase), note: message.to_owned(), warning })
 }
 
 fn promoted(observed: &Observed<'_>, canary: Option<&Value>, message: &str, now: Timestamp) -> Plan {
@@ -63,7 +55,7 @@ fn promoted(observed: &Observed<'_>, canary: Option<&Value>, message: &str, now:
     match rollout(observed.primary) {
         Rollout::Complete => Plan {
             actions: vec![
-                Event::normal("CanaryRolledOut", "the primary runs the promoted template on all replicas"),
+                Action::normal(Reason::RolledOut, "the primary runs the promoted template on all replicas"),
                 Action::CleanReplicaSets,
                 Action::Release,
             ],
@@ -71,8 +63,8 @@ fn promoted(observed: &Observed<'_>, canary: Option<&Value>, message: &str, now:
         },
         Rollout::Failed(reason) => Plan {
             actions: vec![
-                Event::warning(
-                    "CanaryRolloutFailed",
+                Action::warning(
+                    Reason::RolloutFailed,
                     format!(
                         "the promoted template does not roll out: {reason}; go back with `kubectl rollout undo deploy/{}`",
                         object::name(observed.primary)

@@ -4,12 +4,12 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Event, is_past_deadline};
+use super::{Event, Reason, is_past_deadline};
 use crate::api::{policy::Policy, quantity::format_duration};
 
 /// The canary can't be created, in the API server's words. At the deadline [`super::plan`] ends the run.
 pub fn creation(words: &str, policy: &Policy) -> Event {
-    waiting("the canary can't be created", words, policy)
+    refused(Reason::CreateRefused, "the canary can't be created", words, policy)
 }
 
 /// The proven template can't be promoted: what to tell while there is time, or else the message of the verdict, `Inconclusive`.
@@ -17,17 +17,21 @@ pub fn promotion(primary: &Value, policy: &Policy, words: &str, now: Timestamp) 
     if is_past_deadline(primary, policy, now) {
         return Err(format!("proved itself, but can't be promoted: {words}; template kept out"));
     }
-    Ok(waiting("the template can't be promoted", words, policy))
+    Ok(refused(Reason::PromotionRefused, "the template can't be promoted", words, policy))
 }
 
 /// Where the run stands can't be written to the Deployment: nothing goes on, and there is nowhere else to say so.
 pub fn state(words: &str) -> Event {
-    Event { reason: "CanaryWaiting", note: format!("the Deployment can't be written to: {words}; trying again"), warning: true }
+    Event::warning(Reason::WriteRefused, format!("the Deployment can't be written to: {words}; trying again"))
 }
 
-fn waiting(what: &str, words: &str, policy: &Policy) -> Event {
-    let note = format!("{what}: {words}; trying until the deadline ({})", format_duration(policy.deadline));
-    Event { reason: "CanaryWaiting", note, warning: true }
+/// The canary can't be deleted: it goes on getting traffic.
+pub fn deletion(canary: &str, words: &str) -> Event {
+    Event::warning(Reason::DeleteRefused, format!("{canary} can't be deleted: {words}; trying again"))
+}
+
+fn refused(reason: Reason, what: &str, words: &str, policy: &Policy) -> Event {
+    Event::warning(reason, format!("{what}: {words}; trying until the deadline ({})", format_duration(policy.deadline)))
 }
 
 #[cfg(test)]
@@ -58,5 +62,6 @@ mod tests {
     #[test]
     fn a_refused_state_is_told_with_the_words_of_who_refused_it() {
         insta::assert_snapshot!(state(WORDS).note, @r#"the Deployment can't be written to: admission webhook "digests" denied the request: no; trying again"#);
+        insta::assert_snapshot!(deletion("app-canary", WORDS).note, @r#"app-canary can't be deleted: admission webhook "digests" denied the request: no; trying again"#);
     }
 }

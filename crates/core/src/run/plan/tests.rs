@@ -108,7 +108,7 @@ impl Given {
             .actions
             .iter()
             .map(|action| match action {
-                Action::Publish(event) => format!("{} {}", event.reason, event.note),
+                Action::Publish(event) => format!("{} {}", event.reason.as_str(), event.note),
                 Action::Create(object) => format!("Create {}", object["metadata"]["name"]),
                 other => format!("{other:?}"),
             })
@@ -201,7 +201,7 @@ fn what_is_missing_is_waited_for_a_while() {
         given
     };
     insta::assert_snapshot!(given().plan(), @r#"
-    CanaryWaiting container app CreateContainerConfigError: secret "key" not found; waiting 30s for it to be there
+    CanaryConfigMissing container app CreateContainerConfigError: secret "key" not found; waiting 30s for it to be there
     look again: Some(2s)
     "#);
     insta::assert_snapshot!(given().old().plan(), @r#"
@@ -214,7 +214,7 @@ fn what_is_missing_is_waited_for_a_while() {
 fn a_pod_that_is_lost_is_waited_for_and_judged_anew() {
     let lost = "pod app-canary-1-x is lost: EvictionByEvictionAPI: Eviction API: evicting";
     insta::assert_snapshot!(Given::new("Running").canary("r1", true).starting(lost).plan(), @"
-    CanaryWaiting app-canary is not Ready any more, through no fault of the template (pod app-canary-1-x is lost: EvictionByEvictionAPI: Eviction API: evicting); waiting for it
+    CanaryNotReady app-canary is not Ready any more, through no fault of the template (pod app-canary-1-x is lost: EvictionByEvictionAPI: Eviction API: evicting); waiting for it
     look again: Some(5s)
     ");
     insta::assert_snapshot!(Given::new("Running").canary("r1", true).starting(lost).old().plan(), @r#"
@@ -257,7 +257,7 @@ look again: Some(1s)
 "#);
     insta::assert_snapshot!(ready().judged(Judgement::Continue { look_again: Duration::from_secs(5), note: None }).plan(), @"look again: Some(5s)");
     insta::assert_snapshot!(ready().judged(Judgement::Unavailable("connection refused".to_owned())).plan(), @r"
-CanaryWaiting metrics can't be read: connection refused; nothing is promoted or rejected for it
+CanaryMetricsUnavailable metrics can't be read: connection refused; nothing is promoted or rejected for it
 look again: Some(2s)
 ");
     insta::assert_snapshot!(ready().old().judged(Judgement::Unavailable("connection refused".to_owned())).plan(), @r#"

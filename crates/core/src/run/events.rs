@@ -1,0 +1,279 @@
+//! The Events that a user reads, as data: a reason for each situation, the words, and when they are told again.
+//! Writes nothing; how an Event reaches the API server is the controller's business.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::Timestamp;
+
+use super::plan::elapsed;
+use crate::api::annotations::Phase;
+
+/// The situation that an Event tells of. One situation has one reason: silence about one is never silence about another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    Held,
+    Started,
+    Analyzing,
+    /// Which series are read.
+    Metrics,
+    /// A Service does not send the canary what it sends the primary.
+    Unreached,
+    Superseded,
+    /// Somebody changed the canary.
+    Changed,
+    /// The numbers do not decide yet.
+    Waiting,
+    /// A `ConfigMap` or Secret that the canary names is not there yet.
+    ConfigMissing,
+    /// The canary's pod was Ready and is not any more, and nobody holds it against the template.
+    NotReady,
+    /// The source of the metrics does not answer, or has nothing.
+    MetricsUnavailable,
+    /// The API server refuses the canary.
+    CreateRefused,
+    /// The API server refuses the proven template.
+    PromotionRefused,
+    /// The API server refuses what is written about the run.
+    WriteRefused,
+    /// The API server refuses to delete the canary.
+    DeleteRefused,
+    Promoted,
+    Rejected,
+    Inconclusive,
+    Withdrawn,
+    Cancelled,
+    Bypassed,
+    RolledBack,
+    Skipped,
+    RolledOut,
+    RolloutFailed,
+    /// A fault of this program's own.
+    Fault,
+}
+
+impl Reason {
+    pub const ALL: [Self; 26] = [
+        Self::Held,
+        Self::Started,
+        Self::Analyzing,
+        Self::Metrics,
+        Self::Unreached,
+        Self::Superseded,
+        Self::Changed,
+        Self::Waiting,
+        Self::ConfigMissing,
+        Self::NotReady,
+        Self::MetricsUnavailable,
+        Self::CreateRefused,
+        Self::PromotionRefused,
+        Self::WriteRefused,
+        Self::DeleteRefused,
+        Self::Promoted,
+        Self::Rejected,
+        Self::Inconclusive,
+        Self::Withdrawn,
+        Self::Cancelled,
+        Self::Bypassed,
+        Self::RolledBack,
+        Self::Skipped,
+        Self::RolledOut,
+        Self::RolloutFailed,
+        Self::Fault,
+    ];
+
+    /// The Event's reason, as `kubectl events` prints it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Held => "CanaryHeld",
+            Self::Started => "CanaryStarted",
+            Self::Analyzing => "CanaryAnalyzing",
+            Self::Metrics => "CanaryMetrics",
+            Self::Unreached => "CanaryUnreached",
+            Self::Superseded => "CanarySuperseded",
+            Self::Changed => "CanaryChanged",
+            Self::Waiting => "CanaryWaiting",
+            Self::ConfigMissing => "CanaryConfigMissing",
+            Self::NotReady => "CanaryNotReady",
+            Self::MetricsUnavailable => "CanaryMetricsUnavailable",
+            Self::CreateRefused => "CanaryCreateRefused",
+            Self::PromotionRefused => "CanaryPromotionRefused",
+            Self::WriteRefused => "CanaryWriteRefused",
+            Self::DeleteRefused => "CanaryDeleteRefused",
+            Self::Promoted => "CanaryPromoted",
+            Self::Rejected => "CanaryRejected",
+            Self::Inconclusive => "CanaryInconclusive",
+            Self::Withdrawn => "CanaryWithdrawn",
+            Self::Cancelled => "CanaryCancelled",
+            Self::Bypassed => "CanaryBypassed",
+            Self::RolledBack => "CanaryRolledBack",
+            Self::Skipped => "CanarySkipped",
+            Self::RolledOut => "CanaryRolledOut",
+            Self::RolloutFailed => "CanaryRolloutFailed",
+            Self::Fault => "CanaryFault",
+        }
+    }
+
+    /// Whether it is a state that lasts and is looked at again and again, so that it is told seldom. All others are steps of a run.
+    pub fn lasts(self) -> bool {
+        matches!(
+            self,
+            Self::Waiting
+                | Self::ConfigMissing
+                | Self::NotReady
+                | Self::MetricsUnavailable
+                | Self::CreateRefused
+                | Self::PromotionRefused
+                | Self::WriteRefused
+                | Self::DeleteRefused
+        )
+    }
+
+    /// Of the Event that tells of the end of a hold.
+    pub fn of(phase: Phase) -> Self {
+        match phase {
+            Phase::Held => Self::Held,
+            Phase::Running => Self::Started,
+            Phase::Rejected => Self::Rejected,
+            Phase::Inconclusive => Self::Inconclusive,
+            Phase::Promoted => Self::Promoted,
+            Phase::Withdrawn => Self::Withdrawn,
+            Phase::Cancelled => Self::Cancelled,
+            Phase::Bypassed => Self::Bypassed,
+            Phase::RolledBack => Self::RolledBack,
+            Phase::Skipped => Self::Skipped,
+        }
+    }
+}
+
+/// For the primary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    pub reason: Reason,
+    pub note: String,
+    pub warning: bool,
+}
+
+impl Event {
+    pub fn normal(reason: Reason, note: impl Into<String>) -> Self {
+        Self { reason, note: note.into(), warning: false }
+    }
+
+    pub fn warning(reason: Reason, note: impl Into<String>) -> Self {
+        Self { reason, note: note.into(), warning: true }
+    }
+}
+
+/// A state that lasts is told again in other words after so long; after twice as long the next time.
+const FIRST_SILENCE: Duration = Duration::from_mins(1);
+
+/// What was told of one primary. Losing it costs a repeated Event.
+#[derive(Debug, Default)]
+pub struct Told {
+    last: Option<Event>,
+    /// Of each state that lasts, since the last step of the run.
+    lasting: BTreeMap<Reason, Lasting>,
+}
+
+#[derive(Debug)]
+struct Lasting {
+    note: String,
+    at: Timestamp,
+    silence: Duration,
+}
+
+impl Told {
+    /// Whether to tell this now. Never the same words twice in a row; a state that lasts at once, and seldom after that, whatever else is
+    /// told meanwhile; a step of the run makes all states new.
+    pub fn tell(&mut self, event: &Event, now: Timestamp) -> bool {
+        if self.last.as_ref() == Some(event) {
+            return false;
+        }
+        if event.reason.lasts() {
+            let silence = match self.lasting.get(&event.reason) {
+                Some(before) if elapsed(before.at, now) < before.silence => return false,
+                // Another state was told in between, and this one goes on as it was.
+                Some(before) if before.note == event.note => before.silence,
+                Some(before) => before.silence * 2,
+                None => FIRST_SILENCE,
+            };
+            self.lasting.insert(event.reason, Lasting { note: event.note.clone(), at: now, silence });
+        } else {
+            self.lasting.clear();
+        }
+        self.last = Some(event.clone());
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seconds, reason, words, and whether they are told.
+    fn assert_told(story: &[(i64, Reason, &str, bool)]) {
+        let mut told = Told::default();
+        for (seconds, reason, note, expected) in story {
+            let now = Timestamp::from_second(1_800_000_000 + seconds).unwrap();
+            assert_eq!(told.tell(&Event::normal(*reason, *note), now), *expected, "{seconds}: {reason:?} {note}");
+        }
+    }
+
+    #[test]
+    fn every_reason_is_documented_once_where_it_belongs() {
+        let text = include_str!("../../../../docs/events.md");
+        let (steps, rest) = text.split_once("## States that last").unwrap();
+        let (lasting, ends) = rest.split_once("## Ends").unwrap();
+        for reason in Reason::ALL {
+            let row = format!("| `{}` | ", reason.as_str());
+            let rows = |text: &str| text.matches(&row).count();
+            let expected = if reason.lasts() { (1, 0) } else { (0, 1) };
+            assert_eq!((rows(lasting), rows(steps) + rows(ends)), expected, "{row}");
+        }
+    }
+
+    #[test]
+    fn a_state_is_told_seldom_and_a_step_once() {
+        assert_told(&[
+            (0, Reason::MetricsUnavailable, "no scrape yet", true),
+            (30, Reason::MetricsUnavailable, "connection refused", false),
+            (60, Reason::MetricsUnavailable, "no scrape yet", false),
+            (61, Reason::MetricsUnavailable, "connection refused", true),
+            (122, Reason::MetricsUnavailable, "timed out", false),
+            (181, Reason::MetricsUnavailable, "timed out", true),
+            (182, Reason::Rejected, "error rate 100%", true),
+            (9999, Reason::Rejected, "error rate 100%", false),
+            (9999, Reason::MetricsUnavailable, "timed out", true),
+        ]);
+    }
+
+    #[test]
+    fn silence_about_one_state_is_none_about_another() {
+        assert_told(&[
+            (0, Reason::Waiting, "12 requests are needed", true),
+            (1, Reason::PromotionRefused, "no changes on a Friday", true),
+            (2, Reason::WriteRefused, "no changes on a Friday", true),
+            (3, Reason::Waiting, "11 requests are needed", false),
+            (4, Reason::PromotionRefused, "no changes on a Friday", false),
+        ]);
+    }
+
+    #[test]
+    fn two_states_that_alternate_are_not_told_each_time() {
+        let alternating = |seconds: i64| if seconds % 2 == 0 { Reason::NotReady } else { Reason::MetricsUnavailable };
+        let mut told = Told::default();
+        let count = (0..600).filter(|seconds| {
+            let event = Event::normal(alternating(*seconds), format!("words of second {seconds}"));
+            told.tell(&event, Timestamp::from_second(1_800_000_000 + seconds).unwrap())
+        });
+        assert_eq!(count.count(), 2 * 4, "after 0, 1, 3 and 7 minutes");
+    }
+
+    #[test]
+    fn a_state_that_comes_again_after_a_step_is_told_again() {
+        assert_told(&[
+            (0, Reason::NotReady, "evicted", true),
+            (5, Reason::Analyzing, "Ready again", true),
+            (9, Reason::NotReady, "evicted", true),
+        ]);
+    }
+}
