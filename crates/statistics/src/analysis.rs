@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::bounds::{lower_bound, requests_needed, upper_bound};
 use super::sequential::{Deadline, Evidence, SequentialTest, Totals};
-use super::{Blocks, Counts, Look, Parameters, Verdict};
+use super::silence::HOLDS;
+use super::{Blocks, Counts, Look, Parameters, Strength, Verdict};
 
 /// The looks whose counts an [`Analysis`] shows: those that its verdict rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,7 @@ pub struct Analysis {
     pub outage: Duration,
     /// See [`Analysis::speaks_against`].
     suspicious: bool,
+    pub(super) alpha: f64,
     pub(super) beta: f64,
     pub(super) min_requests: f64,
     pub(super) dispersion: f64,
@@ -77,6 +79,23 @@ impl Analysis {
     /// The canary's part of all errors.
     pub fn share_of_errors(&self) -> Option<f64> {
         share(self.canary.errors, self.primary.errors)
+    }
+
+    /// What speaks against the canary, beside what rejects it.
+    pub fn against(&self) -> Strength {
+        Strength::at_level(self.evidence.ln_harm, self.alpha)
+    }
+
+    /// What speaks for it, beside what promotes it.
+    pub fn in_favour(&self) -> Strength {
+        let Evidence { ln_safe, ln_safe_healthy, .. } = self.evidence;
+        let ln_evidence = if self.basis == Basis::PrimaryHealthy { ln_safe_healthy } else { ln_safe };
+        Strength::at_level(ln_evidence, self.beta)
+    }
+
+    /// Whether it is worse than the primary by what was seen, whatever the evidence.
+    pub fn is_above_harm_line(&self) -> bool {
+        self.canary.errors > self.canary.requests * self.tolerated
     }
 
     /// The x of "evidence x:1". At a billion it stops: nobody reads further.
@@ -142,6 +161,21 @@ impl Trial {
             Some(test) => self.verdict_of_open(&test, served, deadline),
             None => self.test.verdict(served, deadline),
         }
+    }
+
+    /// Whether it is held against a canary, short of a rejection: worse than the primary by what was seen, or by some evidence.
+    pub(crate) fn holds(&self) -> bool {
+        let open = self.with_open_block();
+        let test = open.as_ref().unwrap_or(&self.test);
+        test.is_above_harm_line(test.judged) || test.evidence().ln_harm >= HOLDS.ln()
+    }
+
+    /// The time that a promotion leaves out, if it rests on the looks outside an outage.
+    pub(crate) fn outage_left_out(&self, served: Duration, deadline: Deadline) -> Duration {
+        let open = self.with_open_block();
+        let test = open.as_ref().unwrap_or(&self.test);
+        let leaves_out = self.verdict(served, deadline) == Verdict::Promote && !test.is_proven(served, deadline);
+        if leaves_out { test.outage() } else { Duration::ZERO }
     }
 
     pub fn evidence(&self) -> Evidence {
@@ -221,6 +255,7 @@ fn describe(test: &SequentialTest, verdict: Verdict, served: Duration, deadline:
         looks: test.looks(),
         outage: test.outage(),
         suspicious: test.all.canary.errors > 0.0 && (test.evidence().ln_harm >= 0.0 || test.is_above_harm_line(totals) || is_above_limit),
+        alpha: parameters.alpha,
         beta: parameters.beta,
         min_requests: parameters.min_requests,
         dispersion,

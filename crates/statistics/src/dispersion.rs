@@ -3,6 +3,10 @@
 //! Measured on the primary's own pods in the hour before the canary. All log evidence is divided by it: without it, false rejections of
 //! good canaries under bursts go from below one in a thousand to more than one in ten.
 
+mod history;
+
+pub use history::{Clustering, Measured, Window, measure};
+
 use super::Counts;
 
 /// Both at least one; one is "requests fail independently", and what is assumed without a history.
@@ -55,7 +59,7 @@ pub fn dispersion<W: AsRef<[Counts]>>(windows: impl IntoIterator<Item = W>) -> f
     plain.value().max(weighted.value()).max(1.0)
 }
 
-#[derive(Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Average {
     squares: f64,
     degrees: f64,
@@ -67,8 +71,12 @@ impl Average {
         self.degrees += weight * degrees;
     }
 
+    fn known(&self) -> Option<f64> {
+        (self.degrees > 0.0).then(|| self.squares / self.degrees)
+    }
+
     fn value(&self) -> f64 {
-        if self.degrees > 0.0 { self.squares / self.degrees } else { 1.0 }
+        self.known().unwrap_or(1.0)
     }
 }
 

@@ -41,6 +41,7 @@ impl Row<'_> {
             bake: Duration::from_secs(self.whole("bake")),
             min_requests: self.number("min_requests"),
             dispersion: Dispersion { scrape: self.number("phi_s"), window: self.number("phi_w") },
+            may_reject: true,
         }
     }
 

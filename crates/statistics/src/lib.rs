@@ -1,31 +1,89 @@
-//! The mathematics of the verdict: is the canary worse than the primary, and is it shown to be good enough?
+//! The mathematics of the verdict: is the canary worse than the primary, is it shown to be good enough, and was it seen at all?
 //!
-//! A sequential test over counts of requests and errors. It may be looked at after every scrape without spending its error
-//! bounds: a canary that is no worse is rejected with probability at most `alpha` over all looks, and one at the limit is promoted
-//! with probability at most `beta`. It needs the standard library alone (`ln`, `ln_1p`, `exp`), holds no clock and writes no
-//! sentence: what a user reads is made by others from [`Analysis`]. `cargo xtask simulate` runs this very code.
+//! Sequential tests over counts. They may be looked at after every scrape without spending their error bounds: a canary that is no worse is
+//! rejected with probability at most `alpha` over all looks and all tests, and one at a limit is promoted with probability at most `beta`.
+//! Each rests on an e-process, Ville's inequality and the confidence sequence that inverts it (see `process`). The package needs the standard
+//! library alone (`ln`, `ln_1p`, `exp`), holds no clock and writes no sentence: what a user reads is made by others from enums and numbers.
+//! `cargo xtask simulate` runs this very code.
+//!
+//! # How a judge uses it
+//!
+//! Once a run, from the past hour of the primary: [`evenness()`] of [`evenness::windows`], [`measure`] for the [`Dispersion`] of each reading,
+//! [`probes::are_counted`], [`roles()`] of the counters, [`buckets`] of a histogram. While counting: [`HighWater`], [`late_birth`], [`same_counter`].
+//!
+//! At each scrape, for each counter that is judged: [`judge`] with the [`RunParameters`] that all share, the [`Counter`] with its looks and what
+//! is known of it, and [`Now`]. What comes back, a [`CounterResult`], has the verdict, why as [`Finding`]s in the order in which they are told,
+//! the numbers of every test, and what speaks against and for the canary beside what is needed, as [`Strength`]. Then [`join::of_counters`] over
+//! the results' `joined`, with [`Joined::unusable`] for a counter that can't be read as one. The pods' own pages are judged by [`analyse`] with
+//! [`Budget::pages`] as `alpha`.
+//!
+//! ```text
+//! past hour ──▶ evenness, dispersion, roles ──┐
+//! looks ──▶ probes ──┬─▶ errors (sequential) ─┤
+//!                    ├─▶ latency              ├──▶ join::of_tests ──▶ CounterResult ──▶ join::of_counters
+//!                    ├─▶ client errors        │
+//!                    ├─▶ silence              │
+//! scrapes ───────────┴─▶ coverage ────────────┘
+//! ```
 
 use std::time::Duration;
 
 mod analysis;
 mod blocks;
 mod bounds;
+mod budget;
+mod client_errors;
+mod counter;
+mod coverage;
 mod dispersion;
+pub mod evenness;
 mod evidence;
+mod fixed_windows;
 mod forecast;
+pub mod join;
+pub mod latency;
+pub mod probes;
+mod process;
+mod ratio;
+mod resets;
+mod roles;
 mod sequential;
+mod silence;
+mod strength;
+mod twins;
 
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod golden2;
 #[cfg(test)]
 mod properties;
 
 pub use analysis::{Analysis, Basis, Reason, Trial, analyse, overall};
 pub use blocks::Blocks;
 pub use bounds::{TrafficShare, lower_bound, requests_needed, traffic_share, upper_bound};
-pub use dispersion::{Dispersion, dispersion};
+pub use budget::{Budget, MOST_COUNTERS};
+pub use client_errors::{
+    ClientCounts, ClientErrorTest, ClientErrors, ClientEvidence, ClientLook, ClientParameters, RATIO as CLIENT_ERROR_RATIO, client_errors,
+};
+pub use counter::{
+    Counter, CounterLook, CounterParameters, CounterResult, CounterTest, Finding, Latency, Now, PodCounts, RunParameters, TimedLook, judge,
+    observed,
+};
+pub use coverage::{Coverage, Scrapes, coverage, overdue, tail};
+pub use dispersion::{Clustering, Dispersion, Measured, Window, dispersion, measure};
+pub use evenness::{Evenness, Sample, evenness, typical};
+pub use fixed_windows::FixedWindows;
 pub use forecast::Forecast;
+pub use join::Joined;
+pub use latency::{Buckets, LatencyAnalysis, LatencyLook, LatencyParameters, LatencyTrial, Timed, buckets};
+pub use ratio::ratio;
+pub use resets::{HighWater, Step, is_counter, late_birth};
+pub use roles::{Role, must_show, roles};
 pub use sequential::{Deadline, Evidence, SequentialTest};
+pub use silence::{NEARLY_NO_TRAFFIC, SILENT_BELOW, Silence, SilenceLook, SilenceParameters, SilenceTest, SilentStretch, silence};
+pub use strength::Strength;
+pub use twins::same_counter;
 
 /// Requests and how many of them failed (or were slow: latency is judged by the same code).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -107,6 +165,8 @@ pub struct Parameters {
     pub min_requests: f64,
     /// Measured on the primary before the canary began.
     pub dispersion: Dispersion,
+    /// Where another reading of the same thing rejects, this one only promotes.
+    pub may_reject: bool,
 }
 
 impl Default for Parameters {
@@ -122,6 +182,7 @@ impl Default for Parameters {
             bake: Duration::from_mins(1),
             min_requests: 50.0,
             dispersion: Dispersion::default(),
+            may_reject: true,
         }
     }
 }
@@ -162,6 +223,7 @@ impl Parameters {
             bake: self.bake,
             min_requests: within(self.min_requests, 1.0, MOST_REQUESTS, defaults.min_requests),
             dispersion: self.dispersion.sane(),
+            may_reject: self.may_reject,
         }
     }
 }

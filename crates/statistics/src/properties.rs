@@ -82,6 +82,7 @@ proptest! {
             bake: Duration::from_mins(1),
             min_requests: values[6],
             dispersion: Dispersion { scrape: values[7], window: values[8] },
+            may_reject: true,
         };
         for deadline in [Deadline::Ahead, Deadline::Reached] {
             let analysis = analyse(&looks, parameters, LONG, deadline);

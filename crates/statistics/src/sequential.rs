@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use super::evidence::{ABOVE, ALTERNATIVES, BELOW, ln_add_exp, ln_evidence, ln_sum_exp};
+use super::evidence::{ABOVE, BELOW, ln_evidence};
+use super::process::{Observation, Process, cap, ln_start};
 use super::{Counts, Look, Parameters, Verdict};
 
 /// So many of the primary's errors in one look, at a rate above the limit, make that look an outage and not a bad moment.
@@ -57,31 +58,6 @@ impl Totals {
     }
 }
 
-/// "The odds are m times those of the null since some look", for each m; the start is unknown, so it is averaged over.
-#[derive(Clone, Debug)]
-struct Process([f64; ALTERNATIVES]);
-
-impl Process {
-    fn new() -> Self {
-        Self([f64::NEG_INFINITY; ALTERNATIVES])
-    }
-
-    fn push(&mut self, ln_start: f64, cap: f64, hits: f64, trials: f64, probability: f64, dispersion: f64) {
-        for (ln_ratio, alternative) in self.0.iter_mut().zip(ABOVE.iter()) {
-            let gained = alternative.ln_likelihood_ratio(hits, trials, probability) / dispersion;
-            *ln_ratio = ln_add_exp(*ln_ratio, ln_start) + gained.min(cap);
-        }
-    }
-
-    fn ln_evidence(&self) -> f64 {
-        let mut terms = self.0;
-        for (term, alternative) in terms.iter_mut().zip(ABOVE.iter()) {
-            *term += alternative.ln_weight;
-        }
-        ln_sum_exp(&terms)
-    }
-}
-
 /// Folds looks. The result depends on nothing but the looks and the parameters.
 #[derive(Clone, Debug)]
 pub struct SequentialTest {
@@ -103,12 +79,14 @@ pub struct SequentialTest {
 
 impl SequentialTest {
     pub fn new(parameters: Parameters) -> Self {
+        let parameters = parameters.sane();
+        let process = || Process::with_prior(&ABOVE, cap(parameters.alpha));
         Self {
-            parameters: parameters.sane(),
+            parameters,
             looks: 0,
-            above_floor: Process::new(),
-            above_primary: Process::new(),
-            above_limit: Process::new(),
+            above_floor: process(),
+            above_primary: process(),
+            above_limit: process(),
             evidence: Evidence::default(),
             harm_shown: false,
             primary_healthy: true,
@@ -133,25 +111,31 @@ impl SequentialTest {
         let Look { canary, primary, warm_up, interval } = look.sane();
         let Parameters { limit, ratio, dispersion, .. } = self.parameters;
         let floor = if warm_up { self.parameters.warm_up_floor } else { self.parameters.floor };
-        // One look alone stays just short of a rejection: scrapes of two pods differ in phase, and a blip is not a fault.
-        let cap = (0.99 / self.parameters.alpha).ln();
-        let ln_start = self.ln_start();
+        let ln_start = ln_start(self.looks, self.parameters.looks);
         let weighted = ratio * canary.requests;
         let expected_share = if canary.requests > 0.0 { weighted / (weighted + primary.requests) } else { 0.0 };
 
         self.all.add(&look.sane());
-        self.above_floor.push(ln_start, cap, canary.errors, canary.requests, floor, dispersion.scrape);
-        self.above_primary.push(ln_start, cap, canary.errors, canary.errors + primary.errors, expected_share, dispersion.window);
+        let failed_above =
+            |probability| Observation { hits: canary.errors, trials: canary.requests, probability, dispersion: dispersion.scrape };
+        self.above_floor.push_from(ln_start, failed_above(floor));
+        let of_all_errors = Observation {
+            hits: canary.errors,
+            trials: canary.errors + primary.errors,
+            probability: expected_share,
+            dispersion: dispersion.window,
+        };
+        self.above_primary.push_from(ln_start, of_all_errors);
         let ln_floor = self.above_floor.ln_evidence();
         let ln_ratio = self.above_primary.ln_evidence();
         let ln_harm = if self.primary_was_seen() {
             ln_floor.min(ln_ratio)
         } else {
-            self.above_limit.push(ln_start, cap, canary.errors, canary.requests, floor.max(limit), dispersion.scrape);
+            self.above_limit.push_from(ln_start, failed_above(floor.max(limit)));
             self.above_limit.ln_evidence()
         };
         self.looks += 1;
-        self.harm_shown |= ln_harm >= -self.parameters.alpha.ln();
+        self.harm_shown |= self.parameters.may_reject && ln_harm >= -self.parameters.alpha.ln();
 
         // Depends on the primary alone, so leaving such looks out cannot favour a canary.
         self.primary_healthy = !is_outage(primary, limit);
@@ -240,17 +224,6 @@ impl SequentialTest {
 
     pub(super) fn outage(&self) -> Duration {
         self.outage
-    }
-
-    /// Half of the weight on "harm from the start", the rest spread over the later looks.
-    fn ln_start(&self) -> f64 {
-        let later = self.parameters.looks - 1;
-        match self.looks {
-            0 if later == 0 => 0.0,
-            0 => 0.5_f64.ln(),
-            look if look <= later => (0.5 / later as f64).ln(),
-            _ => f64::NEG_INFINITY,
-        }
     }
 }
 
