@@ -12,6 +12,7 @@ mod helm;
 mod limits;
 mod neighbours;
 mod passing;
+mod rejected;
 mod rights;
 mod status;
 mod verdicts;

@@ -4,5 +4,6 @@
 pub mod admit;
 pub mod held;
 pub mod promotion;
+pub mod rejected;
 pub mod replica_sets;
 pub mod status;

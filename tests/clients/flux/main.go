@@ -10,6 +10,8 @@ import (
 	"os"
 
 	"github.com/fluxcd/pkg/ssa"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -19,6 +21,20 @@ import (
 
 // The names that kustomize-controller goes by.
 var owner = ssa.Owner{Field: "kustomize-controller", Group: "kustomize.toolkit.fluxcd.io"}
+
+// What that controller puts in order before it applies, in a request of its own: what was set by kubectl becomes its own.
+// Source: reconciliation of a Kustomization in https://github.com/fluxcd/kustomize-controller.
+var cleanup = ssa.ApplyCleanupOptions{
+	Annotations: []string{corev1.LastAppliedConfigAnnotation},
+	Labels:      []string{owner.Group + "/checksum"},
+	FieldManagers: []ssa.FieldManager{
+		{Name: "kubectl", OperationType: metav1.ManagedFieldsOperationApply},
+		{Name: "kubectl", OperationType: metav1.ManagedFieldsOperationUpdate},
+		{Name: "before-first-apply", OperationType: metav1.ManagedFieldsOperationUpdate},
+		{Name: owner.Field, OperationType: metav1.ManagedFieldsOperationUpdate},
+	},
+	Exclusions: map[string]string{owner.Group + "/ssa": "Merge"},
+}
 
 func main() {
 	log.SetLogger(zap.New(zap.WriteTo(os.Stderr)))
@@ -44,7 +60,9 @@ func run(ctx context.Context, arguments []string) error {
 	switch arguments[0] {
 	case "apply":
 		// Objects are validated all together before any is written, as the controller has it.
-		changes, err := manager.ApplyAll(ctx, []*unstructured.Unstructured{object}, ssa.DefaultApplyOptions())
+		options := ssa.DefaultApplyOptions()
+		options.Cleanup = cleanup
+		changes, err := manager.ApplyAll(ctx, []*unstructured.Unstructured{object}, options)
 		if err != nil {
 			return fmt.Errorf("failed to apply: %w", err)
 		}

@@ -38,6 +38,9 @@ pub const SINCE: &str = "canary.state/since";
 /// Hashes of the templates that may come back at once, newest first, separated by commas.
 pub const PROVEN: &str = "canary.state/proven";
 
+/// The templates that were rejected last, so that they stay out whatever comes in between (see `hold::rejected`).
+pub const REJECTED: &str = "canary.state/rejected";
+
 /// Set on a Deployment while the controller has something to do with it: what its watch selects.
 pub const ACTIVE_LABEL: &str = "coalmine.dev/active";
 /// On every canary Deployment and its pods.

@@ -88,6 +88,12 @@ pub fn differs_in_template_only(records: &[Value], stored: &[Value]) -> bool {
     records.len() == stored.len() && records.iter().all(|entry| stored.iter().any(|other| same(entry, other)))
 }
 
+/// The entries of all but one applier.
+pub fn of_others(records: &[Value], applier: &str) -> Vec<Value> {
+    let part = |entry: &Value, name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    records.iter().filter(|entry| part(entry, "manager") != applier || part(entry, "operation") != "Apply").cloned().collect()
+}
+
 /// Drops a manager's entries altogether.
 pub fn drop_manager(records: &mut Vec<Value>, manager: &str) {
     records.retain(|entry| {

@@ -50,6 +50,27 @@ pub fn hash(template: &Value) -> String {
     names::digest(&[&canonical(template)], 16)
 }
 
+/// What `kubectl rollout restart` writes into the template.
+const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
+
+/// The same for a template that was only started again.
+pub fn hash_but_for_restarts(template: &Value) -> String {
+    let annotations = template.pointer("/metadata/annotations").and_then(Value::as_object);
+    if !annotations.is_some_and(|annotations| annotations.contains_key(RESTARTED_AT)) {
+        return hash(template);
+    }
+    let mut template = template.clone();
+    if let Some(metadata) = template.get_mut("metadata").and_then(Value::as_object_mut)
+        && let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut)
+    {
+        annotations.remove(RESTARTED_AT);
+        if annotations.is_empty() {
+            metadata.remove("annotations");
+        }
+    }
+    hash(&template)
+}
+
 /// Names one attempt at a template. A new value of `canary.retry` makes it another attempt.
 pub fn run_id(template: &Value, retry: Option<&str>) -> String {
     names::digest(&[&canonical(template), b"\0", retry.unwrap_or_default().as_bytes()], 5)

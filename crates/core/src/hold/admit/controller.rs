@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{Admission, Effect, Request, changeable};
 use crate::{
     api::annotations::{self as key, Phase},
-    hold::held::Held,
+    hold::{held::Held, rejected},
     manifest::{
         last_applied,
         managed_fields::{drop_manager, put_records, records as sent_records, with_template_owners},
@@ -55,6 +55,7 @@ fn promote(request: &Request<'_>, old: &Value, held: Held) -> Admission {
         end_hold(annotations);
         annotations.insert(key::PHASE.to_owned(), Phase::Promoted.as_str().into());
         annotations.insert(key::PROVEN.to_owned(), proven.into());
+        rejected::forget(annotations, &held.template);
         if let Some(raw) = held.last_applied {
             annotations.insert(key::LAST_APPLIED.to_owned(), raw.into());
         }
@@ -74,7 +75,7 @@ fn write_state(request: &Request<'_>, old: &Value) -> Admission {
     }
     let (before, now) = (object::annotations(old), object::annotations(request.new));
     let holds = before.contains_key(key::HELD);
-    let untouchable = if holds { &[key::HELD, key::MARKER, key::RUN, key::PROVEN][..] } else { &[][..] };
+    let untouchable = if holds { &[key::HELD, key::MARKER, key::RUN, key::PROVEN, key::REJECTED][..] } else { &[key::REJECTED][..] };
     let forges = untouchable.iter().any(|name| before.get(*name) != now.get(*name))
         || (!holds && now.contains_key(key::HELD))
         || proves_more(before, now);
@@ -86,6 +87,14 @@ fn write_state(request: &Request<'_>, old: &Value) -> Admission {
         return Admission::denied(denied::only_state());
     }
     let mut changed = changeable(request.new);
+    if is == Some(Phase::Rejected)
+        && was != is
+        && let Some(held) = text(before, key::HELD).and_then(|text| Held::decode(text).ok())
+        && let Some(annotations) = metadata_map_mut(&mut changed, "annotations")
+    {
+        let verdict = text(annotations, key::MESSAGE).unwrap_or("it was rejected").to_owned();
+        rejected::remember(annotations, &held.template, &verdict);
+    }
     if let Some(spec) = changed.get_mut("spec").and_then(Value::as_object_mut)
         && !template::same(object::template(old), object::template(request.new))
     {

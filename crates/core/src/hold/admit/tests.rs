@@ -1,5 +1,6 @@
 //! The table of the hold, on plain JSON. The same rows run against real API servers in `tests/hold`.
 
+mod rejected;
 mod together;
 
 use proptest::prelude::*;

@@ -11,7 +11,10 @@ use crate::{
         annotations::{self as key, Phase},
         policy::Policy,
     },
-    hold::held::{Held, Operation},
+    hold::{
+        held::{Held, Operation},
+        rejected,
+    },
     manifest::{
         managed_fields,
         object::{self, is_asked_for, is_opted_in, metadata_map_mut, text},
@@ -93,7 +96,13 @@ impl Update<'_> {
             self.warnings.push(message::bypassed());
             return self.let_through(Phase::Bypassed, &reason, Effect::Bypassed);
         }
-        if object::replicas(self.request.new) == 0 {
+        if !self.comes_again(sent)
+            && !self.asks_to_retry()
+            && let Some(verdict) = rejected::verdict(self.before, sent)
+        {
+            return self.keep_out(verdict.to_owned());
+        }
+        if object::replicas(self.request.new) == 0 && !self.comes_again(sent) {
             self.warnings.push(message::skipped());
             return self.let_through(Phase::Skipped, "no replicas, so no traffic to judge with; template let through", Effect::Skipped);
         }
@@ -174,6 +183,9 @@ impl Update<'_> {
         if self.held.is_none() {
             return Admission::changed(self.request.new, self.changed, self.warnings, Effect::Passed);
         }
+        if self.edits_records_alone() {
+            return self.keep();
+        }
         if let Some(held) = self.held.clone().filter(|held| !held.contributions.is_empty())
             && let Some(record) = self.together(&held)
         {
@@ -184,6 +196,11 @@ impl Update<'_> {
             self.end(Phase::Withdrawn, "back to the live template; the held one is withdrawn");
             return Admission::changed(self.request.new, self.changed, self.warnings, Effect::Withdrawn);
         }
+        self.keep()
+    }
+
+    /// The request says nothing of the template: what is held stays.
+    fn keep(mut self) -> Admission {
         if let Err(refused) = self.follow_owners() {
             return refused;
         }
@@ -214,19 +231,38 @@ impl Update<'_> {
         Admission::changed(self.request.new, self.changed, self.warnings, Effect::Passed)
     }
 
+    /// Clients put `managedFields` in order in requests of their own (kubectl's migration, kustomize-controller's clean-up). That is no
+    /// statement of a template: it changes what others own, which no apply does that changes nothing else.
+    fn edits_records_alone(&self) -> bool {
+        let others = |object: &Value| managed_fields::of_others(managed_fields::records(object), self.request.field_manager);
+        // Who puts them in order for server-side apply takes last-applied away, too.
+        let annotations =
+            |object| -> Vec<_> { object::annotations(object).iter().filter(|(name, _)| *name != key::LAST_APPLIED).collect() };
+        let last_applied_stays = self.sent.get(key::LAST_APPLIED).is_none_or(|sent| self.before.get(key::LAST_APPLIED) == Some(sent));
+        last_applied_stays
+            && !managed_fields::says_the_same(&others(self.request.new), &others(self.old))
+            && self.old.get("spec") == self.request.new.get("spec")
+            && object::metadata_map(self.old, "labels") == object::metadata_map(self.request.new, "labels")
+            && annotations(self.old) == annotations(self.request.new)
+    }
+
     fn let_through(mut self, phase: Phase, reason: &str, effect: Effect) -> Admission {
         let proven = proven_after(self.old, object::template(self.old));
         self.end(phase, reason);
         if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
             annotations.insert(key::PROVEN.to_owned(), proven.into());
+            rejected::forget(annotations, object::template(self.request.new));
         }
         Admission::changed(self.request.new, self.changed, self.warnings, effect)
     }
 
     /// A kept-out template is to be tried again.
     fn is_retried(&self) -> bool {
-        self.phase.is_some_and(Phase::is_kept_out)
-            && text(self.sent, key::RETRY).is_some_and(|retry| text(self.before, key::RETRY) != Some(retry))
+        self.phase.is_some_and(Phase::is_kept_out) && self.asks_to_retry()
+    }
+
+    fn asks_to_retry(&self) -> bool {
+        text(self.sent, key::RETRY).is_some_and(|retry| text(self.before, key::RETRY) != Some(retry))
     }
 
     /// The same, without being asked: it proved nothing since the live one was changed meanwhile, past Coalmine, and is applied again.
@@ -284,15 +320,62 @@ impl Update<'_> {
                 return refused;
             }
         } else if self.phase.is_some_and(Phase::is_kept_out) {
-            self.warnings.extend(message::kept_out(text(self.before, key::MESSAGE).unwrap_or("it was rejected"), self.request.name));
+            self.warn_kept_out(text(self.before, key::MESSAGE).unwrap_or("it was rejected"));
         } else {
             self.warnings.push(message::held_again(&canary::name(self.request.name)));
         }
         Admission::changed(self.request.new, self.changed, self.warnings, Effect::Kept)
     }
 
+    /// The held template, or an applier's part of it, once more.
+    fn comes_again(&self, sent: &Value) -> bool {
+        self.held.as_ref().is_some_and(|held| {
+            template::same(&held.template, sent)
+                || self.request.held_merged.is_some_and(|merged| template::same(merged, sent))
+                || held.contributions.iter().any(|part| template::same(&part.template, sent))
+        })
+    }
+
+    /// A template that was rejected, after others: it stays out without another canary. What somebody else has on trial goes on.
+    fn keep_out(mut self, verdict: String) -> Admission {
+        self.warn_kept_out(&verdict);
+        let on_trial = self.held.take().filter(|_| self.phase.is_some_and(Phase::is_trying));
+        if let Some(held) = on_trial.filter(|held| held.manager != self.request.field_manager) {
+            let reused = text(self.before, key::HELD).map(str::to_owned);
+            if let Err(refused) = self.put_back(&held, reused) {
+                return refused;
+            }
+            return Admission::changed(self.request.new, self.changed, self.warnings, Effect::Kept);
+        }
+        let record = self.record();
+        if let Err(refused) = self.put_back(&record, None) {
+            return refused;
+        }
+        self.start_run_of(&record.template);
+        if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
+            annotations.insert(key::PHASE.to_owned(), Phase::Rejected.as_str().into());
+            annotations.insert(key::MESSAGE.to_owned(), verdict.into());
+        }
+        Admission::changed(self.request.new, self.changed, self.warnings, Effect::Kept)
+    }
+
+    fn warn_kept_out(&mut self, verdict: &str) {
+        self.warnings.extend(message::kept_out(verdict, self.request.name));
+    }
+
     fn hold(mut self) -> Admission {
-        let record = Held {
+        let record = self.record();
+        if let Err(refused) = self.put_back(&record, None) {
+            return refused;
+        }
+        let run = self.start_run_of(&record.template);
+        self.warn_held();
+        Admission::held(self.request.new, self.changed, self.warnings, Unchecked { template: record.template, run })
+    }
+
+    /// What this request asks for, by itself.
+    fn record(&self) -> Held {
+        Held {
             template: object::template(self.request.new).clone(),
             manager: self.request.field_manager.to_owned(),
             operation: self.operation(),
@@ -301,13 +384,7 @@ impl Update<'_> {
             last_applied: self.sent_last_applied(),
             against: Some(template::hash(object::template(self.old))),
             contributions: Vec::new(),
-        };
-        if let Err(refused) = self.put_back(&record, None) {
-            return refused;
         }
-        let run = self.start_run_of(&record.template);
-        self.warn_held();
-        Admission::held(self.request.new, self.changed, self.warnings, Unchecked { template: record.template, run })
     }
 }
 
