@@ -59,3 +59,60 @@ fn what_decides_tells_no_time_and_opens_nothing(#[case] name: &str) {
         }
     }
 }
+
+/// The rooms of the core, from the ground up: each may use only those before it, so that no circle can come to be.
+const ROOMS: [&str; 10] = ["statistics", "names", "lease", "api", "message", "manifest", "metrics", "run", "hold", "judging"];
+
+/// The rooms that a file names, as `crate::room` or inside `use crate::{room, ...}`.
+fn rooms_used(code: &str) -> Vec<String> {
+    let word = |text: &str| text.chars().take_while(|letter| letter.is_ascii_lowercase() || *letter == '_').collect::<String>();
+    let mut used = Vec::new();
+    for rest in code.split("crate::").skip(1) {
+        let Some(list) = rest.strip_prefix('{') else {
+            used.push(word(rest));
+            continue;
+        };
+        let (mut depth, mut begins) = (1, true);
+        for (at, letter) in list.char_indices() {
+            match letter {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 1 => begins = true,
+                _ if depth == 1 && begins && !letter.is_whitespace() => {
+                    used.push(word(&list[at..]));
+                    begins = false;
+                }
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+        }
+    }
+    used.retain(|room| ROOMS.contains(&room.as_str()));
+    used
+}
+
+fn position(room: &str) -> usize {
+    ROOMS.iter().position(|known| *known == room).unwrap_or_else(|| panic!("{room} has no place among the rooms: put it where it belongs"))
+}
+
+#[test]
+fn no_room_knows_one_above_it() {
+    let core = package("core").join("src");
+    let mut files = Vec::new();
+    sources(&core, &mut files);
+    for file in files.iter().filter(|file| !file.ends_with("lib.rs")) {
+        let path = file.strip_prefix(&core).unwrap().to_str().unwrap();
+        let room = path.split('/').next().unwrap().trim_end_matches(".rs");
+        for used in rooms_used(&code(file)) {
+            assert!(position(&used) <= position(room), "{path} uses {used}, which stands above {room}");
+        }
+    }
+}
+
+#[test]
+fn rooms_are_found_however_they_are_named() {
+    let code = "use crate::{\n    api::{checks, policy},\n    hold,\n};\nuse crate::metrics::counting; crate::judging::x(crate::other);";
+    assert_eq!(rooms_used(code), ["api", "hold", "metrics", "judging"]);
+}

@@ -3,5 +3,7 @@
 
 pub mod annotations;
 pub mod checks;
+pub mod choice;
 pub mod policy;
 pub mod quantity;
+pub mod selector;

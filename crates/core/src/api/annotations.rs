@@ -8,14 +8,30 @@ pub const MAX_ERROR_RATE: &str = "canary.max-error-rate";
 pub const MAX_LATENCY_P99: &str = "canary.max-latency-p99";
 pub const METRICS: &str = "canary.metrics";
 pub const CHECKS: &str = "canary.checks";
+pub const WARM_UP: &str = "canary.warm-up";
+pub const CLIENT_ERRORS: &str = "canary.client-errors";
+pub const IGNORE_PATHS: &str = "canary.ignore-paths";
 pub const DEADLINE: &str = "canary.deadline";
 pub const ON_INCONCLUSIVE: &str = "canary.on-inconclusive";
 pub const RETRY: &str = "canary.retry";
 pub const BYPASS: &str = "canary.bypass";
 
 /// All keys that a user may write, in the order in which messages list them.
-pub const USER_KEYS: [&str; 10] =
-    [ENABLED, DURATION, MAX_ERROR_RATE, MAX_LATENCY_P99, METRICS, CHECKS, DEADLINE, ON_INCONCLUSIVE, RETRY, BYPASS];
+pub const USER_KEYS: [&str; 13] = [
+    ENABLED,
+    DURATION,
+    MAX_ERROR_RATE,
+    MAX_LATENCY_P99,
+    METRICS,
+    CHECKS,
+    WARM_UP,
+    CLIENT_ERRORS,
+    IGNORE_PATHS,
+    DEADLINE,
+    ON_INCONCLUSIVE,
+    RETRY,
+    BYPASS,
+];
 
 /// What every annotation of the user begins with.
 pub const USER_PREFIX: &str = "canary.";

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 pub use self::address::is_allowed;
 pub use self::promql::{Names, QueryError};
-use crate::metrics::discovery::first_line;
+use super::choice::first_line;
 
 /// More would be a load on the source, and no verdict could name them all.
 const MOST_CHECKS: usize = 20;
@@ -47,6 +47,16 @@ pub enum Origin {
     #[default]
     Prometheus,
     Datadog,
+}
+
+impl Origin {
+    /// For a person.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Prometheus => "Prometheus",
+            Self::Datadog => "Datadog",
+        }
+    }
 }
 
 /// What the number must keep to. At least one is there.

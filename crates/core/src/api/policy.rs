@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 use super::{
     annotations as key,
     checks::{Checks, Origin},
+    choice::{Choice, ChoiceError},
     quantity::{format_duration, parse_duration, parse_percentage},
 };
-use crate::metrics::discovery::{Choice, ChoiceError};
 
 /// How one Deployment wants its templates judged.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +25,11 @@ pub struct Policy {
     pub metrics: Choice,
     /// Further questions about the canary.
     pub checks: Option<Checks>,
+    /// For so long after the first scrape only gross failure counts, and nothing counts in the canary's favour.
+    pub warm_up: Duration,
+    pub client_errors: ClientErrors,
+    /// Paths whose requests are no traffic. A star at the end stands for anything.
+    pub ignore_paths: Vec<String>,
     /// Give up this long after the canary was created.
     pub deadline: Duration,
     pub on_inconclusive: OnInconclusive,
@@ -34,6 +39,15 @@ pub struct Policy {
 pub enum OnInconclusive {
     Reject,
     Promote,
+}
+
+/// What becomes of answers that are neither good nor the server's error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientErrors {
+    /// Compared with the primary's.
+    Compare,
+    /// Meant: the release answers so on purpose.
+    Off,
 }
 
 /// A refused annotation. Its text is one line that names the key, the value and what is accepted.
@@ -50,6 +64,7 @@ pub enum InvalidAnnotation {
 const SHORTEST_DURATION: Duration = Duration::from_secs(10);
 const LONGEST_DURATION: Duration = Duration::from_hours(24);
 const LONGEST_DEADLINE: Duration = Duration::from_hours(48);
+const MOST_PATHS: usize = 20;
 /// Long values are cut in messages: a reader needs to recognise the value, not to read all of it again.
 const LONGEST_SHOWN: usize = 60;
 
@@ -62,6 +77,9 @@ impl Default for Policy {
             max_latency_p99: None,
             metrics: Choice::Auto,
             checks: None,
+            warm_up: Duration::ZERO,
+            client_errors: ClientErrors::Compare,
+            ignore_paths: Vec::new(),
             deadline: Duration::from_mins(10),
             on_inconclusive: OnInconclusive::Reject,
         }
@@ -101,6 +119,14 @@ impl Policy {
                 _ => None,
             })?
             .unwrap_or(defaults.on_inconclusive);
+        let expected = format!("a duration up to half of canary.duration ({}), such as 20s", format_duration(duration));
+        let warm_up = reader.read(key::WARM_UP, &expected, |text| parse_duration(text).filter(|warm_up| *warm_up <= duration / 2))?;
+        let client_errors = reader.read(key::CLIENT_ERRORS, "\"compare\" or \"off\"", |text| match text {
+            "compare" => Some(ClientErrors::Compare),
+            "off" => Some(ClientErrors::Off),
+            _ => None,
+        })?;
+        let ignore_paths = reader.read(key::IGNORE_PATHS, "up to 20 paths, such as /healthz, /status/*", paths)?;
         reader.read(key::BYPASS, "a reason in words", |text| (!text.trim().is_empty()).then_some(()))?;
         let metrics = annotations.get(key::METRICS).map_or(Ok(defaults.metrics), |text| Choice::parse(text));
         let metrics = metrics.map_err(|error| InvalidAnnotation::Problem { key: key::METRICS.to_owned(), problem: error.to_string() })?;
@@ -110,7 +136,18 @@ impl Policy {
         }
         let checks = annotations.get(key::CHECKS).map(|text| Checks::parse(text)).transpose();
         let checks = checks.map_err(|error| InvalidAnnotation::Problem { key: key::CHECKS.to_owned(), problem: error.to_string() })?;
-        Ok(Self { duration, max_error_rate, max_latency_p99, metrics, checks, deadline, on_inconclusive })
+        Ok(Self {
+            duration,
+            max_error_rate,
+            max_latency_p99,
+            metrics,
+            checks,
+            warm_up: warm_up.unwrap_or(defaults.warm_up),
+            client_errors: client_errors.unwrap_or(defaults.client_errors),
+            ignore_paths: ignore_paths.unwrap_or(defaults.ignore_paths),
+            deadline,
+            on_inconclusive,
+        })
     }
 
     /// The policy of an object's annotations, as they stand in its metadata.
@@ -129,6 +166,17 @@ impl Reader<'_> {
         let refused = || InvalidAnnotation::Value { key: key.to_owned(), value: shown(text), expected: expected.to_owned() };
         parse(text).map(Some).ok_or_else(refused)
     }
+}
+
+/// Between commas, semicolons or blanks.
+fn paths(text: &str) -> Option<Vec<String>> {
+    let paths: Vec<String> = text
+        .split(|character: char| matches!(character, ',' | ';') || character.is_whitespace())
+        .filter(|path| !path.is_empty())
+        .map(str::to_owned)
+        .collect();
+    let is_path = |path: &String| path.starts_with('/') && path.len() <= 200 && !path.strip_suffix('*').unwrap_or(path).contains('*');
+    ((1..=MOST_PATHS).contains(&paths.len()) && paths.iter().all(is_path)).then_some(paths)
 }
 
 fn shown(text: &str) -> String {
@@ -155,6 +203,19 @@ mod tests {
         assert!((policy.max_error_rate - 0.01).abs() < 1e-12);
         assert_eq!(policy.on_inconclusive, OnInconclusive::Reject);
         assert_eq!(policy.metrics, Choice::Auto);
+    }
+
+    #[test]
+    fn what_is_no_traffic_and_what_is_meant() {
+        let policy = parse(&[
+            ("canary.duration", "4m"),
+            ("canary.warm-up", "2m"),
+            ("canary.client-errors", "off"),
+            ("canary.ignore-paths", "/healthz,/status/*;\n/ping"),
+        ])
+        .unwrap();
+        assert_eq!((policy.warm_up, policy.client_errors), (Duration::from_mins(2), ClientErrors::Off));
+        assert_eq!(policy.ignore_paths, ["/healthz", "/status/*", "/ping"]);
     }
 
     #[test]
@@ -185,7 +246,7 @@ mod tests {
     #[case(
         "canary.metrics",
         "htp",
-        "canary.metrics: unknown preset \"htp\"; accepted are auto, http, otel, micrometer, aspnet, flask, django, fastapi, rails, go, express, grpc, istio, linkerd, envoy, nginx-ingress, traefik, or YAML with requests and errors"
+        "canary.metrics: unknown preset \"htp\"; accepted are auto, none, http, otel, micrometer, aspnet, flask, django, fastapi, rails, go, express, grpc, istio, linkerd, envoy, nginx-ingress, traefik, YAML with requests and errors, or a list of these"
     )]
     #[case(
         "canary.metrics",
@@ -197,11 +258,27 @@ mod tests {
         "[{name: backlog, query: max(, max: 1}]",
         "canary.checks: check backlog: query, column 4: unclosed left parenthesis"
     )]
+    #[case(
+        "canary.warm-up",
+        "31s",
+        r#"canary.warm-up: "31s" is not accepted; expected a duration up to half of canary.duration (60s), such as 20s"#
+    )]
+    #[case("canary.client-errors", "ignore", r#"canary.client-errors: "ignore" is not accepted; expected "compare" or "off""#)]
+    #[case(
+        "canary.ignore-paths",
+        "healthz",
+        r#"canary.ignore-paths: "healthz" is not accepted; expected up to 20 paths, such as /healthz, /status/*"#
+    )]
+    #[case(
+        "canary.ignore-paths",
+        "/*/x",
+        r#"canary.ignore-paths: "/*/x" is not accepted; expected up to 20 paths, such as /healthz, /status/*"#
+    )]
     #[case("canary.bypass", " ", r#"canary.bypass: " " is not accepted; expected a reason in words"#)]
     #[case(
         "canary.durration",
         "60s",
-        "canary.durration: unknown annotation; known are canary.enabled, canary.duration, canary.max-error-rate, canary.max-latency-p99, canary.metrics, canary.checks, canary.deadline, canary.on-inconclusive, canary.retry, canary.bypass"
+        "canary.durration: unknown annotation; known are canary.enabled, canary.duration, canary.max-error-rate, canary.max-latency-p99, canary.metrics, canary.checks, canary.warm-up, canary.client-errors, canary.ignore-paths, canary.deadline, canary.on-inconclusive, canary.retry, canary.bypass"
     )]
     fn refused_in_one_line(#[case] key: &str, #[case] value: &str, #[case] sentence: &str) {
         assert_eq!(parse(&[(key, value)]).unwrap_err().to_string(), sentence);

@@ -14,7 +14,6 @@ pub mod page;
 mod pods;
 mod reading;
 mod record;
-mod selector;
 mod series;
 mod tally;
 
@@ -27,12 +26,12 @@ pub use lacking::Lacking;
 pub use pods::{Members, PodLabel, Pods, Role, bracketed, escaped, port};
 pub use reading::{Reading, Weight};
 pub use record::Record;
-pub use selector::{Selector, SelectorError};
 pub use series::{Labels, Sample, Series};
 pub use tally::{Detail, Tally};
 
 use self::groups::Group;
 use self::increments::Increment;
+pub use crate::api::selector::{Selector, SelectorError};
 use crate::statistics::{Counts, Look};
 
 /// When counting began, told without naming a time of day.

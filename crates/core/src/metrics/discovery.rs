@@ -5,24 +5,28 @@
 //! or none is known, it says so in one sentence that names the way out.
 
 mod candidate;
-mod choice;
 mod found;
 mod presets;
 
-pub use choice::first_line;
-pub use choice::{Choice, ChoiceError, Counters};
 pub use found::{Found, Histogram, LatencyError, Unit};
-pub use presets::{PRESETS, Preset};
+pub use presets::{PRESETS, Preset, kept_labels};
 
 use self::candidate::Candidate;
-use crate::api::checks::Origin;
+pub use crate::api::choice::{Choice, ChoiceError, Counters, MOST_COUNTERS};
 use crate::metrics::counting::{Pods, Role, Series, escaped};
+
+/// On series that tell what was counted an hour ago.
+pub const AGO_LABEL: &str = "coalmine_ago";
+/// How long ago that is.
+pub const AGO: &str = "1h";
+/// A counter with fewer requests of the primary in the past hour says nothing.
+const BUSY: f64 = 20.0;
 
 /// No verdict can be given, and why. Each is one sentence for an Event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotFound {
-    #[error("Prometheus has no series of {primary}'s pods: is it scraping them?")]
-    NotScraped { primary: String },
+    #[error("{source_name} has no series of {primary}'s pods: is it scraping them?")]
+    NotScraped { source_name: &'static str, primary: String },
     #[error(
         "found no request counter that is known on {primary}'s pods (some appear with the first request); else name it in canary.metrics, as in {EXAMPLE}"
     )]
@@ -33,28 +37,43 @@ pub enum NotFound {
     NoOutcome { primary: String, metric: String },
     #[error("{metric} of {primary}'s pods has counted no request yet")]
     NoRequest { primary: String, metric: String },
-    #[error("canary.metrics asks for {wanted}, but {primary}'s pods have no such series")]
-    NotThere { primary: String, wanted: String },
+    #[error(
+        "found only {metric} on {primary}'s pods, which counts what they ask of others by its name; to read it: canary.metrics: {spelling}"
+    )]
+    OnlyOutbound { primary: String, metric: String, spelling: String },
+    #[error("canary.metrics asks for {wanted}, but {source_name} has no such series of {primary}'s pods")]
+    NotThere { source_name: &'static str, primary: String, wanted: String },
     #[error(
         "{proxy} counts for a whole Service and can't tell the canary's pod from {primary}'s; name a counter of the pods themselves in canary.metrics, as in {EXAMPLE}"
     )]
     NoPods { primary: String, proxy: &'static str },
-    #[error("{first} and {second} disagree on {primary}'s pods; set canary.metrics to {choices}")]
-    Ambiguous { primary: String, first: String, second: String, choices: String },
 }
 
 const EXAMPLE: &str = "{requests: my_requests_total, errors: 'my_requests_total{code=~\"5..\"}'}";
+
+/// The counters that a run is judged by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chosen {
+    /// Each must be read, and none may reject; the one that counts most of what `auto` prefers is the first. At least one.
+    pub counters: Vec<Found>,
+    /// Busy ones beyond [`MOST_COUNTERS`], by name.
+    pub not_judged: Vec<String>,
+}
 
 /// The metrics to ask for, as alternatives of a regular expression over `__name__`. `up` tells pods without traffic from pods that
 /// nobody scrapes.
 pub fn wanted(choice: &Choice, latency: bool) -> Vec<String> {
     let mut names = vec!["up".to_owned()];
-    match choice {
-        Choice::Auto => PRESETS.iter().for_each(|preset| preset.names(latency, &mut names)),
-        Choice::Preset(preset) => preset.names(latency, &mut names),
-        Choice::Counters(counters) => {
-            names.extend([escaped(counters.requests.metric()), escaped(counters.errors.metric())]);
-            names.extend(counters.latency.iter().filter(|_| latency).map(|selector| escaped(selector.metric())));
+    for part in choice.parts() {
+        match part {
+            Choice::Auto => PRESETS.iter().for_each(|preset| preset.names(latency, &mut names)),
+            Choice::Preset(name) => Preset::named(name).into_iter().for_each(|preset| preset.names(latency, &mut names)),
+            Choice::Counters(counters) => {
+                names.extend([escaped(counters.requests.metric()), escaped(counters.errors.metric())]);
+                names.extend(counters.latency.iter().filter(|_| latency).map(|selector| escaped(selector.metric())));
+            }
+            // A list holds no list.
+            Choice::Nothing | Choice::Several(_) => {}
         }
     }
     names.sort();
@@ -62,67 +81,134 @@ pub fn wanted(choice: &Choice, latency: bool) -> Vec<String> {
     names
 }
 
-/// Judge what is there. `series` hold the last sample of each series that `wanted` named; `primary` is the name of the Deployment, for the
-/// sentences.
-pub fn recognise(choice: &Choice, series: &[Series], pods: &Pods, primary: &str) -> Result<Found, NotFound> {
-    let of = |wanted: Role| recognise_of(wanted, choice, series, pods, primary);
+/// Judge what is there. `series` hold the last sample of each series that `wanted` named, and perhaps that of an hour ago; `primary` is the name
+/// of the Deployment, for the sentences.
+pub fn choose(choice: &Choice, series: &[Series], pods: &Pods, primary: &str) -> Result<Chosen, NotFound> {
+    let of = |wanted: Role| {
+        let of_role = |one: &&Series| pods.identify(&one.labels).is_some_and(|(role, _)| role == wanted);
+        let (past, own) = series.iter().filter(of_role).partition(|one| !one.label(AGO_LABEL).is_empty());
+        Discovery { own, past, pods, primary }.choose(choice)
+    };
     of(Role::Primary).or_else(|nothing| match nothing {
-        NotFound::Ambiguous { .. } | NotFound::NoOutcome { .. } | NotFound::NoPods { .. } => Err(nothing),
+        NotFound::NoOutcome { .. } | NotFound::NoPods { .. } => Err(nothing),
         _ => of(Role::Canary).map_err(|_| nothing),
     })
 }
 
-fn recognise_of(wanted: Role, choice: &Choice, series: &[Series], pods: &Pods, primary: &str) -> Result<Found, NotFound> {
-    let own: Vec<&Series> = series.iter().filter(|one| pods.identify(&one.labels).is_some_and(|(role, _)| role == wanted)).collect();
-    let is_of_proxy = |preset: &'static Preset| !candidate::of_preset(preset, &own).iter().any(Candidate::is_usable);
-    if let Choice::Preset(preset) = choice
-        && preset.is_a_proxy()
-        && is_of_proxy(preset)
-    {
-        return Err(NotFound::NoPods { primary: primary.to_owned(), proxy: preset.name });
-    }
-    // Who named the counters of another source gets the names back.
-    if own.is_empty() && choice.origin() == Origin::Prometheus {
-        return Err(NotFound::NotScraped { primary: primary.to_owned() });
-    }
-    let candidates = match choice {
-        Choice::Counters(counters) => {
-            let not_there = || NotFound::NotThere { primary: primary.to_owned(), wanted: counters.requests.text().to_owned() };
-            return candidate::explicit(counters, &own, pods).ok_or_else(not_there);
+/// The first of those that [`choose`] chooses.
+pub fn recognise(choice: &Choice, series: &[Series], pods: &Pods, primary: &str) -> Result<Found, NotFound> {
+    let mut counters = choose(choice, series, pods, primary)?.counters;
+    if counters.is_empty() { Err(NotFound::NothingKnown { primary: primary.to_owned() }) } else { Ok(counters.remove(0)) }
+}
+
+/// What is there of one side.
+struct Discovery<'a> {
+    own: Vec<&'a Series>,
+    /// As it was an hour ago.
+    past: Vec<&'a Series>,
+    pods: &'a Pods,
+    primary: &'a str,
+}
+
+impl<'a> Discovery<'a> {
+    fn choose(&self, choice: &Choice) -> Result<Chosen, NotFound> {
+        let source_name = choice.origin().name();
+        // Who named the counters of another source gets the names back.
+        let is_named = |part: &Choice| matches!(part, Choice::Counters(_)) && source_name != "Prometheus";
+        if self.own.is_empty() && !choice.parts().iter().all(|part| is_named(part) || Self::is_a_proxy(part)) {
+            return Err(NotFound::NotScraped { source_name, primary: self.primary.to_owned() });
         }
-        Choice::Preset(preset) => candidate::of_preset(preset, &own),
-        Choice::Auto => PRESETS.iter().flat_map(|preset| candidate::of_preset(preset, &own)).collect(),
-    };
-    let (usable, mute): (Vec<Candidate<'_>>, Vec<Candidate<'_>>) = candidates.into_iter().partition(Candidate::is_usable);
-    if usable.is_empty() {
-        let metric = |candidate: &Candidate<'_>| (primary.to_owned(), candidate.metric.clone());
-        let busy = mute.iter().find(|candidate| candidate.requests > 0.0).map(metric);
-        return Err(match (busy, mute.first().map(metric), choice) {
-            (Some((primary, metric)), _, _) => NotFound::NoOutcome { primary, metric },
-            // Labels may come with the first request.
-            (None, Some((primary, metric)), _) => NotFound::NoRequest { primary, metric },
-            (None, None, Choice::Preset(preset)) => {
-                NotFound::NotThere { primary: primary.to_owned(), wanted: format!("the preset {}", preset.name) }
+        let mut chosen = Chosen { counters: Vec::new(), not_judged: Vec::new() };
+        for part in choice.parts() {
+            let mut one = self.part(part, source_name)?;
+            chosen.counters.append(&mut one.counters);
+            chosen.not_judged.append(&mut one.not_judged);
+        }
+        let beyond = chosen.counters.split_off(chosen.counters.len().min(MOST_COUNTERS));
+        chosen.not_judged.extend(beyond.iter().map(Found::description));
+        Ok(chosen)
+    }
+
+    fn part(&self, choice: &Choice, source_name: &'static str) -> Result<Chosen, NotFound> {
+        let primary = || self.primary.to_owned();
+        let candidates: Vec<Candidate<'a>> = match choice {
+            Choice::Counters(counters) => {
+                let found = candidate::explicit(counters, &self.own, self.pods);
+                let wanted = || counters.requests.text().to_owned();
+                let found = found.ok_or_else(|| NotFound::NotThere { source_name, primary: primary(), wanted: wanted() })?;
+                return Ok(Chosen { counters: vec![found], not_judged: Vec::new() });
             }
-            (None, None, _) => NotFound::NothingKnown { primary: primary.to_owned() },
-        });
+            Choice::Preset(name) => self.of_presets(Preset::named(name).as_slice()),
+            Choice::Auto => self.of_presets(PRESETS.iter().collect::<Vec<_>>().as_slice()),
+            Choice::Nothing | Choice::Several(_) => Vec::new(),
+        };
+        let (usable, mute): (Vec<Candidate<'_>>, Vec<Candidate<'_>>) = candidates.into_iter().partition(Candidate::is_usable);
+        // A library's names for what it asks of others end like those for what it is asked.
+        let (outbound, usable): (Vec<_>, Vec<_>) = usable.into_iter().partition(|one| *choice == Choice::Auto && one.is_outbound());
+        if let Choice::Preset(name) = choice
+            && Self::is_a_proxy(choice)
+            && usable.is_empty()
+        {
+            return Err(NotFound::NoPods { primary: primary(), proxy: name });
+        }
+        if usable.is_empty() {
+            let metric = |candidate: &Candidate<'_>| candidate.metric.clone();
+            let busy = mute.iter().find(|candidate| candidate.requests > 0.0).map(metric);
+            return Err(match (busy, mute.first().map(metric), choice, outbound.first()) {
+                (Some(metric), _, _, _) => NotFound::NoOutcome { primary: primary(), metric },
+                // Labels may come with the first request.
+                (None, Some(metric), _, _) => NotFound::NoRequest { primary: primary(), metric },
+                (None, None, Choice::Preset(name), _) => {
+                    NotFound::NotThere { source_name, primary: primary(), wanted: format!("the preset {name}") }
+                }
+                (None, None, _, Some(one)) => {
+                    NotFound::OnlyOutbound { primary: primary(), metric: one.metric.clone(), spelling: one.spelling() }
+                }
+                (None, None, _, None) => NotFound::NothingKnown { primary: primary() },
+            });
+        }
+        Ok(self.busiest(usable, choice))
     }
-    // A counter without traffic can't be the one that counts the traffic.
-    let busy: Vec<&Candidate<'_>> = usable.iter().filter(|candidate| candidate.requests > 0.0).collect();
-    let candidates = if busy.is_empty() { usable.iter().collect() } else { busy };
-    let Some((first, others)) = candidates.split_first() else {
-        return Err(NotFound::NothingKnown { primary: primary.to_owned() });
-    };
-    // Asked for by name, a preset's first family is what was asked for.
-    if let (Choice::Auto, Some(other)) = (choice, others.iter().find(|other| !first.agrees_with(other))) {
-        return Err(NotFound::Ambiguous {
-            primary: primary.to_owned(),
-            first: first.summary(),
-            second: other.summary(),
-            choices: format!("{} or {}", first.spelling(), other.spelling()),
-        });
+
+    /// Every busy one that isn't a duplicate; where all are idle, the one that counted most.
+    fn busiest(&self, usable: Vec<Candidate<'_>>, choice: &Choice) -> Chosen {
+        let usable = without_duplicates(usable);
+        let mut counters: Vec<&Candidate<'_>> = usable.iter().filter(|one| one.recent >= BUSY).collect();
+        if counters.is_empty() {
+            // Of as many the one that is preferred.
+            counters.extend(usable.iter().rev().max_by(|one, other| one.requests.total_cmp(&other.requests)));
+        }
+        // Asked for by name, a preset's first family is what was asked for.
+        if matches!(choice, Choice::Preset(_)) {
+            let first = counters.first().map(|first| first.metric.clone());
+            counters.retain(|one| Some(&one.metric) == first.as_ref());
+        }
+        let mut by_traffic: Vec<f64> = counters.iter().map(|one| one.recent).collect();
+        by_traffic.sort_by(|one, other| other.total_cmp(one));
+        let least = by_traffic.get(MOST_COUNTERS - 1).copied().unwrap_or(f64::NEG_INFINITY);
+        let (judged, beyond): (Vec<&Candidate<'_>>, Vec<&Candidate<'_>>) = counters.into_iter().partition(|one| one.recent >= least);
+        let found: Vec<Found> = judged.iter().map(|one| one.found(&self.own, self.pods)).collect();
+        Chosen { counters: found, not_judged: beyond.iter().map(|one| one.name()).collect() }
     }
-    Ok(first.found(&own, pods))
+
+    fn of_presets(&self, presets: &[&'static Preset]) -> Vec<Candidate<'a>> {
+        presets.iter().flat_map(|preset| candidate::of_preset(preset, &self.own, &self.past, self.pods)).collect()
+    }
+
+    fn is_a_proxy(choice: &Choice) -> bool {
+        matches!(choice, Choice::Preset(name) if Preset::named(name).is_some_and(Preset::is_a_proxy))
+    }
+}
+
+/// The number of samples beside a counter, in a histogram of the same library, counts the same requests; so do two spellings of one library's.
+fn without_duplicates(usable: Vec<Candidate<'_>>) -> Vec<Candidate<'_>> {
+    let mut kept: Vec<Candidate<'_>> = Vec::new();
+    for one in usable {
+        if !kept.iter().any(|other| other.has_the_same_requests(&one)) {
+            kept.push(one);
+        }
+    }
+    kept
 }
 
 #[cfg(test)]

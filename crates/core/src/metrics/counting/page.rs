@@ -8,6 +8,7 @@ use crate::statistics::Counts;
 
 /// What a page says was counted so far; `None` when nothing on it is what the reading reads.
 pub fn totals(page: &str, reading: &Reading) -> Option<Counts> {
+    let reading = &reading.on_a_page();
     let metrics = reading.metrics();
     let mut found = None;
     for line in page.lines().filter(|line| may_name(line, &metrics)) {

@@ -5,8 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::codes::{Answer, Failure};
-use super::selector::Selector;
-use super::{Labels, Pods, Sample, Series};
+use super::{Labels, Pods, Sample, Selector, Series};
 
 /// What one unit of a series' increase adds to the counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -72,6 +71,17 @@ impl Reading {
                 Some(bound) if buckets.matches(labels) && bounds.contains(bound) => Weight { requests: 0.0, errors: -1.0, clients: 0.0 },
                 _ => Weight::NOTHING,
             },
+        }
+    }
+
+    /// The same, for a page that a pod serves: who scrapes it is what adds its address.
+    #[must_use]
+    pub(super) fn on_a_page(&self) -> Self {
+        let plain = |selector: &Selector| selector.without("instance");
+        match self {
+            Self::Labelled { requests, failures } => Self::Labelled { requests: plain(requests), failures: failures.clone() },
+            Self::Separate { requests, errors } => Self::Separate { requests: plain(requests), errors: plain(errors) },
+            Self::Slower { buckets, bounds } => Self::Slower { buckets: plain(buckets), bounds: bounds.clone() },
         }
     }
 

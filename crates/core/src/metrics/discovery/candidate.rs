@@ -1,41 +1,66 @@
 //! One counter that is there, with what it says so far: enough to choose between two, or to explain why not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::choice::Counters;
 use super::found::{Found, Histogram, Unit, in_full};
 use super::presets::{Family, Preset, bucket};
 use crate::api::checks::Origin;
-use crate::metrics::counting::{self, Failure, PodLabel, Pods, Reading, Selector, Series};
+use crate::api::choice::Counters;
+use crate::metrics::counting::{self, Failure, Labels, PodLabel, Pods, Reading, Selector, Series};
 
-/// A family of a preset that the primary's pods have.
+/// What a name says whose counter counts requests to others.
+const OUTBOUND: [&str; 4] = ["client", "outbound", "egress", "upstream"];
+
+/// A family of a preset that the primary's pods have, at one port where they have it at several.
 #[derive(Debug)]
 pub(super) struct Candidate<'a> {
     preset: &'static Preset,
     family: &'static Family,
     pub(super) metric: String,
     selector: Selector,
+    /// Where the metric is at several.
+    port: Option<u16>,
     failures: Vec<(String, Failure)>,
     series: Vec<&'a Series>,
     pub(super) requests: f64,
+    /// In the past hour, as far as that is known.
+    pub(super) recent: f64,
     errors: f64,
 }
 
-/// The candidates of one preset: one for each metric that is there.
-pub(super) fn of_preset<'a>(preset: &'static Preset, own: &[&'a Series]) -> Vec<Candidate<'a>> {
+/// The candidates of one preset: one for each metric that is there, and for each port that has it.
+pub(super) fn of_preset<'a>(preset: &'static Preset, own: &[&'a Series], past: &[&'a Series], pods: &Pods) -> Vec<Candidate<'a>> {
     let mut candidates = Vec::new();
     for family in preset.families {
         let metrics: BTreeSet<&str> = own.iter().map(|series| series.name()).filter(|name| family.is_named(name)).collect();
-        candidates.extend(metrics.into_iter().filter_map(|metric| Candidate::new(preset, family, metric, own)));
+        for metric in metrics {
+            let Some(selector) = family.selector(metric) else { continue };
+            let of_metric = |all: &[&'a Series]| all.iter().copied().filter(|one| selector.matches(&one.labels)).collect::<Vec<&Series>>();
+            let series = of_metric(own);
+            let past = of_metric(past);
+            let ports: BTreeSet<u16> = series.iter().filter_map(|one| port_of(one, pods)).collect();
+            let parts: Vec<Option<u16>> = if ports.len() > 1 { ports.into_iter().map(Some).collect() } else { vec![None] };
+            for port in parts {
+                let of_port = |all: &[&'a Series]| {
+                    all.iter().copied().filter(|one| port.is_none() || port_of(one, pods) == port).collect::<Vec<&Series>>()
+                };
+                candidates.extend(Candidate::new(preset, family, metric, &selector, port, of_port(&series), &of_port(&past)));
+            }
+        }
     }
     candidates
 }
 
 impl<'a> Candidate<'a> {
-    fn new(preset: &'static Preset, family: &'static Family, metric: &str, own: &[&'a Series]) -> Option<Self> {
-        let selector =
-            if family.only.is_empty() { Selector::of(metric) } else { Selector::parse(&format!("{metric}{}", family.only)).ok()? };
-        let series: Vec<&Series> = own.iter().copied().filter(|series| selector.matches(&series.labels)).collect();
+    fn new(
+        preset: &'static Preset,
+        family: &'static Family,
+        metric: &str,
+        selector: &Selector,
+        port: Option<u16>,
+        series: Vec<&'a Series>,
+        past: &[&'a Series],
+    ) -> Option<Self> {
         if series.is_empty() {
             return None;
         }
@@ -48,9 +73,21 @@ impl<'a> Candidate<'a> {
                 Some(((*label).to_owned(), holds))
             })
             .collect();
+        let selector = port.map_or_else(|| selector.clone(), |port| selector.at_port(port));
         let reading = Reading::Labelled { requests: selector.clone(), failures: failures.clone() };
         let (requests, errors) = totals(&reading, &series);
-        Some(Self { preset, family, metric: metric.to_owned(), selector, failures, series, requests, errors })
+        Some(Self {
+            preset,
+            family,
+            metric: metric.to_owned(),
+            selector,
+            port,
+            failures,
+            recent: recent(&series, past),
+            series,
+            requests,
+            errors,
+        })
     }
 
     /// Whether its labels say what failed.
@@ -58,43 +95,70 @@ impl<'a> Candidate<'a> {
         !self.failures.is_empty()
     }
 
-    /// Two counters of the same requests: nearly as many, with nearly the same share of errors. They may have been reset apart, and one may
-    /// leave probes out.
-    pub(super) fn agrees_with(&self, other: &Self) -> bool {
-        let most = self.requests.max(other.requests);
-        let as_many = (self.requests - other.requests).abs() <= (0.25 * most).max(50.0);
-        let share = |candidate: &Self| if candidate.requests > 0.0 { candidate.errors / candidate.requests } else { 0.0 };
-        as_many && (share(self) - share(other)).abs() <= 0.02
+    pub(super) fn is_outbound(&self) -> bool {
+        OUTBOUND.iter().any(|word| self.metric.to_ascii_lowercase().contains(word))
     }
 
-    pub(super) fn summary(&self) -> String {
-        format!("{} ({:.0} requests, {:.0} errors)", self.metric, self.requests, self.errors)
+    /// Whether both are sure to be written by one library about the same requests: nothing else makes a counter superfluous, since two that
+    /// move together may still fail apart.
+    pub(super) fn has_the_same_requests(&self, other: &Self) -> bool {
+        if self.port != other.port {
+            return false;
+        }
+        let counts_of_histograms = self.family.latency.iter().map(|(name, _)| format!("{}_count", self.prefixed(name)));
+        let is_its_histogram = counts_of_histograms.into_iter().any(|name| name == other.metric);
+        is_its_histogram || (self.preset == other.preset && self.preset.is_one_library() && self.family != other.family)
+    }
+
+    /// For a person.
+    pub(super) fn name(&self) -> String {
+        self.selector.to_string()
     }
 
     /// How to choose this one.
     pub(super) fn spelling(&self) -> String {
-        if self.preset.families.first() == Some(self.family) {
+        if self.port.is_none() && self.preset.families.first() == Some(self.family) {
             return self.preset.name.to_owned();
         }
         in_full(&self.selector, &self.failures).unwrap_or_else(|| self.preset.name.to_owned())
     }
 
-    pub(super) fn found(&self, own: &[&Series], pods: &Pods) -> Found {
-        // A library that takes a prefix for its counter takes it for its histogram too.
+    /// A library that takes a prefix for its counter takes it for its histogram too.
+    fn prefixed(&self, name: &str) -> String {
         let prefix = self.family.metric.strip_prefix('*').and_then(|suffix| self.metric.strip_suffix(suffix));
-        let named = |name: &str| prefix.map_or_else(|| name.to_owned(), |prefix| format!("{prefix}_{name}"));
-        let mut histograms = self.family.latency.iter().map(|(name, unit)| (self.selector.renamed(&bucket(&named(name))), *unit));
+        prefix.map_or_else(|| name.to_owned(), |prefix| format!("{prefix}_{name}"))
+    }
+
+    pub(super) fn found(&self, own: &[&Series], pods: &Pods) -> Found {
+        let mut histograms = self.family.latency.iter().map(|(name, unit)| (self.selector.renamed(&bucket(&self.prefixed(name))), *unit));
         Found {
             preset: Some(self.preset.name),
             reading: Reading::Labelled { requests: self.selector.clone(), failures: self.failures.clone() },
             latency: histograms.find_map(|(buckets, unit)| histogram(buckets, unit, own)),
             pod_label: pod_label(&self.series, pods),
-            port: port(&self.series, pods),
+            port: self.port.or_else(|| port(&self.series, pods)),
             requests: self.requests,
+            recent: self.recent,
             errors: self.errors,
             spelling: self.spelling(),
         }
     }
+}
+
+/// What was counted since an hour ago, pod by pod: one that began since has counted all of it since.
+fn recent(series: &[&Series], past: &[&Series]) -> f64 {
+    let value = |one: &&Series| one.samples.last().map_or(0.0, |sample| sample.value);
+    let key = |one: &&Series| -> Labels {
+        let mut labels = one.labels.clone();
+        labels.remove(super::AGO_LABEL);
+        labels
+    };
+    let before: BTreeMap<Labels, f64> = past.iter().map(|one| (key(one), value(one))).collect();
+    let added = |one: &&Series| {
+        let (now, before) = (value(one), before.get(&key(one)).copied().unwrap_or_default());
+        if now >= before { now - before } else { now }
+    };
+    series.iter().map(added).filter(|added| added.is_finite()).sum()
 }
 
 /// The counters that the user named, if the requests are there. The errors need not be: a counter may be born with the first.
@@ -114,6 +178,7 @@ pub(super) fn explicit(Counters { requests, errors, latency, origin }: &Counters
         pod_label: pod_label(&series, pods),
         port: port(&series, pods),
         requests: total_requests,
+        recent: total_requests,
         errors: total_errors,
         spelling: format!("{{{source}requests: '{requests}', errors: '{errors}'{buckets}}}"),
     })
@@ -148,7 +213,11 @@ fn pod_label(series: &[&Series], pods: &Pods) -> PodLabel {
 
 /// The port at which these pods are scraped, told by `instance`. A collector's address is none of theirs, and of two ports none is known.
 fn port(series: &[&Series], pods: &Pods) -> Option<u16> {
-    let own = series.iter().filter(|series| pods.identify_by(PodLabel::Instance, &series.labels).is_some());
-    let ports: BTreeSet<u16> = own.filter_map(|series| counting::port(series.label("instance"))).collect();
+    let ports: BTreeSet<u16> = series.iter().filter_map(|one| port_of(one, pods)).collect();
     ports.first().copied().filter(|_| ports.len() == 1)
+}
+
+fn port_of(series: &Series, pods: &Pods) -> Option<u16> {
+    pods.identify_by(PodLabel::Instance, &series.labels)?;
+    counting::port(series.label("instance"))
 }

@@ -69,6 +69,8 @@ pub struct Found {
     pub port: Option<u16>,
     /// What they counted so far on the primary's pods.
     pub requests: f64,
+    /// How many of these in the past hour, as far as that is known.
+    pub recent: f64,
     pub errors: f64,
     pub(super) spelling: String,
 }

@@ -2,7 +2,7 @@
 //! A new library is a new row here and a recorded page in the tests.
 
 use super::Unit;
-use crate::metrics::counting::{Failure, escaped};
+use crate::metrics::counting::{Failure, Selector, escaped};
 
 /// What `canary.metrics` may name.
 #[derive(Debug, PartialEq)]
@@ -99,7 +99,15 @@ pub const PRESETS: &[Preset] = &[
     // prometheus-flask-exporter
     Preset {
         name: "flask",
-        families: &[family("flask_http_request_total", &[("status", HttpStatus)], &[("flask_http_request_duration_seconds", Seconds)])],
+        families: &[
+            family("flask_http_request_total", &[("status", HttpStatus)], &[("flask_http_request_duration_seconds", Seconds)]),
+            // Where the counter is not exported, as in several of its setups.
+            family(
+                "flask_http_request_duration_seconds_count",
+                &[("status", HttpStatus)],
+                &[("flask_http_request_duration_seconds", Seconds)],
+            ),
+        ],
     },
     // django-prometheus
     Preset {
@@ -242,6 +250,11 @@ impl Preset {
         matches!(self.name, "nginx-ingress" | "traefik")
     }
 
+    /// Whether its families are spellings of one library, which may write several of them at a time.
+    pub(super) fn is_one_library(&self) -> bool {
+        matches!(self.name, "otel" | "django" | "flask" | "micrometer")
+    }
+
     /// Adds the names of its metrics, as regular expressions.
     pub(super) fn names(&self, latency: bool, names: &mut Vec<String>) {
         for family in self.families {
@@ -256,6 +269,11 @@ impl Preset {
 }
 
 impl Family {
+    /// Its series under one of its names.
+    pub(super) fn selector(&self, metric: &str) -> Option<Selector> {
+        if self.only.is_empty() { Some(Selector::of(metric)) } else { Selector::parse(&format!("{metric}{}", self.only)).ok() }
+    }
+
     pub(super) fn is_named(&self, metric: &str) -> bool {
         match self.metric.strip_prefix('*') {
             // A name with a row of its own is that row's.
@@ -263,6 +281,25 @@ impl Family {
             None => metric == self.metric,
         }
     }
+}
+
+/// The labels that discovery looks at, if all these names (as [`super::wanted`] spells them) are the table's: the others need not be told apart.
+pub fn kept_labels(names: &[String]) -> Option<Vec<String>> {
+    let mut known = vec!["up".to_owned()];
+    for preset in PRESETS {
+        preset.names(true, &mut known);
+    }
+    if !names.iter().all(|name| known.contains(name)) {
+        return None;
+    }
+    let families = || PRESETS.iter().flat_map(|preset| preset.families);
+    let mut labels: Vec<String> = families().flat_map(|family| family.failures).map(|(label, _)| (*label).to_owned()).collect();
+    for family in families() {
+        labels.extend(family.selector("metric").iter().flat_map(|selector| selector.labels().map(str::to_owned).collect::<Vec<_>>()));
+    }
+    labels.sort();
+    labels.dedup();
+    Some(labels)
 }
 
 fn is_known(metric: &str) -> bool {

@@ -1,10 +1,10 @@
 //! A selector of series, `http_requests_total{code=~"5.."}`, parsed once and then matched against labels here: one query fetches what
 //! several selectors want, and they are told apart without asking again.
 
+use std::collections::BTreeMap;
+
 use promql_parser::label::Matcher;
 use promql_parser::parser::{self, Expr};
-
-use super::Labels;
 
 /// A metric's name and conditions on its labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,12 +59,37 @@ impl Selector {
         Self { text: format!("{metric}{conditions}"), metric: metric.to_owned(), matchers: self.matchers.clone() }
     }
 
+    /// The same, of targets at one port only.
+    #[must_use]
+    pub fn at_port(&self, port: u16) -> Self {
+        let condition = format!("instance=~\".+:{port}\"");
+        let text = match self.text.strip_suffix('}') {
+            Some(open) => format!("{open},{condition}}}"),
+            None => format!("{}{{{condition}}}", self.text),
+        };
+        // Names with dots can't be parsed, but keep their conditions.
+        let matchers = Self::parse(&format!("x{{{condition}}}")).map(|one| one.matchers).unwrap_or_default();
+        Self { text, metric: self.metric.clone(), matchers: self.matchers.iter().cloned().chain(matchers).collect() }
+    }
+
+    /// The same without conditions on one label.
+    #[must_use]
+    pub fn without(&self, label: &str) -> Self {
+        let matchers = self.matchers.iter().filter(|matcher| matcher.name != label).cloned().collect();
+        Self { matchers, ..self.clone() }
+    }
+
+    /// The labels that it has conditions on.
+    pub fn labels(&self) -> impl Iterator<Item = &str> {
+        self.matchers.iter().map(|matcher| matcher.name.as_str())
+    }
+
     pub fn metric(&self) -> &str {
         &self.metric
     }
 
     /// The labels of this selector's conditions that the other has no condition on.
-    pub(super) fn labels_beyond<'a>(&'a self, other: &Self) -> Vec<&'a str> {
+    pub fn labels_beyond<'a>(&'a self, other: &Self) -> Vec<&'a str> {
         let is_shared = |name: &str| other.matchers.iter().any(|matcher| matcher.name == name);
         self.matchers.iter().map(|matcher| matcher.name.as_str()).filter(|name| !is_shared(name)).collect()
     }
@@ -74,7 +99,7 @@ impl Selector {
         &self.text
     }
 
-    pub fn matches(&self, labels: &Labels) -> bool {
+    pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         let value = |name: &str| labels.get(name).map_or("", String::as_str);
         value("__name__") == self.metric && self.matchers.iter().all(|matcher| matcher.is_match(value(&matcher.name)))
     }
@@ -106,7 +131,7 @@ mod tests {
     #[case("errors_total", "503", false)]
     fn matching(#[case] text: &str, #[case] code: &str, #[case] expected: bool) {
         let labels = [("__name__", "requests_total"), ("code", code)].map(|(name, value)| (name.to_owned(), value.to_owned()));
-        assert_eq!(Selector::parse(text).unwrap().matches(&Labels::from(labels)), expected);
+        assert_eq!(Selector::parse(text).unwrap().matches(&BTreeMap::from(labels)), expected);
     }
 
     #[rstest]
