@@ -22,16 +22,10 @@ pub use self::checks::{Asked, Sources};
 pub use self::error::{Error, Problem};
 pub use self::page::Pages;
 pub use self::reader::Reader;
-pub use self::scraper::{Place, Scraper};
-use coalmine_core::metrics::counting::{self, Members, PodLabel, Pods, Reading, Series};
+pub use self::scraper::Scraper;
+pub use coalmine_core::metrics::counting::Scope;
+use coalmine_core::metrics::counting::{self, History, Members, PodLabel, Reading, Series};
 use coalmine_core::metrics::discovery::{self, Choice, Found, NotFound};
-
-/// Whose series are asked for.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Scope {
-    pub namespace: String,
-    pub pods: Pods,
-}
 
 /// Which series are asked for, and since when.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,13 +86,6 @@ pub async fn discover(source: &dyn Source, scope: &Scope, choice: &Choice, laten
 
 /// The past is asked for in steps of a usual scrape interval.
 const HISTORY_STEP: Duration = Duration::from_secs(15);
-
-/// Counts of the primary's pods over the past, by scrape and by window: what the dispersion of errors is measured on.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct History {
-    pub scrapes: Vec<Vec<coalmine_core::statistics::Counts>>,
-    pub windows: Vec<Vec<coalmine_core::statistics::Counts>>,
-}
 
 /// The primary's past before the canary. One request, made once for a run.
 pub async fn history(

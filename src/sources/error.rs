@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use coalmine_core::judging::Failure;
+
 /// A failed question.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("failed to query {target}: {problem}")]
@@ -43,7 +45,11 @@ pub enum Problem {
 impl Problem {
     /// Whether the question itself is wrong, so that asking again won't help.
     pub fn is_permanent(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::WrongType { .. })
+        match self {
+            Self::Refused(_) | Self::WrongType { .. } => true,
+            Self::Status { status, .. } => matches!(status, 400 | 403 | 422),
+            _ => false,
+        }
     }
 }
 
@@ -61,4 +67,10 @@ pub(super) fn brief(text: &str) -> String {
     let words = text.split(|character: char| character.is_whitespace() || character.is_control()).filter(|word| !word.is_empty());
     let line = words.collect::<Vec<_>>().join(" ");
     if line.chars().count() <= LONGEST { line } else { line.chars().take(LONGEST).chain(['…']).collect() }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { words: error.to_string(), is_refusal: error.problem.is_permanent() }
+    }
 }

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::http;
 use coalmine_core::api::checks::is_allowed;
+use coalmine_core::judging::Place;
 use coalmine_core::metrics::counting::{Reading, bracketed, page};
 use coalmine_core::statistics::Counts;
 
@@ -29,13 +30,6 @@ const USUAL_PATHS: [&str; 3] = ["/metrics", "/actuator/prometheus", "/stats/prom
 pub struct Scraper {
     client: Client,
     permits: Semaphore,
-}
-
-/// Where the pods of one Deployment serve their page.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    port: u16,
-    path: String,
 }
 
 impl Scraper {

@@ -1,6 +1,22 @@
-//! What counts, pages, checks and Jobs say about one canary, and the words for it. Asks nobody: answers are arguments.
+//! What counts, pages, checks and Jobs say about one canary, and the words for it. Asks nobody: the judge is a machine that says what it
+//! wants to know, and answers are arguments.
 
 pub mod checks;
 pub mod early;
 pub mod job;
+mod joined;
+mod judgement;
+mod machine;
+mod pace;
+mod question;
+mod rounds;
+mod scope;
+mod statement;
+mod subject;
 pub mod verdict;
+
+pub use judgement::{Decision, Finding, Judgement, Measure, Waiting};
+pub use machine::{Judge, News, Step};
+pub use question::{Answer, Checks, Failure, Place, Question, Samples};
+pub use scope::Pod;
+pub use subject::Subject;

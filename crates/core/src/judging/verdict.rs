@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
+use super::checks::Outcome;
+use super::judgement::{Decision, Finding, Measure};
+use super::machine::{News, Step};
 use crate::api::quantity::{format_count, format_duration, format_percentage};
+use crate::run::events::{self, Event};
+use crate::run::plan;
 use crate::statistics::{Analysis, Basis, Forecast, Reason, TrafficShare, Verdict};
 
 /// What was measured: the words of a sentence.
@@ -26,6 +31,63 @@ impl Measured {
             Self::ErrorRate => "failed".to_owned(),
             Self::Slower(bound) => format!("took longer than {}", format_duration(bound)),
         }
+    }
+}
+
+/// What the plan is told at the end of a round; `None` while something is to be asked.
+pub fn told(step: Step) -> Option<plan::Judgement> {
+    match step {
+        Step::Ask(_) => None,
+        Step::Wait(waiting) if waiting.is_blind => Some(plan::Judgement::Unavailable(words(&waiting.findings))),
+        Step::Wait(waiting) => {
+            let note = Some(words(&waiting.findings)).filter(|note| !note.is_empty());
+            Some(plan::Judgement::Continue { look_again: waiting.look_again, note })
+        }
+        Step::Done(judgement) => {
+            let message = words(&judgement.findings);
+            Some(match judgement.decision {
+                Decision::Reject => plan::Judgement::Reject(message),
+                Decision::Promote => plan::Judgement::Promote(message),
+                Decision::Inconclusive { clean } => plan::Judgement::Inconclusive { message, clean },
+            })
+        }
+    }
+}
+
+/// The Event that tells of it, if the user should hear.
+pub fn event(news: &News) -> Option<Event> {
+    let News::Reading(found) = news else { return None };
+    let note = format!("reading {}; to fix this choice: canary.metrics: {}", found.description(), found.spelling());
+    Some(Event::normal(events::Reason::Metrics, note))
+}
+
+/// All findings in one line.
+pub fn words(findings: &[Finding]) -> String {
+    findings.iter().map(finding).collect::<Vec<_>>().join("; ")
+}
+
+fn finding(finding: &Finding) -> String {
+    match finding {
+        Finding::Measure(measure) => measured(measure),
+        Finding::Page(measure) => format!("{}; counted on the pods' own pages", measured(measure)),
+        Finding::Starved(share) => starved(share),
+        Finding::NotScraped => "the source has no scrape of the canary's pod".to_owned(),
+        Finding::NotFound(nothing) => nothing.to_string(),
+        Finding::Latency(error) => error.to_string(),
+        Finding::Check { name, outcome, served } => match outcome {
+            Outcome::Failed(words) => format!("check {name} after {}: {words}", format_duration(*served)),
+            Outcome::Passed(words) | Outcome::Unknown(words) => format!("check {name}: {words}"),
+            Outcome::Waiting => format!("check {name} is not decided yet"),
+        },
+        Finding::CheckList(words) | Finding::NoAnswer(words) => words.clone(),
+    }
+}
+
+fn measured(measure: &Measure) -> String {
+    let said = sentence(measure.measured, &measure.analysis, measure.served);
+    match &measure.outlook {
+        Some((forecast, remaining)) => format!("{said}; {}", outlook(measure.measured, forecast, *remaining)),
+        None => said,
     }
 }
 

@@ -21,9 +21,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 pub use codes::{Answer, Failure};
-pub use history::history;
+pub use history::{History, history};
 pub use lacking::Lacking;
-pub use pods::{Members, PodLabel, Pods, Role, bracketed, escaped, port};
+pub use pods::{Members, PodLabel, Pods, Role, Scope, bracketed, escaped, port};
 pub use reading::{Reading, Weight};
 pub use record::Record;
 pub use series::{Labels, Sample, Series};

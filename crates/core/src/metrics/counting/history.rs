@@ -7,6 +7,13 @@ use super::groups::{self, Group};
 use super::{Pods, Reading, Role, Series, Tally, increments};
 use crate::statistics::Counts;
 
+/// Counts of the primary's pods over the past, by scrape and by window: what the dispersion of errors is measured on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct History {
+    pub scrapes: Vec<Vec<Counts>>,
+    pub windows: Vec<Vec<Counts>>,
+}
+
 /// One entry for each window in which something was requested, with one count for each pod of the primary that was seen by then.
 /// `window` is in milliseconds; without one, each scrape interval is a window.
 pub fn history(series: &[Series], pods: &Pods, reading: &Reading, window: Option<i64>) -> Vec<Vec<Counts>> {

@@ -105,6 +105,13 @@ impl Members {
     }
 }
 
+/// Whose series are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    pub namespace: String,
+    pub pods: Pods,
+}
+
 /// Both sides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pods {

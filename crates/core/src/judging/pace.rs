@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use coalmine_core::metrics::counting::Counted;
+use crate::metrics::counting::Counted;
 
+/// The usual scrape interval, until it is learned.
+pub(super) const UNKNOWN_INTERVAL: Duration = Duration::from_secs(15);
 /// Between two questions, at least.
 const SHORTEST: Duration = Duration::from_millis(300);
 /// While it is not known when the next scrape is due, or it is late.
@@ -14,7 +16,7 @@ const SEARCHING: Duration = Duration::from_millis(500);
 /// For what a source needs to make a scrape readable, beyond the best seen.
 const MARGIN_MILLISECONDS: i64 = 200;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Pace {
     interval: Option<i64>,
     last_scrape: Option<i64>,

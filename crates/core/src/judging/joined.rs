@@ -1,0 +1,104 @@
+//! Joins what the user's own checks say with what the metrics say: one that fails is enough to reject, and all must pass before a promotion.
+
+use std::time::Duration;
+
+use super::checks::Outcome;
+use super::judgement::{Decision, Finding, Judgement, Waiting};
+use super::machine::{ASK_AGAIN, Round};
+
+/// What one check said.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Said {
+    pub(super) name: String,
+    pub(super) outcome: Outcome,
+    pub(super) served: Duration,
+}
+
+impl From<Said> for Finding {
+    fn from(said: Said) -> Self {
+        Self::Check { name: said.name, outcome: said.outcome, served: said.served }
+    }
+}
+
+/// The metrics' answer with that of all checks.
+pub(super) fn join(metrics: Round, checks: Vec<Said>, is_past_deadline: bool) -> Round {
+    let first = |wanted: fn(&Outcome) -> bool| checks.iter().rev().find(|said| wanted(&said.outcome)).cloned().map(Finding::from);
+    if let Some(failed) = checks.iter().find(|said| matches!(said.outcome, Outcome::Failed(_))) {
+        return Round::Done(Judgement { decision: Decision::Reject, findings: vec![failed.clone().into()] });
+    }
+    let open = first(|outcome| matches!(outcome, Outcome::Unknown(_))).or_else(|| first(|outcome| matches!(outcome, Outcome::Waiting)));
+    let Round::Done(mut judgement) = metrics else { return metrics };
+    match (judgement.decision, open) {
+        (Decision::Promote, None) => judgement.findings.extend(checks.into_iter().map(Finding::from)),
+        (Decision::Promote, Some(open)) if is_past_deadline => {
+            judgement = Judgement { decision: Decision::Inconclusive { clean: false }, findings: vec![open] };
+        }
+        (Decision::Promote, Some(open)) => {
+            return Round::Waiting(Waiting { look_again: ASK_AGAIN, findings: vec![open], is_blind: false });
+        }
+        (Decision::Inconclusive { .. }, Some(open)) => {
+            judgement.decision = Decision::Inconclusive { clean: false };
+            judgement.findings.push(open);
+        }
+        _ => {}
+    }
+    Round::Done(judgement)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judging::verdict::words;
+
+    fn done(decision: Decision) -> Round {
+        Round::Done(Judgement { decision, findings: vec![Finding::NotScraped] })
+    }
+
+    fn said(outcome: Outcome) -> Vec<Said> {
+        let passed =
+            Said { name: "cpu".to_owned(), outcome: Outcome::Passed("0.9 times the primary's".to_owned()), served: Duration::ZERO };
+        vec![passed, Said { name: "smoke".to_owned(), outcome, served: Duration::from_secs(12) }]
+    }
+
+    fn told(round: Round) -> String {
+        match round {
+            Round::Done(judgement) => format!("{:?}: {}", judgement.decision, words(&judgement.findings)),
+            Round::Waiting(waiting) => format!("Waiting, blind {}: {}", waiting.is_blind, words(&waiting.findings)),
+        }
+    }
+
+    #[test]
+    fn all_must_agree_to_promote_and_one_is_enough_to_reject() {
+        let blind =
+            || Round::Waiting(Waiting { look_again: ASK_AGAIN, findings: vec![Finding::NoAnswer("refused".to_owned())], is_blind: true });
+        let outcomes = [
+            Outcome::Passed("Job succeeded".to_owned()),
+            Outcome::Failed("Job failed".to_owned()),
+            Outcome::Waiting,
+            Outcome::Unknown("no series".to_owned()),
+        ];
+        let mut all = Vec::new();
+        for outcome in outcomes {
+            for metrics in [done(Decision::Promote), done(Decision::Inconclusive { clean: true }), blind()] {
+                for past in [false, true] {
+                    all.push(told(join(metrics.clone(), said(outcome.clone()), past)));
+                }
+            }
+        }
+        all.dedup();
+        insta::assert_snapshot!(all.join("\n"), @r"
+Promote: the source has no scrape of the canary's pod; check cpu: 0.9 times the primary's; check smoke: Job succeeded
+Inconclusive { clean: true }: the source has no scrape of the canary's pod
+Waiting, blind true: refused
+Reject: check smoke after 12s: Job failed
+Waiting, blind false: check smoke is not decided yet
+Inconclusive { clean: false }: check smoke is not decided yet
+Inconclusive { clean: false }: the source has no scrape of the canary's pod; check smoke is not decided yet
+Waiting, blind true: refused
+Waiting, blind false: check smoke: no series
+Inconclusive { clean: false }: check smoke: no series
+Inconclusive { clean: false }: the source has no scrape of the canary's pod; check smoke: no series
+Waiting, blind true: refused
+");
+    }
+}

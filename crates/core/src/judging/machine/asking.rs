@@ -1,0 +1,78 @@
+//! What the judge asks next, from what it knows.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Judge, Series};
+use crate::api::checks::{self, Check};
+use crate::judging::checks::Progress;
+use crate::judging::pace::UNKNOWN_INTERVAL;
+use crate::judging::question::{Checks, Question, Samples};
+use crate::judging::scope;
+use crate::judging::statement::Plan;
+use crate::judging::subject::Subject;
+use crate::metrics::counting::{PodLabel, Scope};
+use crate::metrics::discovery;
+use crate::run::plan::elapsed;
+
+/// How far back the primary's own errors are looked at, and in which windows, for the dispersion (statistics, 3.4).
+const HISTORY: Duration = Duration::from_hours(1);
+const HISTORY_WINDOW: Duration = Duration::from_mins(5);
+
+impl Judge {
+    pub(super) fn scope(&self, now: Timestamp) -> Option<Arc<Scope>> {
+        self.scope.as_ref().filter(|(at, _)| elapsed(*at, now) < scope::KEPT).map(|(_, scope)| Arc::clone(scope))
+    }
+
+    pub(super) fn about_series(&self, scope: Arc<Scope>, now: Timestamp) -> Question {
+        let Subject { policy, .. } = &self.subject;
+        let origin = policy.metrics.origin();
+        match &self.series {
+            Series::Unknown => {
+                let names = discovery::wanted(&policy.metrics, policy.max_latency_p99.is_some());
+                Question::Present { origin, scope, names }
+            }
+            Series::Found { found, .. } => {
+                let (pod_label, reading) = (found.pod_label, found.reading.clone());
+                Question::History { origin, scope, pod_label, reading, since: HISTORY, window: HISTORY_WINDOW }
+            }
+            Series::Measured { found, .. } => {
+                let Plan { readings, .. } = Plan::of(&self.subject, found, now);
+                let (pod_label, interval, epoch) = (found.pod_label, self.pace.interval(), self.epoch);
+                Question::Samples(Samples { origin, scope, pod_label, readings, interval, epoch })
+            }
+        }
+    }
+
+    /// The pages, if they are due. Only beside a source that answers: nothing is decided while it is silent.
+    pub(super) fn about_pages(&mut self, now: Timestamp) -> Option<Question> {
+        let Series::Measured { found, .. } = &self.series else { return None };
+        let (_, scope) = self.scope.as_ref().filter(|_| self.subject.reads_pages)?;
+        self.rounds.question(scope, found, self.subject.page_path.as_deref(), now)
+    }
+
+    pub(super) fn about_checks(&self, scope: Arc<Scope>, pod_label: PodLabel, list: Option<&[Check]>, now: Timestamp) -> Question {
+        let policy = &self.subject.policy;
+        let list = match (list, &policy.checks) {
+            (Some(list), _) => list,
+            (None, Some(checks::Checks::Inline(list))) => list.as_slice(),
+            (None, Some(checks::Checks::ConfigMap(config_map))) => return Question::CheckList { config_map: config_map.clone() },
+            (None, None) => &[],
+        };
+        let served = self.subject.served(now);
+        let progress = match served {
+            served if served < policy.duration / 2 => Progress::Early,
+            served if served < policy.duration => Progress::Late,
+            _ => Progress::Over,
+        };
+        let list = list.iter().filter(|check| self.refusal(check).is_none()).cloned().collect();
+        Question::Checks(Checks { list, scope, pod_label, served, interval: self.pace.interval().unwrap_or(UNKNOWN_INTERVAL), progress })
+    }
+
+    pub(super) fn look_again(&self, until: Timestamp, now: Timestamp) -> Duration {
+        let source = elapsed(now, until);
+        self.rounds.next(now).filter(|_| self.subject.reads_pages).map_or(source, |pages| pages.min(source))
+    }
+}

@@ -1,0 +1,201 @@
+//! What follows from an answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{ASK_AGAIN, Judge, News, Refused, Round, Series, State, Until};
+use crate::api::checks::{self, Check};
+use crate::judging::checks::Outcome;
+use crate::judging::joined::{Said, join};
+use crate::judging::judgement::{Decision, Finding};
+use crate::judging::question::{Answer, Failure, Kind};
+use crate::judging::scope;
+use crate::judging::statement::{self, Known, Plan};
+use crate::metrics::counting::{self, Counted, PodLabel, Scope};
+use crate::metrics::discovery;
+use crate::statistics::{Counts, Dispersion, dispersion};
+
+/// After a question that failed. A little less than two seconds: a wake-up after two may come a little early.
+const AFTER_A_FAILURE: Duration = Duration::from_millis(1800);
+/// After a question that was refused: only a change elsewhere (a permission, a setting of the source) could bring another answer.
+const AFTER_A_REFUSAL: Duration = Duration::from_mins(1);
+/// How often the history is asked for. One that can't be read may be too long for the source; one answer missing is mere chance.
+const HISTORY_ATTEMPTS: u8 = 3;
+
+impl Judge {
+    /// The answer to what was asked last; one to anything else comes too late, and is left aside.
+    pub fn take(&mut self, answer: Answer, now: Timestamp) {
+        let Some(kind) = self.asked.take() else { return };
+        match (kind, answer) {
+            (Kind::Pods, Answer::Pods { canary, primary }) => {
+                let pods = scope::pods(&canary, &primary, &self.subject.primary);
+                self.scope = Some((now, Arc::new(Scope { namespace: self.subject.namespace.clone(), pods })));
+            }
+            (Kind::Present, Answer::Present(series)) => self.take_present(&series, now),
+            (Kind::History, Answer::History(history)) => {
+                self.measured(Dispersion { scrape: dispersion(history.scrapes), window: dispersion(history.windows) });
+            }
+            (Kind::History, Answer::Failed(failure)) => self.take_no_history(failure, now),
+            (Kind::Samples, Answer::Samples(counted)) => self.take_samples(&counted, now),
+            (Kind::CheckList, Answer::CheckList(text)) => self.take_check_list(text.as_deref(), now),
+            (Kind::Checks, Answer::Checks(outcomes)) => self.take_checks(outcomes, now),
+            (Kind::Places, Answer::Places(places)) => {
+                if let Some((_, scope)) = &self.scope {
+                    self.rounds.places(scope, places, now);
+                }
+            }
+            (Kind::Pages, Answer::Pages(pages)) => self.take_pages(pages, now),
+            (Kind::Places | Kind::Pages, Answer::Failed(_)) => self.rounds.miss(),
+            (_, Answer::Failed(failure)) => self.stop(&failure, now),
+            (kind, _) => self.asked = Some(kind),
+        }
+    }
+
+    fn take_present(&mut self, series: &[counting::Series], now: Timestamp) {
+        let Some((_, scope)) = &self.scope else { return };
+        match discovery::recognise(&self.subject.policy.metrics, series, &scope.pods, &self.subject.primary) {
+            Ok(found) => {
+                self.news.push(News::Reading(Box::new(found.clone())));
+                self.series = Series::Found { found, attempts: 0 };
+            }
+            Err(nothing) => {
+                let metrics = statement::nothing(&self.subject, Finding::NotFound(nothing), now);
+                self.metrics_say(metrics, PodLabel::Pod, now);
+            }
+        }
+    }
+
+    fn measured(&mut self, dispersion: Dispersion) {
+        if let Series::Found { found, .. } = &self.series {
+            self.series = Series::Measured { found: found.clone(), dispersion };
+        }
+    }
+
+    /// Where there is no history to be had, errors are taken as independent; the cap on what one scrape may say still holds.
+    fn take_no_history(&mut self, failure: Failure, now: Timestamp) {
+        if let Series::Found { attempts, .. } = &mut self.series
+            && !failure.is_refusal
+            && *attempts + 1 < HISTORY_ATTEMPTS
+        {
+            *attempts += 1;
+            return self.stop(&failure, now);
+        }
+        self.news.push(News::NoHistory(failure));
+        self.measured(Dispersion::default());
+    }
+
+    fn take_samples(&mut self, counted: &[Counted], now: Timestamp) {
+        let Series::Measured { found, dispersion } = &self.series else { return };
+        if let Some(first) = counted.first() {
+            self.pace.saw(first, now);
+        }
+        let (plan, pod_label) = (Plan::of(&self.subject, found, now), found.pod_label);
+        let (dispersion, interval, look_again) = (*dispersion, self.pace.interval(), self.at_next_scrape(now));
+        let known = Known { subject: &self.subject, found, dispersion, interval, look_again, now };
+        let metrics = statement::state(known, plan, counted);
+        self.metrics_say(metrics, pod_label, now);
+    }
+
+    /// A rejection doesn't wait for the checks: a list that can't be read must not keep a failing canary in service.
+    fn metrics_say(&mut self, metrics: Round, pod_label: PodLabel, now: Timestamp) {
+        let is_rejection = matches!(&metrics, Round::Done(judgement) if judgement.decision == Decision::Reject);
+        if is_rejection || self.subject.policy.checks.is_none() {
+            return self.settle(metrics, now);
+        }
+        self.state = State::Checking { metrics, pod_label, list: None };
+    }
+
+    fn take_check_list(&mut self, text: Option<&str>, now: Timestamp) {
+        let (State::Checking { list, .. }, Some(checks::Checks::ConfigMap(name))) = (&mut self.state, &self.subject.policy.checks) else {
+            return;
+        };
+        let problem = match text.map(checks::parse_list) {
+            Some(Ok(found)) => {
+                *list = Some(found);
+                return;
+            }
+            Some(Err(error)) => format!("canary.checks: configmap/{name}: {error}"),
+            None => format!("canary.checks: there is no ConfigMap {name} with a key checks"),
+        };
+        self.stop_with(Finding::CheckList(problem), AFTER_A_FAILURE, now);
+    }
+
+    fn take_checks(&mut self, outcomes: Vec<Result<Outcome, Failure>>, now: Timestamp) {
+        let State::Checking { metrics, list, .. } = &self.state else { return };
+        let Some(list) = list.as_deref().or_else(|| inline(self.subject.policy.checks.as_ref())) else { return };
+        let (metrics, served) = (metrics.clone(), self.subject.served(now));
+        let (mut outcomes, mut said, mut refused, mut failed) = (outcomes.into_iter(), Vec::new(), Vec::new(), None);
+        for check in list {
+            let outcome = match self.refusal(check).map(|words| Ok(Outcome::Unknown(words.to_owned()))).or_else(|| outcomes.next()) {
+                Some(Ok(outcome)) => outcome,
+                Some(Err(Failure { words, is_refusal: true })) => {
+                    refused.push(Refused { check: check.clone(), words: words.clone(), until: now + AFTER_A_REFUSAL });
+                    Outcome::Unknown(words)
+                }
+                Some(Err(failure)) => {
+                    failed = failed.or(Some(failure));
+                    continue;
+                }
+                None => break,
+            };
+            said.push(Said { name: check.name.clone(), outcome, served });
+        }
+        self.refused.append(&mut refused);
+        let has_failed = said.iter().any(|said| matches!(said.outcome, Outcome::Failed(_)));
+        match failed {
+            Some(failure) if !has_failed => self.stop(&failure, now),
+            _ => self.settle(join(metrics, said, self.subject.is_past_deadline(now)), now),
+        }
+    }
+
+    fn take_pages(&mut self, pages: Vec<Option<Counts>>, now: Timestamp) {
+        self.rounds.pages(pages, self.subject.since);
+        let Series::Measured { dispersion, .. } = &self.series else { return };
+        if let Some(rejection) = statement::by_pages(&self.subject, *dispersion, &self.rounds.early, now) {
+            self.state = State::Done(rejection);
+        }
+    }
+
+    /// The end of a round.
+    fn settle(&mut self, round: Round, now: Timestamp) {
+        self.state = match round {
+            Round::Done(judgement) => State::Done(judgement),
+            Round::Waiting(waiting) if waiting.is_blind => {
+                State::Stopped { until: self.until(AFTER_A_FAILURE, now), findings: waiting.findings }
+            }
+            Round::Waiting(waiting) => {
+                State::Waiting { until: self.until(waiting.look_again, now), of: self.subject.version.clone(), waiting }
+            }
+        };
+    }
+
+    fn stop(&mut self, failure: &Failure, now: Timestamp) {
+        let wait = if failure.is_refusal { AFTER_A_REFUSAL } else { AFTER_A_FAILURE };
+        self.stop_with(Finding::NoAnswer(failure.words.clone()), wait, now);
+    }
+
+    fn stop_with(&mut self, finding: Finding, wait: Duration, now: Timestamp) {
+        self.state = State::Stopped { until: self.until(wait, now), findings: vec![finding] };
+    }
+
+    fn until(&self, wait: Duration, now: Timestamp) -> Until {
+        Until { at: now + wait, was_past_deadline: self.subject.is_past_deadline(now) }
+    }
+
+    /// At the next scrape, or when the duration is over, whichever is sooner.
+    fn at_next_scrape(&self, now: Timestamp) -> Duration {
+        let (served, duration) = (self.subject.served(now), self.subject.policy.duration);
+        let next = self.pace.next(now).unwrap_or(ASK_AGAIN).max(self.subject.rest);
+        if served < duration { next.min(duration.saturating_sub(served)) } else { next }
+    }
+}
+
+/// The list that stands in the annotation itself.
+pub(super) fn inline(checks: Option<&checks::Checks>) -> Option<&[Check]> {
+    match checks {
+        Some(checks::Checks::Inline(list)) => Some(list),
+        _ => None,
+    }
+}

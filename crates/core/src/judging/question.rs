@@ -1,0 +1,152 @@
+//! What the judge asks, and what can be answered. Plain data: an edge carries a question out and knows nothing of why it is asked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::checks::{Outcome, Progress};
+use super::scope::Pod;
+use crate::api::checks::{Check, Origin};
+use crate::metrics::counting::{Counted, History, PodLabel, Reading, Scope, Series, Window};
+use crate::statistics::Counts;
+
+/// What is to be asked next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Question {
+    /// The pods of the canary and of the primary, as the API server has them.
+    Pods,
+    /// The last sample of each series with one of these names.
+    Present {
+        origin: Origin,
+        scope: Arc<Scope>,
+        names: Vec<String>,
+    },
+    /// What the primary's pods counted before the canary began.
+    History {
+        origin: Origin,
+        scope: Arc<Scope>,
+        pod_label: PodLabel,
+        reading: Reading,
+        since: Duration,
+        window: Duration,
+    },
+    Samples(Samples),
+    /// The text of the list of checks in this `ConfigMap` of the primary's namespace.
+    CheckList {
+        config_map: String,
+    },
+    Checks(Checks),
+    /// Where these pods serve a page that has what the reading reads.
+    Places {
+        addresses: Vec<String>,
+        port: u16,
+        path: Option<String>,
+        reading: Reading,
+    },
+    /// What these pods have counted so far, by their own pages.
+    Pages {
+        addresses: Vec<String>,
+        place: Place,
+        reading: Reading,
+    },
+}
+
+/// All readings of the run so far, counted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Samples {
+    pub origin: Origin,
+    pub scope: Arc<Scope>,
+    pub pod_label: PodLabel,
+    pub readings: Vec<(Reading, Window)>,
+    /// The scrape interval, once it is learned.
+    pub interval: Option<Duration>,
+    /// What was read under another number is about another pod or other series, and is forgotten.
+    pub epoch: u64,
+}
+
+/// The user's own checks, and whom they are about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checks {
+    pub list: Vec<Check>,
+    pub scope: Arc<Scope>,
+    pub pod_label: PodLabel,
+    /// How long the canary has been Ready.
+    pub served: Duration,
+    /// The scrape interval, or a guess at it.
+    pub interval: Duration,
+    pub progress: Progress,
+}
+
+/// Where the pods of one Deployment serve their page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub port: u16,
+    pub path: String,
+}
+
+/// The answer to a question of the same name, or why there is none.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    Pods {
+        canary: Vec<Pod>,
+        primary: Vec<Pod>,
+    },
+    Present(Vec<Series>),
+    History(History),
+    /// One for each reading, in their order.
+    Samples(Vec<Counted>),
+    /// `None` if there is no such text.
+    CheckList(Option<String>),
+    /// One for each check, in their order, up to the first that failed.
+    Checks(Vec<Result<Outcome, Failure>>),
+    /// One for each address.
+    Places(Vec<Option<Place>>),
+    Pages(Vec<Option<Counts>>),
+    Failed(Failure),
+}
+
+/// Why a question has no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// One line.
+    pub words: String,
+    /// The question was understood and refused: the same question gets the same answer.
+    pub is_refusal: bool,
+}
+
+impl Failure {
+    pub fn passing(words: impl Into<String>) -> Self {
+        Self { words: words.into(), is_refusal: false }
+    }
+
+    pub fn refusal(words: impl Into<String>) -> Self {
+        Self { words: words.into(), is_refusal: true }
+    }
+}
+
+/// Which question an answer belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Pods,
+    Present,
+    History,
+    Samples,
+    CheckList,
+    Checks,
+    Places,
+    Pages,
+}
+
+impl Question {
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::Pods => Kind::Pods,
+            Self::Present { .. } => Kind::Present,
+            Self::History { .. } => Kind::History,
+            Self::Samples(_) => Kind::Samples,
+            Self::CheckList { .. } => Kind::CheckList,
+            Self::Checks(_) => Kind::Checks,
+            Self::Places { .. } => Kind::Places,
+            Self::Pages { .. } => Kind::Pages,
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Which pods are the canary's and which the primary's, by name and by address.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::metrics::counting::{Members, Pods};
+
+/// Pods come and go; new ones of the same ReplicaSets are recognised by name anyway.
+pub(super) const KEPT: Duration = Duration::from_secs(15);
+/// What the ReplicaSet controller appends to a pod's name.
+const RANDOM_PART: usize = 5;
+
+/// What the API server says of a pod.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pod {
+    pub name: String,
+    pub address: Option<String>,
+    /// The names of the ReplicaSets that own it.
+    pub replica_sets: Vec<String>,
+    pub on_host_network: bool,
+}
+
+pub(super) fn pods(canary: &[Pod], primary: &[Pod], deployment: &str) -> Pods {
+    let owned: Vec<&Pod> = primary.iter().filter(|pod| is_of(pod, deployment)).collect();
+    Pods { canary: named(&canary.iter().collect::<Vec<_>>()), primary: alike(&owned) }
+}
+
+/// Of a ReplicaSet of this Deployment: its name is the Deployment's with a hash behind it, and a hash has no dash.
+fn is_of(pod: &Pod, deployment: &str) -> bool {
+    pod.replica_sets.iter().any(|owner| {
+        let hash = owner.strip_prefix(deployment).and_then(|rest| rest.strip_prefix('-'));
+        hash.is_some_and(|hash| !hash.is_empty() && !hash.contains('-'))
+    })
+}
+
+/// These pods and no others: an earlier run of the same template has pods of the same prefix, which may still be stopping and be scraped.
+fn named(pods: &[&Pod]) -> Members {
+    with_addresses(Members::of_names(pods.iter().map(|pod| pod.name.clone())), pods)
+}
+
+/// These pods and those that their ReplicaSets will make.
+fn alike(pods: &[&Pod]) -> Members {
+    let prefixes = pods.iter().map(|pod| pod.name.get(..pod.name.len().saturating_sub(RANDOM_PART)).unwrap_or(&pod.name).to_owned());
+    with_addresses(Members::of_prefixes(prefixes.collect::<BTreeSet<_>>()), pods)
+}
+
+fn with_addresses(members: Members, pods: &[&Pod]) -> Members {
+    // An address of the node's network says nothing about the pod.
+    let own = pods.iter().filter(|pod| !pod.on_host_network);
+    let addresses = own.filter_map(|pod| Some((pod.address.clone()?, pod.name.clone())));
+    addresses.fold(members, |members, (address, pod)| members.with_address(address, pod))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(name: &str, replica_set: &str, address: &str) -> Pod {
+        Pod { name: name.to_owned(), address: Some(address.to_owned()), replica_sets: vec![replica_set.to_owned()], on_host_network: false }
+    }
+
+    #[test]
+    fn the_canary_by_name_and_the_primary_by_its_replica_sets() {
+        let canary = [pod("app-canary-77f-abcde", "app-canary-77f", "10.0.0.9")];
+        let primary = [
+            pod("app-6d5f-aaaaa", "app-6d5f", "10.0.0.1"),
+            Pod { on_host_network: true, ..pod("app-6d5f-bbbbb", "app-6d5f", "192.168.0.1") },
+            pod("app-worker-6d5f-ccccc", "app-worker-6d5f", "10.0.0.3"),
+            Pod { replica_sets: Vec::new(), ..pod("app-6d5f-ddddd", "", "10.0.0.4") },
+        ];
+        let pods = pods(&canary, &primary, "app");
+        assert_eq!(pods.canary, Members::of_names(["app-canary-77f-abcde"]).with_address("10.0.0.9", "app-canary-77f-abcde"));
+        assert_eq!(pods.primary, Members::of_prefixes(["app-6d5f-"]).with_address("10.0.0.1", "app-6d5f-aaaaa"));
+    }
+}

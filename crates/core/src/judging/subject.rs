@@ -1,0 +1,85 @@
+//! What is judged: one Ready canary of one primary, as the objects say it now.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::api::annotations::{self as key, Phase};
+use crate::api::policy::Policy;
+use crate::manifest::object;
+use crate::metrics::counting::Window;
+use crate::metrics::discovery::Choice;
+use crate::run::plan::{began, elapsed, ready_since};
+use crate::run::pods::Health;
+
+/// Where the pods say by convention that their page is.
+const PATH_ANNOTATION: &str = "/spec/template/metadata/annotations/prometheus.io~1path";
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Subject {
+    pub namespace: String,
+    /// The primary's name.
+    pub primary: String,
+    pub run: String,
+    /// Of the primary: the version of the object that all this was read from.
+    pub version: String,
+    /// When the canary's pod was first Ready.
+    pub since: Timestamp,
+    /// When the run began, which is what the deadline counts from.
+    pub began: Option<Timestamp>,
+    pub policy: Policy,
+    pub page_path: Option<String>,
+    /// Whether the pods' own pages may be read.
+    pub reads_pages: bool,
+    /// How long the source wants to be left alone between two questions.
+    pub rest: Duration,
+}
+
+impl Subject {
+    /// `None` while there is nothing to judge.
+    pub fn of(primary: &Value, canary: &Value, health: &Health, policy: &Policy) -> Option<Self> {
+        let is_running = object::phase(object::annotations(primary)) == Some(Phase::Running);
+        if !is_running || !matches!(health, Health::Ready { .. }) {
+            return None;
+        }
+        Some(Self {
+            namespace: object::namespace(primary).to_owned(),
+            primary: object::name(primary).to_owned(),
+            run: object::annotation(primary, key::RUN).unwrap_or_default().to_owned(),
+            version: object::metadata_text(primary, "resourceVersion").to_owned(),
+            since: ready_since(canary)?,
+            began: began(primary),
+            policy: policy.clone(),
+            page_path: primary.pointer(PATH_ANNOTATION).and_then(Value::as_str).map(str::to_owned),
+            reads_pages: true,
+            rest: Duration::ZERO,
+        })
+    }
+
+    /// What the user wants to be read.
+    pub(super) fn wanted(&self) -> (&Choice, Option<Duration>) {
+        (&self.policy.metrics, self.policy.max_latency_p99)
+    }
+
+    pub(super) fn served(&self, now: Timestamp) -> Duration {
+        elapsed(self.since, now)
+    }
+
+    pub(super) fn window(&self, warm_up: Duration, now: Timestamp) -> Window {
+        Window { elapsed: millis(self.served(now)), warm_up: millis(warm_up), ..Window::default() }
+    }
+
+    /// Until the deadline.
+    pub(super) fn remaining(&self, now: Timestamp) -> Duration {
+        self.policy.deadline.saturating_sub(elapsed(self.began.unwrap_or(now), now))
+    }
+
+    pub(super) fn is_past_deadline(&self, now: Timestamp) -> bool {
+        self.began.is_some_and(|began| elapsed(began, now) >= self.policy.deadline)
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
