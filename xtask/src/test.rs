@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test of the repository, in four suites that need more and more of a machine.
+//! `cargo xtask test`: every test of the repository, in five suites that need more and more of a machine.
 //!
 //! It starts what a suite needs and tells the tests by environment variables where it is; it knows no single test.
 
@@ -27,6 +27,8 @@ pub(crate) enum Suite {
     Unit,
     /// Against an API server of its own, which is gone afterwards
     Hold,
+    /// The chart, with Helm and an API server of its own
+    Chart,
     /// Against a Prometheus of its own, without a Kubernetes
     Prometheus,
     /// On the whole cluster, or that of --context
@@ -38,6 +40,7 @@ impl fmt::Display for Suite {
         formatter.write_str(match self {
             Self::Unit => "unit",
             Self::Hold => "hold",
+            Self::Chart => "chart",
             Self::Prometheus => "prometheus",
             Self::Cluster => "cluster",
         })
@@ -67,7 +70,7 @@ pub(crate) struct Options {
 pub(crate) fn test(target: &Target, options: &Options) -> Result<()> {
     let suites = match options.suite {
         Some(suite) => vec![suite],
-        None => vec![Suite::Unit, Suite::Hold, Suite::Prometheus, Suite::Cluster],
+        None => vec![Suite::Unit, Suite::Hold, Suite::Chart, Suite::Prometheus, Suite::Cluster],
     };
     let mut results = Vec::new();
     let mut ahead = None;
@@ -80,6 +83,7 @@ pub(crate) fn test(target: &Target, options: &Options) -> Result<()> {
             Suite::Hold => hold(options, || {
                 ahead = cluster_follows.then(Ahead::start).flatten();
             }),
+            Suite::Chart => chart(options),
             Suite::Prometheus => prometheus(options),
             Suite::Cluster => {
                 if let Some(ahead) = ahead.take() {
@@ -132,18 +136,30 @@ fn hold(options: &Options, waiting: impl FnOnce()) -> Result<()> {
         clients = format!(", kubectl {version}");
     }
     let Some(names) = Tests::names("hold::", options.filter.as_deref())? else { return Ok(()) };
-    control_plane::down_abandoned(&state)?;
-    let name = format!("{}{}", control_plane::TEMPORARY, std::process::id());
-    let version = control_plane::version_of(options.kubernetes.as_deref())?;
-    let result = control_plane::up(&state, Some(&name), Some(&version)).and_then(|kubeconfig| {
+    with_control_plane(&state, options, |kubeconfig, version| {
         waiting();
         say(format_args!("{} tests of the hold on Kubernetes {version}{clients}", names.len()));
         let column = format!("{version}{clients}");
         // These start replicas that lead, and so act on every Deployment of the server.
         let (leading, others) = names.into_iter().partition(|name| name.contains("::certificates::"));
-        tests.run_in_turn([(others, options.threads), (leading, options.threads)], &kubeconfig, &column)
-    });
-    let gone = control_plane::down(&state, &name);
+        tests.run_in_turn([(others, options.threads), (leading, options.threads)], kubeconfig, &column)
+    })
+}
+
+fn chart(options: &Options) -> Result<()> {
+    let state = State::open()?;
+    let tests = Tests::build(&state)?;
+    let Some(names) = Tests::names("chart::", options.filter.as_deref())? else { return Ok(()) };
+    with_control_plane(&state, options, |kubeconfig, version| tests.run(&names, options.threads, kubeconfig, version))
+}
+
+/// Runs `work` with the kubeconfig and the version of a control plane that is gone afterwards.
+fn with_control_plane(state: &State, options: &Options, work: impl FnOnce(&Path, &str) -> Result<()>) -> Result<()> {
+    control_plane::down_abandoned(state)?;
+    let name = format!("{}{}", control_plane::TEMPORARY, std::process::id());
+    let version = control_plane::version_of(options.kubernetes.as_deref())?;
+    let result = control_plane::up(state, Some(&name), Some(&version)).and_then(|kubeconfig| work(&kubeconfig, &version));
+    let gone = control_plane::down(state, &name);
     result.and(gone)
 }
 
