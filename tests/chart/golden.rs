@@ -23,13 +23,9 @@ fn each_set_of_values_changes_what_it_should() {
     let default = documents(&rendered(&[]).unwrap());
     for (set, path) in value_sets() {
         let own = documents(&rendered_with(&path));
-        let mut text = String::new();
-        for gone in default.keys().filter(|name| !own.contains_key(*name)) {
-            text.push_str(&format!("# Not rendered: {gone}\n"));
-        }
-        for document in own.iter().filter(|(name, document)| default.get(*name) != Some(document)).map(|(_, document)| document) {
-            text.push_str(&format!("---\n{document}\n"));
-        }
+        let gone = default.keys().filter(|name| !own.contains_key(*name)).map(|name| format!("# Not rendered: {name}\n"));
+        let different = own.iter().filter(|(name, document)| default.get(*name) != Some(document));
+        let text: String = gone.chain(different.map(|(_, document)| format!("---\n{document}\n"))).collect();
         assert!(!text.is_empty(), "{set} changes nothing");
         insta::with_settings!({description => std::fs::read_to_string(&path).unwrap()}, {
             insta::assert_snapshot!(set, text);

@@ -62,14 +62,13 @@ fn table() -> String {
     let schema: Value = serde_json::from_str(&read("values.schema.json")).unwrap();
     let mut found = Vec::new();
     rows(&schema, &values, "", &text, &mut found);
-    let mut table = "| value | default | meaning |\n| --- | --- | --- |\n".to_owned();
-    for row in found {
+    let lines = found.into_iter().map(|row| {
         assert!(!row.comment.is_empty(), "{} has no comment", row.path);
         let default = row.default.to_string();
         let default = if default.len() > 70 { "see `values.yaml`".to_owned() } else { format!("`{default}`") };
-        table.push_str(&format!("| `{}` | {default} | {} |\n", row.path, row.comment));
-    }
-    table
+        format!("| `{}` | {default} | {} |\n", row.path, row.comment)
+    });
+    std::iter::once("| value | default | meaning |\n| --- | --- | --- |\n".to_owned()).chain(lines).collect()
 }
 
 /// `COALMINE_UPDATE=1` writes it.

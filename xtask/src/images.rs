@@ -1,7 +1,7 @@
 //! `cargo xtask images`: builds the static programs and their images, and puts them into the development cluster.
 //!
 //! An image is built again only when its program or its Containerfile changed. For a cluster of one's own the archives are built
-//! and the commands that load them are said.
+//! and loaded by kind or minikube where the context says that it is one of theirs; else the commands that load them are said.
 
 use std::{
     fs,
@@ -156,8 +156,15 @@ pub(crate) fn images(target: &Target) -> Result<Vec<Archive>> {
             load(state, &archives)?;
             Ok(archives)
         }
-        Target::Foreign(_) => {
+        Target::Foreign(context) => {
             let archives = build(target, &State::open()?, &OWN)?;
+            if let Some(loader) = Loader::of(context).filter(|loader| command::find_program(loader.program).is_some()) {
+                for archive in &archives {
+                    say(format_args!("loading the image {} by {}", archive.image.name, loader.program));
+                    command::capture(command::program(loader.program)?.args(loader.arguments(&archive.path)))?;
+                }
+                return Ok(archives);
+            }
             say("built; load them into your cluster in the way that fits it:");
             let files: Vec<String> = archives.iter().map(|archive| archive.path.display().to_string()).collect();
             for load in ["kind load image-archive", "minikube image load", "docker load --input"] {
@@ -165,6 +172,33 @@ pub(crate) fn images(target: &Target) -> Result<Vec<Archive>> {
             }
             Ok(archives)
         }
+    }
+}
+
+/// What puts an archive into a cluster that is known by its context's name.
+#[derive(Debug, PartialEq, Eq)]
+struct Loader<'a> {
+    program: &'static str,
+    cluster: &'a str,
+}
+
+impl<'a> Loader<'a> {
+    /// kind puts its name before the cluster's; minikube's context is called as its profile, which others can only guess but for the default.
+    fn of(context: &'a str) -> Option<Self> {
+        match context.strip_prefix("kind-") {
+            Some(cluster) if !cluster.is_empty() => Some(Self { program: "kind", cluster }),
+            _ if context == "minikube" => Some(Self { program: "minikube", cluster: context }),
+            _ => None,
+        }
+    }
+
+    fn arguments(&self, archive: &Path) -> Vec<String> {
+        let archive = archive.display().to_string();
+        let words: [&str; 5] = match self.program {
+            "kind" => ["load", "image-archive", &archive, "--name", self.cluster],
+            _ => ["image", "load", &archive, "--profile", self.cluster],
+        };
+        words.map(str::to_owned).to_vec()
     }
 }
 
@@ -278,7 +312,20 @@ pub(crate) fn load(state: &State, archives: &[Archive]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
+
+    #[rstest]
+    #[case("kind-kind", Some("kind load image-archive /a.tar --name kind"))]
+    #[case("kind-two-words", Some("kind load image-archive /a.tar --name two-words"))]
+    #[case("minikube", Some("minikube image load /a.tar --profile minikube"))]
+    #[case("kind-", None)]
+    #[case("production", None)]
+    fn a_local_cluster_is_told_by_its_context(#[case] context: &str, #[case] command: Option<&str>) {
+        let line = Loader::of(context).map(|loader| format!("{} {}", loader.program, loader.arguments(Path::new("/a.tar")).join(" ")));
+        assert_eq!(line.as_deref(), command);
+    }
 
     #[test]
     fn only_older_archives_of_the_same_image_are_removed() {

@@ -18,6 +18,7 @@ mod prerequisites;
 mod process;
 mod programs;
 mod progress;
+mod release;
 mod simulate;
 mod target;
 mod test;
@@ -52,6 +53,8 @@ enum Verb {
     Deploy,
     /// Run every test, or a part of them
     Test(test::Options),
+    /// Make everything that a release consists of, into dist/
+    Release(release::Options),
     /// Measure sizes and times, and print them beside their budgets; fails when one is exceeded
     Bench(bench::Options),
     /// The verdict's own code on simulated traffic, beside the usual rules; fails when an error bound is broken
@@ -116,6 +119,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Verb::Images => images::images(&Target::new(context)?).map(drop),
         Verb::Deploy => deploy::deploy(&Target::new(context)?),
         Verb::Test(options) => test::test(&Target::new(context)?, &options),
+        Verb::Release(options) => release::release(&options),
         Verb::Bench(options) => bench::bench(&Target::new(context)?, &options),
         Verb::Simulate(options) => simulate::simulate(&options),
         Verb::Chart(options) => simulate::chart(&options),

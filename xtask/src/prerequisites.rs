@@ -9,9 +9,10 @@ use anyhow::{Context, Result, bail};
 use crate::{command, progress::say};
 
 /// A program or file that shows that a Debian package is there.
-struct Need {
-    shown_by: &'static str,
-    package: &'static str,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Need {
+    pub(crate) shown_by: &'static str,
+    pub(crate) package: &'static str,
 }
 
 /// To build static programs.
@@ -36,7 +37,7 @@ pub(crate) const STATIC_TARGET: &str = "x86_64-unknown-linux-musl";
 
 pub(crate) fn for_static_programs() -> Result<()> {
     install(&FOR_PROGRAMS)?;
-    static_target()
+    rust_target(STATIC_TARGET)
 }
 
 pub(crate) fn for_images() -> Result<()> {
@@ -50,7 +51,7 @@ pub(crate) fn for_node() -> Result<()> {
     install(&FOR_NODE)
 }
 
-fn install(needs: &[Need]) -> Result<()> {
+pub(crate) fn install(needs: &[Need]) -> Result<()> {
     let missing: Vec<&str> = needs.iter().filter(|need| !is_there(need.shown_by)).map(|need| need.package).collect();
     if missing.is_empty() {
         return Ok(());
@@ -73,13 +74,13 @@ fn is_there(shown_by: &str) -> bool {
     if shown_by.starts_with('/') { Path::new(shown_by).exists() } else { command::find_program(shown_by).is_some() }
 }
 
-/// `rust-toolchain.toml` names the target, so rustup has it, or none of ours manages the toolchain and it must be there already.
-fn static_target() -> Result<()> {
+/// `rust-toolchain.toml` names that of the images, so rustup has it; where no rustup manages the toolchain it must be there already.
+pub(crate) fn rust_target(target: &str) -> Result<()> {
     let Some(rustup) = command::find_program("rustup") else { return Ok(()) };
     let installed = command::capture(std::process::Command::new(&rustup).args(["target", "list", "--installed"]))?;
-    if installed.lines().any(|target| target == STATIC_TARGET) {
+    if installed.lines().any(|installed| installed == target) {
         return Ok(());
     }
-    say(format_args!("installing the Rust target {STATIC_TARGET}"));
-    command::run(std::process::Command::new(&rustup).args(["target", "add", STATIC_TARGET]))
+    say(format_args!("installing the Rust target {target}"));
+    command::run(std::process::Command::new(&rustup).args(["target", "add", target]))
 }

@@ -1,6 +1,6 @@
 //! Kubernetes, etcd, a DNS server, Prometheus, Helm and the tests' clients, built from pinned Go modules.
 //!
-//! A module under `xtask/go/` holds no code, only pins; one under `tests/clients/` is one small program. What is built is kept in the state directory under a hash of pins and flags,
+//! A module under `xtask/go/` holds pins, and no code but the list of `CoreDNS`' plugins; one under `tests/clients/` is one small program. What is built is kept in the state directory under a hash of pins and flags,
 //! so that nothing is built twice and several versions lie side by side.
 
 pub(crate) mod assets;
@@ -111,9 +111,12 @@ impl Module {
         let _lock = state.lock(&format!("programs-{}", self.name))?;
         let pins = command::read(&self.directory.join("go.mod"))?;
         let sums = command::read(&self.directory.join("go.sum"))?;
-        let source = self.directory.join("main.go");
-        let source = if source.is_file() { Some(command::read(&source)?) } else { None };
-        let texts = [Some(&pins), Some(&sums), source.as_ref()];
+        let source = |name: &str| {
+            let path = self.directory.join(name);
+            if path.is_file() { command::read(&path).map(Some) } else { Ok(None) }
+        };
+        let (source, plugins) = (source("main.go")?, source("coredns/main.go")?);
+        let texts = [Some(&pins), Some(&sums), source.as_ref(), plugins.as_ref()];
         let parts = texts.into_iter().flatten().map(String::as_bytes).chain(self.flags.iter().map(String::as_bytes));
         let target = state.programs().join(format!("{}-{}", self.name, fingerprint(parts)));
         fs::create_dir_all(&target).with_context(|| format!("failed to create {}", target.display()))?;
@@ -299,7 +302,7 @@ mod tests {
 
     #[rstest]
     #[case("go.etcd.io/etcd/server/v3", "etcd")]
-    #[case("github.com/coredns/coredns", "coredns")]
+    #[case("coalmine.dev/cluster/coredns", "coredns")]
     #[case("k8s.io/kubernetes/cmd/kube-apiserver", "kube-apiserver")]
     fn names(#[case] package: &str, #[case] expected: &str) {
         assert_eq!(program_name(package), expected);
