@@ -4,6 +4,8 @@
 pub mod annotations;
 pub mod checks;
 pub mod choice;
+pub mod foreign;
 pub mod policy;
+pub mod promql;
 pub mod quantity;
 pub mod selector;

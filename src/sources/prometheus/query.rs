@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use promql_parser::parser::{self, value::ValueType};
+use promql_parser::parser::value::ValueType;
 
 use super::super::{Scope, Wanted};
+use coalmine_core::api::promql;
 use coalmine_core::metrics::counting::PodLabel;
 
 /// The last sample of each series, whatever label names the pods.
@@ -34,7 +35,7 @@ pub(super) fn samples(scope: &Scope, wanted: &Wanted) -> String {
 
 /// A query of the user's at equal steps back in time. Only vectors can be asked for so, thus a scalar is made one.
 pub(super) fn over_time(query: &str, since: Duration, step: Duration) -> String {
-    let is_scalar = parser::parse(query).is_ok_and(|expression| expression.value_type() == ValueType::Scalar);
+    let is_scalar = promql::parse(query).is_ok_and(|expression| expression.value_type() == ValueType::Scalar);
     let function = if is_scalar { "vector" } else { "" };
     format!("{function}({query}\n)[{}s:{}s]", whole_seconds(since), whole_seconds(step))
 }
@@ -109,16 +110,29 @@ mod tests {
         or {__name__=~"up",k8s_pod_name=~"app-canary-77f-ccccc|app-6d5f-[a-z0-9]+",k8s_namespace_name=~"|default"}
         or {__name__=~"up",instance=~"10[.]0[.]0[.]1(:[0-9]+)?"}
         "#);
-        parser::parse(&query).unwrap();
+        promql::parse(&query).unwrap();
     }
 
     #[test]
     fn a_comment_at_the_end_of_a_query_does_not_swallow_the_rest() {
         let query = over_time("max(backlog) # all of it", Duration::from_mins(1), Duration::from_secs(5));
-        parser::parse(&query).unwrap();
+        promql::parse(&query).unwrap();
         assert!(query.ends_with(")[60s:5s]"));
         let query = over_time("scalar(max(backlog))", Duration::from_mins(1), Duration::from_secs(5));
-        assert_eq!(parser::parse(&query).unwrap().value_type(), ValueType::Matrix);
+        assert_eq!(promql::parse(&query).unwrap().value_type(), ValueType::Matrix);
+    }
+
+    /// A small stack, such as a task's: what is within bounds must not be too deep for it, in this slow build either.
+    #[test]
+    fn what_is_within_bounds_fits_a_stack() {
+        let deep = [
+            "(".repeat(32) + "1" + &")".repeat(32),
+            "a^".repeat(199) + "a",
+            "a+".repeat(199) + "a",
+            "-(".repeat(32) + "a" + &")".repeat(32),
+        ];
+        let walk = move || deep.map(|text| promql::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}")).to_string().len());
+        std::thread::Builder::new().stack_size(1 << 20).spawn(walk).unwrap().join().unwrap();
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 pub use self::address::is_allowed;
 pub use self::promql::{Names, QueryError};
-use super::choice::first_line;
+use super::foreign;
 
 /// More would be a load on the source, and no verdict could name them all.
 const MOST_CHECKS: usize = 20;
@@ -149,7 +149,7 @@ impl Checks {
 
 /// The list itself, from the annotation or from a `ConfigMap`.
 pub fn parse_list(yaml: &str) -> Result<Vec<Check>, ChecksError> {
-    let written: Vec<Written> = serde_saphyr::from_str(yaml).map_err(|error| ChecksError::Yaml(first_line(&error.to_string())))?;
+    let written: Vec<Written> = foreign::yaml(yaml).map_err(ChecksError::Yaml)?;
     match written.len() {
         0 => return Err(ChecksError::Empty),
         many if many > MOST_CHECKS => return Err(ChecksError::TooMany(many)),

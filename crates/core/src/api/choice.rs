@@ -4,6 +4,7 @@
 use serde::Deserialize;
 
 use super::checks::Origin;
+use super::foreign;
 use super::selector::{Selector, SelectorError};
 
 /// The presets that a user may name, in the order in which they are preferred.
@@ -126,6 +127,8 @@ impl Choice {
         match split(value).as_slice() {
             [] => Self::one(value),
             [one] => Self::one(one),
+            // Before each is read.
+            several if several.len() > MOST_COUNTERS => Err(ChoiceError::TooMany(several.len())),
             several => Self::list(several.iter().map(|part| Self::one(part))),
         }
     }
@@ -198,7 +201,7 @@ impl Written {
 }
 
 fn yaml<T: serde::de::DeserializeOwned>(value: &str) -> Result<T, ChoiceError> {
-    serde_saphyr::from_str(value).map_err(|error| ChoiceError::Yaml { message: first_line(&error.to_string()) })
+    foreign::yaml(value).map_err(|message| ChoiceError::Yaml { message })
 }
 
 /// The parts between commas and semicolons, outside of braces and quotes.
@@ -233,12 +236,6 @@ fn tagged(key: &'static str, text: &str) -> Result<Selector, ChoiceError> {
         && metric.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_'));
     let are_tags = tags.is_some_and(|tags| !tags.contains(['{', '}', '"', '\n']));
     if is_metric && are_tags { Ok(Selector::of(text)) } else { Err(ChoiceError::NotATaggedMetric { key }) }
-}
-
-/// The YAML library explains with an excerpt over several lines; the first says what is wrong and where.
-pub fn first_line(message: &str) -> String {
-    let line = message.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-    line.strip_prefix("error: ").unwrap_or(line).to_owned()
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use promql_parser::label::Matcher;
-use promql_parser::parser::{self, Expr};
+use promql_parser::parser::Expr;
+
+use super::promql;
 
 /// A metric's name and conditions on its labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +30,7 @@ pub enum SelectorError {
 impl Selector {
     pub fn parse(text: &str) -> Result<Self, SelectorError> {
         let text = text.trim();
-        let Expr::VectorSelector(parsed) = parser::parse(text).map_err(|message| SelectorError::Syntax(one_line(&message)))? else {
+        let Expr::VectorSelector(parsed) = promql::parse(text).map_err(|error| SelectorError::Syntax(error.to_string()))? else {
             return Err(SelectorError::NotASelector);
         };
         if parsed.offset.is_some() || parsed.at.is_some() || !parsed.matchers.or_matchers.is_empty() {
@@ -109,11 +111,6 @@ impl std::fmt::Display for Selector {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str(&self.text)
     }
-}
-
-/// The parser explains over several lines; an `apply` has one.
-fn one_line(message: &str) -> String {
-    message.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
