@@ -11,3 +11,4 @@ mod prometheus;
 mod reviews;
 mod support;
 mod walls;
+mod workflows;

@@ -29,6 +29,9 @@ use crate::{
 
 const PROGRAM: &str = "coalmine";
 
+/// There from the first moment, and filled at the end: it shows that a directory holds a release, also one that was broken off.
+const SUMS: &str = "SHA256SUMS";
+
 /// What was typed.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -136,11 +139,16 @@ struct Dist {
 }
 
 impl Dist {
-    /// Empty: what an earlier run left must not be published with this one.
+    /// Empty: what an earlier run left must not be published with this one. What no run has made is not taken away.
     fn new(directory: &Path) -> Result<Self> {
         if directory.exists() {
+            let is_empty = fs::read_dir(directory).with_context(|| format!("failed to list {}", directory.display()))?.next().is_none();
+            if !is_empty && !directory.join(SUMS).is_file() {
+                bail!("failed to use {}: it has files in it that are no release", directory.display());
+            }
             fs::remove_dir_all(directory).with_context(|| format!("failed to remove {}", directory.display()))?;
         }
+        command::write(&directory.join(SUMS), "")?;
         Ok(Self { directory: directory.to_path_buf(), sums: Vec::new() })
     }
 
@@ -154,8 +162,38 @@ impl Dist {
     /// As `sha256sum --check` reads it.
     fn sums(&mut self) -> Result<()> {
         self.sums.sort_by(|one, other| one[64..].cmp(&other[64..]));
-        command::write(&self.directory.join("SHA256SUMS"), self.sums.concat())?;
+        command::write(&self.directory.join(SUMS), self.sums.concat())?;
         print!("{}", self.sums.concat());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_are_what_everybody_checks_and_an_earlier_release_makes_way() {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = parent.path().join("dist");
+        let mut dist = Dist::new(&directory).unwrap();
+        dist.write("b", b"second").unwrap();
+        dist.write("a", b"first").unwrap();
+        dist.sums().unwrap();
+        let mut check = command::program("sha256sum").unwrap();
+        let said = command::capture(check.args(["--check", SUMS]).current_dir(&directory)).unwrap();
+        assert_eq!(said, "a: OK\nb: OK\n");
+        Dist::new(&directory).unwrap();
+        assert!(directory.join(SUMS).is_file() && !directory.join("a").exists());
+        Dist::new(&directory).unwrap();
+    }
+
+    #[test]
+    fn a_directory_of_somebody_elses_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("thesis.tex"), "years of work").unwrap();
+        let error = Dist::new(directory.path()).unwrap_err().to_string();
+        assert!(error.ends_with("it has files in it that are no release"), "{error}");
+        assert!(directory.path().join("thesis.tex").exists());
     }
 }

@@ -71,9 +71,7 @@ impl Processor {
     }
 
     fn cargo(&self, packages: &[&str]) -> Result<Command> {
-        let home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
-        let home = home.context("failed to find cargo's home: set CARGO_HOME")?;
-        let places = [(repository(), "/coalmine"), (home, "/cargo")];
+        let places = places()?;
         let rust: Vec<String> = places.iter().map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display())).collect();
         let c: Vec<String> = places.iter().map(|(from, to)| format!("-ffile-prefix-map={}={to}", from.display())).collect();
         let underscored = self.target.replace('-', "_");
@@ -104,14 +102,20 @@ impl Processor {
         let section = format!(".dep-v0={}", list.display());
         command::capture(command::program(self.objcopy)?.args(["--add-section", &section]).arg(program).arg(&done))?;
         let bytes = fs::read(&done).with_context(|| format!("failed to read {}", done.display()))?;
-        for place in [repository(), PathBuf::from(env::var_os("HOME").unwrap_or_default())] {
+        for (place, _) in places()? {
             let place = place.to_string_lossy().into_owned();
-            if place.len() > 5 && bytes.windows(place.len()).any(|window| window == place.as_bytes()) {
+            if bytes.windows(place.len()).any(|window| window == place.as_bytes()) {
                 bail!("failed to keep this machine out of {}: it contains the path {place}", program.display());
             }
         }
         Ok(bytes)
     }
+}
+
+/// Where sources are on this machine, and what they are called in what is built.
+fn places() -> Result<[(PathBuf, &'static str); 2]> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
+    Ok([(repository(), "/coalmine"), (home.context("failed to find cargo's home: set CARGO_HOME")?, "/cargo")])
 }
 
 fn zlib(bytes: &[u8]) -> Result<Vec<u8>> {
