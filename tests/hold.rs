@@ -13,6 +13,7 @@ mod limits;
 mod neighbours;
 mod passing;
 mod rejected;
+mod plugin;
 mod rights;
 mod status;
 mod verdicts;

@@ -94,6 +94,13 @@ impl Kubectl {
         self.output(child)
     }
 
+    /// A plugin, which takes kubectl's flags behind its name alone.
+    pub(crate) fn run_plugin(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+        let mut command = Command::new(&self.program);
+        command.args(arguments).envs(environment.iter().copied()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.output(command.spawn().expect("kubectl starts"))
+    }
+
     /// What a process has written, once it ends.
     pub(crate) fn output(&self, child: Child) -> Output {
         let output = child.wait_with_output().expect("kubectl ends");

@@ -254,6 +254,8 @@ impl Tests {
         for (variable, program) in CLIENTS {
             self.paths.push((variable, Module::client(program).build(state, &[program])?.path(program)));
         }
+        command::run(&mut cargo(&["build", "--package", "kubectl-coalmine"])?)?;
+        self.paths.push(("COALMINE_PLUGIN", cargo_target().join("debug/kubectl-coalmine")));
         Ok(self)
     }
 

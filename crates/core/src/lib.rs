@@ -8,6 +8,7 @@
 //!  run        what the controller does next about a held template
 //!  metrics    which series to read, and what they count
 //!  judging    what counts and checks say about a canary
+//!  state      what the objects say of a Deployment and its canary, typed; view: the same as lines for a person
 //!  message    the sentences of admission; names, lease: small things that all share
 //! ```
 
@@ -20,5 +21,7 @@ pub mod message;
 pub mod metrics;
 pub mod names;
 pub mod run;
+pub mod state;
+pub mod view;
 
 pub use coalmine_statistics as statistics;

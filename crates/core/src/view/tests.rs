@@ -1,0 +1,204 @@
+//! What a person reads, in both usual widths, with and without colour.
+
+use serde_json::{Value, json};
+
+use super::{
+    Colour, Screen,
+    list::list,
+    status::{Objects, status},
+};
+use crate::{
+    hold::held::{Held, Operation},
+    run::canary,
+    state::State,
+};
+
+const NARROW: Screen = Screen { width: 80, colour: Colour::Plain };
+const WIDE: Screen = Screen { width: 120, colour: Colour::Plain };
+
+fn now() -> jiff::Timestamp {
+    "2026-11-23T12:00:42Z".parse().unwrap()
+}
+
+fn template(image: &str) -> Value {
+    json!({"metadata": {"labels": {"app": "app"}}, "spec": {"containers": [{"name": "app", "image": image}]}})
+}
+
+fn primary(phase: &str, message: &str) -> Value {
+    let held = Held {
+        template: template("registry.example/shop/app:2.0.0"),
+        manager: "kubectl-client-side-apply".to_owned(),
+        operation: Operation::Update,
+        user: "ann".to_owned(),
+        owners: std::collections::BTreeMap::default().into_iter().collect(),
+        last_applied: None,
+        against: None,
+        contributions: Vec::new(),
+    };
+    json!({
+        "metadata": {"name": "app", "namespace": "shop", "uid": "u-1", "creationTimestamp": "2026-11-23T11:00:00Z", "annotations": {
+            "canary.enabled": "true", "canary.duration": "30s", "canary.state/phase": phase, "canary.state/run": "r1",
+            "canary.state/since": "2026-11-23T12:00:00Z", "canary.state/held": held.encode().unwrap(), "canary.state/message": message,
+        }},
+        "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "app"}}, "template": template("registry.example/shop/app:1.9.0")},
+        "status": {"readyReplicas": 2},
+    })
+}
+
+fn of(kind_uid: &str, owner: &str, name: &str, spec: Value, status: Value) -> Value {
+    json!({
+        "metadata": {"name": name, "uid": kind_uid, "creationTimestamp": "2026-11-23T12:00:30Z", "ownerReferences": [{"uid": owner}],
+                     "annotations": {"deployment.kubernetes.io/revision": "3"}},
+        "spec": spec, "status": status,
+    })
+}
+
+fn objects() -> Objects {
+    let primary = primary("Running", "");
+    let mut namesake = canary::deployment(&primary, template("b"), "r1", &("tier".to_owned(), "canary".to_owned()));
+    namesake["metadata"]["uid"] = json!("u-2");
+    namesake["metadata"]["annotations"]["coalmine.dev/ready-since"] = json!("2026-11-23T12:00:35Z");
+    namesake["status"] = json!({"readyReplicas": 1});
+    let running = |ready: bool| json!({"phase": "Running", "containerStatuses": [{"ready": ready, "restartCount": 0}]});
+    Objects {
+        primary,
+        namesake: Some(namesake),
+        replica_sets: vec![
+            of("s-1", "u-1", "app-6c7f5d9b8", json!({"replicas": 2}), json!({"readyReplicas": 2})),
+            of("s-0", "u-1", "app-old", json!({"replicas": 0}), json!({})),
+            of("s-2", "u-2", "app-canary-5d8c", json!({"replicas": 1}), json!({"readyReplicas": 1})),
+        ],
+        pods: vec![
+            of("p-1", "s-1", "app-6c7f5d9b8-2kq8z", json!({}), running(true)),
+            of("p-2", "s-1", "app-6c7f5d9b8-9xv4c", json!({}), running(true)),
+            of(
+                "p-3",
+                "s-2",
+                "app-canary-5d8c-7hmsw",
+                json!({}),
+                json!({"phase": "Running", "containerStatuses": [{"ready": false, "restartCount": 2, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]}),
+            ),
+        ],
+        missing: vec![],
+        last_event: Some((
+            "CanaryWaiting".to_owned(),
+            "12 of 338 requests without a failure that are needed to show an error rate below 1%; about 40s at this rate".to_owned(),
+        )),
+    }
+}
+
+fn shown(lines: Vec<String>) -> String {
+    lines.join("\n")
+}
+
+#[test]
+fn a_running_trial_at_eighty_columns() {
+    insta::assert_snapshot!(shown(status(&objects(), now(), NARROW)), @r"
+    Name:        app
+    Namespace:   shop
+    Phase:       Running for 42s
+    Change:      registry.example/shop/app:1.9.0 -> registry.example/shop/app:2.0.0
+    Applied by:  ann (kubectl-client-side-apply)
+    Canary:      Ready for 7s; judged for 30s, given up after 10m
+    Last Event:  CanaryWaiting: 12 of 338 requests without a failure that are needed
+                 to show an error rate below 1%; about 40s at this rate
+
+    NAME                             KIND         STATUS             AGE   INFO
+    app                              Deployment   2/2 ready          60m   live tem…
+    ├──app-6c7f5d9b8                 ReplicaSet   2/2 ready          12s   revision…
+    │  ├──app-6c7f5d9b8-2kq8z        Pod          Running            12s   1/1 ready
+    │  └──app-6c7f5d9b8-9xv4c        Pod          Running            12s   1/1 ready
+    └──app-canary                    Deployment   1/1 ready          -     held tem…
+       └──app-canary-5d8c            ReplicaSet   1/1 ready          12s   revision…
+          └──app-canary-5d8c-7hmsw   Pod          CrashLoopBackOff   12s   0/1 read…
+    ");
+}
+
+#[test]
+fn a_running_trial_at_a_hundred_and_twenty_columns() {
+    insta::assert_snapshot!(shown(status(&objects(), now(), WIDE)), @r"
+    Name:        app
+    Namespace:   shop
+    Phase:       Running for 42s
+    Change:      registry.example/shop/app:1.9.0 -> registry.example/shop/app:2.0.0
+    Applied by:  ann (kubectl-client-side-apply)
+    Canary:      Ready for 7s; judged for 30s, given up after 10m
+    Last Event:  CanaryWaiting: 12 of 338 requests without a failure that are needed to show an error rate below 1%; about
+                 40s at this rate
+
+    NAME                             KIND         STATUS             AGE   INFO
+    app                              Deployment   2/2 ready          60m   live template
+    ├──app-6c7f5d9b8                 ReplicaSet   2/2 ready          12s   revision 3
+    │  ├──app-6c7f5d9b8-2kq8z        Pod          Running            12s   1/1 ready
+    │  └──app-6c7f5d9b8-9xv4c        Pod          Running            12s   1/1 ready
+    └──app-canary                    Deployment   1/1 ready          -     held template
+       └──app-canary-5d8c            ReplicaSet   1/1 ready          12s   revision 3
+          └──app-canary-5d8c-7hmsw   Pod          CrashLoopBackOff   12s   0/1 ready, 2 restarts
+    ");
+}
+
+#[test]
+fn colours_are_for_the_phase_alone() {
+    let lines = status(&objects(), now(), Screen { width: 80, colour: Colour::Ansi });
+    let coloured: Vec<&String> = lines.iter().filter(|line| line.contains('\u{1b}')).collect();
+    assert_eq!(coloured, ["Phase:       \u{1b}[36mRunning\u{1b}[0m for 42s"]);
+}
+
+#[test]
+fn without_rights_the_missing_verb_is_said() {
+    let missing = vec!["pods can't be shown: to list them in namespace shop is not allowed (list pods)".to_owned()];
+    let lines =
+        status(&Objects { primary: json!({"metadata": {"name": "app", "namespace": "shop"}}), missing, ..Objects::default() }, now(), WIDE);
+    insta::assert_snapshot!(shown(lines), @r"
+    Name:        app
+    Namespace:   shop
+    Phase:       not opted in; to opt in: kubectl annotate deploy/app canary.enabled=true
+
+    NAME   KIND         STATUS      AGE   INFO
+    app    Deployment   0/1 ready   -     live template
+    pods can't be shown: to list them in namespace shop is not allowed (list pods)
+    ");
+}
+
+#[test]
+fn a_list_of_several() {
+    let states = [
+        State::of(&primary("Rejected", "error rate 100% (160 of 160 requests) exceeds 1% after 7.2s; primary 0%; template kept out"), None),
+        State::of(&json!({"metadata": {"name": "cart", "namespace": "shop", "annotations": {"canary.enabled": "true"}}}), None),
+    ];
+    insta::assert_snapshot!(shown(list(&states, true, now(), WIDE)), @r"
+    NAMESPACE   NAME   PHASE      SINCE   CHANGE               MESSAGE
+    shop        app    Rejected   42s     app:1.9.0 -> 2.0.0   error rate 100% (160 of 160 requests) exceeds 1% after 7.2s;…
+    shop        cart   -          -       -
+    ");
+    insta::assert_snapshot!(shown(list(&states, false, now(), NARROW)), @r"
+    NAME   PHASE      SINCE   CHANGE               MESSAGE
+    app    Rejected   42s     app:1.9.0 -> 2.0.0   error rate 100% (160 of 160 requ…
+    cart   -          -       -
+    ");
+}
+
+#[test]
+fn a_diff_names_both_sides() {
+    let text = super::diff::unified(&template("app:1"), &template("app:2")).unwrap();
+    insta::assert_snapshot!(text, @r"
+    --- live
+    +++ held
+    @@ -3,5 +3,5 @@
+         app: app
+     spec:
+       containers:
+    -  - image: app:1
+    +  - image: app:2
+         name: app
+    ");
+    assert_eq!(super::diff::unified(&template("app:1"), &template("app:1")).unwrap(), "");
+}
+
+#[test]
+fn words_of_others_stay_on_their_line() {
+    let mut objects = objects();
+    objects.last_event = Some(("CanaryRejected".to_owned(), "a\nb\u{1b}[2Jc".to_owned()));
+    let text = shown(status(&objects, now(), WIDE));
+    assert!(!text.contains('\u{1b}'), "{text}");
+}

@@ -1,0 +1,151 @@
+//! What can be typed. kubectl's own flags keep kubectl's names and meanings.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use coalmine_core::api::quantity::parse_duration;
+
+#[derive(Debug, Parser)]
+#[command(name = "kubectl coalmine", bin_name = "kubectl coalmine", version, about = "See, wait for and steer canaries")]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Flags as kubectl has them")]
+pub(crate) struct Connection {
+    /// The namespace; default: that of the context
+    #[arg(short, long, global = true)]
+    pub(crate) namespace: Option<String>,
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) cluster: Option<String>,
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+    /// Act as this user
+    #[arg(long = "as", global = true, value_name = "USER")]
+    pub(crate) impersonate: Option<String>,
+    /// Act as a member of this group; may be repeated
+    #[arg(long = "as-group", global = true, value_name = "GROUP")]
+    pub(crate) groups: Vec<String>,
+    /// How long one request may take, such as 10s
+    #[arg(long, global = true, value_name = "DURATION", value_parser = duration, default_value = "30s")]
+    pub(crate) request_timeout: Duration,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// All opted-in Deployments, a line each
+    List {
+        /// In every namespace
+        #[arg(short = 'A', long)]
+        all_namespaces: bool,
+        /// Only those with these labels, such as app=shop
+        #[arg(short = 'l', long, value_name = "LABELS")]
+        selector: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// One Deployment: the phase, the verdict, and the tree down to the pods
+    Status {
+        #[arg(value_name = "DEPLOYMENT", value_parser = deployment)]
+        name: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Watch one Deployment until the verdict; ends with 0 promoted or nothing held, 2 rejected, 3 inconclusive, 4 timed out
+    Watch {
+        #[arg(value_name = "DEPLOYMENT", value_parser = deployment)]
+        name: String,
+        /// Stop watching after that long (exit code 4); default: never
+        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        timeout: Option<Duration>,
+    },
+    /// The live template beside the held one, as a unified diff of YAML
+    Diff {
+        #[arg(value_name = "DEPLOYMENT", value_parser = deployment)]
+        name: String,
+    },
+    /// What is read, what is missing and why it waits: the newest word of each kind about the trial
+    Explain {
+        #[arg(value_name = "DEPLOYMENT", value_parser = deployment)]
+        name: String,
+    },
+    /// Try a template that was kept out once more
+    Retry {
+        #[arg(value_name = "DEPLOYMENT", value_parser = deployment)]
+        name: String,
+    },
+    /// Check manifests as admission would, without a cluster: 0 all are accepted, 1 one is refused
+    Lint {
+        /// A file of YAML or JSON, or - for standard input; may be repeated
+        #[arg(short, long = "filename", required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Is Coalmine there, does its webhook answer, and is it healthy?
+    Doctor,
+    /// A script that makes the shell complete `kubectl-coalmine`
+    Completion { shell: clap_complete::Shell },
+    /// The version of this program, and of Coalmine in the cluster
+    Version {
+        /// Ask no cluster
+        #[arg(long)]
+        client: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Output {
+    /// How to print
+    #[arg(short, long = "output", value_enum, value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Json,
+    Yaml,
+    Name,
+    Wide,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| "expected a duration such as 90s, 5m or 1h".to_owned())
+}
+
+/// `app`, `deploy/app` and `deployment.apps/app` are the same, as for kubectl.
+fn deployment(text: &str) -> Result<String, String> {
+    let name = match text.split_once('/') {
+        None => text,
+        Some(("deploy" | "deployment" | "deployments" | "deployment.apps" | "deployments.apps", name)) => name,
+        Some((kind, _)) => return Err(format!("only Deployments have canaries, not {kind}")),
+    };
+    if name.is_empty() { Err("expected the name of a Deployment".to_owned()) } else { Ok(name.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_deployment_is_named_as_for_kubectl() {
+        for text in ["app", "deploy/app", "deployment/app", "deployments.apps/app"] {
+            assert_eq!(deployment(text).as_deref(), Ok("app"));
+        }
+        assert_eq!(deployment("statefulset/app").unwrap_err(), "only Deployments have canaries, not statefulset");
+        assert_eq!(deployment("deploy/").unwrap_err(), "expected the name of a Deployment");
+    }
+}

@@ -1,0 +1,47 @@
+//! One file for each command that has more than a few lines. Here: which one, and those few.
+
+pub(crate) mod completion;
+mod doctor;
+mod lint;
+mod read;
+mod retry;
+mod watch;
+
+use anyhow::Result;
+
+use crate::{
+    End,
+    args::{Arguments, Connection, Verb},
+    cluster::Cluster,
+    terminal,
+};
+
+pub(crate) async fn run(arguments: Arguments) -> Result<End> {
+    let connection = arguments.connection;
+    match arguments.verb {
+        Verb::List { all_namespaces, selector, output } => {
+            read::list(&Cluster::connect(&connection).await?, all_namespaces, selector.as_deref(), output).await
+        }
+        Verb::Status { name, output } => read::status(&Cluster::connect(&connection).await?, &name, output).await,
+        Verb::Diff { name } => read::diff(&Cluster::connect(&connection).await?, &name).await,
+        Verb::Explain { name } => read::explain(&Cluster::connect(&connection).await?, &name).await,
+        Verb::Watch { name, timeout } => watch::watch(&Cluster::connect(&connection).await?, &name, timeout).await,
+        Verb::Retry { name } => retry::retry(&Cluster::connect(&connection).await?, &name).await,
+        Verb::Lint { files } => lint::lint(&files),
+        Verb::Doctor => doctor::doctor(&Cluster::connect(&connection).await?).await,
+        Verb::Completion { shell } => {
+            terminal::print(&completion::script(shell));
+            Ok(End::Good)
+        }
+        Verb::Version { client } => version(&connection, client).await,
+    }
+}
+
+async fn version(connection: &Connection, client: bool) -> Result<End> {
+    terminal::print(&format!("kubectl-coalmine {}", env!("CARGO_PKG_VERSION")));
+    if !client {
+        let words = doctor::server_version(&Cluster::connect(connection).await?).await?;
+        terminal::print(&format!("coalmine {words}"));
+    }
+    Ok(End::Good)
+}

@@ -1,0 +1,119 @@
+//! The commands that look once: list, status, diff, explain. They read and print; what is printed is made by the core.
+
+use anyhow::{Context as _, Result, bail};
+use coalmine_core::{
+    api::annotations::{HELD, Phase},
+    hold::held::Held,
+    manifest::object,
+    run::canary,
+    state::State,
+    view,
+};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::{
+    End,
+    args::{Format, Output},
+    cluster::{Cluster, plain, text},
+    terminal,
+};
+
+pub(super) async fn list(cluster: &Cluster, everywhere: bool, selector: Option<&str>, output: Output) -> Result<End> {
+    let objects = cluster.all_deployments(everywhere, selector).await?;
+    let mut states: Vec<State> = objects.iter().map(|object| State::of(object, None)).collect();
+    states.retain(|state| state.enabled || state.holds());
+    match output.format {
+        Some(Format::Json) => structured(&json!({"apiVersion": "v1", "kind": "List", "items": states}), Format::Json)?,
+        Some(Format::Yaml) => structured(&json!({"apiVersion": "v1", "kind": "List", "items": states}), Format::Yaml)?,
+        Some(Format::Name) => {
+            let names: Vec<String> = states.iter().map(|state| format!("deployment.apps/{}", state.name)).collect();
+            terminal::print(&names.join("\n"));
+        }
+        Some(Format::Wide) => print_list(&states, everywhere, view::Screen { width: usize::MAX, ..terminal::screen() }),
+        None => print_list(&states, everywhere, terminal::screen()),
+    }
+    if states.is_empty() {
+        let place = if everywhere { "any namespace".to_owned() } else { format!("namespace {}", cluster.namespace) };
+        terminal::remark(&format!("No Deployment in {place} is annotated canary.enabled=true."));
+    }
+    Ok(End::Good)
+}
+
+fn print_list(states: &[State], everywhere: bool, screen: view::Screen) {
+    if !states.is_empty() {
+        terminal::print(&view::list::list(states, everywhere, now(), screen).join("\n"));
+    }
+}
+
+pub(super) async fn status(cluster: &Cluster, name: &str, output: Output) -> Result<End> {
+    let objects = cluster.objects(name).await?;
+    let state = State::of(&objects.primary, objects.namesake.as_ref());
+    match output.format {
+        Some(format @ (Format::Json | Format::Yaml)) => structured(&state, format)?,
+        Some(Format::Name) => terminal::print(&format!("deployment.apps/{name}")),
+        Some(Format::Wide) | None => terminal::print(&view::status::status(&objects, now(), terminal::screen()).join("\n")),
+    }
+    Ok(End::of(state.phase))
+}
+
+pub(super) async fn diff(cluster: &Cluster, name: &str) -> Result<End> {
+    let primary = cluster.deployment(name).await?;
+    let Some(record) = object::annotation(&primary, HELD) else {
+        terminal::remark(&format!("Nothing is held for deployment {name}."));
+        return Ok(End::Good);
+    };
+    let held = Held::decode(record).with_context(|| format!("failed to read what is held for deployment {name}"))?;
+    let difference = view::diff::unified(object::template(&primary), &held.template).context("failed to print a template")?;
+    terminal::print(&difference);
+    Ok(End::Good)
+}
+
+/// The newest word of each kind about this run, oldest first: what is read, why it waits, how it ended.
+pub(super) async fn explain(cluster: &Cluster, name: &str) -> Result<End> {
+    let primary = cluster.deployment(name).await?;
+    let namesake = cluster.deployments().get_opt(&canary::name(name)).await.ok().flatten().map(|found| plain(&found)).transpose()?;
+    let state = State::of(&primary, namesake.as_ref());
+    if !state.enabled && !state.holds() {
+        bail!("deployment {name} is not opted in; to opt in: kubectl annotate deploy/{name} canary.enabled=true");
+    }
+    let mut newest: Vec<(String, String)> = Vec::new();
+    for event in cluster.events(name).await? {
+        let (reason, note) = (text(&event, "/reason").to_owned(), text(&event, "/note").to_owned());
+        newest.retain(|(before, _)| *before != reason);
+        newest.push((reason, note));
+    }
+    let screen = terminal::screen();
+    let phase = state.phase.map_or("nothing was held yet", Phase::as_str);
+    let mut rows = vec![vec!["Phase".to_owned(), phase.to_owned()]];
+    rows.extend(state.message.filter(|message| !message.is_empty()).map(|message| vec!["Verdict".to_owned(), message]));
+    rows.extend(newest.into_iter().map(|(reason, note)| vec![reason, note]));
+    terminal::print(&view::table::lines(&rows, screen.width).join("\n"));
+    Ok(End::of(state.phase))
+}
+
+impl End {
+    /// What a script is told of a phase.
+    pub(super) fn of(phase: Option<Phase>) -> Self {
+        match phase {
+            Some(Phase::Rejected) => Self::Rejected,
+            Some(Phase::Inconclusive) => Self::Inconclusive,
+            _ => Self::Good,
+        }
+    }
+}
+
+fn structured<T: serde::Serialize>(value: &T, format: Format) -> Result<()> {
+    let value: Value = serde_json::to_value(value).context("failed to print")?;
+    let text = match format {
+        Format::Yaml => serde_saphyr::to_string(&value).context("failed to print as YAML")?,
+        _ => serde_json::to_string_pretty(&value).context("failed to print as JSON")?,
+    };
+    terminal::print(&text);
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place of this program that looks at the clock; the core is given `now`")]
+pub(super) fn now() -> Timestamp {
+    Timestamp::now()
+}
