@@ -38,7 +38,24 @@ fn a_held_template_is_listed_shown_and_compared() {
     assert!(shown.contains("Canary:      not Ready yet; judged for 60s, given up after 10m"), "{shown}");
 
     let diff = plugin(&namespace, &["diff", "app"]).succeeded();
-    insta::assert_snapshot!(diff.stdout, @"");
+    insta::assert_snapshot!(diff.stdout, @r#"
+    --- live
+    +++ held
+    @@ -5,10 +5,10 @@
+       containers:
+       - env:
+         - name: COMMON
+    -      value: A
+    -    - name: ONLY_A
+    +      value: B
+    +    - name: ONLY_B
+           value: "1"
+    -    image: registry.example/app:a
+    +    image: registry.example/app:b
+         imagePullPolicy: IfNotPresent
+         name: app
+         ports:
+    "#);
 }
 
 #[test]
@@ -101,13 +118,13 @@ fn mistakes_get_one_line_and_exit_code_one() {
     let namespace = Namespace::with_a(ClientSide);
     let missing = plugin(&namespace, &["status", "nope"]);
     assert_eq!(missing.code, 1);
-    insta::assert_snapshot!(missing.said(), @"");
+    insta::assert_snapshot!(missing.said(), @"error: failed to find deployment nope in namespace NAMESPACE");
     let kind = plugin(&namespace, &["status", "statefulset/app"]);
     assert_eq!(kind.code, 1);
     assert!(kind.stderr.contains("only Deployments have canaries, not statefulset"), "{}", kind.stderr);
     let nothing = plugin(&namespace, &["retry", "app"]);
     assert_eq!(nothing.code, 1);
-    insta::assert_snapshot!(nothing.said(), @"");
+    insta::assert_snapshot!(nothing.said(), @"error: nothing is kept out of deployment app (nothing was held yet)");
 }
 
 /// Somebody without any right is told which one is missing, and sees what the rest allows.
@@ -117,7 +134,7 @@ fn a_missing_right_is_named() {
     let namespace = Namespace::with_b_held(ClientSide);
     let nobody = plugin(&namespace, &["list", "--as", "nobody"]);
     assert_eq!(nobody.code, 1);
-    insta::assert_snapshot!(nobody.said(), @"");
+    insta::assert_snapshot!(nobody.said(), @"error: the right to list deployments in NAMESPACE is missing (kubectl auth can-i list deployments)");
     let who = format!("reader-{}", namespace.name);
     namespace.kubectl.run(&["create", "role", "reader", "--verb=get", "--resource=deployments.apps"]).succeeded();
     namespace.kubectl.run(&["create", "rolebinding", "reader", "--role=reader", &format!("--user={who}")]).succeeded();
@@ -127,7 +144,11 @@ fn a_missing_right_is_named() {
     });
     let missing: Vec<String> =
         stdout(&namespace, &status).lines().filter(|line| line.starts_with("not shown")).map(str::to_owned).collect();
-    insta::assert_snapshot!(missing.join("\n"), @"");
+    insta::assert_snapshot!(missing.join("\n"), @r"
+    not shown: the right to list replicasets in NAMESPACE is missing (kubectl auth can-i list replicasets)
+    not shown: the right to list pods in NAMESPACE is missing (kubectl auth can-i list pods)
+    not shown: the right to list events in NAMESPACE is missing (kubectl auth can-i list events)
+    ");
     let write = plugin(&namespace, &["retry", "app", "--as", &who]);
     assert_eq!(write.code, 1);
 }

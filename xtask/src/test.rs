@@ -165,9 +165,9 @@ fn with_control_plane(state: &State, options: &Options, work: impl FnOnce(&Path,
 
 fn prometheus(options: &Options) -> Result<()> {
     let program = Module::prometheus().build(&State::open()?, &["prometheus"])?.path("prometheus");
-    command::run(&mut cargo(&["test", "--test", "integration", "--no-run"])?)?;
+    command::run(&mut cargo(&["test", "--workspace", "--test", "integration", "--no-run"])?)?;
     let Some(names) = Tests::names("prometheus::", options.filter.as_deref())? else { return Ok(()) };
-    let mut command = cargo(&["test", "--test", "integration", "--", "--ignored", "--exact"])?;
+    let mut command = cargo(&["test", "--workspace", "--test", "integration", "--", "--ignored", "--exact"])?;
     let status = command.args(names).env("COALMINE_PROMETHEUS", program).stdin(Stdio::null()).status().context("failed to start cargo")?;
     if !status.success() {
         bail!("tests failed, see above");
@@ -245,7 +245,7 @@ impl Tests {
         let helm = Module::helm().build(state, &["helm"])?.path("helm");
         say("building coalmine and its integration tests");
         // The program too: cargo builds a package's programs for its integration tests, and of the same libraries.
-        command::run(&mut cargo(&["test", "--test", "integration", "--no-run"])?)?;
+        command::run(&mut cargo(&["test", "--workspace", "--test", "integration", "--no-run"])?)?;
         Ok(Self { kubectl, helm, coalmine: cargo_target().join("debug/coalmine"), paths: Vec::new() })
     }
 
@@ -254,14 +254,15 @@ impl Tests {
         for (variable, program) in CLIENTS {
             self.paths.push((variable, Module::client(program).build(state, &[program])?.path(program)));
         }
-        command::run(&mut cargo(&["build", "--package", "kubectl-coalmine"])?)?;
+        command::run(&mut cargo(&["build", "--workspace", "--bin", "kubectl-coalmine"])?)?;
         self.paths.push(("COALMINE_PLUGIN", cargo_target().join("debug/kubectl-coalmine")));
         Ok(self)
     }
 
     /// The ignored tests of a suite; `None` when a filter leaves none of them. A suite without any test is an error: it proves nothing.
     fn names(prefix: &str, filter: Option<&str>) -> Result<Option<Vec<String>>> {
-        let list = command::capture(&mut cargo(&["test", "--quiet", "--test", "integration", "--", "--ignored", "--list"])?)?;
+        let list =
+            command::capture(&mut cargo(&["test", "--quiet", "--workspace", "--test", "integration", "--", "--ignored", "--list"])?)?;
         let all = of_suite(&list, prefix);
         if all.is_empty() {
             bail!("failed to find a test whose name begins with {prefix}");
@@ -283,7 +284,7 @@ impl Tests {
     }
 
     fn run(&self, names: &[String], threads: usize, kubeconfig: &Path, version: &str) -> Result<()> {
-        let mut command = cargo(&["test", "--test", "integration", "--", "--ignored", "--exact"])?;
+        let mut command = cargo(&["test", "--workspace", "--test", "integration", "--", "--ignored", "--exact"])?;
         command
             .arg(format!("--test-threads={threads}"))
             .args(names)

@@ -103,7 +103,7 @@ pub(crate) enum Verb {
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Output {
     /// How to print
-    #[arg(short, long = "output", value_enum, value_name = "FORMAT")]
+    #[arg(short = 'o', long = "output", value_enum, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
 }
 
