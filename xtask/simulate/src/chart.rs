@@ -6,9 +6,10 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::random::Random;
+use crate::setup::Setup;
 use crate::statistics::{Deadline, Parameters, Trial, Verdict};
 use crate::tables::DEADLINE;
-use crate::traffic::{Setup, Traffic};
+use crate::traffic::Traffic;
 
 const SCRAPE: Duration = Duration::from_secs(5);
 const REQUESTS_PER_SECOND: f64 = 100.0;

@@ -6,10 +6,11 @@ use std::time::Duration;
 use crate::early::{Early, INTERVAL, PRIMARY_PODS, Round};
 use crate::random::Random;
 use crate::rules::Outcome;
+use crate::setup::{Clustering, Setup, Step, episode, steady};
 use crate::statistics::{Counts, Parameters, Verdict};
 use crate::tables::{Broken, Situation, Wrong, percent};
 use crate::tally::Tally;
-use crate::traffic::{Clustering, Setup, Step, Traffic, episode, steady};
+use crate::traffic::Traffic;
 
 /// What pages may add to the chance of a false rejection.
 pub const FALSE_REJECTS: f64 = 0.001;

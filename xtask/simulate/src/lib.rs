@@ -4,10 +4,14 @@
 //! It depends on the part that decides and on the mathematics alone, so that a fresh machine need not build a Kubernetes client for the first table.
 
 pub mod chart;
+mod coalmine;
 pub mod first_minute;
 pub mod random;
 pub mod rules;
 pub mod scenarios;
+pub mod seen;
+pub mod setup;
+pub mod shape;
 pub mod tables;
 pub mod tally;
 pub mod traffic;

@@ -21,6 +21,13 @@ impl Random {
         Self(std::array::from_fn(|_| split_mix(&mut state)))
     }
 
+    /// This stream, and as many others as make `count` in all.
+    pub fn split(mut self, count: usize) -> Vec<Self> {
+        let mut streams: Vec<Self> = (1..count).map(|_| Self::new(self.next(), self.next())).collect();
+        streams.insert(0, self);
+        streams
+    }
+
     fn next(&mut self) -> u64 {
         let [a, b, c, d] = &mut self.0;
         let result = a.wrapping_add(*d).rotate_left(23).wrapping_add(*a);

@@ -5,9 +5,10 @@
 
 use std::time::Duration;
 
+use crate::coalmine::Coalmine;
 use crate::random::Random;
-use crate::statistics::{Counts, Deadline, Dispersion, Trial, Verdict};
-use crate::traffic::{Setup, Traffic};
+use crate::setup::Setup;
+use crate::statistics::{Counts, Verdict};
 
 pub const RULES: usize = 5;
 pub const NAMES: [&str; RULES] = ["Coalmine", "Flagger", "Argo 0", "Argo 2", "threshold"];
@@ -26,57 +27,25 @@ pub struct Outcome {
     pub errors: f64,
 }
 
-/// One run under every rule.
+/// One run under every rule. The other tools look at the first counter.
 pub fn run(setup: &Setup, deadline: Duration, random: Random) -> [Outcome; RULES] {
-    let mut traffic = Traffic::new(setup, random);
-    let dispersion = traffic.dispersion();
-    traffic.start();
-    let mut coalmine = Coalmine::new(setup, deadline, dispersion);
-    let mut canary = Counts::default();
-    let mut minutes = vec![canary];
-    while traffic.now() < LONGEST - 0.5 {
-        let look = traffic.next_look(coalmine.outcome.is_none());
-        canary = Counts::new(canary.requests + look.canary.requests, canary.errors + look.canary.errors);
-        if coalmine.outcome.is_none() {
-            coalmine.look(&look, traffic.now(), canary.errors);
-        }
-        if traffic.now() >= MINUTE * minutes.len() as f64 - 0.5 {
-            minutes.push(canary);
+    let mut coalmine = Coalmine::new(setup, deadline, random);
+    let mut minutes = vec![Counts::default()];
+    while coalmine.now() < LONGEST - 0.5 {
+        coalmine.next_round();
+        if coalmine.now() >= MINUTE * minutes.len() as f64 - 0.5 {
+            minutes.push(coalmine.canary());
         }
     }
     let limit = setup.parameters.limit;
-    let undecided = Outcome { verdict: Verdict::Inconclusive, at: LONGEST, errors: canary.errors };
+    let undecided = Outcome { verdict: Verdict::Inconclusive, at: LONGEST, errors: coalmine.canary().errors };
     [
-        coalmine.outcome.unwrap_or(undecided),
+        coalmine.outcome().unwrap_or(undecided),
         flagger(&minutes, limit).unwrap_or(undecided),
         argo(&minutes, limit, 0).unwrap_or(undecided),
         argo(&minutes, limit, 2).unwrap_or(undecided),
         threshold(&minutes, limit).unwrap_or(undecided),
     ]
-}
-
-struct Coalmine<'a> {
-    setup: &'a Setup,
-    deadline: Duration,
-    trial: Trial,
-    outcome: Option<Outcome>,
-}
-
-impl<'a> Coalmine<'a> {
-    fn new(setup: &'a Setup, deadline: Duration, dispersion: Dispersion) -> Self {
-        let parameters = crate::statistics::Parameters { dispersion, ..setup.parameters }.with_looks(deadline, setup.scrape);
-        Self { setup, deadline, trial: Trial::new(parameters), outcome: None }
-    }
-
-    fn look(&mut self, look: &crate::statistics::Look, now: f64, errors: f64) {
-        self.trial.push(look);
-        let elapsed = Duration::from_secs_f64(now);
-        let deadline = if elapsed >= self.deadline { Deadline::Reached } else { Deadline::Ahead };
-        let verdict = self.trial.verdict(elapsed.saturating_sub(self.setup.warm_up), deadline);
-        if verdict != Verdict::Continue {
-            self.outcome = Some(Outcome { verdict, at: now, errors });
-        }
-    }
 }
 
 /// What a minute's check says of it.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::random::normal_tail;
+use crate::setup::{Setup, Step, episode, steady};
 use crate::statistics::Parameters;
 use crate::tables::{Situation, Wrong};
-use crate::traffic::{Setup, Step, episode, steady};
 
 const SCRAPE: Duration = Duration::from_secs(15);
 

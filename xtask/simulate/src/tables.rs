@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::first_minute;
 use crate::rules::{NAMES, RULES};
 use crate::scenarios;
+use crate::seen;
+use crate::setup::{Clustering, Setup};
 use crate::tally::{Tally, tally};
-use crate::traffic::{Clustering, Setup};
 
 /// The bounds that the verdict promises.
 pub const FALSE_REJECTS: f64 = 0.01;
@@ -164,7 +165,30 @@ pub fn print_all(runs: usize, out: &mut impl Write) -> io::Result<Vec<Broken>> {
         }
         writeln!(out)?;
     }
+    broken.extend(print_seen(runs.div_ceil(2), out)?);
     broken.extend(first_minute::print(runs, out)?);
+    Ok(broken)
+}
+
+/// Of these the other tools are asked nothing: what they are told of latency, client errors or silence is the user's.
+fn print_seen(runs: usize, out: &mut impl Write) -> io::Result<Vec<Broken>> {
+    writeln!(
+        out,
+        "What counts as seen, 1000 req/s, scraped every 5 s ({runs} runs a line; rejected % @ median s / promoted % @ median s)"
+    )?;
+    let mut broken = Vec::new();
+    for (line, situation) in seen::all().iter().enumerate() {
+        let [tally, ..] = tally(&situation.setup, DEADLINE, 5000 + line as u64, runs);
+        let at = |seconds: Option<f64>| seconds.map(|seconds| format!(" @{seconds:.0}")).unwrap_or_default();
+        let found = exceeded(situation, &tally);
+        let mark = if found.is_some() { "  <- beyond its bound" } else { "" };
+        let rejected = format!("{}{}", share(tally.rejected_share()), at(tally.time_to_reject(0.5)));
+        let promoted = format!("{}{}", share(tally.promoted_share()), at(tally.time_to_promote()));
+        writeln!(out, "{:<52}  {rejected} / {promoted}{mark}", situation.name)?;
+        out.flush()?;
+        broken.extend(found);
+    }
+    writeln!(out)?;
     Ok(broken)
 }
 

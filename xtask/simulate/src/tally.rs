@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::random::Random;
 use crate::rules::{Outcome, RULES, run};
+use crate::setup::Setup;
 use crate::statistics::Verdict;
-use crate::traffic::Setup;
 
 /// What many runs under one rule came to.
 #[derive(Clone, Debug, Default)]

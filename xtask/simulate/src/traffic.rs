@@ -3,98 +3,19 @@
 //! A Service spreads Poisson arrivals evenly, so each pod's good and failed requests are Poisson counts of their own, exactly; over an interval
 //! only the integral of the error rate matters. So an interval between two scrapes is drawn at once, whatever happens inside it.
 
+mod draw;
+mod past;
+
 use std::time::Duration;
 
 use crate::random::Random;
-use crate::statistics::{Counts, Dispersion, Look, Parameters, dispersion};
+use crate::setup::Setup;
+use crate::statistics::{CounterLook, Counts, Look, PodCounts, Scrapes, Timed, TimedLook};
+use draw::{Drawn, Visitor};
+pub use past::Past;
 
-/// How errors clump together.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Clustering {
-    Independent,
-    /// A beta-distributed rate per pod and scrape, with this correlation within one.
-    BetaBinomial {
-        correlation: f64,
-    },
-    /// Errors come in bursts of geometric size on one pod.
-    Bursts {
-        mean: f64,
-    },
-}
-
-/// From a moment on (seconds since the canary is Ready), an error rate.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Step {
-    pub from: f64,
-    pub rate: f64,
-}
-
-/// Always the same rate.
-pub fn steady(rate: f64) -> Vec<Step> {
-    vec![Step { from: f64::NEG_INFINITY, rate }]
-}
-
-/// A rate, and another from `from` until `until`.
-pub fn episode(rate: f64, from: f64, until: f64, during: f64) -> Vec<Step> {
-    vec![Step { from: f64::NEG_INFINITY, rate }, Step { from, rate: during }, Step { from: until, rate }]
-}
-
-/// One situation, in which many runs are made.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    pub requests_per_second: f64,
-    pub scrape: Duration,
-    pub primary_pods: usize,
-    /// The canary's weight in balancing; a primary pod has 1.
-    pub canary_weight: f64,
-    pub primary: Vec<Step>,
-    pub canary: Vec<Step>,
-    pub clustering: Clustering,
-    /// Coefficient of variation of the pods' own error rates.
-    pub pod_spread: f64,
-    /// Half of all errors come from one client, which stays at one pod for so long.
-    pub sticky: Option<Duration>,
-    /// Chance that a scrape fails.
-    pub missing: f64,
-    /// Whether all pods are scraped at the same moment; else each has a random phase of its own.
-    pub aligned: bool,
-    /// Whether the looks are taken right after the canary's scrapes, so that what is known of the primary is older.
-    pub canary_last: bool,
-    pub warm_up: Duration,
-    pub parameters: Parameters,
-}
-
-impl Setup {
-    /// Ten primary pods and a canary, scraped together; the product's defaults for everything else.
-    pub fn new(requests_per_second: f64, scrape: Duration, primary: f64, canary: f64) -> Self {
-        Self {
-            requests_per_second,
-            scrape,
-            primary_pods: 10,
-            canary_weight: 1.0,
-            primary: steady(primary),
-            canary: steady(canary),
-            clustering: Clustering::Independent,
-            pod_spread: 0.0,
-            sticky: None,
-            missing: 0.0,
-            aligned: true,
-            canary_last: false,
-            warm_up: Duration::ZERO,
-            parameters: Parameters::default(),
-        }
-    }
-
-    /// Requests per second at a pod of this weight.
-    fn load(&self, weight: f64) -> f64 {
-        self.requests_per_second * weight / (self.primary_pods as f64 + self.canary_weight)
-    }
-
-    /// Whether the primary's pods need not be told apart while the canary runs.
-    fn pods_are_alike(&self) -> bool {
-        self.clustering == Clustering::Independent && self.pod_spread <= 0.0 && self.sticky.is_none() && self.missing <= 0.0 && self.aligned
-    }
-}
+/// Before the canary is Ready.
+const HISTORY: f64 = 3600.0;
 
 #[derive(Clone, Debug)]
 struct Pod {
@@ -102,11 +23,26 @@ struct Pod {
     /// Its own error rate, as a multiple of the version's.
     multiple: f64,
     is_canary: bool,
-    /// Where the sticky client finds it.
+    /// Where a sticky client finds it.
     index: f64,
     /// Offset of its scrapes, and the time of its last one.
     phase: f64,
     scraped: f64,
+    /// When it comes and goes.
+    born: f64,
+    gone: f64,
+    /// Its load of this minute, as a multiple, and which minute that is.
+    minute: f64,
+    minutes_load: f64,
+}
+
+/// What one round of scrapes brings.
+#[derive(Clone, Debug)]
+pub struct Round {
+    /// The canary's requests, whether or not anybody saw them.
+    pub canary: Counts,
+    /// What was scraped; nothing in a round in which the canary's page did not answer.
+    pub look: Option<(CounterLook, TimedLook)>,
 }
 
 /// One run.
@@ -116,17 +52,30 @@ pub struct Traffic<'a> {
     random: Random,
     pods: Vec<Pod>,
     now: f64,
-    /// Where the sticky client is, and since when.
-    sticky_pod: f64,
-    sticky_period: f64,
+    /// The client of whom half of the errors are, and the crawler.
+    sticky: Visitor,
+    crawler: Visitor,
+    /// Seen of the primary since the canary's last scrape.
+    pending: Vec<Option<Drawn>>,
+    last_end: f64,
+    primary_last: Option<f64>,
+    canary_failed: Option<f64>,
 }
-
-const HISTORY: f64 = 3600.0;
-const WINDOW: f64 = 300.0;
 
 impl<'a> Traffic<'a> {
     pub fn new(setup: &'a Setup, random: Random) -> Self {
-        let mut traffic = Self { setup, random, pods: Vec::new(), now: 0.0, sticky_pod: 0.0, sticky_period: f64::NEG_INFINITY };
+        let mut traffic = Self {
+            setup,
+            random,
+            pods: Vec::new(),
+            now: 0.0,
+            sticky: Visitor::new(setup.sticky),
+            crawler: Visitor::new(setup.shape.crawler.map(|crawler| crawler.stays)),
+            pending: Vec::new(),
+            last_end: 0.0,
+            primary_last: None,
+            canary_failed: None,
+        };
         for index in 0..=setup.primary_pods {
             let is_canary = index == setup.primary_pods;
             let multiple = if setup.pod_spread > 0.0 {
@@ -136,43 +85,25 @@ impl<'a> Traffic<'a> {
                 1.0
             };
             let weight = if is_canary { setup.canary_weight } else { 1.0 };
-            traffic.pods.push(Pod { weight, multiple, is_canary, index: index as f64, phase: 0.0, scraped: 0.0 });
+            traffic.pods.push(Pod::new(index, weight, multiple, is_canary));
         }
         traffic
     }
 
-    /// The hour before the canary, and what the product measures in it.
-    pub fn dispersion(&mut self) -> Dispersion {
-        let scrape = self.setup.scrape.as_secs_f64();
-        let primaries: Vec<Pod> = self.pods.iter().filter(|pod| !pod.is_canary).cloned().collect();
-        let mut scrapes: Vec<Vec<Counts>> = Vec::new();
-        let mut windows: Vec<Vec<Counts>> = Vec::new();
-        let mut start = -HISTORY;
-        while start < 0.0 {
-            self.move_sticky_client(start);
-            let counts: Vec<Counts> = primaries.iter().map(|pod| self.draw(pod, start, start + scrape)).collect();
-            if (start + HISTORY) % WINDOW < scrape / 2.0 {
-                windows.push(vec![Counts::default(); counts.len()]);
-            }
-            if let Some(window) = windows.last_mut() {
-                for (sum, pod) in window.iter_mut().zip(&counts) {
-                    *sum = Counts::new(sum.requests + pod.requests, sum.errors + pod.errors);
-                }
-            }
-            scrapes.push(counts);
-            start += scrape;
-        }
-        Dispersion { scrape: dispersion(scrapes), window: dispersion(windows) }
-    }
-
-    /// The canary is Ready: its counters begin at zero, the primary's at their last scrape.
+    /// The canary is Ready, and nobody tells the primary's pods apart.
     pub fn start(&mut self) {
-        let scrape = self.setup.scrape.as_secs_f64();
         if self.setup.pods_are_alike() {
             let weight = self.setup.primary_pods as f64;
             self.pods.retain(|pod| pod.is_canary);
-            self.pods.push(Pod { weight, multiple: 1.0, is_canary: false, index: 0.0, phase: 0.0, scraped: 0.0 });
+            self.pods.push(Pod::new(0, weight, 1.0, false));
         }
+        self.start_by_pod();
+    }
+
+    /// The canary is Ready: its counters begin at zero, the primary's at their last scrape.
+    pub fn start_by_pod(&mut self) {
+        let scrape = self.setup.scrape.as_secs_f64();
+        self.scale();
         if self.setup.canary_last {
             // What the situation has in store comes at any moment between two scrapes of the canary.
             self.now = -self.random.uniform() * scrape;
@@ -182,27 +113,100 @@ impl<'a> Traffic<'a> {
             pod.phase = if is_last { scrape } else { self.random.uniform() * scrape };
             pod.scraped = self.now + if pod.is_canary { 0.0 } else { pod.phase - scrape };
         }
+        self.last_end = self.now;
+        self.pending = vec![None; self.pods.len()];
     }
 
-    /// The increments of the next round of scrapes; without the primary's when nobody will look at them.
+    /// Pods that come or go while the canary runs.
+    fn scale(&mut self) {
+        let Some(scaling) = self.setup.shape.scaling else { return };
+        let before = self.setup.primary_pods;
+        for pod in self.pods.iter_mut().filter(|pod| !pod.is_canary).skip(scaling.pods) {
+            pod.gone = scaling.at;
+        }
+        for index in before..scaling.pods {
+            self.pods.push(Pod { born: scaling.at, ..Pod::new(index + 1, 1.0, 1.0, false) });
+        }
+    }
+
+    /// The next round as one look; without the primary's when nobody will look at them.
     pub fn next_look(&mut self, with_primary: bool) -> Look {
+        let mut look = Look { interval: self.setup.scrape, ..Look::default() };
+        self.next_scrapes(with_primary, |is_canary, _, drawn| {
+            let side = if is_canary { &mut look.canary } else { &mut look.primary };
+            if let Some(drawn) = drawn {
+                side.add(drawn.counts());
+            }
+        });
+        look.warm_up = self.now <= self.setup.warm_up.as_secs_f64();
+        look
+    }
+
+    /// The next round, pod by pod.
+    pub fn next_round(&mut self, with_primary: bool) -> Round {
+        let mut canary = Counts::default();
+        let mut pending = std::mem::take(&mut self.pending);
+        let mut seen: Option<Drawn> = None;
+        let unscraped = self.setup.shape.unscraped_from.is_some_and(|from| self.now + self.canary_phase() > from);
+        self.next_scrapes(with_primary, |is_canary, index, drawn| {
+            if is_canary {
+                seen = drawn;
+            } else if let Some(drawn) = drawn {
+                let pod = pending[index].get_or_insert_default();
+                *pod = pod.plus(drawn);
+            }
+        });
+        if let Some(seen) = seen {
+            canary = seen.counts();
+        }
+        let end = self.now - self.setup.scrape.as_secs_f64() + self.canary_phase();
+        let Some(seen) = seen.filter(|_| !unscraped) else {
+            self.canary_failed = Some(end);
+            self.pending = pending;
+            return Round { canary, look: None };
+        };
+        let primary: Vec<Option<Drawn>> = self.pods.iter().zip(pending).filter(|(pod, _)| !pod.is_canary).map(|(_, drawn)| drawn).collect();
+        self.pending = vec![None; self.pods.len()];
+        let interval = Duration::from_secs_f64((end - self.last_end).max(0.001));
+        self.last_end = end;
+        let counts = CounterLook {
+            end: moment(end),
+            interval,
+            canary: seen.pod,
+            primary: primary.iter().map(|drawn| drawn.map(|drawn| drawn.pod)).collect(),
+        };
+        let timed = CounterLook {
+            end: moment(end),
+            interval,
+            canary: seen.timed,
+            primary: primary.iter().map(|drawn| drawn.map(|drawn| drawn.timed)).collect(),
+        };
+        Round { canary, look: Some((counts, timed)) }
+    }
+
+    fn canary_phase(&self) -> f64 {
+        self.pods.iter().find(|pod| pod.is_canary).map_or(0.0, |pod| pod.phase)
+    }
+
+    fn next_scrapes(&mut self, with_primary: bool, mut see: impl FnMut(bool, usize, Option<Drawn>)) {
         let begin = self.now;
         self.now += self.setup.scrape.as_secs_f64();
-        self.move_sticky_client(begin);
-        let mut look = Look { interval: self.setup.scrape, warm_up: self.now <= self.setup.warm_up.as_secs_f64(), ..Look::default() };
+        self.move_visitors(begin);
         for index in 0..self.pods.len() {
             let pod = self.pods[index].clone();
             let is_missed = self.setup.missing > 0.0 && self.random.uniform() < self.setup.missing;
-            if is_missed || !(with_primary || pod.is_canary) {
+            let until = (begin + pod.phase).min(pod.gone);
+            if is_missed || !(with_primary || pod.is_canary) || until <= pod.scraped.max(pod.born) {
+                see(pod.is_canary, index, None);
                 continue;
             }
-            let until = begin + pod.phase;
-            let counts = self.draw(&pod, pod.scraped, until);
+            let drawn = self.draw(index, pod.scraped.max(pod.born), until);
             self.pods[index].scraped = until;
-            let side = if pod.is_canary { &mut look.canary } else { &mut look.primary };
-            *side = Counts::new(side.requests + counts.requests, side.errors + counts.errors);
+            if !pod.is_canary {
+                self.primary_last = Some(self.primary_last.map_or(until, |last| last.max(until)));
+            }
+            see(pod.is_canary, index, Some(drawn));
         }
-        look
     }
 
     /// Seconds since the canary is Ready.
@@ -210,52 +214,35 @@ impl<'a> Traffic<'a> {
         self.now
     }
 
-    fn draw(&mut self, pod: &Pod, from: f64, until: f64) -> Counts {
-        let steps = if pod.is_canary { &self.setup.canary } else { &self.setup.primary };
-        let seconds = until - from;
-        let failing = (integral(steps, from, until) * pod.multiple).min(seconds);
-        let load = self.setup.load(pod.weight);
-        let good = load * (seconds - failing);
-        let mut failed = load * failing;
-        if self.setup.sticky.is_some() {
-            let everywhere = self.setup.requests_per_second * failing;
-            failed = failed / 2.0 + if self.sticky_pod.to_bits() == pod.index.to_bits() { everywhere / 2.0 } else { 0.0 };
-        }
-        let (good, errors) = match self.setup.clustering {
-            Clustering::Bursts { mean } => {
-                let mut errors = 0.0;
-                let mut bursts = self.random.poisson(failed / mean);
-                while bursts > 0.0 {
-                    errors += self.random.geometric(mean);
-                    bursts -= 1.0;
-                }
-                (good, errors)
-            }
-            Clustering::BetaBinomial { correlation } if failed > 0.0 && good > 0.0 => {
-                let sum = 1.0 / correlation - 1.0;
-                let mean = failed / (good + failed);
-                let rate = self.random.beta(mean * sum, (1.0 - mean) * sum);
-                ((good + failed) * (1.0 - rate), self.random.poisson((good + failed) * rate))
-            }
-            Clustering::Independent | Clustering::BetaBinomial { .. } => (good, self.random.poisson(failed)),
-        };
-        Counts::new(self.random.poisson(good) + errors, errors)
-    }
-
-    fn move_sticky_client(&mut self, now: f64) {
-        let Some(period) = self.setup.sticky else { return };
-        let current = (now / period.as_secs_f64()).floor();
-        if current > self.sticky_period {
-            self.sticky_period = current;
-            // Before the canary exists the client can only be at a primary pod.
-            let pods = self.setup.primary_pods as f64 + if now < 0.0 { 0.0 } else { 1.0 };
-            self.sticky_pod = self.random.pick(pods);
+    /// What the source knows of scrapes.
+    pub fn scrapes(&self) -> Scrapes {
+        Scrapes {
+            begun: moment(0.0),
+            interval: Some(self.setup.scrape),
+            primary_last: self.primary_last.map(moment),
+            canary_failed: self.canary_failed.map(moment),
         }
     }
 }
 
-/// The error rate's integral: seconds of failing.
-fn integral(steps: &[Step], from: f64, until: f64) -> f64 {
-    let ends = steps.iter().skip(1).map(|step| step.from).chain([f64::INFINITY]);
-    steps.iter().zip(ends).map(|(step, end)| (until.min(end) - from.max(step.from)).max(0.0) * step.rate).sum()
+/// By the source's clock, which began with the hour before.
+fn moment(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(HISTORY + seconds).unwrap_or_default()
+}
+
+impl Pod {
+    fn new(index: usize, weight: f64, multiple: f64, is_canary: bool) -> Self {
+        Self {
+            weight,
+            multiple,
+            is_canary,
+            index: index as f64,
+            phase: 0.0,
+            scraped: 0.0,
+            born: f64::NEG_INFINITY,
+            gone: f64::INFINITY,
+            minute: f64::NEG_INFINITY,
+            minutes_load: 1.0,
+        }
+    }
 }

@@ -3,4 +3,5 @@
 mod bounds;
 mod first_minute;
 mod random;
+mod seen;
 mod situations;

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use coalmine_simulate::chart;
 use coalmine_simulate::scenarios;
+use coalmine_simulate::setup::Setup;
 use coalmine_simulate::statistics::Verdict;
 use coalmine_simulate::tables::DEADLINE;
 use coalmine_simulate::tally::{Tally, tally};
-use coalmine_simulate::traffic::Setup;
 use rstest::rstest;
 
 const RUNS: usize = 60;

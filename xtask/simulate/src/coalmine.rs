@@ -1,0 +1,142 @@
+//! One run as the product judges it: every counter by all of its tests, joined.
+
+use std::time::Duration;
+
+use crate::random::Random;
+use crate::rules::Outcome;
+use crate::setup::Setup;
+use crate::statistics::{
+    Buckets, CounterParameters, CounterTest, Counts, Deadline, Joined, Latency, Now, Parameters, PodCounts, RunParameters, Sample, Verdict,
+    join, same_counter,
+};
+use crate::traffic::Traffic;
+
+pub(crate) struct Coalmine<'a> {
+    deadline: Duration,
+    counters: Vec<Counter<'a>>,
+    canary: Counts,
+    outcome: Option<Outcome>,
+}
+
+struct Counter<'a> {
+    traffic: Traffic<'a>,
+    test: CounterTest,
+    /// As often each request is counted.
+    copies: f64,
+}
+
+impl<'a> Coalmine<'a> {
+    pub(crate) fn new(setup: &'a Setup, deadline: Duration, random: Random) -> Self {
+        let Parameters { alpha, beta, limit, min_requests, bake, .. } = setup.parameters;
+        let run = RunParameters {
+            alpha,
+            beta,
+            limit,
+            min_requests,
+            duration: bake,
+            warm_up: setup.warm_up,
+            longest: deadline,
+            counters: setup.shape.counters,
+            has_latency: setup.shape.slow.is_some(),
+        };
+        let mut randoms = random.split(setup.shape.counters);
+        let counters = randoms.drain(..).map(|random| Counter::new(setup, &run, random)).collect();
+        Self { deadline, counters, canary: Counts::default(), outcome: None }
+    }
+
+    /// Seconds since the canary is Ready.
+    pub(crate) fn now(&self) -> f64 {
+        self.counters.first().map_or(f64::INFINITY, |counter| counter.traffic.now())
+    }
+
+    /// The canary's requests by the first counter, whoever saw them.
+    pub(crate) fn canary(&self) -> Counts {
+        self.canary
+    }
+
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        self.outcome
+    }
+
+    pub(crate) fn next_round(&mut self) {
+        let is_open = self.outcome.is_none();
+        for (index, counter) in self.counters.iter_mut().enumerate() {
+            let canary = counter.next_round(is_open);
+            if index == 0 {
+                self.canary.add(canary);
+            }
+        }
+        if is_open {
+            self.judge();
+        }
+    }
+
+    fn judge(&mut self) {
+        let served = Duration::from_secs_f64(self.now().max(0.0));
+        let deadline = if served >= self.deadline { Deadline::Reached } else { Deadline::Ahead };
+        let verdicts = self.counters.iter().map(|counter| {
+            let now = Now { served, deadline, scrapes: counter.traffic.scrapes() };
+            Joined { verdict: counter.test.verdict(&now), clean: false }
+        });
+        let verdict = join::of_counters(verdicts, deadline).verdict;
+        if verdict != Verdict::Continue {
+            self.outcome = Some(Outcome { verdict, at: self.now(), errors: self.canary.errors });
+        }
+    }
+}
+
+impl<'a> Counter<'a> {
+    fn new(setup: &'a Setup, run: &RunParameters, mut random: Random) -> Self {
+        let copies = if setup.shape.doubled && !twins_are_found(setup, &mut random) { 2.0 } else { 1.0 };
+        let mut traffic = Traffic::new(setup, random);
+        let past = traffic.past();
+        traffic.start_by_pod();
+        let both = Buckets { promote_by: Some(0.1), reject_by: Some(0.25) };
+        let latency = setup.shape.slow.as_ref().map(|_| Latency {
+            buckets: both,
+            dispersion_of_low: past.slower_than_low,
+            dispersion_of_high: past.slower_than_high,
+        });
+        let parameters = CounterParameters {
+            evenness: past.evenness,
+            dispersion: past.errors,
+            client_errors: Some(past.client_errors),
+            latency,
+            ..CounterParameters::new(setup.scrape)
+        };
+        Self { traffic, test: CounterTest::new(run, parameters), copies }
+    }
+
+    fn next_round(&mut self, is_open: bool) -> Counts {
+        let round = self.traffic.next_round(is_open);
+        if let Some((mut look, timed)) = round.look.filter(|_| is_open) {
+            for pod in look.primary.iter_mut().flatten().chain([&mut look.canary]) {
+                *pod = times(*pod, self.copies);
+            }
+            self.test.push(&look);
+            self.test.push_timed(&timed);
+        }
+        round.canary
+    }
+}
+
+fn times(pod: PodCounts, copies: f64) -> PodCounts {
+    PodCounts { requests: pod.requests * copies, errors: pod.errors * copies, client_errors: pod.client_errors * copies }
+}
+
+/// Two targets of one page, by a pod's samples of the hour before: each scrapes at its own moment.
+fn twins_are_found(setup: &Setup, random: &mut Random) -> bool {
+    let per_second = setup.load(1.0);
+    let scrape = setup.scrape.as_secs_f64();
+    let phase = random.uniform() * scrape;
+    let (mut at, mut value) = (0.0, 0.0);
+    let mut targets = [Vec::new(), Vec::new()];
+    while at < 3600.0 {
+        for (target, wait) in targets.iter_mut().zip([phase, scrape - phase]) {
+            value += random.poisson(per_second * wait);
+            at += wait;
+            target.push(Sample { at: Duration::from_secs_f64(at), value });
+        }
+    }
+    same_counter(&targets[0], &targets[1])
+}
