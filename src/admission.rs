@@ -215,7 +215,11 @@ mod tests {
             Ok::<_, std::convert::Infallible>(answers.into_iter().next().expect("a fault"))
         });
         router(Arc::new(Webhook {
-            settings: Settings { controller: "coalmine".to_owned(), canary_label: ("tier".to_owned(), "canary".to_owned()) },
+            settings: Settings {
+                controller: "coalmine".to_owned(),
+                canary_label: ("tier".to_owned(), "canary".to_owned()),
+                checks: coalmine_core::api::checks::Rules::default(),
+            },
             checker: Checker::new(kube::Client::new(service, "default")),
             metrics: Metrics::register(&mut prometheus_client::registry::Registry::default()),
         }))
@@ -255,7 +259,11 @@ mod tests {
     #[case::state_could_be_forged("ann", json!({"canary.state/held": "x"}), Effect::Denied)]
     #[case::the_controller_promotes_nothing_unseen("coalmine", json!({}), Effect::Denied)]
     fn what_passes_after_a_fault(#[case] user: &str, #[case] annotations: Value, #[case] expected: Effect) {
-        let settings = Settings { controller: "coalmine".to_owned(), canary_label: ("tier".to_owned(), "canary".to_owned()) };
+        let settings = Settings {
+            controller: "coalmine".to_owned(),
+            canary_label: ("tier".to_owned(), "canary".to_owned()),
+            checks: coalmine_core::api::checks::Rules::default(),
+        };
         let review = json!({"request": {"uid": "u", "userInfo": {"username": user}, "object": app("b", annotations)}}).to_string();
         let admission = after_a_fault(&settings, &review::read(review.as_bytes()).unwrap());
         assert_eq!(admission.effect, expected);

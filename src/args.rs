@@ -85,6 +85,15 @@ pub struct Arguments {
     #[arg(long, env = "COALMINE_DATADOG_APPLICATION_KEY_FILE", requires = "datadog_api_key_file")]
     pub datadog_application_key_file: Option<PathBuf>,
 
+    /// Let checks see the series of all namespaces; otherwise a matcher for their own is put into every selector of a query
+    #[arg(long, env = "COALMINE_CHECKS_SEE_ALL_NAMESPACES")]
+    pub checks_see_all_namespaces: bool,
+
+    /// Directory with headers for the pages of checks: a file for each host, by its name, with lines such as `Authorization: Bearer ...`;
+    /// read again for each page
+    #[arg(long, env = "COALMINE_PAGE_HEADERS_DIRECTORY")]
+    pub page_headers_directory: Option<PathBuf>,
+
     /// Label that tells canary pods from the primary's, unless the template has that key already
     #[arg(long, env = "COALMINE_CANARY_LABEL", default_value = "tier=canary")]
     pub canary_label: Label,

@@ -310,7 +310,8 @@ mod tests {
         let events = Arc::<std::sync::Mutex<Vec<Value>>>::default();
         let client = faulty(Arc::clone(&events));
         let source = prometheus::Prometheus::new(prometheus::Settings::new("http://127.0.0.1:1".to_owned())).unwrap();
-        let sources = Sources { metrics: Arc::new(source), datadog: None, pages: Pages::new().unwrap(), scraper: None };
+        let sources =
+            Sources::new(Arc::new(source), None, Pages::new(None, Vec::new()).unwrap(), None, coalmine_core::api::checks::Rules::default());
         let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());
         let label = ("tier".to_owned(), "canary".to_owned());
         let claims = watch::channel(Claim::Nobody).1;

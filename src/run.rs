@@ -3,6 +3,7 @@
 //! Every task is in one set: the first that ends without having been asked ends the process, which is then started
 //! again by the kubelet, rather than living on without one of its parts.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ use crate::server::tls::{self, CurrentCertificate};
 use crate::server::{Limits, Transport, end_connections, serve};
 use crate::sources::{Pages, Scraper, Source, Sources, datadog, prometheus};
 use crate::telemetry;
+use coalmine_core::api::checks::Rules;
 use coalmine_core::hold::admit::Settings;
 
 /// After the servers had their time to drain, for giving the lease back and the like.
@@ -102,6 +104,21 @@ fn settings(arguments: &Arguments) -> Settings {
     Settings {
         controller: format!("system:serviceaccount:{}:{}", arguments.namespace, arguments.service_account),
         canary_label: (arguments.canary_label.key.clone(), arguments.canary_label.value.clone()),
+        checks: rules(arguments),
+    }
+}
+
+/// Where pods reach it, which is no page of anybody's.
+fn api_server() -> Vec<IpAddr> {
+    std::env::var("KUBERNETES_SERVICE_HOST").ok().and_then(|host| host.parse().ok()).into_iter().collect()
+}
+
+/// Admission refuses what the controller could never ask.
+fn rules(arguments: &Arguments) -> Rules {
+    Rules {
+        see_all_namespaces: arguments.checks_see_all_namespaces,
+        without_prometheus: false,
+        without_datadog: arguments.datadog_api_key_file.is_none(),
     }
 }
 
@@ -113,9 +130,9 @@ fn spawn_controller(
     registry: &mut Registry,
 ) -> anyhow::Result<()> {
     let source = prometheus::Prometheus::new(prometheus_settings(arguments)).context("failed to set up the Prometheus client")?;
-    let pages = Pages::new().context("failed to set up the client for pages")?;
+    let pages = Pages::new(arguments.page_headers_directory.clone(), api_server()).context("failed to set up the client for pages")?;
     let scraper = arguments.read_pages.then(Scraper::new).transpose().context("failed to set up the client for the pods' own pages")?;
-    let sources = Sources { metrics: Arc::new(source), datadog: datadog_source(arguments)?, pages, scraper };
+    let sources = Sources::new(Arc::new(source), datadog_source(arguments)?, pages, scraper, rules(arguments));
     let label = (arguments.canary_label.key.clone(), arguments.canary_label.value.clone());
     let metrics = controller::Metrics::register(registry);
     let context = controller::Context::new(client.clone(), claims, sources, label, identity(arguments), metrics);

@@ -7,6 +7,7 @@
 mod checks;
 pub mod datadog;
 mod error;
+mod fair;
 mod http;
 mod page;
 pub mod prometheus;
@@ -49,8 +50,14 @@ pub trait Source: Send + Sync + Debug {
     /// All samples of the wanted series. One request.
     fn samples<'a>(&'a self, scope: &'a Scope, wanted: &'a Wanted) -> BoxFuture<'a, Result<Vec<Series>, Error>>;
 
-    /// What a query of the user's own said, at equal steps back to `since`.
-    fn evaluate<'a>(&'a self, query: &'a str, since: Duration, step: Duration) -> BoxFuture<'a, Result<Vec<Series>, Error>>;
+    /// What a query of a user's own said, at equal steps back to `since`; it is asked for this namespace. A bounded answer: few series.
+    fn evaluate<'a>(
+        &'a self,
+        namespace: &'a str,
+        query: &'a str,
+        since: Duration,
+        step: Duration,
+    ) -> BoxFuture<'a, Result<Vec<Series>, Error>>;
 
     /// Whether a sample stays as it was told, so that only what is new need be asked for.
     fn is_final(&self) -> bool {

@@ -5,6 +5,7 @@
 
 mod chart;
 mod cluster;
+mod fuzz;
 mod hold;
 mod manifests;
 mod prometheus;

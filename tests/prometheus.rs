@@ -14,7 +14,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use coalmine::sources::prometheus::{Prometheus, Settings};
 use coalmine::sources::{self, Asked, Pages, Problem, Reader, Scope, Sources};
-use coalmine_core::api::checks::{Probe, parse_list};
+use coalmine_core::api::checks::{Probe, Rules, parse_list};
 use coalmine_core::judging::checks::{Outcome, Progress};
 use coalmine_core::metrics::counting::{Counted, Members, PodLabel, Pods, Reading, Window};
 use coalmine_core::metrics::discovery::{Choice, Found};
@@ -254,12 +254,12 @@ async fn pods_are_told_apart_by_address_and_checks_are_asked() {
     let history = history.unwrap();
     assert!(history.windows.iter().all(|pods| pods.len() == 3) && history.scrapes.len() >= history.windows.len(), "{history:?}");
 
-    let sources = Sources {
-        metrics: Arc::new(Prometheus::new(Settings::new(world.client.url())).unwrap()),
-        datadog: None,
-        pages: Pages::new().unwrap(),
-        scraper: None,
+    let sources = |rules: Rules| {
+        let metrics = Arc::new(Prometheus::new(Settings::new(world.client.url())).unwrap());
+        Sources::new(metrics, None, Pages::new(None, Vec::new()).unwrap(), None, rules)
     };
+    // Nothing writes a namespace here.
+    let (all, own) = (sources(Rules { see_all_namespaces: true, ..Rules::default() }), sources(Rules::default()));
     let asked = |progress| Asked {
         scope: &world.scope,
         pod_label: found.pod_label,
@@ -270,8 +270,11 @@ async fn pods_are_told_apart_by_address_and_checks_are_asked() {
     };
     let ask = async |check: &str, progress| {
         let probe: Probe = parse_list(&format!("[{{name: a, {check}}}]")).unwrap().remove(0).probe;
-        sources.check(&probe, asked(progress)).await.map(Option::unwrap)
+        all.check(&probe, asked(progress)).await.map(Option::unwrap)
     };
+    let probe: Probe = parse_list("[{name: a, query: max(backlog), max: 10}]").unwrap().remove(0).probe;
+    let confined = own.check(&probe, asked(Progress::Over)).await.unwrap().unwrap();
+    assert_eq!(confined, Outcome::Unknown(format!("the query found no series of namespace {}", world.scope.namespace)));
     let passed = ask(r#"query: 'max(backlog{instance=~"{{pods}}"})', max: 10"#, Progress::Over).await.unwrap();
     assert_eq!(passed, Outcome::Passed("7".to_owned()));
     let failed = ask(r#"query: 'scalar(max(backlog{instance=~"{{pods}}"}))', max: 5"#, Progress::Late).await.unwrap();

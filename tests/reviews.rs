@@ -30,14 +30,14 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 const CONTROLLER: &str = "system:serviceaccount:coalmine:coalmine";
 
 /// The router, and the number of requests that it sent to an API server which accepts everything.
-struct Reviewer {
+pub(crate) struct Reviewer {
     router: Router,
     requests: Arc<AtomicUsize>,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Reviewer {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let requests = Arc::<AtomicUsize>::default();
         let counter = Arc::clone(&requests);
         let accepting = tower::service_fn(move |request: Request<kube::client::Body>| {
@@ -49,7 +49,11 @@ impl Reviewer {
         });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let client = runtime.block_on(async { kube::Client::new(accepting, "default") });
-        let settings = Settings { controller: CONTROLLER.to_owned(), canary_label: ("tier".to_owned(), "canary".to_owned()) };
+        let settings = Settings {
+            controller: CONTROLLER.to_owned(),
+            canary_label: ("tier".to_owned(), "canary".to_owned()),
+            checks: coalmine_core::api::checks::Rules::default(),
+        };
         let metrics = Metrics::register(&mut Registry::default());
         let router = admission::router(Arc::new(Webhook { settings, checker: Checker::new(client), metrics }));
         Self { router, requests, runtime }
@@ -63,7 +67,7 @@ impl Reviewer {
     }
 
     /// The answer unread, and the time that it took.
-    fn post(&self, review: &[u8]) -> (Bytes, Duration) {
+    pub(crate) fn post(&self, review: &[u8]) -> (Bytes, Duration) {
         let request = Request::post("/admit").body(Body::from(review.to_vec())).unwrap();
         let started = Instant::now();
         let response = self.runtime.block_on(self.router.clone().oneshot(request)).unwrap();

@@ -4,14 +4,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::fair::Shares;
 use super::{Error, Pages, Problem, Scope, Scraper, Source};
-use coalmine_core::api::checks::{Bounds, Names, Origin, Probe};
+use coalmine_core::api::checks::{Bounds, Names, Origin, Probe, Rules, View, question};
 use coalmine_core::judging::checks::{Outcome, Progress, judge};
-use coalmine_core::metrics::counting::PodLabel;
+use coalmine_core::metrics::counting::{Members, PodLabel};
 
 /// So many values a run are enough to tell its middle.
 const MOST_STEPS: u32 = 60;
 const FEWEST_STEPS: u32 = 4;
+
+/// For one check, waiting for its turn included: all checks of a run are asked side by side, so that this is the time for all of them.
+const CHECKED_WITHIN: Duration = Duration::from_secs(12);
 
 /// Everything that can be asked.
 #[derive(Debug)]
@@ -22,6 +26,12 @@ pub struct Sources {
     pub pages: Pages,
     /// Unless nothing but the source shall be asked.
     pub scraper: Option<Scraper>,
+    /// What checks may do.
+    pub rules: Rules,
+    /// Queries that a user wrote are a load on the source that everybody's verdict comes from.
+    queries: Shares,
+    /// A page may be anybody's, who need not answer.
+    readings: Shares,
 }
 
 /// Whom a check is about, and since when.
@@ -39,16 +49,27 @@ pub struct Asked<'a> {
 }
 
 impl Sources {
+    pub fn new(metrics: Arc<dyn Source>, datadog: Option<Arc<dyn Source>>, pages: Pages, scraper: Option<Scraper>, rules: Rules) -> Self {
+        Self { metrics, datadog, pages, scraper, rules, queries: Shares::new(6, 3), readings: Shares::new(64, 8) }
+    }
+
     /// The outcome so far. `None` for a Job, which isn't asked by a source.
     pub async fn check(&self, probe: &Probe, asked: Asked<'_>) -> Result<Option<Outcome>, Error> {
+        let late = || Outcome::Unknown(format!("no answer within {} s, waiting for its turn included", CHECKED_WITHIN.as_secs()));
         match probe {
-            Probe::Query { origin, query, bounds } => self.query(self.of(*origin)?, query, bounds, asked).await.map(Some),
+            Probe::Query { origin, query, bounds } => {
+                let answer = tokio::time::timeout(CHECKED_WITHIN, self.query(*origin, query, bounds, asked));
+                answer.await.unwrap_or_else(|_| Ok(late())).map(Some)
+            }
             // A page says how things are, not how they were: it is read once, when that decides.
             Probe::Page { .. } if asked.progress != Progress::Over => Ok(Some(Outcome::Waiting)),
-            Probe::Page { url, pointer, equals } => {
-                let address = asked.scope.pods.canary.addresses.keys().next().map(String::as_str);
-                let url = asked.names(String::new()).fill(url);
-                Ok(Some(self.pages.check(&url, address, pointer, equals).await))
+            Probe::Page { url, pointer, expected } => {
+                let page = async {
+                    let _place = self.readings.take(&asked.scope.namespace).await;
+                    let address = asked.scope.pods.canary.addresses.keys().next().map(String::as_str);
+                    self.pages.check(&asked.names(String::new()).fill(url), address, pointer, expected).await
+                };
+                Ok(Some(tokio::time::timeout(CHECKED_WITHIN, page).await.unwrap_or_else(|_| late())))
             }
             Probe::Job { .. } => Ok(None),
         }
@@ -65,17 +86,29 @@ impl Sources {
         }
     }
 
-    async fn query(&self, source: &dyn Source, query: &str, bounds: &Bounds, asked: Asked<'_>) -> Result<Outcome, Error> {
-        let step = step(asked.since, asked.interval);
-        let pods = &asked.scope.pods;
-        let canary = source.evaluate(&asked.names(source.pattern(&pods.canary, asked.pod_label)).fill(query), asked.since, step).await?;
-        let primary = if bounds.needs_primary() {
-            source.evaluate(&asked.names(source.pattern(&pods.primary, asked.pod_label)).fill(query), asked.since, step).await?
-        } else {
-            Vec::new()
+    async fn query(&self, origin: Origin, query: &str, bounds: &Bounds, asked: Asked<'_>) -> Result<Outcome, Error> {
+        let source = self.of(origin)?;
+        let (namespace, pods) = (asked.scope.namespace.as_str(), &asked.scope.pods);
+        let view = self.rules.view(asked.pod_label.namespace().unwrap_or("namespace"));
+        let question = |side: &Members| question(origin, query, &asked.names(source.pattern(side, asked.pod_label)), view);
+        // Of a list that was admitted under other rules, or that stands in a ConfigMap.
+        let (canary, primary) = match (question(&pods.canary), question(&pods.primary)) {
+            (Ok(canary), Ok(primary)) => (canary, primary),
+            (Err(error), _) | (_, Err(error)) => return Ok(Outcome::Unknown(format!("query{error}"))),
         };
+        let _place = self.queries.take(namespace).await;
+        let step = step(asked.since, asked.interval);
+        let canary = source.evaluate(namespace, &canary, asked.since, step).await?;
+        let primary = if bounds.needs_primary() { source.evaluate(namespace, &primary, asked.since, step).await? } else { Vec::new() };
         let steps = usize::try_from(asked.since.as_secs() / step.as_secs()).unwrap_or(usize::MAX);
-        Ok(judge(bounds, &canary, &primary, steps, asked.progress))
+        let outcome = judge(bounds, &canary, &primary, steps, asked.progress);
+        Ok(match outcome {
+            // Whoever asked for another's series, or wrote no namespace when scraping, shall know why there are none.
+            Outcome::Unknown(words) if canary.is_empty() && view != View::All => {
+                Outcome::Unknown(format!("{words} of namespace {namespace}"))
+            }
+            outcome => outcome,
+        })
     }
 }
 
@@ -94,8 +127,65 @@ impl Asked<'_> {
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
+    use serde_json::json;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
 
     use super::*;
+    use crate::sources::prometheus::{Prometheus, Settings};
+    use coalmine_core::api::checks::Expected;
+    use coalmine_core::metrics::counting::Pods;
+
+    /// Answers pages of `shop`, and swallows what is asked for anybody else.
+    async fn half_a_server() -> std::net::SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut swallowed = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut asked = [0; 1024];
+                let length = stream.read(&mut asked).await.unwrap_or_default();
+                if String::from_utf8_lossy(&asked[..length]).starts_with("GET /shop") {
+                    drop(stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\n7").await);
+                } else {
+                    swallowed.push(stream);
+                }
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn whoever_does_not_answer_keeps_nobody_else_waiting() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let address = half_a_server().await;
+        let metrics = Arc::new(Prometheus::new(Settings::new("http://127.0.0.1:1")).unwrap());
+        let sources = Arc::new(Sources::new(metrics, None, Pages::leading_to(address), None, Rules::default()));
+        let probe = Probe::Page {
+            url: format!("http://app.test:{}/{{{{namespace}}}}", address.port()),
+            pointer: String::new(),
+            expected: Expected::Equals(json!(7)),
+        };
+        let ask = async |sources: Arc<Sources>, probe: Probe, namespace: &str| {
+            let scope = Scope { namespace: namespace.to_owned(), pods: Pods::default() };
+            let (since, interval) = (Duration::from_mins(1), Duration::from_secs(5));
+            let asked = Asked { scope: &scope, pod_label: PodLabel::Pod, primary: "app", since, interval, progress: Progress::Over };
+            sources.check(&probe, asked).await.unwrap().unwrap()
+        };
+        // Sixteen Deployments with twenty checks each.
+        let begun = std::time::Instant::now();
+        let hostile = futures::future::join_all((0..320).map(|_| ask(Arc::clone(&sources), probe.clone(), "hostile")));
+        let shop = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let all = futures::future::join_all((0..20).map(|_| ask(Arc::clone(&sources), probe.clone(), "shop"))).await;
+            (all, begun.elapsed())
+        };
+        let (hostile, (shop, after)) = tokio::join!(hostile, shop);
+        assert!(shop.iter().all(|outcome| matches!(outcome, Outcome::Passed(_))), "{shop:?}");
+        assert!(after < Duration::from_secs(3), "the others waited {after:?}");
+        assert!(hostile.iter().all(|outcome| matches!(outcome, Outcome::Unknown(_))));
+        assert!(begun.elapsed() < CHECKED_WITHIN + Duration::from_secs(3), "one limit for all: {:?}", begun.elapsed());
+    }
 
     #[rstest]
     #[case(10, 5, 3)]

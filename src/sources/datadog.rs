@@ -18,6 +18,8 @@ use crate::clock;
 use coalmine_core::metrics::counting::{Members, PodLabel, Series};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// Hundreds of pods for a day in buckets of a minute.
+const LARGEST_ANSWER: usize = 4 << 20;
 
 /// How to reach it.
 #[derive(Clone, Debug)]
@@ -46,12 +48,12 @@ impl Datadog {
     }
 
     /// Series with the position of the query that they answer.
-    async fn query(&self, query: &str, since: Duration) -> Result<Vec<(usize, Series)>, Error> {
-        let asked = self.ask(query, since).await.and_then(|body| answer::parse(&body));
+    async fn query(&self, query: &str, since: Duration, largest: usize) -> Result<Vec<(usize, Series)>, Error> {
+        let asked = self.ask(query, since, largest).await.and_then(|body| answer::parse(&body));
         asked.map_err(|problem| Error { target: format!("Datadog at {}", self.settings.url), problem })
     }
 
-    async fn ask(&self, query: &str, since: Duration) -> Result<Vec<u8>, Problem> {
+    async fn ask(&self, query: &str, since: Duration, largest: usize) -> Result<http::Body, Problem> {
         let now = clock::now().as_second();
         let from = now.saturating_sub(i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
         let request = self
@@ -60,7 +62,7 @@ impl Datadog {
             .query(&[("from", from.to_string()), ("to", now.to_string()), ("query", query.to_owned())])
             .header("DD-API-KEY", key(&self.settings.api_key_file).await?)
             .header("DD-APPLICATION-KEY", key(&self.settings.application_key_file).await?);
-        let (status, body) = http::answer(request, TIMEOUT).await?;
+        let (status, body) = http::answer(largest, request, TIMEOUT).await?;
         if status.is_success() { Ok(body) } else { Err(http::refusal(status, answer::refusal(&body).as_deref())) }
     }
 
@@ -69,7 +71,7 @@ impl Datadog {
         // Prometheus' own `up` means nothing here.
         let metrics: Vec<String> = metrics.iter().filter(|name| *name != "up").map(|name| plain(name)).collect();
         let queries: Vec<String> = metrics.iter().map(|metric| counts(scope, metric, since)).collect();
-        let series = self.query(&queries.join(","), since).await?;
+        let series = self.query(&queries.join(","), since, LARGEST_ANSWER).await?;
         Ok(series.into_iter().filter_map(|(query, series)| Some(answer::counter(series, metrics.get(query)?))).collect())
     }
 }
@@ -132,8 +134,17 @@ impl Source for Datadog {
         Box::pin(async move { self.counters(scope, &wanted.metrics, wanted.since).await })
     }
 
-    fn evaluate<'a>(&'a self, query: &'a str, since: Duration, _step: Duration) -> BoxFuture<'a, Result<Vec<Series>, Error>> {
-        Box::pin(async move { Ok(self.query(query, since).await?.into_iter().map(|(_, series)| series).collect()) })
+    fn evaluate<'a>(
+        &'a self,
+        _namespace: &'a str,
+        query: &'a str,
+        since: Duration,
+        _step: Duration,
+    ) -> BoxFuture<'a, Result<Vec<Series>, Error>> {
+        Box::pin(async move {
+            let answer = self.query(query, since, http::LARGEST_FOR_A_CHECK).await?;
+            Ok(answer.into_iter().map(|(_, series)| series).collect())
+        })
     }
 
     fn is_final(&self) -> bool {

@@ -30,8 +30,10 @@ pub enum Problem {
     NotJson(&'static str),
     #[error("the answer isn't what its API promises ({0})")]
     Unexpected(String),
-    #[error("the answer is longer than {} MiB", .0 >> 20)]
+    #[error("the answer is longer than {}", bytes(*.0))]
     TooLarge(usize),
+    #[error("it gave more than {0} series; a check asks for a few, as with sum, avg or max")]
+    TooMany(usize),
     #[error("it refused the query: {0}")]
     Refused(String),
     #[error("it answered in part only: {0}")]
@@ -51,6 +53,10 @@ impl Problem {
             _ => false,
         }
     }
+}
+
+fn bytes(count: usize) -> String {
+    if count >= 1 << 20 { format!("{} MiB", count >> 20) } else { format!("{} KiB", count >> 10) }
 }
 
 fn seconds(duration: Duration) -> String {

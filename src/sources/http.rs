@@ -1,29 +1,48 @@
 //! What every source that speaks HTTP needs: an answer of bounded size, and the library's errors in words for a person.
 
 use std::error::Error as _;
+use std::marker::PhantomData;
+use std::ops::Deref;
 use std::time::Duration;
 
 use reqwest::header::LOCATION;
 use reqwest::{RequestBuilder, StatusCode};
+
+use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Problem;
 use super::error::brief;
 
 /// No answer may be larger.
 pub(super) const LARGEST_ANSWER: usize = 16 << 20;
+/// Of a query that a user wrote: a number, or a few, over time.
+pub(super) const LARGEST_FOR_A_CHECK: usize = 512 << 10;
+/// An answer that grows beyond this waits until no other large one is read: a bound on all of them together.
+const SMALL_ANSWER: usize = 1 << 20;
+static LARGE_ANSWERS: Semaphore = Semaphore::const_new(2);
 
-/// Sends, and reads the whole answer within `timeout`. Redirects are told, not followed.
-pub(super) async fn answer(request: RequestBuilder, timeout: Duration) -> Result<(StatusCode, Vec<u8>), Problem> {
-    answer_up_to(LARGEST_ANSWER, request, timeout).await
+/// An answer, with the place among large ones that it takes until it is read.
+pub(super) struct Body {
+    bytes: Vec<u8>,
+    _place: Option<SemaphorePermit<'static>>,
 }
 
-/// The same for an answer of at most so many bytes.
-pub(super) async fn answer_up_to(largest: usize, request: RequestBuilder, timeout: Duration) -> Result<(StatusCode, Vec<u8>), Problem> {
+impl Deref for Body {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Sends, and reads the whole answer, of at most so many bytes, within `timeout`. Redirects are told, not followed.
+pub(super) async fn answer(largest: usize, request: RequestBuilder, timeout: Duration) -> Result<(StatusCode, Body), Problem> {
     let asked = tokio::time::timeout(timeout, read(largest, request));
     asked.await.unwrap_or_else(|_| Ok(Err(Problem::Timeout(timeout)))).unwrap_or_else(|error| Err(problem(&error, timeout)))
 }
 
-async fn read(largest: usize, request: RequestBuilder) -> reqwest::Result<Result<(StatusCode, Vec<u8>), Problem>> {
+async fn read(largest: usize, request: RequestBuilder) -> reqwest::Result<Result<(StatusCode, Body), Problem>> {
     let mut response = request.send().await?;
     let status = response.status();
     if status.is_redirection() {
@@ -31,13 +50,19 @@ async fn read(largest: usize, request: RequestBuilder) -> reqwest::Result<Result
         return Ok(Err(Problem::Redirect(brief(target))));
     }
     let mut body = Vec::new();
+    let mut place = None;
     while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > largest {
+        let length = body.len() + chunk.len();
+        if length > largest {
             return Ok(Err(Problem::TooLarge(largest)));
+        }
+        if length > SMALL_ANSWER && place.is_none() {
+            // It is never closed; should it be, unbounded is better than stuck. The wait counts as time of the answer.
+            place = LARGE_ANSWERS.acquire().await.ok();
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Ok((status, body)))
+    Ok(Ok((status, Body { bytes: body, _place: place })))
 }
 
 fn problem(error: &reqwest::Error, timeout: Duration) -> Problem {
@@ -66,5 +91,41 @@ pub(super) fn refusal(status: StatusCode, message: Option<&str>) -> Problem {
     match message {
         Some(message) if matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY) => Problem::Refused(brief(message)),
         message => Problem::Status { status: status.as_u16(), message: brief(message.or(status.canonical_reason()).unwrap_or_default()) },
+    }
+}
+
+/// A list of at most so many; a longer one is no answer. Small texts can be many large values.
+pub(super) struct Few<T, const MOST: usize>(pub(super) Vec<T>);
+
+impl<T, const MOST: usize> Default for Few<T, MOST> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>, const MOST: usize> Deserialize<'de> for Few<T, MOST> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(FewVisitor(PhantomData))
+    }
+}
+
+struct FewVisitor<T, const MOST: usize>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for FewVisitor<T, MOST> {
+    type Value = Few<T, MOST>;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "a list of at most {MOST}")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut few = Vec::new();
+        while let Some(one) = list.next_element()? {
+            if few.len() == MOST {
+                return Err(serde::de::Error::invalid_length(MOST + 1, &self));
+            }
+            few.push(one);
+        }
+        Ok(Few(few))
     }
 }

@@ -1,21 +1,28 @@
 //! Reads a JSON page of the user's choice and compares one value. Coalmine asks from its own place in the network, so it asks no address that only
-//! this place can reach, follows no redirect, sends no credentials, and repeats nothing of the answer but whether it fits.
+//! this place can reach, follows no redirect, sends no credentials but those that the operator gave for that very host, and repeats nothing of the
+//! answer but whether it fits.
 
-use std::net::SocketAddr;
+mod headers;
+mod place;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response};
+use reqwest::{Client, Url};
 use serde_json::Value;
 
-use coalmine_core::api::checks::is_allowed;
-use coalmine_core::judging::checks::Outcome;
+use self::headers::Headers;
+use super::http;
+use coalmine_core::api::checks::{Expected, is_allowed, target};
+use coalmine_core::judging::checks::{Outcome, exceeds};
 use coalmine_core::metrics::counting::bracketed;
 
-const TIMEOUT: Duration = Duration::from_secs(5);
-const LARGEST_PAGE: usize = 1 << 20;
+const TIMEOUT: Duration = Duration::from_secs(3);
+const LARGEST_PAGE: usize = 256 << 10;
 /// One lost packet shall not decide over a release.
 const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(500);
@@ -24,26 +31,36 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug)]
 pub struct Pages {
     client: Client,
+    headers: Headers,
+    /// Besides what nobody may ask.
+    refused: Arc<[IpAddr]>,
 }
 
 impl Pages {
-    pub fn new() -> reqwest::Result<Self> {
-        Self::resolving(&(Arc::new(Allowed) as Arc<dyn Resolve>))
+    /// `headers` is the directory of the operator's headers for hosts, `refused` what is no page of anybody's, such as the API server.
+    pub fn new(headers: Option<PathBuf>, refused: Vec<IpAddr>) -> reqwest::Result<Self> {
+        let refused: Arc<[IpAddr]> = refused.into();
+        Self::resolving(&(Arc::new(Allowed(Arc::clone(&refused))) as Arc<dyn Resolve>), headers, refused)
     }
 
-    fn resolving(resolver: &Arc<dyn Resolve>) -> reqwest::Result<Self> {
+    fn resolving(resolver: &Arc<dyn Resolve>, headers: Option<PathBuf>, refused: Arc<[IpAddr]>) -> reqwest::Result<Self> {
         let builder = || Client::builder().timeout(TIMEOUT).redirect(Policy::none()).no_proxy().dns_resolver(Arc::clone(resolver));
         // An image without certificates can still read plain HTTP.
         let client = builder().build().or_else(|_| builder().tls_certs_only([]).build())?;
-        Ok(Self { client })
+        Ok(Self { client, headers: Headers::new(headers), refused })
     }
 
-    /// Whether the value at `pointer` (a JSON pointer) equals `expected`. `{{address}}` in the URL is the canary's own.
-    pub async fn check(&self, url: &str, address: Option<&str>, pointer: &str, expected: &Value) -> Outcome {
+    /// Whether the value at `pointer` (a JSON pointer) is what is expected. `{{address}}` in the URL is the canary's own.
+    pub async fn check(&self, url: &str, address: Option<&str>, pointer: &str, expected: &Expected) -> Outcome {
         let url = match address {
             Some(address) => url.replace("{{address}}", &bracketed(address)),
             None if url.contains("{{address}}") => return Outcome::Unknown("the canary has no address".to_owned()),
             None => url.to_owned(),
+        };
+        // With all names in it a text may be another address than it was.
+        let url = match self.target(&url) {
+            Ok(url) => url,
+            Err(reason) => return Outcome::Unknown(format!("url: {reason}")),
         };
         let mut outcome = self.once(&url, pointer, expected).await;
         for _ in 1..TRIES {
@@ -56,38 +73,50 @@ impl Pages {
         outcome
     }
 
-    async fn once(&self, url: &str, pointer: &str, expected: &Value) -> Outcome {
-        match self.read(url).await {
+    /// A host that is a number is not resolved, so that it is judged here; a name is, when it is resolved.
+    fn target(&self, url: &str) -> Result<Url, &'static str> {
+        let url = target(url)?;
+        let literal = url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
+        if literal.is_some_and(|address| self.refused.contains(&address)) { Err("the API server isn't asked") } else { Ok(url) }
+    }
+
+    async fn once(&self, url: &Url, pointer: &str, expected: &Expected) -> Outcome {
+        match self.read(url, pointer).await {
             Err(reason) => Outcome::Unknown(format!("the page can't be read: {reason}")),
-            Ok(page) => match page.pointer(pointer) {
-                Some(value) if value == expected => Outcome::Passed(format!("{} is {expected}", place(pointer))),
-                Some(_) => Outcome::Failed(format!("{} isn't {expected}", place(pointer))),
-                None => Outcome::Failed(format!("the page has no {}", place(pointer))),
-            },
+            Ok(None) => Outcome::Failed(format!("the page has no {}", place(pointer))),
+            Ok(Some(value)) => compare(&value, place(pointer), expected),
         }
     }
 
-    async fn read(&self, url: &str) -> Result<Value, String> {
-        let asked = self.client.get(url).send().await;
-        let response = asked.map_err(|error| if error.is_timeout() { "no answer in time" } else { "no connection" }.to_owned())?;
-        let status = response.status();
+    async fn read(&self, url: &Url, pointer: &str) -> Result<Option<Value>, String> {
+        let request = self.client.get(url.clone()).headers(self.headers.of(url).await?);
+        let (status, body) = http::answer(LARGEST_PAGE, request, TIMEOUT).await.map_err(|problem| match problem {
+            super::Problem::Timeout(_) => "no answer in time".to_owned(),
+            super::Problem::NoConnection(_) => "no connection".to_owned(),
+            super::Problem::Redirect(_) => "it leads elsewhere".to_owned(),
+            super::Problem::TooLarge(_) => "it is too long".to_owned(),
+            _ => "connection lost".to_owned(),
+        })?;
         if !status.is_success() {
             return Err(format!("status {}", status.as_u16()));
         }
-        let body = body(response).await?;
-        serde_json::from_slice(&body).map_err(|_| "it isn't JSON".to_owned())
+        place::find(&body, pointer).map_err(|error| error.to_string())
     }
 }
 
-async fn body(mut response: Response) -> Result<Vec<u8>, String> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|_| "connection lost".to_owned())? {
-        if body.len() + chunk.len() > LARGEST_PAGE {
-            return Err("it is too long".to_owned());
+/// Of the page's own value nothing is told: it may be none of the asker's business.
+fn compare(value: &Value, place: &str, expected: &Expected) -> Outcome {
+    match expected {
+        Expected::Equals(expected) if value == expected => Outcome::Passed(format!("{place} is {expected}")),
+        Expected::Equals(expected) => Outcome::Failed(format!("{place} isn't {expected}")),
+        Expected::Within { min, max } => {
+            let Some(value) = value.as_f64() else { return Outcome::Failed(format!("{place} is no number")) };
+            match exceeds(value, *min, *max) {
+                Some(words) => Outcome::Failed(format!("{place} {words}")),
+                None => Outcome::Passed(format!("{place} is within its bounds")),
+            }
         }
-        body.extend_from_slice(&chunk);
     }
-    Ok(body)
 }
 
 fn place(pointer: &str) -> &str {
@@ -95,13 +124,16 @@ fn place(pointer: &str) -> &str {
 }
 
 /// Names that lead to addresses which aren't asked lead nowhere.
-struct Allowed;
+struct Allowed(Arc<[IpAddr]>);
 
 impl Resolve for Allowed {
     fn resolve(&self, name: Name) -> Resolving {
+        let refused = Arc::clone(&self.0);
         Box::pin(async move {
+            // The client connects to these and to nothing else: a name that means something else a moment later changes nothing.
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let allowed: Vec<SocketAddr> = found.filter(|address| is_allowed(address.ip())).collect();
+            let is_allowed = |address: &SocketAddr| is_allowed(address.ip()) && !refused.contains(&address.ip().to_canonical());
+            let allowed: Vec<SocketAddr> = found.filter(is_allowed).collect();
             Ok(Box::new(allowed.into_iter()) as Addrs)
         })
     }
@@ -126,6 +158,13 @@ mod tests {
         }
     }
 
+    impl Pages {
+        /// Leads every name to one server, as no resolver of a cluster would.
+        pub(in crate::sources) fn leading_to(address: SocketAddr) -> Self {
+            Self::resolving(&(Arc::new(Always(address)) as Arc<dyn Resolve>), None, Arc::new([])).unwrap()
+        }
+    }
+
     async fn pages(answers: Vec<String>) -> (Pages, String) {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -137,7 +176,10 @@ mod tests {
                 drop(stream.write_all(answer.as_bytes()).await);
             }
         });
-        (Pages::resolving(&(Arc::new(Always(address)) as Arc<dyn Resolve>)).unwrap(), format!("http://app.test:{}/health", address.port()))
+        (
+            Pages::resolving(&(Arc::new(Always(address)) as Arc<dyn Resolve>), None, Arc::new([])).unwrap(),
+            format!("http://app.test:{}/health", address.port()),
+        )
     }
 
     fn answer(status: &str, body: &str) -> String {
@@ -149,26 +191,73 @@ mod tests {
     #[case("200 OK", r#"{"database":{"state":"secret"}}"#, Outcome::Failed("/database/state isn't \"up\"".to_owned()))]
     #[case("200 OK", r#"{"database":"up"}"#, Outcome::Failed("the page has no /database/state".to_owned()))]
     #[case("200 OK", "<html>", Outcome::Unknown("the page can't be read: it isn't JSON".to_owned()))]
-    #[case("302 Found", "", Outcome::Unknown("the page can't be read: status 302".to_owned()))]
+    #[case("302 Found", "", Outcome::Unknown("the page can't be read: it leads elsewhere".to_owned()))]
     #[case("500 Oops", "{}", Outcome::Unknown("the page can't be read: status 500".to_owned()))]
     #[tokio::test]
     async fn outcomes(#[case] status: &str, #[case] body: &str, #[case] expected: Outcome) {
         let (pages, url) = pages(vec![answer(status, body); 3]).await;
-        assert_eq!(pages.check(&url, None, "/database/state", &json!("up")).await, expected);
+        assert_eq!(pages.check(&url, None, "/database/state", &Expected::Equals(json!("up"))).await, expected);
     }
 
     #[tokio::test]
     async fn one_bad_answer_does_not_decide() {
         let (pages, url) = pages(vec![answer("500 Oops", ""), answer("200 OK", "7")]).await;
-        assert_eq!(pages.check(&url, None, "", &json!(7)).await, Outcome::Passed("the whole page is 7".to_owned()));
+        assert_eq!(pages.check(&url, None, "", &Expected::Equals(json!(7))).await, Outcome::Passed("the whole page is 7".to_owned()));
     }
 
     #[tokio::test]
     async fn names_that_lead_home_are_not_asked() {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://localhost:{}/", listener.local_addr().unwrap().port());
-        let outcome = Pages::new().unwrap().check(&url, None, "", &json!(1)).await;
-        assert_eq!(outcome, Outcome::Unknown("the page can't be read: no connection".to_owned()));
+        let port = listener.local_addr().unwrap().port();
+        // The name of this machine leads to it; nothing in the text says so.
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+        let everything = Expected::Equals(json!(1));
+        let own: Vec<IpAddr> =
+            tokio::net::lookup_host((host.trim(), 0)).await.map(|all| all.map(|one| one.ip()).collect()).unwrap_or_default();
+        let pages = Pages::new(None, own.clone()).unwrap();
+        let by_number = own.iter().map(|address| bracketed(&address.to_string()));
+        for host in by_number.chain([host.trim().to_owned(), "localhost".to_owned(), "2130706433".to_owned()]) {
+            let outcome = pages.check(&format!("http://{host}:{port}/"), None, "", &everything).await;
+            assert!(matches!(&outcome, Outcome::Unknown(_)), "{host}: {outcome:?}");
+        }
+        let asked = tokio::time::timeout(Duration::from_millis(100), listener.accept()).await;
+        assert!(asked.is_err(), "somebody asked");
+    }
+
+    /// An answer that tells of itself that it is compressed is not made larger here.
+    #[tokio::test]
+    async fn a_page_that_grows_when_it_is_read_is_not_read() {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        std::io::Write::write_all(&mut packed, &vec![b' '; 64 << 20]).unwrap();
+        let packed = packed.finish().unwrap();
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut buffer = [0; 4096];
+            let length = stream.read(&mut buffer).await.unwrap();
+            let head =
+                format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", packed.len());
+            drop(stream.write_all(&[head.as_bytes(), &packed].concat()).await);
+            String::from_utf8_lossy(&buffer[..length]).to_lowercase()
+        });
+        let pages = Pages::leading_to(address);
+        let url: Url = format!("http://app.test:{}/", address.port()).parse().unwrap();
+        assert_eq!(pages.read(&url, "").await, Err("it isn't JSON".to_owned()));
+        assert!(!asked.await.unwrap().contains("accept-encoding"));
+    }
+
+    #[rstest]
+    #[case(r#"{"lag": 7.5}"#, Outcome::Passed("/lag is within its bounds".to_owned()))]
+    #[case(r#"{"lag": 12}"#, Outcome::Failed("/lag exceeds 10".to_owned()))]
+    #[case(r#"{"lag": 0}"#, Outcome::Failed("/lag is below 1".to_owned()))]
+    #[case(r#"{"lag": "7"}"#, Outcome::Failed("/lag is no number".to_owned()))]
+    #[tokio::test]
+    async fn numbers(#[case] body: &str, #[case] expected: Outcome) {
+        let (pages, url) = pages(vec![answer("200 OK", body); 3]).await;
+        let within = Expected::Within { min: Some(1.0), max: Some(10.0) };
+        assert_eq!(pages.check(&url, None, "/lag", &within).await, expected);
     }
 }

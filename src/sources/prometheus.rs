@@ -3,39 +3,41 @@
 
 mod answer;
 mod query;
+mod renewed;
 mod settings;
 
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use reqwest::Client;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use tokio::sync::Semaphore;
 
+use self::renewed::Renewed;
 pub use self::settings::{Settings, SettingsError};
 use super::{Error, Problem, Scope, Source, Wanted, http};
 use coalmine_core::metrics::counting::Series;
 
 /// So many questions at once: a bound on memory, and on the load that Coalmine is for Prometheus.
 const AT_ONCE: usize = 8;
+/// A check is about a number, or about a few that are told apart by labels.
+const MOST_SERIES_OF_A_CHECK: usize = 100;
 
 /// A client of one server.
 #[derive(Debug)]
 pub struct Prometheus {
-    client: Client,
+    client: Renewed,
     /// Without a slash at the end.
     url: String,
-    headers: HeaderMap,
     settings: Settings,
     permits: Semaphore,
 }
 
 impl Prometheus {
     pub fn new(settings: Settings) -> Result<Self, SettingsError> {
-        let client = settings.client()?;
-        let headers = settings.header_map()?;
+        let client = Renewed::new(settings.clone())?;
+        settings.header_map("namespace")?;
         let url = settings.url.trim_end_matches('/').to_owned();
-        Ok(Self { client, url, headers, settings, permits: Semaphore::new(AT_ONCE) })
+        Ok(Self { client, url, settings, permits: Semaphore::new(AT_ONCE) })
     }
 
     /// Where it is.
@@ -45,28 +47,38 @@ impl Prometheus {
 
     /// One instant query at the server's own now.
     pub async fn query(&self, query: &str) -> Result<Vec<Series>, Error> {
-        self.query_with(query, None).await
+        self.query_with("", query, None).await
     }
 
-    async fn query_with(&self, query: &str, bounds: Option<&[String]>) -> Result<Vec<Series>, Error> {
+    async fn query_with(&self, namespace: &str, query: &str, bounds: Option<&[String]>) -> Result<Vec<Series>, Error> {
         let failed = |problem| Error { target: format!("Prometheus at {}", self.url), problem };
         // The semaphore is never closed; should it be, unbounded is better than stuck.
         let _permit = self.permits.acquire().await.ok();
-        let body = self.ask(query).await.map_err(failed)?;
+        let body = self.ask(namespace, query, http::LARGEST_ANSWER).await.map_err(failed)?;
         answer::parse(&body, bounds).map_err(failed)
     }
 
-    async fn ask(&self, query: &str) -> Result<Vec<u8>, Problem> {
+    /// A user's own query. It takes none of the places of the questions that every verdict needs.
+    async fn query_of_a_check(&self, namespace: &str, query: &str) -> Result<Vec<Series>, Error> {
+        let failed = |problem| Error { target: format!("Prometheus at {}", self.url), problem };
+        let body = self.ask(namespace, query, http::LARGEST_FOR_A_CHECK).await.map_err(failed)?;
+        let series = answer::parse(&body, None).map_err(failed)?;
+        if series.len() > MOST_SERIES_OF_A_CHECK { Err(failed(Problem::TooMany(MOST_SERIES_OF_A_CHECK))) } else { Ok(series) }
+    }
+
+    async fn ask(&self, namespace: &str, query: &str, largest: usize) -> Result<http::Body, Problem> {
         let mut request = self
             .client
+            .current()
+            .await
             .post(format!("{}/api/v1/query", self.url))
-            .headers(self.headers.clone())
+            .headers(self.settings.header_map(namespace).unwrap_or_default())
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(format!("query={}", query::encoded(query)));
         if let Some(authorization) = self.settings.authorization().await? {
             request = request.header(AUTHORIZATION, authorization);
         }
-        let (status, body) = http::answer(request, self.settings.timeout).await?;
+        let (status, body) = http::answer(largest, request, self.settings.timeout).await?;
         // Refused queries come with 400, 422 or 503, and say why in JSON.
         if status.is_success() { Ok(body) } else { Err(http::refusal(status, answer::refusal(&body).as_deref())) }
     }
@@ -74,15 +86,21 @@ impl Prometheus {
 
 impl Source for Prometheus {
     fn present<'a>(&'a self, scope: &'a Scope, metrics: &'a [String]) -> BoxFuture<'a, Result<Vec<Series>, Error>> {
-        Box::pin(async move { self.query_with(&query::present(scope, metrics), Some(&[])).await })
+        Box::pin(async move { self.query_with(&scope.namespace, &query::present(scope, metrics), Some(&[])).await })
     }
 
     fn samples<'a>(&'a self, scope: &'a Scope, wanted: &'a Wanted) -> BoxFuture<'a, Result<Vec<Series>, Error>> {
-        Box::pin(async move { self.query_with(&query::samples(scope, wanted), Some(&wanted.bounds)).await })
+        Box::pin(async move { self.query_with(&scope.namespace, &query::samples(scope, wanted), Some(&wanted.bounds)).await })
     }
 
-    fn evaluate<'a>(&'a self, query: &'a str, since: Duration, step: Duration) -> BoxFuture<'a, Result<Vec<Series>, Error>> {
-        Box::pin(async move { self.query(&query::over_time(query, since, step)).await })
+    fn evaluate<'a>(
+        &'a self,
+        namespace: &'a str,
+        query: &'a str,
+        since: Duration,
+        step: Duration,
+    ) -> BoxFuture<'a, Result<Vec<Series>, Error>> {
+        Box::pin(async move { self.query_of_a_check(namespace, &query::over_time(query, since, step)).await })
     }
 }
 

@@ -59,7 +59,7 @@ impl Scraper {
     async fn page(&self, url: &str) -> Option<String> {
         // The semaphore is never closed; should it be, unbounded is better than stuck.
         let _permit = self.permits.acquire().await.ok();
-        match http::answer_up_to(LARGEST_PAGE, self.client.get(url).header(ACCEPT, FORMATS), TIMEOUT).await {
+        match http::answer(LARGEST_PAGE, self.client.get(url).header(ACCEPT, FORMATS), TIMEOUT).await {
             Ok((status, body)) if status.is_success() => Some(String::from_utf8_lossy(&body).into_owned()),
             _ => None,
         }

@@ -1,5 +1,7 @@
 //! Asks one question of the judge: the API server, a source of metrics, or the pods' own pages. Decides nothing.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{Api, ResourceExt as _, api::ListParams};
@@ -14,7 +16,10 @@ use crate::{
     sources::{self, Asked, Reader},
 };
 use coalmine_core::{
-    api::{annotations::RUN_LABEL, checks::Probe},
+    api::{
+        annotations::RUN_LABEL,
+        checks::{Check, Probe},
+    },
     hold::replica_sets,
     judging::{Answer, Checks, Failure, Pod as Known, Question, Samples, checks::Outcome},
     manifest::object,
@@ -22,6 +27,8 @@ use coalmine_core::{
 
 /// The key of a `ConfigMap` that holds the list of checks.
 const CONFIG_MAP_KEY: &str = "checks";
+/// For the few requests about a check's Job.
+const JOB_WITHIN: Duration = Duration::from_secs(10);
 
 impl Judging {
     pub(super) async fn ask(&mut self, context: &Context, primary: &Value, canary: &Value, question: Question) -> Answer {
@@ -103,7 +110,7 @@ async fn check_list(context: &Context, namespace: &str, name: &str) -> Result<An
     Ok(Answer::CheckList(found.and_then(|found| found.data?.remove(CONFIG_MAP_KEY))))
 }
 
-/// Up to the first that fails, which decides.
+/// Side by side: one that doesn't answer keeps the others waiting no longer than its own time.
 async fn ask_checks(context: &Context, primary: &str, canary: &Value, checks: &Checks) -> Vec<Result<Outcome, Failure>> {
     let asked = Asked {
         scope: &checks.scope,
@@ -113,17 +120,12 @@ async fn ask_checks(context: &Context, primary: &str, canary: &Value, checks: &C
         interval: checks.interval,
         progress: checks.progress,
     };
-    let mut outcomes = Vec::new();
-    for check in &checks.list {
-        let outcome = match &check.probe {
-            Probe::Job { cron_job } => job::run(context, canary, &check.name, cron_job, asked).await.map_err(|error| failure(&error)),
-            probe => context.sources.check(probe, asked).await.map(|outcome| outcome.unwrap_or(Outcome::Waiting)).map_err(Failure::from),
-        };
-        let is_decided = matches!(outcome, Ok(Outcome::Failed(_)));
-        outcomes.push(outcome);
-        if is_decided {
-            break;
+    let ask = async |check: &Check| match &check.probe {
+        Probe::Job { cron_job } => {
+            let run = tokio::time::timeout(JOB_WITHIN, job::run(context, canary, &check.name, cron_job, asked)).await;
+            run.map_err(|_| Failure::passing("the API server didn't answer in time"))?.map_err(|error| failure(&error))
         }
-    }
-    outcomes
+        probe => context.sources.check(probe, asked).await.map(|outcome| outcome.unwrap_or(Outcome::Waiting)).map_err(Failure::from),
+    };
+    join_all(checks.list.iter().map(ask)).await
 }

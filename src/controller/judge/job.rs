@@ -29,14 +29,19 @@ pub(super) async fn run(context: &Context, canary: &Value, check: &str, cron_job
             return Ok(Outcome::Unknown(format!("there is no CronJob {cron_job} in this namespace")));
         };
         let Some(address) = asked.scope.pods.canary.addresses.keys().next() else { return Ok(Outcome::Waiting) };
-        let job = job::build(&observe::json(&template, "the CronJob")?, canary, asked.primary, check, address);
+        let template = observe::json(&template, "the CronJob")?;
+        if !job::may_run(&template) {
+            let words = format!("the CronJob {cron_job} has no label {}: \"true\", which lets a check run it", job::CHECK_LABEL);
+            return Ok(Outcome::Unknown(words));
+        }
+        let job = job::build(&template, canary, asked.primary, check, address);
         context.may_write()?;
         let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         return match jobs.create(&parameters, &observe::dynamic(job)?).await {
             Ok(_) => Ok(Outcome::Waiting),
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(Outcome::Waiting),
             Err(kube::Error::Api(status)) if matches!(status.code, 400 | 403 | 422) => {
-                Ok(Outcome::Unknown(format!("the Job can't be created: {}", status.message)))
+                Ok(Outcome::Unknown(format!("the Job can't be created: {}", job::plain(&status.message))))
             }
             Err(error) => Err(Error::api("create the Job of a check")(error)),
         };

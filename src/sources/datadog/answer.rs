@@ -4,7 +4,13 @@ use serde::Deserialize;
 
 use super::super::Problem;
 use super::super::error::brief;
+use super::super::http::Few;
 use coalmine_core::metrics::counting::{Labels, Sample, Series};
+
+/// More is no answer to a question of ours, and small texts of a large answer would be large in memory.
+const MOST_SERIES: usize = 1000;
+const MOST_TAGS: usize = 50;
+const MOST_POINTS: usize = 3000;
 
 #[derive(Deserialize)]
 struct Answer {
@@ -13,7 +19,7 @@ struct Answer {
     #[serde(default)]
     error: String,
     #[serde(default)]
-    series: Vec<Row>,
+    series: Few<Row, MOST_SERIES>,
 }
 
 #[derive(Deserialize)]
@@ -24,10 +30,10 @@ struct Row {
     #[serde(default)]
     query_index: usize,
     #[serde(default)]
-    tag_set: Vec<String>,
+    tag_set: Few<String, MOST_TAGS>,
     /// Milliseconds and a value; a bucket without points has none.
     #[serde(default)]
-    pointlist: Vec<(f64, Option<f64>)>,
+    pointlist: Few<(f64, Option<f64>), MOST_POINTS>,
 }
 
 #[derive(Deserialize)]
@@ -44,7 +50,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Vec<(usize, Series)>, Problem> {
         let reason = if answer.error.is_empty() { &answer.status } else { &answer.error };
         return Err(Problem::Refused(brief(reason)));
     }
-    Ok(answer.series.into_iter().map(|row| (row.query_index, series(row))).collect())
+    Ok(answer.series.0.into_iter().map(|row| (row.query_index, series(row))).collect())
 }
 
 /// What an answer with an error status says.
@@ -55,9 +61,9 @@ pub(super) fn refusal(body: &[u8]) -> Option<String> {
 
 fn series(row: Row) -> Series {
     let mut labels = Labels::from([("__name__".to_owned(), row.metric)]);
-    labels.extend(row.tag_set.iter().filter_map(|tag| tag.split_once(':')).map(|(name, value)| (name.to_owned(), value.to_owned())));
+    labels.extend(row.tag_set.0.iter().filter_map(|tag| tag.split_once(':')).map(|(name, value)| (name.to_owned(), value.to_owned())));
     #[expect(clippy::cast_possible_truncation, reason = "a time beyond the range is as wrong as its end")]
-    let samples = row.pointlist.into_iter().filter_map(|(at, value)| Some(Sample { at: at as i64, value: value? })).collect();
+    let samples = row.pointlist.0.into_iter().filter_map(|(at, value)| Some(Sample { at: at as i64, value: value? })).collect();
     Series { labels, samples }
 }
 
@@ -70,4 +76,54 @@ pub(super) fn counter(mut series: Series, metric: &str) -> Series {
         sample.value = total;
     }
     series
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_it_answers_nothing_ends() {
+        let parts = &[
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "\"status\"",
+            "\"ok\"",
+            "\"error\"",
+            "\"series\"",
+            "\"metric\"",
+            "\"query_index\"",
+            "\"tag_set\"",
+            "\"pointlist\"",
+            "\"a:b\"",
+            "{\"status\":\"ok\",\"series\":[",
+            "{\"metric\":\"m\",\"pointlist\":[",
+            "[1e300,-1e300]",
+            "[1,null]",
+            "]}",
+            "]}]}",
+            "1e999",
+            "-1",
+            "null",
+            "\"errors\"",
+        ];
+        crate::testing::fuzz::fuzz(crate::testing::fuzz::of_parts(parts, 30), |text| {
+            for (_, series) in parse(text.as_bytes()).unwrap_or_default() {
+                counter(series, "m");
+            }
+            let _ = refusal(text.as_bytes());
+        });
+    }
+
+    /// Three bytes each, which would be eighty in memory.
+    #[test]
+    fn many_small_series_are_no_answer() {
+        let rows = |count: usize| format!(r#"{{"status":"ok","series":[{}]}}"#, vec!["{}"; count].join(","));
+        assert_eq!(parse(rows(MOST_SERIES).as_bytes()).unwrap().len(), MOST_SERIES);
+        assert!(matches!(parse(rows(MOST_SERIES + 1).as_bytes()), Err(Problem::Unexpected(_))));
+    }
 }

@@ -81,7 +81,7 @@ mod tempfile {
 #[tokio::test]
 async fn a_query_of_the_users_own() {
     let (datadog, served, _files) = stand_in("200 OK", POINTS).await;
-    let series = datadog.evaluate("avg:shop.queue{service:app}", Duration::from_mins(1), Duration::from_secs(10)).await.unwrap();
+    let series = datadog.evaluate("shop", "avg:shop.queue{service:app}", Duration::from_mins(1), Duration::from_secs(10)).await.unwrap();
     assert_eq!(series.len(), 2);
     assert_eq!(series[0].label("pod_name"), "app-canary-77f-ccccc");
     let values: Vec<f64> = series[0].samples.iter().map(|sample| sample.value).collect();
@@ -104,7 +104,7 @@ async fn a_query_of_the_users_own() {
 #[tokio::test]
 async fn what_it_refuses(#[case] status: &str, #[case] body: &str, #[case] sentence: &str) {
     let (datadog, _served, _files) = stand_in(status, body).await;
-    let error = datadog.evaluate("q", Duration::from_mins(1), Duration::from_secs(10)).await.unwrap_err();
+    let error = datadog.evaluate("shop", "q", Duration::from_mins(1), Duration::from_secs(10)).await.unwrap_err();
     assert_eq!(error.to_string(), format!("failed to query {}: {sentence}", error.target));
 }
 
@@ -112,7 +112,7 @@ async fn what_it_refuses(#[case] status: &str, #[case] body: &str, #[case] sente
 async fn keys_that_cannot_be_read_are_told() {
     let (mut datadog, _served, _files) = stand_in("200 OK", POINTS).await;
     datadog.settings.api_key_file = "/nowhere/key".into();
-    let error = datadog.evaluate("q", Duration::from_mins(1), Duration::from_secs(10)).await.unwrap_err();
+    let error = datadog.evaluate("shop", "q", Duration::from_mins(1), Duration::from_secs(10)).await.unwrap_err();
     assert_eq!(error.problem.to_string(), "failed to read /nowhere/key: entity not found");
 }
 

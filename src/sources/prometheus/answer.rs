@@ -240,6 +240,54 @@ mod tests {
         assert!(matches!(parse(body.as_bytes(), None), Err(Problem::Unexpected(_))), "{:?}", parse(body.as_bytes(), None));
     }
 
+    #[test]
+    fn whatever_it_answers_nothing_ends() {
+        let parts = &[
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "\"status\"",
+            "\"success\"",
+            "\"error\"",
+            "\"data\"",
+            "\"resultType\"",
+            "\"matrix\"",
+            "\"vector\"",
+            "\"scalar\"",
+            "\"result\"",
+            "\"metric\"",
+            "\"value\"",
+            "\"values\"",
+            "\"histogram\"",
+            "\"histograms\"",
+            "\"buckets\"",
+            "\"count\"",
+            "\"warnings\"",
+            "\"NaN\"",
+            "\"1e999\"",
+            "\"-1\"",
+            "[1790000000,\"1\"]",
+            "{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[",
+            "{\"metric\":{\"a\":\"b\"},\"values\":[",
+            "{\"metric\":{},\"histograms\":[[1,{\"count\":\"9\",\"buckets\":[[3,\"-1\",\"NaN\",\"1\"]]}]]}",
+            "]}]}}",
+            "null",
+            "true",
+            "1e999",
+            "\"\\ud800\"",
+            "\n",
+        ];
+        crate::testing::fuzz::fuzz(crate::testing::fuzz::of_parts(parts, 30), |text| {
+            for bounds in [None, Some(&["0.25".to_owned(), "+Inf".to_owned()][..])] {
+                let _ = parse(text.as_bytes(), bounds);
+            }
+            let _ = refusal(text.as_bytes());
+        });
+    }
+
     proptest::proptest! {
         #[test]
         fn garbage_is_refused_without_a_panic(body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {

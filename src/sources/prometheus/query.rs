@@ -4,10 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use promql_parser::parser::value::ValueType;
-
 use super::super::{Scope, Wanted};
-use coalmine_core::api::promql;
 use coalmine_core::metrics::counting::PodLabel;
 
 /// The last sample of each series, whatever label names the pods.
@@ -33,11 +30,9 @@ pub(super) fn samples(scope: &Scope, wanted: &Wanted) -> String {
     format!("{{{selector}}}[{seconds}s{step}]")
 }
 
-/// A query of the user's at equal steps back in time. Only vectors can be asked for so, thus a scalar is made one.
+/// A query of the user's, an instant vector, at equal steps back in time.
 pub(super) fn over_time(query: &str, since: Duration, step: Duration) -> String {
-    let is_scalar = promql::parse(query).is_ok_and(|expression| expression.value_type() == ValueType::Scalar);
-    let function = if is_scalar { "vector" } else { "" };
-    format!("{function}({query}\n)[{}s:{}s]", whole_seconds(since), whole_seconds(step))
+    format!("({query}\n)[{}s:{}s]", whole_seconds(since), whole_seconds(step))
 }
 
 /// Rounded up; the language knows no shorter step that a server would like.
@@ -81,6 +76,7 @@ pub(super) fn encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use coalmine_core::api::promql;
     use coalmine_core::metrics::counting::{Members, Pods};
 
     fn scope() -> Scope {
@@ -118,8 +114,6 @@ mod tests {
         let query = over_time("max(backlog) # all of it", Duration::from_mins(1), Duration::from_secs(5));
         promql::parse(&query).unwrap();
         assert!(query.ends_with(")[60s:5s]"));
-        let query = over_time("scalar(max(backlog))", Duration::from_mins(1), Duration::from_secs(5));
-        assert_eq!(promql::parse(&query).unwrap().value_type(), ValueType::Matrix);
     }
 
     /// A small stack, such as a task's: what is within bounds must not be too deep for it, in this slow build either.

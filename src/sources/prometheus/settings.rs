@@ -29,6 +29,13 @@ pub struct Settings {
     pub timeout: Duration,
 }
 
+/// Certificates and keys as they were read, in PEM.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Material {
+    ca: Option<Vec<u8>>,
+    identity: Option<Vec<u8>>,
+}
+
 /// Settings that can't work; found at the start.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
@@ -56,7 +63,15 @@ impl Settings {
         }
     }
 
-    pub(super) fn client(&self) -> Result<Client, SettingsError> {
+    /// What the files of certificates hold now.
+    pub(super) fn material(&self) -> Result<Material, SettingsError> {
+        let ca = self.ca_file.as_deref().map(read).transpose()?;
+        let identity = self.client_certificate.as_ref();
+        let identity = identity.map(|(certificate, key)| Ok([read(certificate)?, b"\n".to_vec(), read(key)?].concat())).transpose()?;
+        Ok(Material { ca, identity })
+    }
+
+    pub(super) fn client_with(&self, material: &Material) -> Result<Client, SettingsError> {
         let mut builder = Client::builder()
             .connect_timeout(self.connect_timeout)
             .timeout(self.timeout)
@@ -65,25 +80,25 @@ impl Settings {
             .no_proxy()
             .user_agent(concat!("coalmine/", env!("CARGO_PKG_VERSION")));
         let certificates = |source| SettingsError::Certificates { url: self.url.clone(), source };
-        if let Some(path) = &self.ca_file {
-            builder = builder.tls_certs_only(Certificate::from_pem_bundle(&read(path)?).map_err(certificates)?);
+        if let Some(pem) = &material.ca {
+            builder = builder.tls_certs_only(Certificate::from_pem_bundle(pem).map_err(certificates)?);
         } else if !self.url.starts_with("https:") {
             // An image without any certificate must still speak plain HTTP.
             builder = builder.tls_certs_only([]);
         }
-        if let Some((certificate, key)) = &self.client_certificate {
-            let pem = [read(certificate)?, b"\n".to_vec(), read(key)?].concat();
-            builder = builder.identity(Identity::from_pem(&pem).map_err(certificates)?);
+        if let Some(pem) = &material.identity {
+            builder = builder.identity(Identity::from_pem(pem).map_err(certificates)?);
         }
         builder.build().map_err(|source| SettingsError::Client { url: self.url.clone(), source })
     }
 
-    pub(super) fn header_map(&self) -> Result<HeaderMap, SettingsError> {
+    /// For questions about one namespace: `{{namespace}}` in a value stands for it, as for a tenant of each.
+    pub(super) fn header_map(&self, namespace: &str) -> Result<HeaderMap, SettingsError> {
         let mut map = HeaderMap::new();
         for (name, value) in &self.headers {
             let invalid = || SettingsError::Header { name: name.clone() };
             let name = HeaderName::try_from(name.as_str()).map_err(|_| invalid())?;
-            map.append(name, HeaderValue::try_from(value.as_str()).map_err(|_| invalid())?);
+            map.append(name, HeaderValue::try_from(value.replace("{{namespace}}", namespace)).map_err(|_| invalid())?);
         }
         Ok(map)
     }

@@ -148,6 +148,24 @@ async fn an_endless_answer_is_cut_off_by_its_size() {
     assert_eq!(client.query("up").await.unwrap_err().problem, Problem::TooLarge(http::LARGEST_ANSWER));
 }
 
+/// What a verdict needs may be long; what a user's own query answers may not.
+#[tokio::test]
+async fn an_answer_to_a_check_is_short() {
+    let step = Duration::from_secs(5);
+    let row = r#"{"metric":{"a":"b"},"values":[[1790000000,"1"]]}"#;
+    let matrix = |rows: usize| {
+        let rows = vec![row; rows].join(",");
+        answer("200 OK", "", &format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":[{rows}]}}}}"#))
+    };
+    let behaviours = vec![Behaviour::Flood, matrix(MOST_SERIES_OF_A_CHECK + 1), matrix(MOST_SERIES_OF_A_CHECK)];
+    let (client, _served) = server(behaviours, Duration::from_mins(1)).await;
+    let flood = client.evaluate("shop", "a", step, step).await.unwrap_err();
+    assert_eq!(flood.problem.to_string(), "the answer is longer than 512 KiB");
+    let many = client.evaluate("shop", "a", step, step).await.unwrap_err();
+    assert_eq!(many.problem.to_string(), "it gave more than 100 series; a check asks for a few, as with sum, avg or max");
+    assert_eq!(client.evaluate("shop", "a", step, step).await.unwrap().len(), MOST_SERIES_OF_A_CHECK);
+}
+
 #[tokio::test]
 async fn ten_megabytes_are_read() {
     let row = r#"{"metric":{"__name__":"up","pod":"app-6d5f-aaaaa"},"value":[1790000000,"1"]}"#;
@@ -165,9 +183,8 @@ async fn what_is_sent() {
     std::fs::write(&token, "first\n").unwrap();
     let (mut client, served) = server(vec![answer("200 OK", "", GOOD), answer("200 OK", "", GOOD)], Duration::from_mins(1)).await;
     client.settings.bearer_token_file = Some(token.clone());
-    client.settings.headers = vec![("X-Scope-OrgID".to_owned(), "team-a".to_owned())];
-    client.headers = client.settings.header_map().unwrap();
-    client.query("up == 1").await.unwrap();
+    client.settings.headers = vec![("X-Scope-OrgID".to_owned(), "team-{{namespace}}".to_owned())];
+    client.query_with("a", "up == 1", None).await.unwrap();
     std::fs::write(&token, "second").unwrap();
     client.query("up").await.unwrap();
     let questions = served.await.unwrap();

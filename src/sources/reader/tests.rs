@@ -63,7 +63,7 @@ impl Source for Store {
         .boxed()
     }
 
-    fn evaluate<'a>(&'a self, _: &'a str, _: Duration, _: Duration) -> BoxFuture<'a, Result<Vec<Series>, Error>> {
+    fn evaluate<'a>(&'a self, _: &'a str, _: &'a str, _: Duration, _: Duration) -> BoxFuture<'a, Result<Vec<Series>, Error>> {
         async { unreachable!("counting asks for samples") }.boxed()
     }
 }

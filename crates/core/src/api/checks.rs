@@ -2,13 +2,18 @@
 //! is refused is refused in one line that names the check, the key and the position. Pure: a `ConfigMap` is fetched by others.
 
 mod address;
+mod confine;
+mod datadog;
 mod promql;
+mod rules;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-pub use self::address::is_allowed;
+pub use self::address::{is_allowed, target};
+pub use self::confine::View;
 pub use self::promql::{Names, QueryError};
+pub use self::rules::Rules;
 use super::foreign;
 
 /// More would be a load on the source, and no verdict could name them all.
@@ -27,6 +32,8 @@ pub enum Checks {
 pub struct Check {
     pub name: String,
     pub probe: Probe,
+    /// What it says is told, and decides nothing.
+    pub warn: bool,
 }
 
 /// How it is asked.
@@ -37,7 +44,18 @@ pub enum Probe {
     /// A `CronJob` of the same namespace whose Job template is run; success passes.
     Job { cron_job: String },
     /// A JSON page, and what must stand at one place of it.
-    Page { url: String, pointer: String, equals: Value },
+    Page { url: String, pointer: String, expected: Expected },
+}
+
+/// What a page is to say.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expected {
+    Equals(Value),
+    /// A number, not below and not above.
+    Within {
+        min: Option<f64>,
+        max: Option<f64>,
+    },
 }
 
 /// Which source answers a query.
@@ -67,6 +85,8 @@ pub struct Bounds {
     /// Multiples of what the same query says about the primary's pods.
     pub min_ratio: Option<f64>,
     pub max_ratio: Option<f64>,
+    /// Values of the canary below this are nothing to take a ratio of; so is a primary's: its baseline is at least this.
+    pub ignore_below: Option<f64>,
 }
 
 impl Bounds {
@@ -102,21 +122,27 @@ pub enum CheckProblem {
     Kind,
     #[error("a query needs a bound: min, max, minRatio or maxRatio")]
     NoBound,
-    #[error("{0} belongs to a query")]
-    Stray(&'static str),
+    #[error("{key} doesn't belong to {kind}")]
+    Stray { key: &'static str, kind: &'static str },
     #[error("{key}: {value} is no bound; expected a finite number{more}")]
     Bound { key: &'static str, value: String, more: &'static str },
+    #[error("a value is compared by equals or by min and max, not by both")]
+    TwoExpectations,
     #[error("{low} is above {high}")]
     Crossed { low: &'static str, high: &'static str },
     #[error("a query must ask for {{{{pods}}}} when it has minRatio or maxRatio, or it says the same of both sides")]
     SameForBoth,
+    #[error("ignoreBelow is about minRatio and maxRatio, and neither is there")]
+    NothingToIgnore,
     #[error("query{0}")]
     Query(QueryError),
+    #[error("{0}, so that nobody could answer")]
+    NoSource(&'static str),
     #[error("job: {0:?} isn't the name of a CronJob")]
     Job(String),
     #[error("url: {0}")]
     Url(&'static str),
-    #[error("a url needs json, the place in the answer, such as /status, and equals, the value there")]
+    #[error("a url needs json, the place in the answer, such as /status, and equals, the value there, or min or max")]
     NoExpectation,
 }
 
@@ -134,6 +160,9 @@ struct Written {
     url: Option<String>,
     json: Option<String>,
     equals: Option<Value>,
+    ignore_below: Option<f64>,
+    #[serde(default)]
+    warn: bool,
 }
 
 impl Checks {
@@ -164,52 +193,98 @@ pub fn parse_list(yaml: &str) -> Result<Vec<Check>, ChecksError> {
         if checks.iter().any(|check| check.name == name) {
             return Err(ChecksError::Twice(name));
         }
+        let warn = written.warn;
         let probe = probe(written).map_err(|problem| ChecksError::Check { name: name.clone(), problem })?;
-        checks.push(Check { name, probe });
+        checks.push(Check { name, probe, warn });
     }
     Ok(checks)
 }
 
 fn probe(written: Written) -> Result<Probe, CheckProblem> {
-    let Written { name: _, query, source, min, max, min_ratio, max_ratio, job, url, json, equals } = written;
-    let of_a_query = [("source", source.is_some()), ("min", min.is_some()), ("max", max.is_some()), ("minRatio", min_ratio.is_some())];
-    let of_a_query = of_a_query.into_iter().chain([("maxRatio", max_ratio.is_some())]).find(|(_, is_there)| *is_there);
-    match (query, job, url) {
-        (Some(query), None, None) => {
-            let bounds = bounds(Bounds { min, max, min_ratio, max_ratio })?;
-            let origin = source.unwrap_or_default();
-            promql::check(&query, origin).map_err(CheckProblem::Query)?;
-            if bounds.needs_primary() && !query.contains("{{pods}}") {
-                return Err(CheckProblem::SameForBoth);
-            }
-            Ok(Probe::Query { origin, query, bounds })
+    match (&written.query, &written.job, &written.url) {
+        (Some(_), None, None) => {
+            written.only("a query", &["query", "source", "min", "max", "minRatio", "maxRatio", "ignoreBelow"])?;
+            query(written)
         }
-        (None, job, url) if job.is_some() != url.is_some() => {
-            if let Some((key, _)) = of_a_query {
-                return Err(CheckProblem::Stray(key));
-            }
-            match (job, url, json, equals) {
-                (Some(job), ..) if !is_object_name(&job) => Err(CheckProblem::Job(shown(&job))),
-                (Some(cron_job), ..) => Ok(Probe::Job { cron_job }),
-                (None, Some(url), Some(pointer), Some(equals)) if pointer.is_empty() || pointer.starts_with('/') => {
-                    address::check(&url).map_err(CheckProblem::Url)?;
-                    Ok(Probe::Page { url, pointer, equals })
-                }
-                _ => Err(CheckProblem::NoExpectation),
-            }
+        (None, Some(_), None) => {
+            written.only("a job", &["job"])?;
+            let cron_job = written.job.unwrap_or_default();
+            if is_object_name(&cron_job) { Ok(Probe::Job { cron_job }) } else { Err(CheckProblem::Job(shown(&cron_job))) }
+        }
+        (None, None, Some(_)) => {
+            written.only("a url", &["url", "json", "equals", "min", "max"])?;
+            page(written)
         }
         _ => Err(CheckProblem::Kind),
     }
 }
 
+fn query(written: Written) -> Result<Probe, CheckProblem> {
+    let Written { query, source, min, max, min_ratio, max_ratio, ignore_below, .. } = written;
+    let bounds = bounds(Bounds { min, max, min_ratio, max_ratio, ignore_below })?;
+    let (query, origin) = (query.unwrap_or_default(), source.unwrap_or_default());
+    promql::check(&query, origin).map_err(CheckProblem::Query)?;
+    if bounds.needs_primary() && !query.contains("{{pods}}") {
+        return Err(CheckProblem::SameForBoth);
+    }
+    Ok(Probe::Query { origin, query, bounds })
+}
+
+fn page(written: Written) -> Result<Probe, CheckProblem> {
+    let Written { url, json, equals, min, max, .. } = written;
+    let (Some(url), Some(pointer)) = (url, json.filter(|pointer| pointer.is_empty() || pointer.starts_with('/'))) else {
+        return Err(CheckProblem::NoExpectation);
+    };
+    let expected = match (equals, min.or(max)) {
+        (Some(_), Some(_)) => return Err(CheckProblem::TwoExpectations),
+        (Some(value), None) => Expected::Equals(value),
+        (None, Some(_)) => {
+            let Bounds { min, max, .. } = bounds(Bounds { min, max, ..Bounds::default() })?;
+            Expected::Within { min, max }
+        }
+        (None, None) => return Err(CheckProblem::NoExpectation),
+    };
+    address::check(&url).map_err(CheckProblem::Url)?;
+    Ok(Probe::Page { url, pointer, expected })
+}
+
+impl Written {
+    /// Whether nothing is there but what belongs to this kind of check.
+    fn only(&self, kind: &'static str, keys: &[&str]) -> Result<(), CheckProblem> {
+        let all = [
+            ("source", self.source.is_some()),
+            ("min", self.min.is_some()),
+            ("max", self.max.is_some()),
+            ("minRatio", self.min_ratio.is_some()),
+            ("maxRatio", self.max_ratio.is_some()),
+            ("ignoreBelow", self.ignore_below.is_some()),
+            ("json", self.json.is_some()),
+            ("equals", self.equals.is_some()),
+        ];
+        match all.into_iter().find(|(key, is_there)| *is_there && !keys.contains(key)) {
+            Some((key, _)) => Err(CheckProblem::Stray { key, kind }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A query as it goes to its source.
+pub fn question(origin: Origin, query: &str, names: &Names, view: View<'_>) -> Result<String, QueryError> {
+    match (origin, view) {
+        (Origin::Prometheus, _) => confine::asked(query, names, view),
+        (Origin::Datadog, View::Own { .. }) => datadog::confined(&names.fill(query), &names.namespace),
+        (Origin::Datadog, View::All) => Ok(names.fill(query)),
+    }
+}
+
 fn bounds(bounds: Bounds) -> Result<Bounds, CheckProblem> {
-    let Bounds { min, max, min_ratio, max_ratio } = bounds;
+    let Bounds { min, max, min_ratio, max_ratio, ignore_below } = bounds;
     for (key, value) in [("min", min), ("max", max)] {
         if let Some(value) = value.filter(|value| !value.is_finite()) {
             return Err(CheckProblem::Bound { key, value: value.to_string(), more: "" });
         }
     }
-    for (key, value) in [("minRatio", min_ratio), ("maxRatio", max_ratio)] {
+    for (key, value) in [("minRatio", min_ratio), ("maxRatio", max_ratio), ("ignoreBelow", ignore_below)] {
         if let Some(value) = value.filter(|value| !value.is_finite() || *value <= 0.0) {
             return Err(CheckProblem::Bound { key, value: value.to_string(), more: " above 0" });
         }
@@ -221,6 +296,9 @@ fn bounds(bounds: Bounds) -> Result<Bounds, CheckProblem> {
     }
     if [min, max, min_ratio, max_ratio].iter().all(Option::is_none) {
         return Err(CheckProblem::NoBound);
+    }
+    if ignore_below.is_some() && !bounds.needs_primary() {
+        return Err(CheckProblem::NothingToIgnore);
     }
     Ok(bounds)
 }

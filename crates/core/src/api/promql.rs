@@ -6,7 +6,7 @@ mod scan;
 use promql_parser::parser::{self, Expr};
 
 pub use self::scan::OutOfBounds;
-use self::scan::scan;
+use self::scan::{scan, split};
 use super::foreign::survived;
 
 /// Why a text can't be read as PromQL.
@@ -24,6 +24,16 @@ pub enum ParseError {
 pub fn parse(text: &str) -> Result<Expr, ParseError> {
     scan(text)?;
     parse_bounded(text)
+}
+
+/// Reads what this process wrote itself, from a query that was within bounds.
+pub fn parse_own(text: &str) -> Result<Expr, ParseError> {
+    parse_bounded(text)
+}
+
+/// A text without what is quoted in it.
+pub fn outside_of_strings(text: &str) -> String {
+    split(text).without_strings(text)
 }
 
 /// The column (from 1) of what the parser complained about with `message`. It gives none, so: where the name that it names stands; or where

@@ -11,6 +11,11 @@ mod update;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::api::{
+    annotations::CHECKS,
+    checks::{Checks, Rules},
+    policy::{InvalidAnnotation, Policy},
+};
 use crate::manifest::object;
 
 /// Everything `admit` may look at.
@@ -37,6 +42,8 @@ pub struct Settings {
     pub controller: String,
     /// The label that tells a canary's pods apart, such as `tier: canary`.
     pub canary_label: (String, String),
+    /// What checks may do.
+    pub checks: Rules,
 }
 
 /// The answer, with what the caller may have to do besides.
@@ -102,6 +109,18 @@ impl Effect {
     }
 }
 
+/// What the user asks for, if it can be had in this cluster.
+fn policy(rules: Rules, annotations: &Map<String, Value>, namespace: &str) -> Result<Policy, InvalidAnnotation> {
+    let policy = Policy::of(annotations)?;
+    // A list in a ConfigMap is read, and judged likewise, when it is asked.
+    if let Some(Checks::Inline(list)) = &policy.checks {
+        let refused =
+            |error: crate::api::checks::ChecksError| InvalidAnnotation::Problem { key: CHECKS.to_owned(), problem: error.to_string() };
+        rules.accept(list, namespace).map_err(refused)?;
+    }
+    Ok(policy)
+}
+
 impl Admission {
     fn denied(message: String) -> Self {
         Self { outcome: Outcome::Denied(message), warnings: Vec::new(), effect: Effect::Denied, unchecked: None }
@@ -124,14 +143,14 @@ impl Admission {
 
 /// Decides one request on `deployments`.
 pub fn admit(settings: &Settings, request: &Request<'_>) -> Admission {
-    let Some(old) = request.old else { return create::admit(request) };
+    let Some(old) = request.old else { return create::admit(settings, request) };
     if object::is_being_deleted(old) {
         return Admission::passed();
     }
     if request.username == settings.controller {
         return controller::admit(request, old);
     }
-    update::admit(request, old)
+    update::admit(settings, request, old)
 }
 
 /// Small, and always there to be changed; what is missing is to be taken away.

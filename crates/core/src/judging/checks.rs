@@ -6,6 +6,7 @@
 
 use crate::api::checks::Bounds;
 use crate::metrics::counting::{Labels, Series};
+use crate::statistics;
 
 /// Where the run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +67,7 @@ fn middles(bounds: &Bounds, canary: &[Series], primary: &[Series], steps: usize)
     let mut middles = Vec::new();
     if bounds.min.is_some() || bounds.max.is_some() {
         for series in canary {
-            let Values { whole, recent, count } = values(series, steps)?;
+            let Values { whole, recent, count, .. } = values(series, steps)?;
             let of = if canary.len() > 1 { described(&series.labels) } else { String::new() };
             middles.push(Middle { of, unit: Unit::Plain, low: bounds.min, high: bounds.max, whole, recent, values: count });
         }
@@ -77,8 +78,9 @@ fn middles(bounds: &Bounds, canary: &[Series], primary: &[Series], steps: usize)
             return Err(format!("a ratio needs one series on each side, found {sides}; use sum, avg or max"));
         };
         let (canary, primary) = (values(canary, steps)?, values(primary, steps).map_err(|reason| format!("{reason} for the primary"))?);
-        let whole = ratio(canary.whole, primary.whole)?;
-        let recent = ratio(canary.recent, primary.recent)?;
+        let ignore_below = bounds.ignore_below.unwrap_or(0.0);
+        let whole = ratio(canary.whole, primary.whole, primary.usual_most, ignore_below)?;
+        let recent = ratio(canary.recent, primary.recent, primary.recent_most, ignore_below)?;
         let (low, high) = (bounds.min_ratio, bounds.max_ratio);
         middles.push(Middle { of: String::new(), unit: Unit::Ratio, low, high, whole, recent, values: canary.count });
     }
@@ -98,6 +100,18 @@ fn verdict(middles: &[Middle], progress: Progress) -> Outcome {
         (Some(sentence), _) => Outcome::Failed(sentence),
         (None, Progress::Early | Progress::Late) => Outcome::Waiting,
         (None, Progress::Over) => Outcome::Passed(middles.iter().map(Middle::said).collect::<Vec<_>>().join(", ")),
+    }
+}
+
+impl Outcome {
+    /// Of a check that only warns: told, and in nobody's way.
+    #[must_use]
+    pub fn as_a_warning(self) -> Self {
+        match self {
+            Self::Failed(words) | Self::Unknown(words) => Self::Passed(format!("only a warning: {words}")),
+            Self::Waiting => Self::Passed("only a warning, and not decided yet".to_owned()),
+            passed @ Self::Passed(_) => passed,
+        }
     }
 }
 
@@ -128,6 +142,9 @@ impl Middle {
 struct Values {
     whole: f64,
     recent: f64,
+    /// Nine of ten values are not above it: over the run, and in its last third.
+    usual_most: f64,
+    recent_most: f64,
     count: usize,
 }
 
@@ -137,7 +154,9 @@ fn values(series: &Series, steps: usize) -> Result<Values, String> {
         return Err(format!("the query gave a number in {} of {} steps", values.len(), steps.max(values.len())));
     }
     let last_third = (values.len() / 3).max(FEWEST);
-    Ok(Values { whole: middle(&values), recent: middle(&values[values.len() - last_third..]), count: values.len() })
+    let last = &values[values.len() - last_third..];
+    let count = values.len();
+    Ok(Values { whole: middle(&values), recent: middle(last), usual_most: ninth_tenth(&values), recent_most: ninth_tenth(last), count })
 }
 
 /// The median; of two in the middle the one that speaks up, since an average of infinities is no number.
@@ -147,16 +166,30 @@ fn middle(values: &[f64]) -> f64 {
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Nothing over nothing is as it should be; something over nothing is infinitely more.
-fn ratio(canary: f64, primary: f64) -> Result<f64, String> {
+/// By the nearest rank.
+fn ninth_tenth(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get((sorted.len() * 9).div_ceil(10).saturating_sub(1)).copied().unwrap_or(f64::NAN)
+}
+
+/// Nothing over nothing is as it should be; something over nothing says nothing, unless the user said from where on it counts.
+fn ratio(canary: f64, primary: f64, primary_most: f64, ignore_below: f64) -> Result<f64, String> {
     if canary < 0.0 || primary < 0.0 {
         return Err(format!("a ratio of negative values says nothing ({} and {})", number(canary), number(primary)));
     }
-    if primary > 0.0 {
-        // Two infinities are alike, and their quotient would be no number.
-        return Ok(if canary.is_infinite() && primary.is_infinite() { 1.0 } else { canary / primary });
+    // Two infinities are alike, and their quotient would be no number.
+    if canary.is_infinite() && primary.is_infinite() {
+        return Ok(1.0);
     }
-    Ok(if canary > 0.0 { f64::INFINITY } else { 1.0 })
+    statistics::ratio(canary, primary, primary_most, ignore_below)
+        .ok_or_else(|| "the primary was 0 all the time: a ratio says nothing; set ignoreBelow or max".to_owned())
+}
+
+/// Which of two bounds a value breaks, in words; the value itself is not told.
+pub fn exceeds(value: f64, min: Option<f64>, max: Option<f64>) -> Option<String> {
+    let above = max.filter(|max| value > *max).map(|max| format!("exceeds {}", number(max)));
+    above.or_else(|| min.filter(|min| value < *min).map(|min| format!("is below {}", number(min))))
 }
 
 /// As short as a person would write it.

@@ -1,10 +1,13 @@
 //! A check that is a Job: the Job template of a `CronJob` of the same namespace, run once against the canary. Builds the object and reads its
-//! state; whoever may write a `CronJob` could run it anyway, so nothing is gained through Coalmine.
+//! state. Only a `CronJob` that says so may be run: whoever may annotate a Deployment need not be allowed to run another's `CronJob`.
 
 use serde_json::{Value, json};
 
 use crate::api::annotations::PRIMARY_ANNOTATION;
 use crate::{manifest::object, names::shortened};
+
+/// On a `CronJob` that checks may run, with the value `"true"`.
+pub const CHECK_LABEL: &str = "coalmine.dev/check";
 
 /// A Job's name becomes a label of its pods.
 const LONGEST_NAME: usize = 63;
@@ -23,9 +26,18 @@ pub fn name(canary: &str, check: &str) -> String {
     shortened(&format!("{canary}-{check}"), LONGEST_NAME)
 }
 
+/// Whether a `CronJob` says that checks may run it.
+pub fn may_run(cron_job: &Value) -> bool {
+    object::label(cron_job, CHECK_LABEL) == Some("true")
+}
+
 /// The Job: owned by the canary, so that it goes with it; every container is told whom it is to try.
 pub fn build(cron_job: &Value, canary: &Value, primary: &str, check: &str, address: &str) -> Value {
     let mut spec = cron_job.pointer("/spec/jobTemplate/spec").cloned().unwrap_or_else(|| json!({}));
+    if let Some(spec) = spec.as_object_mut() {
+        // A Job that cleans itself away would be missing, and run again. It goes with the canary.
+        spec.remove("ttlSecondsAfterFinished");
+    }
     for list in ["initContainers", "containers"] {
         let containers = spec.pointer_mut(&format!("/template/spec/{list}")).and_then(Value::as_array_mut);
         for container in containers.into_iter().flatten() {
@@ -72,19 +84,25 @@ pub fn state(job: &Value) -> State {
         let text = |name: &str| condition.get(name).and_then(Value::as_str).unwrap_or_default();
         match (text("type"), text("status")) {
             ("Complete" | "SuccessCriteriaMet", "True") => return State::Succeeded,
-            ("Failed" | "FailureTarget", "True") => return State::Failed(format!("{}: {}", text("reason"), text("message"))),
+            ("Failed" | "FailureTarget", "True") => return State::Failed(plain(&format!("{}: {}", text("reason"), text("message")))),
             _ => {}
         }
     }
     State::Running
 }
 
+/// Words of others on one line of ours: whatever breaks or hides a line is a blank.
+pub fn plain(words: &str) -> String {
+    let is_hidden =
+        |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    words.chars().map(|c| if is_hidden(c) { ' ' } else { c }).take(400).collect::<String>().trim().to_owned()
+}
+
 /// The last lines of a log as one line.
 pub fn last_words(log: &str) -> Option<String> {
     let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let start = lines.len().saturating_sub(5);
-    let words: String = lines.get(start..)?.join(" | ").chars().map(|c| if c.is_control() { ' ' } else { c }).take(400).collect();
-    let words = words.trim().to_owned();
+    let words = plain(&lines.get(start..)?.join(" | "));
     (!words.is_empty()).then_some(words)
 }
 
@@ -156,6 +174,23 @@ mod tests {
 "#);
         assert!(is_of(&job, &canary()));
         assert!(!is_of(&job, &json!({"metadata": {"uid": "c-2"}})));
+    }
+
+    #[test]
+    fn only_what_says_so_may_be_run_and_it_stays_until_the_canary_goes() {
+        let labelled = |value: &str| json!({"metadata": {"labels": {"coalmine.dev/check": value}}});
+        assert!(may_run(&labelled("true")));
+        assert!(!may_run(&labelled("false")) && !may_run(&json!({"metadata": {"name": "backup"}})));
+        let cron_job = json!({"spec": {"jobTemplate": {"spec": {"ttlSecondsAfterFinished": 0, "template": {}}}}});
+        assert_eq!(build(&cron_job, &canary(), "app", "smoke", "10.0.0.9")["spec"], json!({"template": {}}));
+    }
+
+    #[test]
+    fn words_of_others_stay_on_their_line() {
+        let condition =
+            json!({"type": "Failed", "status": "True", "reason": "PodFailurePolicy", "message": "a\nCanaryPromoted\u{202e}\u{1b}[2J"});
+        let failed = json!({"status": {"conditions": [condition]}});
+        assert_eq!(state(&failed), State::Failed("PodFailurePolicy: a CanaryPromoted  [2J".to_owned()));
     }
 
     #[test]

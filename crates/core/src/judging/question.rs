@@ -96,7 +96,7 @@ pub enum Answer {
     Samples(Vec<Counted>),
     /// `None` if there is no such text.
     CheckList(Option<String>),
-    /// One for each check, in their order, up to the first that failed.
+    /// One for each check, in their order.
     Checks(Vec<Result<Outcome, Failure>>),
     /// One for each address.
     Places(Vec<Option<Place>>),

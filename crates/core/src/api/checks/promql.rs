@@ -36,6 +36,18 @@ pub enum QueryError {
     Syntax { column: Option<usize>, message: String },
     #[error(": gives a {found}; expected an instant vector or a scalar")]
     Type { found: &'static str },
+    #[error(": placeholders stand between quotes, as in pod=~\"{{{{pods}}}}\"")]
+    Bare,
+    #[error(": asks for {label}={value:?}; a check sees the series of its own namespace alone")]
+    OtherNamespace { label: String, value: String },
+    #[error(": {message}; what isn't known can't be kept to its own namespace (an operator may allow it with --checks-see-all-namespaces)")]
+    UnknownFunction { message: String },
+    #[error(": can't be kept to its own namespace as it is written; write it more simply")]
+    Unconfined,
+    #[error(": the braces can't be read, so that it can't be kept to its own namespace")]
+    Braces,
+    #[error(": each metric needs a scope, as in avg:trace.http.request.apdex{{service:shop}}")]
+    NoScope,
 }
 
 fn at(column: Option<usize>) -> String {
@@ -54,7 +66,7 @@ pub(super) fn check(query: &str, origin: Origin) -> Result<(), QueryError> {
             ValueType::String => Err(QueryError::Type { found: "string" }),
         },
         // Newer servers know functions that this parser doesn't.
-        Err(ParseError::Syntax(message)) if message.starts_with("unknown function") && is_called(&plain, &message) => Ok(()),
+        Err(ParseError::Syntax(message)) if unknown_function(&plain, &message) => Ok(()),
         Err(ParseError::Syntax(message)) => Err(QueryError::Syntax { column: promql::position(&plain, &message), message }),
         Err(ParseError::OutOfBounds(problem)) => Err(QueryError::Syntax { column: problem.column(), message: problem.to_string() }),
     }
@@ -89,7 +101,8 @@ fn with_placeholders_filled(query: &str) -> Result<String, QueryError> {
     Ok(plain)
 }
 
-/// Whether the unknown name looks like a function's: a typing error among the known ones is told apart by nobody.
-fn is_called(query: &str, message: &str) -> bool {
-    promql::quoted(message).is_some_and(|name| name.contains('_') && query.contains(&format!("{name}(")))
+/// Whether it complains about a name that looks like a function's: a typing error among the known ones is told apart by nobody.
+pub(super) fn unknown_function(query: &str, message: &str) -> bool {
+    message.starts_with("unknown function")
+        && promql::quoted(message).is_some_and(|name| name.contains('_') && query.contains(&format!("{name}(")))
 }

@@ -34,7 +34,9 @@ fn the_contracts_own_example() {
     );
     assert!(matches!(&checks[1].probe, Probe::Query { bounds, .. } if bounds.needs_primary()));
     assert_eq!(checks[2].probe, Probe::Job { cron_job: "checkout-smoke".to_owned() });
-    assert!(matches!(&checks[3].probe, Probe::Page { pointer, equals, .. } if pointer == "/database/state" && equals == "up"));
+    assert!(
+        matches!(&checks[3].probe, Probe::Page { pointer, expected: Expected::Equals(value), .. } if pointer == "/database/state" && value == "up")
+    );
     assert!(matches!(&checks[4].probe, Probe::Query { origin: Origin::Datadog, .. }));
     assert_eq!(Checks::parse(" configmap/app-checks ").unwrap(), Checks::ConfigMap("app-checks".to_owned()));
 }
@@ -47,7 +49,7 @@ fn the_contracts_own_example() {
 #[case("[{name: a}]", "check a: expected exactly one of query, job and url")]
 #[case("[{name: a, query: b, job: c, max: 1}]", "check a: expected exactly one of query, job and url")]
 #[case("[{name: a, query: b}]", "check a: a query needs a bound: min, max, minRatio or maxRatio")]
-#[case("[{name: a, job: b, max: 1}]", "check a: max belongs to a query")]
+#[case("[{name: a, job: b, max: 1}]", "check a: max doesn't belong to a job")]
 #[case("[{name: a, job: B/C}]", "check a: job: \"B/C\" isn't the name of a CronJob")]
 #[case("[{name: a, query: b, max: .inf}]", "check a: max: inf is no bound; expected a finite number")]
 #[case("[{name: a, query: b, maxRatio: 0}]", "check a: maxRatio: 0 is no bound; expected a finite number above 0")]
@@ -56,8 +58,14 @@ fn the_contracts_own_example() {
     "[{name: a, query: b, maxRatio: 2}]",
     "check a: a query must ask for {{pods}} when it has minRatio or maxRatio, or it says the same of both sides"
 )]
-#[case("[{name: a, url: 'http://127.0.0.1/', json: /a, equals: b}]", "check a: url: loopback and link-local addresses aren't asked")]
-#[case("[{name: a, url: 'http://b/'}]", "check a: a url needs json, the place in the answer, such as /status, and equals, the value there")]
+#[case(
+    "[{name: a, url: 'http://127.0.0.1/', json: /a, equals: b}]",
+    "check a: url: loopback, link-local and metadata addresses and the API server aren't asked"
+)]
+#[case(
+    "[{name: a, url: 'http://b/'}]",
+    "check a: a url needs json, the place in the answer, such as /status, and equals, the value there, or min or max"
+)]
 #[case(
     "[{name: a, query: 'b{c=~\"{{pod}}\"}', max: 1}]",
     "check a: query, column 7: unknown placeholder \"pod\"; known are {{namespace}}, {{pods}} and {{primary}}"

@@ -114,7 +114,7 @@ pub(super) fn scan(text: &str) -> Result<Tokens, OutOfBounds> {
     if text.chars().count() > LONGEST {
         return Err(OutOfBounds::Long);
     }
-    let tokens = Tokens(split(text));
+    let tokens = split(text);
     let column = |token: &Token| text[..token.at.start].chars().count() + 1;
     let (mut depth, mut operators, mut signs, mut expressions) = (0_usize, 0, 0, 0);
     let mut in_brackets = false;
@@ -220,7 +220,7 @@ fn shown(text: &str) -> String {
 }
 
 /// Comments and blanks aside. Strings end where the parser thinks that they end.
-fn split(text: &str) -> Vec<Token> {
+pub(super) fn split(text: &str) -> Tokens {
     let mut tokens = Vec::new();
     let mut in_brackets = false;
     let mut rest = text.char_indices().peekable();
@@ -293,5 +293,5 @@ fn split(text: &str) -> Vec<Token> {
         };
         tokens.push(Token { kind, at: start..end });
     }
-    tokens
+    Tokens(tokens)
 }

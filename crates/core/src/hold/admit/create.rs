@@ -2,22 +2,19 @@
 
 use serde_json::Value;
 
-use super::{Admission, Effect, Request, changeable};
+use super::{Admission, Effect, Request, Settings, changeable, policy};
 use crate::{
-    api::{
-        annotations::{ACTIVE_LABEL, ENABLED, LAST_APPLIED, STATE_PREFIX},
-        policy::Policy,
-    },
+    api::annotations::{ACTIVE_LABEL, ENABLED, LAST_APPLIED, STATE_PREFIX},
     manifest::{
         last_applied,
         object::{self, is_asked_for, metadata_map_mut},
     },
 };
 
-pub(super) fn admit(request: &Request<'_>) -> Admission {
+pub(super) fn admit(settings: &Settings, request: &Request<'_>) -> Admission {
     let sent = object::annotations(request.new);
     if is_asked_for(sent)
-        && let Err(invalid) = Policy::of(sent)
+        && let Err(invalid) = policy(settings.checks, sent, object::namespace(request.new))
     {
         return Admission::denied(format!("canary: {invalid}"));
     }

@@ -10,7 +10,11 @@ use super::*;
 use crate::{api::annotations as key, hold::held::Held};
 
 pub(super) fn settings() -> Settings {
-    Settings { controller: "system:serviceaccount:coalmine:coalmine".to_owned(), canary_label: ("tier".to_owned(), "canary".to_owned()) }
+    Settings {
+        controller: "system:serviceaccount:coalmine:coalmine".to_owned(),
+        canary_label: ("tier".to_owned(), "canary".to_owned()),
+        checks: crate::api::checks::Rules::default(),
+    }
 }
 
 fn template(env: &str) -> Value {

@@ -5,7 +5,7 @@ mod together;
 
 use serde_json::{Map, Value};
 
-use super::{Admission, Effect, Request, Unchecked, changeable, controller::proven_after};
+use super::{Admission, Effect, Request, Settings, Unchecked, changeable, controller::proven_after, policy};
 use crate::{
     api::{
         annotations::{self as key, Phase},
@@ -29,10 +29,11 @@ const HELM: &str = "helm";
 /// The field manager of kubectl's client-side apply.
 const CLIENT_SIDE_APPLY: &str = "kubectl-client-side-apply";
 
-pub(super) fn admit(request: &Request<'_>, old: &Value) -> Admission {
+pub(super) fn admit(settings: &Settings, request: &Request<'_>, old: &Value) -> Admission {
     let before = object::annotations(old);
     let sent = object::annotations(request.new);
     let mut update = Update {
+        settings,
         request,
         old,
         before,
@@ -60,6 +61,7 @@ pub fn needs_merge(request: &Request<'_>) -> Option<Value> {
 }
 
 struct Update<'a> {
+    settings: &'a Settings,
     request: &'a Request<'a>,
     old: &'a Value,
     before: &'a Map<String, Value>,
@@ -77,7 +79,7 @@ impl Update<'_> {
         let annotations = object::annotations(&self.changed);
         if is_asked_for(annotations)
             && (template_changes || self.policy_changes())
-            && let Err(invalid) = Policy::of(annotations)
+            && let Err(invalid) = policy(self.settings.checks, annotations, object::namespace(self.request.new))
         {
             return Admission::denied(format!("canary: {invalid}"));
         }

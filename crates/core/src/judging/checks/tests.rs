@@ -10,8 +10,8 @@ fn series(values: &[f64]) -> Series {
     Series { labels: Labels::new(), samples }
 }
 
-const MAX_100: Bounds = Bounds { min: None, max: Some(100.0), min_ratio: None, max_ratio: None };
-const WITHIN_HALF_AGAIN: Bounds = Bounds { min: None, max: None, min_ratio: None, max_ratio: Some(1.5) };
+const MAX_100: Bounds = Bounds { min: None, max: Some(100.0), min_ratio: None, max_ratio: None, ignore_below: None };
+const WITHIN_HALF_AGAIN: Bounds = Bounds { min: None, max: None, min_ratio: None, max_ratio: Some(1.5), ignore_below: None };
 
 fn over(bounds: &Bounds, canary: &[f64]) -> Outcome {
     judge(bounds, &[series(canary)], &[], canary.len(), Progress::Over)
@@ -75,7 +75,6 @@ fn each_of_several_series_must_keep_to_it() {
 #[case::within(0.42, 0.4, Ok("1.05 times the primary's"))]
 #[case::above(0.8, 0.4, Err("2 times the primary's exceeds 1.5 (middle of 3 values)"))]
 #[case::both_idle(0.0, 0.0, Ok("1 times the primary's"))]
-#[case::only_the_primary_idle(0.1, 0.0, Err("infinity times the primary's exceeds 1.5 (middle of 3 values)"))]
 #[case::both_infinite(INF, INF, Ok("1 times the primary's"))]
 fn ratios(#[case] canary: f64, #[case] primary: f64, #[case] expected: Result<&str, &str>) {
     let outcome = judge(&WITHIN_HALF_AGAIN, &[series(&[canary; 3])], &[series(&[primary; 3])], 3, Progress::Over);
@@ -87,10 +86,39 @@ fn ratios(#[case] canary: f64, #[case] primary: f64, #[case] expected: Result<&s
 #[case(vec![vec![1.0, 1.0]; 2], vec![vec![1.0, 1.0]], "a ratio needs one series on each side, found 2 series of the canary and 1 of the primary; use sum, avg or max")]
 #[case(vec![vec![1.0, 1.0]], vec![], "a ratio needs one series on each side, found 1 series of the canary and 0 of the primary; use sum, avg or max")]
 #[case(vec![vec![1.0, 1.0]], vec![vec![1.0]], "the query gave a number in 1 of 2 steps for the primary")]
+#[case(vec![vec![0.1, 0.1]], vec![vec![0.0, 0.0]], "the primary was 0 all the time: a ratio says nothing; set ignoreBelow or max")]
 #[case(vec![vec![-1.0, -1.0]], vec![vec![1.0, 1.0]], "a ratio of negative values says nothing (-1 and 1)")]
 fn ratios_of_what_has_none(#[case] canary: Vec<Vec<f64>>, #[case] primary: Vec<Vec<f64>>, #[case] reason: &str) {
     let all = |values: &[Vec<f64>]| values.iter().map(|values| series(values)).collect::<Vec<_>>();
     assert_eq!(judge(&WITHIN_HALF_AGAIN, &all(&canary), &all(&primary), 2, Progress::Over), Outcome::Unknown(reason.to_owned()));
+}
+
+#[rstest]
+#[case::small_on_both_sides(0.04, 0.001, Ok("1 times the primary's"))]
+#[case::above_it(0.2, 0.001, Err("4 times the primary's exceeds 1.5 (middle of 3 values)"))]
+#[case::above_it_beside_nothing(0.06, 0.0, Ok("1.2 times the primary's"))]
+#[case::beside_much(0.04, 0.4, Ok("0.1 times the primary's"))]
+fn what_is_small_is_no_reason(#[case] canary: f64, #[case] primary: f64, #[case] expected: Result<&str, &str>) {
+    let bounds = Bounds { ignore_below: Some(0.05), ..WITHIN_HALF_AGAIN };
+    let outcome = judge(&bounds, &[series(&[canary; 3])], &[series(&[primary; 3])], 3, Progress::Over);
+    let expected = expected.map_or_else(|failed| Outcome::Failed(failed.to_owned()), |passed| Outcome::Passed(passed.to_owned()));
+    assert_eq!(outcome, expected);
+}
+
+#[test]
+fn a_primary_that_was_mostly_idle_is_what_it_was_when_it_was_not() {
+    let primary = series(&[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 4.0, 4.0]);
+    let outcome = judge(&WITHIN_HALF_AGAIN, &[series(&[6.0; 10])], &[primary], 10, Progress::Over);
+    assert_eq!(outcome, Outcome::Passed("1.5 times the primary's".to_owned()));
+}
+
+#[rstest]
+#[case(Outcome::Failed("2 exceeds 1".to_owned()), "only a warning: 2 exceeds 1")]
+#[case(Outcome::Unknown("no series".to_owned()), "only a warning: no series")]
+#[case(Outcome::Waiting, "only a warning, and not decided yet")]
+#[case(Outcome::Passed("1".to_owned()), "1")]
+fn a_warning_decides_nothing(#[case] outcome: Outcome, #[case] words: &str) {
+    assert_eq!(outcome.as_a_warning(), Outcome::Passed(words.to_owned()));
 }
 
 proptest::proptest! {

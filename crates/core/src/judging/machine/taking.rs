@@ -134,12 +134,14 @@ impl Judge {
                     refused.push(Refused { check: check.clone(), words: words.clone(), until: now + AFTER_A_REFUSAL });
                     Outcome::Unknown(words)
                 }
+                Some(Err(failure)) if check.warn => Outcome::Unknown(failure.words),
                 Some(Err(failure)) => {
                     failed = failed.or(Some(failure));
                     continue;
                 }
                 None => break,
             };
+            let outcome = if check.warn { outcome.as_a_warning() } else { outcome };
             said.push(Said { name: check.name.clone(), outcome, served });
         }
         self.refused.append(&mut refused);

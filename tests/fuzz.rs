@@ -1,0 +1,351 @@
+//! Texts that strangers write, made up by the machine: nothing may end, and nothing may be accepted that isn't kept to its bounds.
+//! `COALMINE_FUZZ_SECONDS=600 cargo test --test integration -- --nocapture fuzz::` looks for longer.
+
+#[path = "../src/testing/fuzz.rs"]
+mod texts;
+
+use std::collections::BTreeMap;
+
+use coalmine_core::{
+    api::{
+        annotations::USER_KEYS,
+        checks::{Checks, Names, Origin, Rules, question},
+        foreign,
+        policy::Policy,
+        promql,
+    },
+    hold::held::Held,
+    metrics::counting::page,
+};
+use proptest::{prelude::*, sample::select};
+use serde_json::{Value, json};
+
+use self::texts::{fuzz, of_parts};
+use crate::reviews::Reviewer;
+
+/// What PromQL is made of, and what it must not be made of.
+const PROMQL: &[&str] = &[
+    "up",
+    "a",
+    "b:c",
+    "sum",
+    "rate",
+    "max_over_time",
+    "topk",
+    "count_values",
+    "label_replace",
+    "histogram_quantile",
+    "vector",
+    "scalar",
+    "absent",
+    "time",
+    "start",
+    "end",
+    "fill",
+    "info",
+    "(",
+    ")",
+    "(",
+    ")",
+    "{",
+    "}",
+    "[",
+    "]",
+    "[5m]",
+    "[5m:]",
+    "[1h:10s]",
+    "[5m:1e25]",
+    "[0]",
+    "[999999999y]",
+    ",",
+    "=",
+    "!=",
+    "=~",
+    "!~",
+    "==",
+    ">=",
+    "<",
+    "+",
+    "-",
+    "*",
+    "/",
+    "%",
+    "^",
+    "@",
+    "@ 1e300",
+    "@ end()",
+    "@ -1",
+    " offset ",
+    " offset 1e20",
+    " offset -5m",
+    " offset NaN",
+    " by ",
+    " without ",
+    " on ",
+    " ignoring ",
+    " group_left ",
+    " bool ",
+    " and ",
+    " or ",
+    " unless ",
+    " atan2 ",
+    "\"",
+    "'",
+    "`",
+    "\\",
+    "\"x\"",
+    "'y'",
+    "`z`",
+    "\".*\"",
+    "\"(a{1000}){1000}\"",
+    "\"\\\\pL{900}\"",
+    "namespace",
+    "__name__",
+    "pod",
+    "namespace=\"hr\"",
+    "{{namespace}}",
+    "{{pods}}",
+    "{{primary}}",
+    "\"{{pods}}\"",
+    "#",
+    "\n",
+    " ",
+    "\t",
+    "1",
+    "0x",
+    "0x7fffffffffffffff",
+    "017",
+    "1.5",
+    ".",
+    "1e308",
+    "1e400",
+    "Inf",
+    "NaN",
+    "1h30m",
+    "5ms",
+    "é",
+    "\u{202e}",
+    "\0",
+];
+
+#[test]
+fn promql() {
+    fuzz(of_parts(PROMQL, 24), |text| {
+        if let Err(error) = promql::parse(&text) {
+            let words = error.to_string();
+            assert!(!words.contains("can't be read") || words.contains("regular expression"), "the parser ended on {text:?}");
+            assert!(!words.contains('\n'), "{words:?}");
+            let _ = promql::position(&text, &words);
+        }
+    });
+}
+
+/// Each selector of what goes to the source has the matcher, whatever was asked.
+#[test]
+fn confined_promql() {
+    let names = Names { namespace: "shop".to_owned(), pods: "app-[a-z0-9]+".to_owned(), primary: "app-x".to_owned() };
+    fuzz(of_parts(PROMQL, 24), |text| {
+        if let Ok(asked) = question(Origin::Prometheus, &text, &names, Rules::default().view("namespace")) {
+            let expression = promql::parse_own(&asked).unwrap_or_else(|error| panic!("{text:?} became {asked:?}: {error}"));
+            let selectors = format!("{expression:?}").matches("VectorSelector {").count();
+            let own = format!("{expression:?}").matches("op: Equal, name: \"namespace\", value: \"shop\"").count();
+            assert!(own >= selectors, "{text:?} became {asked:?}");
+        }
+        let _ = question(Origin::Datadog, &text, &names, Rules::default().view("namespace"));
+    });
+}
+
+const YAML: &[&str] = &[
+    "- name: a\n",
+    "  query: ",
+    "  max: 1\n",
+    "  min: ",
+    "  maxRatio: 2\n",
+    "  ignoreBelow: .5\n",
+    "  warn: true\n",
+    "  job: b\n",
+    "  url: ",
+    "http://",
+    "app",
+    "127.0.0.1",
+    "2130706433",
+    "{{address}}",
+    "  json: /a/0\n",
+    "  equals: ",
+    "  source: datadog\n",
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    ": ",
+    "\n",
+    "- ",
+    "  ",
+    "&a ",
+    "*a",
+    "<<: ",
+    "!!binary ",
+    "|\n",
+    ">\n",
+    "'",
+    "\"",
+    "\\",
+    "#",
+    "---\n",
+    "...",
+    "%YAML 1.2\n",
+    "up",
+    "max(a{b=\"c\"})",
+    "{{pods}}",
+    "avg:a{b:c}",
+    ".inf",
+    ".nan",
+    "~",
+    "0x1",
+    "1e400",
+    "true",
+    "configmap/",
+    "\t",
+    "\u{feff}",
+    "? ",
+];
+
+#[test]
+fn lists_of_checks() {
+    fuzz(of_parts(YAML, 30), |text| {
+        match Checks::parse(&text) {
+            Ok(Checks::Inline(list)) => drop(Rules::default().accept(&list, "shop")),
+            Ok(Checks::ConfigMap(_)) => {}
+            Err(error) => assert!(!error.to_string().contains(['\n', '\r']), "{error}"),
+        }
+        let read = foreign::yaml::<Value>(&text);
+        assert_ne!(read, Err("it can't be read".to_owned()), "the parser ended on {text:?}");
+    });
+}
+
+#[test]
+fn annotations() {
+    let value = prop_oneof![of_parts(YAML, 12), of_parts(PROMQL, 8), "[0-9.]{0,30}(ms|s|m|h|%|d)?", "\\PC{0,40}"];
+    let all = proptest::collection::vec((select(&USER_KEYS[..]), value), 0..4);
+    fuzz(all, |all| {
+        let annotations: BTreeMap<&str, &str> = all.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        if let Err(error) = Policy::parse(&annotations) {
+            assert!(!error.to_string().contains(['\n', '\r']), "{error}");
+        }
+    });
+}
+
+#[test]
+fn metrics_pages() {
+    let parts = &[
+        "requests_total",
+        "{",
+        "}",
+        "code",
+        "=",
+        "\"200\"",
+        "\"",
+        "\\",
+        ",",
+        " ",
+        "\n",
+        "\t",
+        "1",
+        "-1",
+        "1e400",
+        "NaN",
+        "+Inf",
+        "# TYPE ",
+        "#",
+        "é",
+        "\0",
+        "{\"http.requests\"",
+        "{trace_id=\"1\"}",
+        "_bucket",
+        "le",
+    ];
+    fuzz(of_parts(parts, 40), |text| {
+        for line in text.lines() {
+            let _ = page::sample(line);
+        }
+    });
+}
+
+#[test]
+fn held_records() {
+    let packed = proptest::collection::vec(any::<u8>(), 0..200).prop_map(|bytes| {
+        use base64::Engine as _;
+        base64::engine::general_purpose::STANDARD_NO_PAD.encode(bytes)
+    });
+    fuzz(prop_oneof![packed, "\\PC{0,80}"], |text| drop(Held::decode(&text)));
+}
+
+/// Objects as a hostile client would send them: known keys, with anything below them.
+fn object() -> impl Strategy<Value = Value> {
+    let keys = [
+        "metadata",
+        "annotations",
+        "labels",
+        "spec",
+        "template",
+        "selector",
+        "matchLabels",
+        "containers",
+        "name",
+        "namespace",
+        "uid",
+        "status",
+        "managedFields",
+        "fieldsV1",
+        "f:spec",
+        "f:template",
+        "manager",
+        "operation",
+        "deletionTimestamp",
+        "ownerReferences",
+        "replicas",
+        "strategy",
+        "canary.enabled",
+        "canary.checks",
+        "canary.metrics",
+        "canary.state/held",
+        "canary.state/phase",
+        "canary.state/rejected",
+        "kubectl.kubernetes.io/last-applied-configuration",
+        "coalmine.dev/active",
+    ];
+    let leaf = prop_oneof![
+        any::<i64>().prop_map(Value::from),
+        any::<bool>().prop_map(Value::from),
+        Just(Value::Null),
+        select(vec!["true", "held", "false", "Update", "Apply", "{", "{}", "app", "Held", "Running", "[]"]).prop_map(Value::from),
+        "\\PC{0,12}".prop_map(Value::from),
+    ];
+    let any = leaf.prop_recursive(6, 60, 6, move |inner| {
+        prop_oneof![
+            1 => proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            4 => proptest::collection::vec((select(keys.to_vec()), inner), 0..6)
+                .prop_map(|pairs| pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()),
+        ]
+    });
+    (any.clone(), any.clone(), any).prop_map(|(annotations, template, rest)| {
+        let annotations = if annotations.is_object() { annotations } else { json!({"canary.enabled": "true"}) };
+        json!({"metadata": {"name": "app", "annotations": annotations, "managedFields": rest}, "spec": {"template": template}, "status": rest})
+    })
+}
+
+#[test]
+fn reviews() {
+    let reviewer = Reviewer::new();
+    let operation = select(vec!["CREATE", "UPDATE", "DELETE", "CONNECT", ""]);
+    fuzz((object(), object(), operation, "[a-z:]{0,20}"), |(old, new, operation, user)| {
+        let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+            "uid": "1", "name": "app", "namespace": "shop", "operation": operation, "userInfo": {"username": user}, "oldObject": old, "object": new,
+        }});
+        let (answer, _) = reviewer.post(review.to_string().as_bytes());
+        let text = String::from_utf8_lossy(&answer);
+        assert!(!text.contains("fault"), "{review}: {text}");
+    });
+    fuzz(proptest::collection::vec(any::<u8>(), 0..300), |bytes| drop(reviewer.post(&bytes)));
+}
