@@ -16,6 +16,7 @@ mod plugin;
 mod rejected;
 mod rights;
 mod status;
+mod texts;
 mod verdicts;
 
 use serde_json::Value;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use reqwest::Client;
 use reqwest::header::ACCEPT;
 use reqwest::redirect::Policy;
-use tokio::sync::Semaphore;
 
+use super::fair::Shares;
 use super::http;
 use coalmine_core::api::checks::is_allowed;
 use coalmine_core::judging::Place;
@@ -18,8 +18,9 @@ use coalmine_core::statistics::Counts;
 /// A page that takes longer is of no use here.
 const TIMEOUT: Duration = Duration::from_secs(1);
 const LARGEST_PAGE: usize = 1 << 20;
-/// So many pages at once: a bound on memory.
-const AT_ONCE: usize = 8;
+/// So many pages at once: a bound on memory. Of one namespace so many: its pods need not answer.
+const AT_ONCE: usize = 16;
+const SHARE: usize = 6;
 /// Text, with names as they are where a library can write them so.
 const FORMATS: &str = "text/plain;version=1.0.0;escaping=allow-utf-8,text/plain;version=0.0.4;q=0.5";
 /// Where pages usually are: by convention, in Spring Boot, and of a mesh's proxy.
@@ -29,21 +30,21 @@ const USUAL_PATHS: [&str; 3] = ["/metrics", "/actuator/prometheus", "/stats/prom
 #[derive(Debug)]
 pub struct Scraper {
     client: Client,
-    permits: Semaphore,
+    shares: Shares,
 }
 
 impl Scraper {
     pub fn new() -> reqwest::Result<Self> {
         // Only plain HTTP is spoken, for which no certificates are needed.
         let client = Client::builder().timeout(TIMEOUT).redirect(Policy::none()).no_proxy().tls_certs_only([]).build()?;
-        Ok(Self { client, permits: Semaphore::new(AT_ONCE) })
+        Ok(Self { client, shares: Shares::new(AT_ONCE, SHARE) })
     }
 
     /// Where this pod's page is that has what the reading reads: at `path`, or else where such pages usually are.
-    pub async fn find(&self, address: &str, port: u16, path: Option<&str>, reading: &Reading) -> Option<Place> {
+    pub async fn find(&self, namespace: &str, address: &str, port: u16, path: Option<&str>, reading: &Reading) -> Option<Place> {
         for path in path.map_or_else(|| USUAL_PATHS.to_vec(), |path| vec![path]) {
             let place = Place { port, path: path.to_owned() };
-            if self.page(&url(address, &place)?).await.is_some_and(|page| page::totals(&page, reading).is_some()) {
+            if self.page(namespace, &url(address, &place)?).await.is_some_and(|page| page::totals(&page, reading).is_some()) {
                 return Some(place);
             }
         }
@@ -51,14 +52,13 @@ impl Scraper {
     }
 
     /// What a pod has counted so far, by its own page. A counter may be born with the first request: until then that is nothing.
-    pub async fn read(&self, address: &str, place: &Place, reading: &Reading) -> Option<Counts> {
-        let page = self.page(&url(address, place)?).await?;
+    pub async fn read(&self, namespace: &str, address: &str, place: &Place, reading: &Reading) -> Option<Counts> {
+        let page = self.page(namespace, &url(address, place)?).await?;
         Some(page::totals(&page, reading).unwrap_or_default())
     }
 
-    async fn page(&self, url: &str) -> Option<String> {
-        // The semaphore is never closed; should it be, unbounded is better than stuck.
-        let _permit = self.permits.acquire().await.ok();
+    async fn page(&self, namespace: &str, url: &str) -> Option<String> {
+        let _place = self.shares.take(namespace).await;
         match http::answer(LARGEST_PAGE, self.client.get(url).header(ACCEPT, FORMATS), TIMEOUT).await {
             Ok((status, body)) if status.is_success() => Some(String::from_utf8_lossy(&body).into_owned()),
             _ => None,
@@ -111,7 +111,7 @@ mod tests {
             drop(stream.read(&mut [0; 4096]).await);
             drop(stream.write_all(format!("{head}{sent}").as_bytes()).await);
         });
-        assert_eq!(Scraper::new().unwrap().page(&url).await, expected.then_some(body));
+        assert_eq!(Scraper::new().unwrap().page("shop", &url).await, expected.then_some(body));
     }
 
     #[tokio::test]
@@ -120,7 +120,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/metrics", listener.local_addr().unwrap());
         let scraper = Scraper::new().unwrap();
-        let read = tokio::time::timeout(TIMEOUT * 5, scraper.page(&url)).await;
+        let read = tokio::time::timeout(TIMEOUT * 5, scraper.page("shop", &url)).await;
         assert_eq!(read.expect("within the client's own time"), None);
     }
 }

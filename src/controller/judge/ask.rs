@@ -51,12 +51,12 @@ impl Judging {
             Question::Checks(checks) => Ok(Answer::Checks(ask_checks(context, object::name(primary), canary, &checks).await)),
             Question::Places { addresses, port, path, reading } => {
                 let Some(scraper) = &context.sources.scraper else { return no_pages() };
-                let found = addresses.iter().map(|address| scraper.find(address, port, path.as_deref(), &reading));
+                let found = addresses.iter().map(|address| scraper.find(namespace, address, port, path.as_deref(), &reading));
                 Ok(Answer::Places(join_all(found).await))
             }
             Question::Pages { addresses, place, reading } => {
                 let Some(scraper) = &context.sources.scraper else { return no_pages() };
-                Ok(Answer::Pages(join_all(addresses.iter().map(|address| scraper.read(address, &place, &reading))).await))
+                Ok(Answer::Pages(join_all(addresses.iter().map(|address| scraper.read(namespace, address, &place, &reading))).await))
             }
         };
         answer.unwrap_or_else(Answer::Failed)

@@ -6,6 +6,9 @@
 use super::{Labels, Reading};
 use crate::statistics::Counts;
 
+/// No library writes a longer one, and its labels would be large in memory.
+const LONGEST_LINE: usize = 16 << 10;
+
 /// What a page says was counted so far; `None` when nothing on it is what the reading reads.
 pub fn totals(page: &str, reading: &Reading) -> Option<Counts> {
     let reading = &reading.on_a_page();
@@ -32,6 +35,9 @@ fn may_name(line: &str, metrics: &[&str]) -> bool {
 /// The series and the value of one line; nothing for comments and what can't be read.
 pub fn sample(line: &str) -> Option<(Labels, f64)> {
     let line = line.trim();
+    if line.len() > LONGEST_LINE {
+        return None;
+    }
     let end = line.find(|character: char| character == '{' || character.is_ascii_whitespace())?;
     let (name, mut rest) = line.split_at(end);
     if name.starts_with('#') {
@@ -140,6 +146,12 @@ mod tests {
     #[case("<html>")]
     fn what_is_no_sample(#[case] line: &str) {
         assert_eq!(sample(line), None);
+    }
+
+    #[test]
+    fn a_line_of_a_thousand_labels_is_left_out() {
+        let labels: String = (0..3000).map(|number| format!("a{number}=\"b\",")).collect();
+        assert_eq!(sample(&format!("x{{{labels}}} 1")), None);
     }
 
     fn by_code() -> Reading {
