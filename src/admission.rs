@@ -150,7 +150,7 @@ impl Webhook {
         let merged = match admit::needs_merge(&input) {
             Some(held) => {
                 let question = Instant::now();
-                let merged = self.checker.merge(&request.namespace, &request.name, &held).await;
+                let merged = self.checker.merge(&request.namespace, &request.name, request.uid_of_stored(), &held).await;
                 asked += question.elapsed();
                 merged
             }
@@ -161,7 +161,7 @@ impl Webhook {
         let Some(unchecked) = admission.unchecked.take() else { return (admission, asked) };
         let canary = self.canary(request, unchecked);
         let question = Instant::now();
-        let answer = self.checker.check(&request.namespace, &request.name, canary).await;
+        let answer = self.checker.check(&request.namespace, &request.name, request.uid_of_stored(), canary).await;
         asked += question.elapsed();
         match answer {
             check::Answer::Valid => {}

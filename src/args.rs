@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::http::Uri;
 use clap::{ArgAction, Parser, ValueEnum};
 use jiff::SignedDuration;
+use rustls::pki_types::ServerName;
 
 /// Canary releases through an admission webhook: holds a changed template aside and lets it through once it proved itself.
 #[derive(Clone, Debug, Parser)]
@@ -118,6 +119,14 @@ pub struct Arguments {
     #[arg(long, env = "COALMINE_KEY_FILE", requires = "certificate_file")]
     pub key_file: Option<PathBuf>,
 
+    /// Let nobody ask the webhook without a client certificate of these authorities (PEM): see SECURITY.md for the API server's side
+    #[arg(long, env = "COALMINE_CLIENT_CA_FILE")]
+    pub client_ca_file: Option<PathBuf>,
+
+    /// DNS name that the client certificate must be for besides
+    #[arg(long, env = "COALMINE_CLIENT_NAME", requires = "client_ca_file", value_parser = client_name)]
+    pub client_name: Option<ServerName<'static>>,
+
     /// After SIGTERM, go on serving for so long while the API server learns to send reviews elsewhere
     #[arg(long, env = "COALMINE_SHUTDOWN_DELAY", default_value = "3s", value_parser = duration)]
     pub shutdown_delay: Duration,
@@ -173,6 +182,10 @@ fn url(text: &str, schemes: &[&str]) -> Result<Uri, String> {
     if schemes.contains(&scheme) && uri.host().is_some() { Ok(uri) } else { Err(expected()) }
 }
 
+fn client_name(text: &str) -> Result<ServerName<'static>, String> {
+    ServerName::try_from(text.to_owned()).map_err(|_| "expected a DNS name, as in apiserver.example".to_owned())
+}
+
 fn header(text: &str) -> Result<(String, String), String> {
     match text.split_once(':') {
         Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
@@ -213,6 +226,8 @@ mod tests {
     #[case(&["--prometheus-url", "prometheus:9090"])]
     #[case(&["--webhook-url", "http://127.0.0.1:1/"])]
     #[case(&["--certificate-file", "/tls.crt"])]
+    #[case(&["--client-name", "apiserver"])]
+    #[case(&["--client-name", "api server", "--client-ca-file", "/ca.crt"])]
     #[case(&["--prometheus-username", "ann"])]
     #[case(&["--prometheus-header", "team-a"])]
     #[case(&["--read-pages", "often"])]

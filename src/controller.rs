@@ -7,25 +7,37 @@ mod act;
 mod events;
 mod judge;
 mod observe;
+mod shares;
 mod telemetry;
 mod wake;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Client, ResourceExt as _,
     api::{DynamicObject, PartialObjectMeta},
-    runtime::{Controller, controller::Action as Requeue, reflector::ObjectRef, watcher},
+    runtime::{
+        Controller,
+        controller::{self, Action as Requeue},
+        reflector::ObjectRef,
+        watcher,
+    },
 };
+use serde_json::Value;
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
+use self::shares::Shares;
 pub use self::telemetry::Metrics;
 use crate::{
     clock,
-    kubernetes::deployments,
+    kubernetes::{WATCH_FOR, deployments},
     lease::Claim,
     panics::{Panicked, caught},
     sources::Sources,
@@ -44,8 +56,14 @@ use coalmine_core::{
 /// After a failure: soon, but not at once; doubled each time up to the longest.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
-/// How many primaries are worked on at once.
-const CONCURRENCY: u16 = 16;
+/// For the questions of one judgement, all together.
+const JUDGED_WITHIN: Duration = Duration::from_secs(45);
+/// For steps that are under way when this process no longer leads. They write nothing any more.
+const ENDS_WITHIN: Duration = Duration::from_secs(2);
+/// How many primaries are worked on at once; `shares` says how many of them of one namespace.
+const CONCURRENCY: u16 = 64;
+/// For a step that finds its namespace's share taken.
+const ANOTHER_TURN: Duration = Duration::from_millis(250);
 
 /// What the API server says of a JSON patch whose `test` failed or whose path is gone; a policy that refuses has words of its own.
 /// Source: `NewGenericServerResponse` in apimachinery, as `applyJSPatcher` in apiserver calls it.
@@ -99,7 +117,9 @@ pub struct Context {
     memory: Mutex<HashMap<String, judge::Memory>>,
     /// What was told of each primary.
     told: Mutex<HashMap<String, Told>>,
-    failures: Mutex<HashMap<String, u32>>,
+    failures: std::sync::Mutex<HashMap<String, u32>>,
+    /// Steps under way, by namespace.
+    shares: Shares,
 }
 
 impl Context {
@@ -111,13 +131,32 @@ impl Context {
         identity: String,
         metrics: Metrics,
     ) -> Self {
-        let (memory, told, failures) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { client, claims, sources, canary_label, identity, metrics, memory, told, failures }
+        let (memory, told, failures) = (Mutex::default(), Mutex::default(), std::sync::Mutex::default());
+        Self { client, claims, sources, canary_label, identity, metrics, memory, told, failures, shares: Shares::default() }
     }
 
     /// Leadership is data with an expiry, looked at right before each write.
     fn may_write(&self) -> Result<(), Error> {
-        if self.claims.borrow().is_current(clock::now()) { Ok(()) } else { Err(Error::NotLeading) }
+        if self.claims.borrow().is_current(clock::moment()) { Ok(()) } else { Err(Error::NotLeading) }
+    }
+
+    /// One more of a row that a success ends.
+    fn failed(&self, key: &str) -> u32 {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let attempts = failures.entry(key.to_owned()).or_insert(0);
+        *attempts = attempts.saturating_add(1);
+        *attempts
+    }
+
+    fn succeeded(&self, key: &str) {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
+    /// Nothing is left to do there, or nothing is left.
+    async fn forget(&self, key: &str) {
+        self.succeeded(key);
+        self.memory.lock().await.remove(key);
+        self.told.lock().await.remove(key);
     }
 
     fn deployments(&self, namespace: &str) -> Api<DynamicObject> {
@@ -137,26 +176,30 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
             return;
         }
         tracing::info!("leading: canaries are run here");
-        let mut lost = claims.clone();
-        let until = {
-            let stop = stop.clone();
-            async move {
-                tokio::select! {
-                    _ = lost.wait_for(|claim| !matches!(claim, Claim::Mine { .. })) => {}
-                    () = stop.cancelled() => {}
-                }
-            }
+        let no_longer = CancellationToken::new();
+        let until = no_longer.clone().cancelled_owned();
+        let mut leading = std::pin::pin!(lead(Arc::clone(&context), until));
+        let ended = tokio::select! {
+            () = &mut leading => true,
+            _ = claims.wait_for(|claim| !matches!(claim, Claim::Mine { .. })) => false,
+            () = stop.cancelled() => false,
         };
-        lead(Arc::clone(&context), until).await;
+        no_longer.cancel();
+        // What doesn't end by itself is dropped, and its requests with it: leading anew must not wait for it.
+        if !ended && tokio::time::timeout(ENDS_WITHIN, leading).await.is_err() {
+            tracing::warn!("steps were cut: they took longer than {} s", ENDS_WITHIN.as_secs());
+        }
         context.memory.lock().await.clear();
         context.told.lock().await.clear();
+        context.failures.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
 async fn lead(context: Arc<Context>, until: impl Future<Output = ()> + Send + Sync + 'static) {
     let resource = deployments();
     let all = || Api::<DynamicObject>::all_with(context.client.clone(), &deployments());
-    let selected = |selector: &str| watcher::Config::default().labels(selector).any_semantic();
+    let seconds = u32::try_from(WATCH_FOR.as_secs()).unwrap_or(u32::MAX);
+    let selected = |selector: &str| watcher::Config::default().labels(selector).any_semantic().timeout(seconds);
     let canaries = format!("{ROLE_LABEL}={ROLE_CANARY}");
     let pods = Api::<PartialObjectMeta<Pod>>::all(context.client.clone());
     let controller = Controller::new_with(all(), selected(&format!("{ACTIVE_LABEL}=true")), resource.clone())
@@ -165,12 +208,7 @@ async fn lead(context: Arc<Context>, until: impl Future<Output = ()> + Send + Sy
         .watches(pods, selected(&canaries), move |pod: PartialObjectMeta<Pod>| primary_of(&pod, &resource))
         .graceful_shutdown_on(until)
         .run(reconcile, on_error, Arc::clone(&context))
-        .for_each(|result| async move {
-            if let Err(error) = result {
-                // What reconcile returns is handled in `on_error`; here it is the queue's and the watches' own trouble.
-                tracing::debug!(error = %chain(&error), "controller");
-            }
-        });
+        .for_each(|result| handled(&context, result));
     let wake = async {
         wake::wake(&context).await;
         std::future::pending::<()>().await;
@@ -181,6 +219,16 @@ async fn lead(context: Arc<Context>, until: impl Future<Output = ()> + Send + Sy
     }
 }
 
+/// What a step returned was handled in `on_error`; here it is the queue's and the watches' own trouble, and that an object is gone, which no
+/// step is called for.
+async fn handled<Done, Queue: std::error::Error + 'static>(context: &Context, result: Result<Done, controller::Error<Error, Queue>>) {
+    let Err(error) = result else { return };
+    if let controller::Error::ObjectNotFound(gone) = &error {
+        context.forget(&format!("{}/{}", gone.namespace.as_deref().unwrap_or_default(), gone.name)).await;
+    }
+    tracing::debug!(error = %chain(&error), "controller");
+}
+
 fn primary_of(pod: &PartialObjectMeta<Pod>, resource: &kube::core::ApiResource) -> Option<ObjectRef<DynamicObject>> {
     let name = pod.annotations().get(PRIMARY_ANNOTATION)?;
     Some(ObjectRef::new_with(name, resource.clone()).within(&pod.namespace()?))
@@ -189,6 +237,7 @@ fn primary_of(pod: &PartialObjectMeta<Pod>, resource: &kube::core::ApiResource) 
 async fn reconcile(object: Arc<DynamicObject>, context: Arc<Context>) -> Result<Requeue, Error> {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let key = format!("{namespace}/{name}");
+    let Some(_place) = context.shares.take(&namespace) else { return Ok(Requeue::requeue(ANOTHER_TURN)) };
     let again = match caught("work on a Deployment", Box::pin(step(&context, &namespace, &name))).await {
         Ok(again) => again?,
         Err(fault) => {
@@ -196,10 +245,9 @@ async fn reconcile(object: Arc<DynamicObject>, context: Arc<Context>) -> Result<
             return Err(fault.into());
         }
     };
-    context.failures.lock().await.remove(&key);
+    context.succeeded(&key);
     if again.is_none() {
-        context.memory.lock().await.remove(&key);
-        context.told.lock().await.remove(&key);
+        context.forget(&key).await;
     }
     Ok(again.map_or_else(Requeue::await_change, Requeue::requeue))
 }
@@ -226,7 +274,7 @@ async fn step(context: &Context, namespace: &str, name: &str) -> Result<Option<D
     }
     let held = object::annotation(&primary, coalmine_core::api::annotations::HELD).and_then(|text| Held::decode(text).ok());
     let seen = observe::Seen::look(context, &primary).await?;
-    let judgement = judge::judge(context, &primary, &seen).await;
+    let judgement = judged(context, &primary, &seen).await;
     let outdated = held.as_ref().is_some_and(|held| held.is_outdated(object::template(&primary)));
     let observed = seen.observed(&primary, judgement, outdated);
     let plan = plan::plan(&observed, held.as_ref().map(|held| &held.template), &context.canary_label, clock::now());
@@ -236,16 +284,22 @@ async fn step(context: &Context, namespace: &str, name: &str) -> Result<Option<D
     Ok(plan.look_again)
 }
 
+/// The judgement, or why there is none: the deadline of a run comes whatever its metrics and checks do to whoever reads them.
+async fn judged(context: &Context, primary: &Value, seen: &observe::Seen) -> Option<plan::Judgement> {
+    let judge = caught("judge a canary", Box::pin(judge::judge(context, primary, seen)));
+    match tokio::time::timeout(JUDGED_WITHIN, judge).await {
+        Ok(Ok(judgement)) => judgement,
+        Ok(Err(fault)) => Some(plan::Judgement::Unavailable(fault.to_string())),
+        Err(_) => Some(plan::Judgement::Unavailable(format!("no judgement within {} s", JUDGED_WITHIN.as_secs()))),
+    }
+}
+
 fn on_error(object: Arc<DynamicObject>, error: &Error, context: Arc<Context>) -> Requeue {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     if error.is_outdated() {
         return Requeue::requeue(Duration::from_millis(100));
     }
-    let attempts = context.failures.try_lock().map_or(1, |mut failures| {
-        let attempts = failures.entry(format!("{namespace}/{name}")).or_insert(0);
-        *attempts += 1;
-        *attempts
-    });
+    let attempts = context.failed(&format!("{namespace}/{name}"));
     if !matches!(error, Error::NotLeading) {
         tracing::warn!(namespace, name, attempts, error = %chain(error), "a step failed; it is tried again");
     }
@@ -304,18 +358,20 @@ mod tests {
         Client::new(service, "shop")
     }
 
-    #[tokio::test]
-    async fn a_fault_is_told_on_the_object_that_it_is_about_and_the_next_step_is_as_ever() {
+    fn context(client: Client) -> Arc<Context> {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let events = Arc::<std::sync::Mutex<Vec<Value>>>::default();
-        let client = faulty(Arc::clone(&events));
         let source = prometheus::Prometheus::new(prometheus::Settings::new("http://127.0.0.1:1".to_owned())).unwrap();
         let sources =
             Sources::new(Arc::new(source), None, Pages::new(None, Vec::new()).unwrap(), None, coalmine_core::api::checks::Rules::default());
         let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());
-        let label = ("tier".to_owned(), "canary".to_owned());
         let claims = watch::channel(Claim::Nobody).1;
-        let context = Arc::new(Context::new(client, claims, sources, label, "me".to_owned(), metrics));
+        Arc::new(Context::new(client, claims, sources, ("tier".to_owned(), "canary".to_owned()), "me".to_owned(), metrics))
+    }
+
+    #[tokio::test]
+    async fn a_fault_is_told_on_the_object_that_it_is_about_and_the_next_step_is_as_ever() {
+        let events = Arc::<std::sync::Mutex<Vec<Value>>>::default();
+        let context = context(faulty(Arc::clone(&events)));
         let object = Arc::new(DynamicObject::new("app", &deployments()).within("shop"));
 
         let error = reconcile(Arc::clone(&object), Arc::clone(&context)).await.unwrap_err();
@@ -327,5 +383,20 @@ mod tests {
         insta::assert_snapshot!(told[0]["note"].as_str().unwrap(), @"Coalmine met a fault of its own while it worked on this Deployment; the live template stays, and it is tried again; its log names the place: please report it. To drop the held template, apply the live one");
 
         assert_eq!(reconcile(object, context).await.unwrap(), Requeue::await_change());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_remembered_of_what_is_gone() {
+        let context = context(faulty(Arc::default()));
+        for number in 0..1_000 {
+            let name = format!("app-{number}");
+            let key = format!("shop/{name}");
+            assert_eq!((context.failed(&key), context.failed(&key)), (1, 2));
+            context.memory.lock().await.insert(key, judge::Memory::default());
+            let gone = ObjectRef::<DynamicObject>::new_with(&name, deployments()).within("shop").erase();
+            handled(&context, Err::<(), _>(controller::Error::<Error, std::fmt::Error>::ObjectNotFound(Box::new(gone)))).await;
+        }
+        assert!(context.memory.lock().await.is_empty());
+        assert!(context.failures.lock().unwrap().is_empty());
     }
 }

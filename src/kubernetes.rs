@@ -1,6 +1,15 @@
 //! The little that admission and controller share about talking to the API server. No decisions.
 
+use std::time::Duration;
+
 use kube::core::ApiResource;
+
+/// From a request to the head of its answer. The API server begins to answer a watch at once, and nothing else that is asked takes seconds.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// A watch is begun anew after so long, so that one whose peer is gone without a word hides nothing for longer.
+pub const WATCH_FOR: Duration = Duration::from_secs(60);
+/// For what comes after the head, and for a watch on which nothing happens.
+pub const SILENT_FOR: Duration = Duration::from_secs(75);
 
 /// Deployments, without their types: templates keep the fields that this program doesn't know.
 pub fn deployments() -> ApiResource {

@@ -8,21 +8,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
+use kube::client::ClientBuilder;
 use kube::{Api, Client};
 use prometheus_client::registry::{Registry, Unit};
+use rustls::server::danger::ClientCertVerifier;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tower::timeout::TimeoutLayer;
 
 use crate::admission::{self, Checker, Webhook};
 use crate::args::Arguments;
 use crate::clock;
 use crate::controller;
+use crate::kubernetes;
 use crate::lease::{Claim, Elector};
 use crate::server::admin::{self, Readiness};
 use crate::server::certificates::{self, files, own, registration};
+use crate::server::clients;
 use crate::server::tls::{self, CurrentCertificate};
 use crate::server::{Limits, Transport, end_connections, serve};
 use crate::sources::{Pages, Scraper, Source, Sources, datadog, prometheus};
@@ -58,7 +63,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
 
     let leader = claims.clone();
     telemetry::gauge(&mut registry, "coalmine_leader", "1 while this replica runs the canaries", None, move || {
-        Some(i64::from(leader.borrow().is_current(clock::now())))
+        Some(i64::from(leader.borrow().is_current(clock::moment())))
     });
     let served = Arc::clone(&current);
     let help = "When the serving certificate expires, as Unix time";
@@ -66,7 +71,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         served.until().map(jiff::Timestamp::as_second)
     });
 
-    let acceptor = tls::acceptor(current).context("failed to set up TLS")?;
+    let acceptor = tls::acceptor(current, client_verifier(&arguments)?).context("failed to set up TLS")?;
     let webhook = end_connections(webhook, parts.stop_first.clone());
     let listener = listen(arguments.webhook_address).await?;
     parts.spawn("webhook server", counted(serve(listener, Transport::Tls(acceptor), webhook, Limits::default(), parts.stop.clone())));
@@ -98,6 +103,13 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         ended = parts.drain(arguments.shutdown_delay) => ended,
         name = signals.next() => bail!("{name} again: ended without draining"),
     }
+}
+
+/// Read once: who is let in changes with a restart.
+fn client_verifier(arguments: &Arguments) -> anyhow::Result<Option<Arc<dyn ClientCertVerifier>>> {
+    let Some(path) = &arguments.client_ca_file else { return Ok(None) };
+    let authorities = std::fs::read(path).with_context(|| format!("failed to read {}", path.display()))?;
+    clients::verifier(&authorities, arguments.client_name.clone()).map(Some).with_context(|| format!("failed to use {}", path.display()))
 }
 
 fn settings(arguments: &Arguments) -> Settings {
@@ -164,7 +176,11 @@ async fn client() -> anyhow::Result<Client> {
     let mut config = kube::Config::infer().await.context("failed to find out how to reach the API server")?;
     config.default_retry = false;
     config.connect_timeout = Some(Duration::from_secs(5));
-    Client::try_from(config).context("failed to set up the Kubernetes client")
+    // Longer than a watch may be silent (see `WATCH_FOR`): whoever waits for less says so. Counted from when something was sent.
+    config.read_timeout = Some(kubernetes::SILENT_FOR);
+    config.reset_reader_on_write = true;
+    let client = ClientBuilder::try_from(config).context("failed to set up the Kubernetes client")?;
+    Ok(client.with_layer(&TimeoutLayer::new(kubernetes::ANSWER_WITHIN)).build())
 }
 
 fn spawn_certificates(parts: &mut Parts, arguments: &Arguments, client: &Client, current: &Arc<CurrentCertificate>, readiness: &Readiness) {

@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod certificates;
+pub mod clients;
 mod connections;
 pub mod tls;
 

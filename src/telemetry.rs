@@ -14,13 +14,15 @@ use tracing_subscriber::EnvFilter;
 use crate::args::LogFormat;
 
 const LEVEL_VARIABLE: &str = "COALMINE_LOG";
+/// The client logs each failed request as an error of its own; whoever sent it says the same once.
+const USUAL: &str = "info,kube_client=off";
 
 /// Starts logging, to standard error. An unusable level falls back to `info` and says so.
 pub fn start(format: LogFormat) {
     let asked = std::env::var(LEVEL_VARIABLE).unwrap_or_default();
-    let (filter, mistake) = match EnvFilter::try_new(if asked.is_empty() { "info" } else { &asked }) {
+    let (filter, mistake) = match EnvFilter::try_new(if asked.is_empty() { USUAL } else { &asked }) {
         Ok(filter) => (filter, None),
-        Err(error) => (EnvFilter::new("info"), Some(error)),
+        Err(error) => (EnvFilter::new(USUAL), Some(error)),
     };
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match format {

@@ -1,20 +1,24 @@
 //! Questions to the API server about a template that is being held, as dry runs: would it be accepted, and what does it merge to?
 //! The API server validates after admission, when the live template is back in its place, so nobody else looks at the held one.
-//! Bounded in time: the webhook's own deadline is never used up here.
+//! Bounded in time: the webhook's own deadline is never used up here. Bounded in number too, and asked for none but who knows the uid of the
+//! object: whoever may send reviews by themselves must learn nothing by them that they could not read.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use kube::{
     Api, Client, Resource as _,
     api::{DynamicObject, Patch, PatchParams, PostParams, Request},
 };
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::kubernetes::deployments;
 use coalmine_core::{hold::admit::FIELD_MANAGER, manifest::object, run::canary};
 
 /// Well inside the webhook's own five seconds.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Questions under way at once, for all reviews together; what finds no place in time goes on unchecked.
+const AT_ONCE: usize = 8;
 
 /// What is known of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +33,7 @@ pub(super) enum Answer {
 #[derive(Clone)]
 pub struct Checker {
     client: Client,
+    places: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for Checker {
@@ -39,20 +44,39 @@ impl std::fmt::Debug for Checker {
 
 impl Checker {
     pub fn new(client: Client) -> Self {
-        Self { client }
+        Self { client, places: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     fn deployments(&self, namespace: &str) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), namespace, &deployments())
     }
 
-    /// Creates the canary by a dry run.
-    pub(super) async fn check(&self, namespace: &str, primary: &str, canary: Value) -> Answer {
-        match tokio::time::timeout(PATIENCE, self.create(namespace, canary)).await {
-            Ok(Ok(())) => Answer::Valid,
-            Ok(Err(error)) => read_refusal(&error, primary),
-            Err(_) => Answer::Unknown(format!("no answer within {} s", PATIENCE.as_secs())),
+    /// Creates the canary by a dry run. `uid` is the primary's, as the review says.
+    pub(super) async fn check(&self, namespace: &str, primary: &str, uid: &str, canary: Value) -> Answer {
+        match self.asked(self.create_for(namespace, primary, uid, canary)).await {
+            Some(Ok(true)) => Answer::Valid,
+            Some(Ok(false)) => Answer::Unknown("the review is about an object that is not stored".to_owned()),
+            Some(Err(error)) => read_refusal(&error, primary),
+            None => Answer::Unknown(format!("no answer within {} s", PATIENCE.as_secs())),
         }
+    }
+
+    /// An answer in time, the wait for a place included.
+    async fn asked<T>(&self, question: impl Future<Output = T>) -> Option<T> {
+        let answer = async {
+            let _place = self.places.acquire().await;
+            question.await
+        };
+        tokio::time::timeout(PATIENCE, answer).await.ok()
+    }
+
+    /// False when there is no such primary.
+    async fn create_for(&self, namespace: &str, primary: &str, uid: &str, canary: Value) -> kube::Result<bool> {
+        let stored = self.deployments(namespace).get_metadata_opt(primary).await?;
+        if stored.is_none_or(|stored| stored.metadata.uid.as_deref() != Some(uid)) {
+            return Ok(false);
+        }
+        self.create(namespace, canary).await.map(|()| true)
     }
 
     async fn create(&self, namespace: &str, mut canary: Value) -> kube::Result<()> {
@@ -77,18 +101,17 @@ impl Checker {
         self.client.request_text(request.map_err(kube::Error::BuildRequest)?).await.map(drop)
     }
 
-    /// What the API server's own strategic merge makes of `template` in the live object.
-    pub(super) async fn merge(&self, namespace: &str, name: &str, template: &Value) -> Option<Value> {
+    /// What the API server's own strategic merge makes of `template` in the live object, if that has this uid.
+    pub(super) async fn merge(&self, namespace: &str, name: &str, uid: &str, template: &Value) -> Option<Value> {
         let parameters = PatchParams { dry_run: true, field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let patch = Patch::Strategic(json!({"spec": {"template": template}}));
+        let patch = Patch::Strategic(json!({"metadata": {"uid": uid}, "spec": {"template": template}}));
         let api = self.deployments(namespace);
-        match tokio::time::timeout(PATIENCE, api.patch(name, &parameters, &patch)).await {
-            Ok(Ok(merged)) => serde_json::to_value(merged).ok().map(|merged| object::template(&merged).clone()),
-            Ok(Err(error)) => {
+        match self.asked(api.patch(name, &parameters, &patch)).await? {
+            Ok(merged) => serde_json::to_value(merged).ok().map(|merged| object::template(&merged).clone()),
+            Err(error) => {
                 tracing::warn!(namespace, name, error = %error, "failed to merge the held template");
                 None
             }
-            Err(_) => None,
         }
     }
 }

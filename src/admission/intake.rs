@@ -20,11 +20,12 @@ use coalmine_core::message::denied;
 const LARGEST: usize = 4 << 20;
 /// What is larger is read to its end and thrown away, so that the answer is read by who sends it; the API server itself takes 3 MiB of an object.
 const LARGEST_ANSWERED: usize = 12 << 20;
-/// The tree that is made of one review, in bytes: two objects with five thousand variables each, and the records of who set them, weigh half.
-const HEAVIEST: usize = 32 << 20;
+/// The tree that is made of one review, in bytes: two objects with five thousand variables each, and the records of who set them, weigh
+/// three quarters of that; what can be held ends at four thousand.
+const HEAVIEST: usize = 24 << 20;
 /// All bodies that are in memory at once, and all trees.
 const BODIES: usize = 8 << 20;
-const TREES: usize = 48 << 20;
+const TREES: usize = 32 << 20;
 /// What is counted together, so that counts fit into a semaphore.
 const UNIT: usize = 1 << 10;
 
@@ -206,7 +207,7 @@ mod tests {
         let refused = Intake::default().take(sized(text.clone(), text.len())).await.unwrap_err();
         assert!(matches!(&refused, Refusal::Heavy { uid: found, bytes } if *found == Some(uid()) && *bytes > 100 << 20), "{refused:?}");
         insta::assert_snapshot!(Refusal::Heavy { uid: None, bytes: 173_800_000 }.words(),
-            @"canary: this Deployment has too many fields and items: looking at it takes 173,800,000 bytes of memory, more than the 33,554,432 that there are; shorten its lists");
+            @"canary: this Deployment has too many fields and items: looking at it takes 173,800,000 bytes of memory, more than the 25,165,824 that there are; shorten its lists");
         insta::assert_snapshot!(Refusal::Large { uid: None, bytes: 5_000_000 }.words(),
             @r#"canary: this Deployment and the stored one are 5,000,000 bytes together, more than the 4,194,304 that are looked at; shorten the manifest, or opt out with canary.enabled: "false" in one that is shorter"#);
     }

@@ -9,9 +9,12 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use coalmine_core::hold::{
-    admit::{self, Admission, Outcome, PatchOperation},
-    status,
+use coalmine_core::{
+    hold::{
+        admit::{self, Admission, Outcome, PatchOperation},
+        status,
+    },
+    manifest::object,
 };
 
 /// Reads a review. The objects, which are nearly all of it, are taken out as they are; the few other fields are read by their types.
@@ -70,6 +73,11 @@ struct Options {
 impl ReviewRequest {
     pub(super) fn field_manager(&self) -> &str {
         self.options.as_ref().map_or("", |options| &options.field_manager)
+    }
+
+    /// A client that replaces the object need not send its uid; what is stored has one.
+    pub(super) fn uid_of_stored(&self) -> &str {
+        self.old_object.as_ref().map_or("", object::uid)
     }
 
     pub(super) fn input(&self) -> admit::Request<'_> {

@@ -11,6 +11,13 @@ pub mod own;
 pub mod registration;
 pub mod renewal;
 
+use std::time::Duration;
+
+/// How long to wait after so many failures in a row, from `first` to `longest`.
+fn retry_after(first: Duration, failures: u32, longest: Duration) -> Duration {
+    first.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(longest)
+}
+
 /// Name of the Secret in Coalmine's namespace; the only one that it may read.
 pub const SECRET: &str = "coalmine-certificate";
 

@@ -9,6 +9,7 @@ use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio_rustls::TlsAcceptor;
@@ -72,13 +73,14 @@ impl ResolvesServerCert for CurrentCertificate {
     }
 }
 
-/// An acceptor that asks `current` at each handshake.
-pub fn acceptor(current: Arc<CurrentCertificate>) -> Result<TlsAcceptor, rustls::Error> {
-    let provider = Arc::new(ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_cert_resolver(current);
+/// An acceptor that asks `current` at each handshake, and lets in whom `clients` accepts; everybody without.
+pub fn acceptor(current: Arc<CurrentCertificate>, clients: Option<Arc<dyn ClientCertVerifier>>) -> Result<TlsAcceptor, rustls::Error> {
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider())).with_safe_default_protocol_versions()?;
+    let builder = match clients {
+        Some(clients) => builder.with_client_cert_verifier(clients),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(current);
     // The API server speaks HTTP/1.1 to webhooks, and keeps its connections: resumption would only cost memory.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});

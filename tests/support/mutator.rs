@@ -30,7 +30,7 @@ impl<'a> Mutator<'a> {
         let certificate = pair.cert.pem();
         let current = Arc::<CurrentCertificate>::default();
         current.set(certified_key(certificate.as_bytes(), pair.signing_key.serialize_pem().as_bytes()).expect("a pair"), None);
-        let transport = Transport::Tls(acceptor(current).expect("TLS"));
+        let transport = Transport::Tls(acceptor(current, None).expect("TLS"));
         let router = Router::new().route("/", post(move |Json(review): Json<Value>| async move { Json(answer(&review, mutate)) }));
         let stop = CancellationToken::new();
         let stopped = stop.clone();

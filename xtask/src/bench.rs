@@ -8,6 +8,7 @@ mod judging;
 mod memory;
 mod program;
 mod reviews;
+mod worst;
 
 use std::time::Duration;
 
@@ -88,6 +89,7 @@ fn on_a_control_plane(state: &State, options: &Options) -> Result<Vec<Row>> {
         say("letting it idle");
         rows.push(Row::mebibytes("resident memory, idle", 15, program.settled_memory()?));
         rows.extend(reviews::measure(&kubectl, &program)?);
+        rows.push(worst::measure(&kubectl, &program)?);
         if !options.quick {
             drop(program);
             rows.extend(judging::measure(state, &kubectl)?);

@@ -2,6 +2,7 @@
 //! about canaries.
 
 pub mod fields;
+mod items;
 pub mod last_applied;
 pub mod managed_fields;
 pub mod merge;

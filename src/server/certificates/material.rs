@@ -58,6 +58,8 @@ pub struct Material {
     pub authority: Authority,
     pub previous: Option<Previous>,
     pub serving: Serving,
+    /// The last order to start over that was followed.
+    pub started_over: Option<String>,
 }
 
 const AUTHORITY: &str = "ca.crt";
@@ -76,6 +78,8 @@ struct State {
     serving: Validity,
     signed_by: Timestamp,
     names: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    started_over: Option<String>,
 }
 
 impl Material {
@@ -96,6 +100,7 @@ impl Material {
             serving: self.serving.validity,
             signed_by: self.serving.signed_by,
             names: self.serving.names.clone(),
+            started_over: self.started_over.clone(),
         };
         let state = serde_json::to_string(&state).unwrap_or_default();
         let mut data = vec![
@@ -130,6 +135,7 @@ impl Material {
                 names: state.names,
                 signed_by: state.signed_by,
             },
+            started_over: state.started_over,
         };
         material.certified_key()?;
         Ok(material)

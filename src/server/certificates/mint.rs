@@ -17,8 +17,9 @@ pub enum Error {
     Serving { source: rcgen::Error },
 }
 
-/// Certificates are valid from a while before they were made: the API server's clock may be behind.
-const BACKDATED: SignedDuration = SignedDuration::from_hours(1);
+/// Certificates are valid from long before they were made (2020-01-01): when ours is the clock that is wrong, and months ahead, what it
+/// makes must be of use to an API server whose clock is right.
+const VALID_SINCE: i64 = 1_577_836_800;
 
 pub(super) fn authority(now: Timestamp, lifetime: SignedDuration) -> Result<Authority, Error> {
     let make = || {
@@ -69,8 +70,7 @@ fn validity(now: Timestamp, lifetime: SignedDuration) -> Validity {
 }
 
 fn limit(parameters: &mut CertificateParams, validity: Validity) {
-    let seconds = |time: Timestamp| Duration::from_secs(u64::try_from(time.as_second()).unwrap_or(0));
-    let epoch = rcgen::date_time_ymd(1970, 1, 1);
-    parameters.not_before = epoch + seconds(validity.from.saturating_sub(BACKDATED).unwrap_or(validity.from));
-    parameters.not_after = epoch + seconds(validity.until);
+    let since_epoch = |second: i64| rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(u64::try_from(second).unwrap_or(0));
+    parameters.not_before = since_epoch(validity.from.as_second().min(VALID_SINCE));
+    parameters.not_after = since_epoch(validity.until.as_second());
 }

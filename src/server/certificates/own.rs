@@ -18,9 +18,13 @@ use crate::clock;
 use crate::server::admin::Condition;
 use crate::server::tls::CurrentCertificate;
 
+/// On the Secret: any new value makes everything anew, and nothing that was before is trusted any more.
+pub const START_OVER: &str = "coalmine.dev/start-over";
+
 /// How often the Secret is looked at: this is also how soon a replica notices what another one renewed.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// After a failure; doubled each time up to the usual look.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Lost races in a row before giving up until the next look.
 const ATTEMPTS: usize = 5;
@@ -63,20 +67,20 @@ impl Keeper {
     }
 
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut failing = false;
+        let mut failures = 0;
         while !stop.is_cancelled() {
             let pause = match self.step(clock::now()).await {
                 Ok(()) => {
-                    failing = false;
+                    failures = 0;
                     LOOK_EVERY
                 }
                 Err(error) => {
                     // Once per outage; a certificate that was loaded before goes on being served.
-                    if !failing {
+                    if failures == 0 {
                         tracing::warn!(error = &error as &dyn std::error::Error, "cannot look after the certificate");
                     }
-                    failing = true;
-                    RETRY_AFTER
+                    failures += 1;
+                    super::retry_after(RETRY_AFTER, failures, LOOK_EVERY)
                 }
             };
             let _ = tokio::time::timeout(pause, stop.cancelled()).await;
@@ -94,7 +98,14 @@ impl Keeper {
                     None
                 }
             });
-            let wanted = match stored.clone().or_else(|| self.material.clone()) {
+            let order = secret.as_ref().and_then(|secret| secret.metadata.annotations.as_ref()?.get(START_OVER).cloned());
+            let known = stored.clone().or_else(|| self.material.clone());
+            let is_new = |order: &String| known.as_ref().is_none_or(|known| known.started_over.as_ref() != Some(order));
+            let wanted = match known {
+                _ if order.as_ref().is_some_and(is_new) => {
+                    tracing::warn!(order, "asked to start over: what was trusted before is trusted no more");
+                    Material { started_over: order, ..renewal::fresh(&self.names, now)? }
+                }
                 Some(material) => renewal::renewed(material, &self.names, now)?,
                 None => renewal::fresh(&self.names, now)?,
             };
@@ -231,5 +242,35 @@ mod tests {
         server.store("secrets", SECRET, json!({"metadata": {"name": SECRET}, "data": {"tls.crt": "Z2FyYmFnZQ=="}}));
         keeper.step(start()).await.unwrap();
         assert_eq!((stored(&server), bundle.borrow().clone()), (before, trusted));
+    }
+
+    #[tokio::test]
+    async fn whoever_starts_over_is_rid_of_the_key_that_leaked_and_no_replica_brings_it_back() {
+        let server = ApiServer::default();
+        let ((mut first, bundle, _), (mut second, other_bundle, _)) = (keeper(&server), keeper(&server));
+        first.step(start()).await.unwrap();
+        second.step(start()).await.unwrap();
+        let leaked = stored(&server);
+        let mut secret: serde_json::Value = server.stored("secrets", SECRET).unwrap();
+        secret["metadata"]["annotations"] = json!({START_OVER: "2026-11-23"});
+        server.store("secrets", SECRET, secret.clone());
+        first.step(start()).await.unwrap();
+        second.step(start()).await.unwrap();
+        let fresh = stored(&server);
+        assert!(fresh.authority.key != leaked.authority.key && fresh.serving.key != leaked.serving.key);
+        assert!(!bundle.borrow().contains(leaked.authority.certificate.trim()), "it would still be trusted");
+        assert_eq!((&second.material, &*bundle.borrow()), (&first.material, &*other_bundle.borrow()));
+        // Once is enough, also for a replica that starts later.
+        first.step(start()).await.unwrap();
+        keeper(&server).0.step(start()).await.unwrap();
+        assert_eq!(stored(&server), fresh);
+        server.remove("secrets", SECRET);
+        second.step(start()).await.unwrap();
+        assert_eq!(stored(&server), fresh, "what comes back is the new one");
+        secret = server.stored("secrets", SECRET).unwrap();
+        secret["metadata"]["annotations"] = json!({START_OVER: "again"});
+        server.store("secrets", SECRET, secret);
+        second.step(start()).await.unwrap();
+        assert_ne!(stored(&server).authority, fresh.authority);
     }
 }

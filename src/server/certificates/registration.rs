@@ -17,7 +17,8 @@ use crate::server::admin::Condition;
 
 /// Besides the watch: one that hangs must not hide for long that the bundle was emptied.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// After a failure; doubled each time up to the usual look.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
@@ -51,10 +52,10 @@ impl Registrar {
     }
 
     pub async fn run(mut self, stop: CancellationToken) {
-        let only_ours = watcher::Config::default().fields(&format!("metadata.name={}", self.name));
+        let only_ours = watcher::Config::default().fields(&format!("metadata.name={}", self.name)).timeout(60);
         // Content doesn't matter here, each event leads to a look; errors of the watch are the look's errors too.
         let mut changes = watcher(self.configurations.clone(), only_ours).default_backoff().map_ok(drop).boxed();
-        let mut failing = false;
+        let mut failures = 0;
         loop {
             let pause = if self.bundle.borrow_and_update().is_empty() {
                 LOOK_EVERY
@@ -62,19 +63,19 @@ impl Registrar {
                 match self.step().await {
                     Ok(()) => {
                         self.condition.holds();
-                        failing = false;
+                        failures = 0;
                         LOOK_EVERY
                     }
                     Err(error) => {
-                        if !failing {
+                        if failures == 0 {
                             tracing::warn!(error = &error as &dyn std::error::Error, "cannot keep caBundle current");
                         }
                         // A replica that was ready stays so while the API server is away: nobody took the bundle away.
                         if matches!(error, Error::Missing { .. }) {
                             self.condition.fails(error.to_string());
                         }
-                        failing = true;
-                        RETRY_AFTER
+                        failures += 1;
+                        super::retry_after(RETRY_AFTER, failures, LOOK_EVERY)
                     }
                 }
             };

@@ -46,7 +46,7 @@ fn renew_at(from: Timestamp, until: Timestamp) -> Timestamp {
 pub fn fresh(names: &[String], now: Timestamp) -> Result<Material, mint::Error> {
     let authority = mint::authority(now, AUTHORITY_LIFETIME)?;
     let serving = mint::serving(&authority, names, now, SERVING_LIFETIME)?;
-    Ok(Material { authority, previous: None, serving })
+    Ok(Material { authority, previous: None, serving, started_over: None })
 }
 
 /// Takes every step that is due.
@@ -58,7 +58,11 @@ pub fn renewed(mut material: Material, names: &[String], now: Timestamp) -> Resu
                 let before = std::mem::replace(&mut material.authority, authority);
                 material.previous = Some(Previous { certificate: before.certificate, until: before.validity.until });
             }
-            Step::Serving => material.serving = mint::serving(&material.authority, names, now, SERVING_LIFETIME)?,
+            Step::Serving => {
+                // By a clock that is behind, it must not expire sooner than the one that it replaces.
+                let now = now.max(material.serving.validity.from);
+                material.serving = mint::serving(&material.authority, names, now, SERVING_LIFETIME)?;
+            }
         }
     }
     // Nothing that it signed can be valid any more.
@@ -158,5 +162,35 @@ mod tests {
         let after = renewed(fresh(&names(), start()).unwrap(), &names(), late).unwrap();
         assert!(trusted(&after.bundle(), &after, late));
         assert_eq!(next(&after, &names(), late), None);
+    }
+
+    #[rstest]
+    #[case::the_first(true)]
+    #[case::a_renewal(false)]
+    fn what_a_clock_months_ahead_makes_is_trusted_today(#[case] first: bool) {
+        let ahead = day(300);
+        let made =
+            if first { fresh(&names(), ahead).unwrap() } else { renewed(fresh(&names(), start()).unwrap(), &names(), ahead).unwrap() };
+        assert!(trusted(&made.bundle(), &made, start()));
+        assert!(trusted(&made.bundle(), &made, ahead));
+        assert_eq!(renewed(made.clone(), &names(), start()).unwrap(), made, "the replica whose clock is right is content with it");
+    }
+
+    #[test]
+    fn an_authority_that_a_clock_years_ahead_replaced_locks_nobody_out() {
+        let before = fresh(&names(), start()).unwrap();
+        let ahead = renewed(before.clone(), &names(), day(2500)).unwrap();
+        assert_ne!(ahead.authority, before.authority);
+        assert!(trusted(&ahead.bundle(), &ahead, start()) && trusted(&ahead.bundle(), &before, start()));
+        assert_eq!(renewed(ahead.clone(), &names(), start()).unwrap(), ahead);
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_shortens_nothing() {
+        let before = fresh(&names(), day(0)).unwrap();
+        let names = vec!["other".to_owned()];
+        let after = renewed(before.clone(), &names, day(-200)).unwrap();
+        assert_eq!(after.serving.names, names);
+        assert!(after.serving.validity.until >= before.serving.validity.until);
     }
 }

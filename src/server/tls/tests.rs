@@ -44,7 +44,7 @@ struct Server {
 async fn server(router: Router, limits: Limits) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, current, stop) = (listener.local_addr().unwrap(), Arc::<CurrentCertificate>::default(), CancellationToken::new());
-    let transport = Transport::Tls(acceptor(Arc::clone(&current)).unwrap());
+    let transport = Transport::Tls(acceptor(Arc::clone(&current), None).unwrap());
     let task = tokio::spawn(serve(listener, transport, router, limits, stop.clone()));
     Server { address, current, stop, task }
 }

@@ -126,6 +126,14 @@ impl Program {
         Ok(Duration::from_millis(hundredths * 10))
     }
 
+    /// The most that it ever had resident, in bytes.
+    pub(super) fn peak_memory(&self) -> Result<u64> {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = fs::read_to_string(&path).with_context(|| format!("failed to read {path}"))?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+        Ok(peak.context("failed to find VmHWM: the program ended")? << 10)
+    }
+
     /// The metrics page's sample of this name and these labels; all that is read here are whole numbers.
     pub(super) fn sample(&self, name: &str) -> Result<Option<u64>> {
         let page = https::page(self.admin_port, "/metrics")?;

@@ -2,9 +2,12 @@
 //! it. `{}` is a path with nothing below, and `"."` says of one with something below that it is in the set, too.
 //! Knows no schema: what is a list by keys and what is one value shows in the paths themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Map, Value};
+
+pub use super::items::ListKeys;
+use super::items::{Items, keys, keys_of};
 
 use super::template;
 
@@ -60,18 +63,17 @@ impl Fields {
         })
     }
 
-    /// The set below an item of a list by keys.
-    pub fn item(&self, item: &Value) -> &Self {
-        let steps = self.below.iter().filter_map(|(step, fields)| Some((step.strip_prefix("k:")?, fields)));
-        let fits = |keys: &str| serde_json::from_str(keys).is_ok_and(|keys| has_keys(item, &keys));
-        steps.into_iter().find(|(keys, _)| fits(keys)).map_or(&NONE, |(_, fields)| fields)
-    }
-
-    /// Whether an item of a list, by keys or by value, is in the set.
-    pub fn has_item(&self, item: &Value) -> bool {
-        let value =
-            |step: &str| step.strip_prefix("v:").is_some_and(|value| serde_json::from_str::<Value>(value).is_ok_and(|v| v == *item));
-        !self.item(item).is_empty() || self.below.keys().any(|step| value(step))
+    /// The sets below the items of a list, to be looked up.
+    pub fn items(&self) -> ItemFields<'_> {
+        let mut items = ItemFields::default();
+        for (step, fields) in &self.below {
+            if let Some((names, values)) = step.strip_prefix("k:").and_then(keys) {
+                items.by_keys.entry(names).or_default().entry(values).or_insert(fields);
+            } else if let Some(value) = step.strip_prefix("v:").and_then(|value| serde_json::from_str::<Value>(value).ok()) {
+                items.values.insert(value.to_string());
+            }
+        }
+        items
     }
 
     pub fn union(&self, other: &Self) -> Self {
@@ -104,10 +106,11 @@ impl Fields {
             return if is_gone { self.clone() } else { Self::default() };
         }
         let Found::One(right) = after else { return Self::default() };
+        let (mut left, mut right) = (Steps::from(left), Steps::from(right));
         let below = self
             .below
             .iter()
-            .map(|(name, fields)| (name.clone(), fields.stated_empty_at(all.below(name), &Found::at(left, name), &Found::at(right, name))));
+            .map(|(name, fields)| (name.clone(), fields.stated_empty_at(all.below(name), &left.at(name), &right.at(name))));
         Self { itself: false, below: below.filter(|(_, stated)| !stated.is_empty()).collect() }
     }
 
@@ -116,9 +119,11 @@ impl Fields {
             (Found::Nothing, Found::Nothing) => Self::default(),
             (Found::One(left), Found::One(right)) => {
                 let itself = self.itself && all.below.is_empty() && !template::same(left, right);
-                let below = self.below.iter().map(|(name, fields)| {
-                    (name.clone(), fields.changed_at(all.below(name), &Found::at(left, name), &Found::at(right, name)))
-                });
+                let (mut left, mut right) = (Steps::from(left), Steps::from(right));
+                let below = self
+                    .below
+                    .iter()
+                    .map(|(name, fields)| (name.clone(), fields.changed_at(all.below(name), &left.at(name), &right.at(name))));
                 Self { itself, below: below.filter(|(_, changed)| !changed.is_empty()).collect() }
             }
             // Items with one key are one leaf together.
@@ -128,25 +133,23 @@ impl Fields {
     }
 }
 
-/// How the items of a list are told apart.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ListKeys {
-    /// By these fields of theirs.
-    Fields(Vec<String>),
-    /// By what they are: a set.
-    Values,
+/// The sets below the items of a list, by the items' keys; and which items are in the set by what they are.
+#[derive(Debug, Default)]
+pub struct ItemFields<'a> {
+    by_keys: BTreeMap<Vec<String>, HashMap<String, &'a Fields>>,
+    values: HashSet<String>,
 }
 
-impl ListKeys {
-    pub fn of<'a>(&self, item: &'a Value) -> Vec<Option<&'a Value>> {
-        match self {
-            Self::Fields(names) => names.iter().map(|name| item.get(name)).collect(),
-            Self::Values => vec![Some(item)],
-        }
+impl<'a> ItemFields<'a> {
+    /// The set below an item of a list by keys.
+    pub fn of(&self, item: &Value) -> &'a Fields {
+        let found = self.by_keys.iter().find_map(|(names, items)| items.get(&keys_of(item, names)?));
+        found.copied().unwrap_or(&NONE)
     }
 
-    pub fn has_duplicates(&self, list: &[Value]) -> bool {
-        list.iter().enumerate().any(|(index, item)| list.iter().skip(index + 1).any(|other| self.of(other) == self.of(item)))
+    /// Whether an item of a list, by keys or by value, is in the set.
+    pub fn has(&self, item: &Value) -> bool {
+        !self.of(item).is_empty() || (!self.values.is_empty() && self.values.contains(&item.to_string()))
     }
 }
 
@@ -162,28 +165,36 @@ impl<'a> Found<'a> {
         if value.is_null() { Self::Nothing } else { Self::One(value) }
     }
 
-    /// One step down: a field, an item of a list by its keys, by its value, or by its place.
-    fn at(value: &'a Value, step: &str) -> Self {
-        let Some((kind, name)) = step.split_once(':') else { return Self::Nothing };
-        match kind {
-            "f" => value.get(name).map_or(Self::Nothing, Self::value),
-            "i" => name.parse::<usize>().ok().and_then(|index| value.get(index)).map_or(Self::Nothing, Self::value),
-            _ => {
-                let Ok(wanted) = serde_json::from_str::<Value>(name) else { return Self::Nothing };
-                let fits = |item: &&Value| if kind == "k" { has_keys(item, &wanted) } else { **item == wanted };
-                let mut found: Vec<&Value> = value.as_array().into_iter().flatten().filter(fits).collect();
-                match found.len() {
-                    0 => Self::Nothing,
-                    1 => Self::One(found.remove(0)),
-                    _ => Self::Several(found),
-                }
-            }
+    fn items(mut found: Vec<&'a Value>) -> Self {
+        match found.len() {
+            0 => Self::Nothing,
+            1 => Self::One(found.remove(0)),
+            _ => Self::Several(found),
         }
     }
 }
 
-fn has_keys(item: &Value, keys: &Value) -> bool {
-    keys.as_object().is_some_and(|keys| keys.iter().all(|(name, value)| item.get(name) == Some(value)))
+/// One value, from which many steps lead down.
+struct Steps<'a> {
+    from: &'a Value,
+    items: Items<'a>,
+}
+
+impl<'a> Steps<'a> {
+    fn from(from: &'a Value) -> Self {
+        Self { from, items: Items::of(from) }
+    }
+
+    /// One step down: a field, an item of a list by its keys, by its value, or by its place.
+    fn at(&mut self, step: &str) -> Found<'a> {
+        let Some((kind, name)) = step.split_once(':') else { return Found::Nothing };
+        match kind {
+            "f" => self.from.get(name).map_or(Found::Nothing, Found::value),
+            "i" => name.parse::<usize>().ok().and_then(|index| self.from.get(index)).map_or(Found::Nothing, Found::value),
+            "k" => Found::items(self.items.with_keys(name)),
+            _ => Found::items(self.items.with_value(name)),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -268,6 +279,21 @@ mod tests {
             (proptest::bool::ANY, proptest::collection::btree_map("f:[a-c]", below, 0..3))
                 .prop_map(|(itself, below)| Fields { itself, below: below.into_iter().filter(|(_, fields)| !fields.is_empty()).collect() })
         })
+    }
+
+    #[test]
+    fn thousands_of_items_are_compared() {
+        let name = |number: usize| format!("VARIABLE_{number}");
+        let list = |value: &str| json!({"env": (0..20_000).map(|n| json!({"name": name(n), "value": value})).collect::<Vec<_>>()});
+        let owned: Map<String, Value> =
+            (0..20_000).map(|n| (format!("k:{{\"name\":\"{}\"}}", name(n)), json!({".": {}, "f:name": {}, "f:value": {}}))).collect();
+        let fields = Fields::read(&json!({"f:env": owned}));
+        let (before, after) = (list("a"), list("b"));
+        let changed = fields.changed(&fields, &before, &after);
+        assert_eq!(changed.below("f:env").below.len(), 20_000);
+        assert!(fields.stated_empty(&fields, &before, &after).is_empty());
+        let items = fields.below("f:env").items();
+        assert!(before["env"].as_array().unwrap().iter().all(|item| items.has(item)));
     }
 
     proptest! {

@@ -1,7 +1,7 @@
 //! Merges what two clients made of one template, each without the other's part, as if the second had come after the first.
 //! What is a list by keys and what is one value is told by the records of ownership. Guesses nothing: what can't be merged is not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -29,10 +29,6 @@ impl Owned<'_> {
     fn below(&self, name: &str) -> Self {
         let step = format!("f:{name}");
         Self { known: self.known.below(&step), stated: self.stated.below(&step) }
-    }
-
-    fn item(&self, item: &Value) -> Self {
-        Self { known: self.known.item(item), stated: self.stated.item(item) }
     }
 }
 
@@ -106,14 +102,16 @@ fn lists(owned: Owned<'_>, keys: &ListKeys, base: &[Value], ours: &[Value], thei
     if [base, ours, theirs].iter().any(|list| keys.has_duplicates(list)) {
         return Err(Contradiction);
     }
-    let find = |list: &'_ [Value], wanted: &Value| list.iter().find(|item| keys.of(item) == keys.of(wanted)).cloned();
-    let stated: Vec<&Value> = theirs.iter().filter(|item| owned.stated.has_item(item)).collect();
+    let (known, owned_by_who_states) = (owned.known.items(), owned.stated.items());
+    let stated: Vec<&Value> = theirs.iter().filter(|item| owned_by_who_states.has(item)).collect();
     let ordered = in_order(keys, ours, &stated);
-    let is_new = |item: &&Value| ordered.iter().all(|other| keys.of(other) != keys.of(item));
+    let there: HashSet<String> = ordered.iter().map(|item| keys.of(item)).collect();
+    let new = theirs.iter().filter(|item| !there.contains(&keys.of(item)));
+    let (base, ours, theirs) = (keys.index(base), keys.index(ours), keys.index(theirs));
     let mut merged = Vec::new();
-    for item in ordered.iter().copied().chain(theirs.iter().filter(is_new)) {
-        let (base, ours, theirs) = (find(base, item), find(ours, item), find(theirs, item));
-        merged.extend(merge_at(owned.item(item), base.as_ref(), ours.as_ref(), theirs.as_ref())?);
+    for item in ordered.iter().copied().chain(new) {
+        let (key, below) = (keys.of(item), Owned { known: known.of(item), stated: owned_by_who_states.of(item) });
+        merged.extend(merge_at(below, base.get(&key).copied(), ours.get(&key).copied(), theirs.get(&key).copied())?);
     }
     Ok(Some(merged.into()))
 }
@@ -122,8 +120,9 @@ fn lists(owned: Owned<'_>, keys: &ListKeys, base: &[Value], ours: &[Value], thei
 /// stated, what only was there stays before what comes after it.
 fn in_order<'a>(keys: &ListKeys, there: &'a [Value], stated: &[&'a Value]) -> Vec<&'a Value> {
     let same = |left: &Value, right: &Value| keys.of(left) == keys.of(right);
-    let is_stated = |item: &Value| stated.iter().any(|other| same(item, other));
-    let mut shared = stated.iter().filter(|item| there.iter().any(|other| same(item, other))).peekable();
+    let (all_there, all_stated) = (keys.index(there), stated.iter().map(|item| keys.of(item)).collect::<HashSet<_>>());
+    let is_stated = |item: &Value| all_stated.contains(&keys.of(item));
+    let mut shared = stated.iter().filter(|item| all_there.contains_key(&keys.of(item))).peekable();
     let (mut there, mut stated) = (there.iter().peekable(), stated.iter().peekable());
     let mut ordered = Vec::new();
     loop {
@@ -224,6 +223,17 @@ mod tests {
         assert_eq!(merged, Some(command(&["c"])));
         let set = |items: &[&str]| json!({"finalizers": items});
         assert_eq!(merge(owned(&known()), &set(&["a"]), &set(&["a", "b"]), &set(&["c"])), Some(set(&["b", "c"])));
+    }
+
+    #[test]
+    fn thousands_of_items_are_merged() {
+        let names: Vec<String> = (0..5_000).map(|number| format!("V{number}")).collect();
+        let variables = |value: &'static str| names.iter().map(|name| (name.as_str(), value)).collect::<Vec<_>>();
+        let owned_by: Map<String, Value> =
+            names.iter().map(|name| (format!("k:{{\"name\":\"{name}\"}}"), json!({".": {}, "f:value": {}}))).collect();
+        let fields = Fields::read(&json!({"f:env": owned_by}));
+        let (base, ours, theirs) = (app("a", &variables("1")), app("b", &variables("2")), app("a", &variables("3")));
+        assert_eq!(merge(owned(&fields), &base, &ours, &theirs), Some(app("b", &variables("3"))));
     }
 
     proptest! {
