@@ -99,7 +99,7 @@ async fn admit_status(State((_, intake)): State<(Arc<Webhook>, Intake)>, request
         }
     };
     let answer = caught("decide a status", async {
-        let request = review::read(&taken.body)?;
+        let request = review::read_status(&taken.body)?;
         let changed = request.old_object.as_ref().and_then(|old| status::admit_status(old, &request.object));
         Ok(review::status_response(&request, changed.as_ref()))
     });

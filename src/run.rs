@@ -194,8 +194,13 @@ fn spawn_certificates(parts: &mut Parts, arguments: &Arguments, client: &Client,
     let secrets = Api::namespaced(client.clone(), &arguments.namespace);
     let (keeper, bundle) = own::Keeper::new(secrets, names, Arc::clone(current), condition);
     parts.spawn("certificate", keeper.run(parts.stop.clone()));
-    let registrar =
-        registration::Registrar::new(Api::all(client.clone()), arguments.webhook_name.clone(), bundle, readiness.register("webhook"));
+    let registrar = registration::Registrar::new(
+        Api::all(client.clone()),
+        arguments.webhook_name.clone(),
+        arguments.namespace.clone(),
+        bundle,
+        readiness.register("webhook"),
+    );
     parts.spawn("caBundle", registrar.run(parts.stop.clone()));
 }
 

@@ -135,6 +135,32 @@ fn the_webhook_never_stands_in_the_way_of_its_own_repair() {
     }
 }
 
+/// Which pods and ports a policy is about is told by names that must be those of the Deployment.
+#[test]
+fn the_network_policy_is_about_our_pods_and_their_ports() {
+    let policy = objects(&repository().join("deploy/network-policy/policy.yaml")).remove(0);
+    let template = deployed("Deployment")[0]["spec"]["template"].clone();
+    let selected = policy["spec"]["podSelector"]["matchLabels"].as_object().unwrap();
+    assert!(!selected.is_empty() && selected.iter().all(|(key, value)| template["metadata"]["labels"][key] == *value));
+    let ports: Vec<_> = list(&template["spec"]["containers"][0]["ports"]).iter().map(|port| port["name"].clone()).collect();
+    for rule in list(&policy["spec"]["ingress"]) {
+        assert!(!list(&rule["from"]).is_empty(), "everybody: {rule}");
+        assert!(list(&rule["ports"]).iter().all(|port| ports.contains(&port["port"]) && port["port"] != "probes"), "{rule}");
+    }
+}
+
+/// Nobody can be made to wait long by a Coalmine that doesn't answer: the Deployment controller least of all, which works for everybody.
+#[test]
+fn a_silent_coalmine_costs_the_deployment_controller_two_seconds_at_most() {
+    let configuration = deployed("MutatingWebhookConfiguration").remove(0);
+    let timeouts = |subresource: bool| -> Vec<u64> {
+        let of = |webhook: &&Value| list(&webhook["rules"][0]["resources"])[0].as_str().unwrap().ends_with("/status") == subresource;
+        list(&configuration["webhooks"]).iter().filter(of).map(|webhook| webhook["timeoutSeconds"].as_u64().unwrap()).collect()
+    };
+    assert!(timeouts(true).iter().sum::<u64>() <= 2, "{:?}", timeouts(true));
+    assert!(timeouts(false).iter().all(|seconds| *seconds <= 5));
+}
+
 #[test]
 fn every_example_says_what_the_parser_accepts() {
     let mut opted_in = 0;

@@ -1,11 +1,13 @@
-//! Keeps `caBundle` of every entry of our own webhook configuration what it must be, whoever empties it.
+//! Keeps `caBundle` of every entry of our own webhook configuration what it must be, whoever empties it, and our own namespace out of what the
+//! entries are asked about, whatever its name: the way to our own repair must never lead through us.
 //!
-//! It watches that one object, and writes nothing of it but `caBundle`.
+//! It watches that one object, and writes nothing else of it.
 
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::{WatchStreamExt, watcher};
@@ -37,6 +39,8 @@ pub enum Error {
 pub struct Registrar {
     configurations: Api<MutatingWebhookConfiguration>,
     name: String,
+    /// Of Coalmine itself.
+    namespace: String,
     bundle: watch::Receiver<String>,
     condition: Condition,
 }
@@ -45,10 +49,11 @@ impl Registrar {
     pub fn new(
         configurations: Api<MutatingWebhookConfiguration>,
         name: String,
+        namespace: String,
         bundle: watch::Receiver<String>,
         condition: Condition,
     ) -> Self {
-        Self { configurations, name, bundle, condition }
+        Self { configurations, name, namespace, bundle, condition }
     }
 
     pub async fn run(mut self, stop: CancellationToken) {
@@ -93,11 +98,11 @@ impl Registrar {
         let found = self.ask("read", self.configurations.get_opt(&self.name)).await?;
         let configuration = found.ok_or_else(|| Error::Missing { name: self.name.clone() })?;
         let bundle = self.bundle.borrow().clone();
-        let Some(patch) = patch(&configuration, bundle.as_bytes()) else { return Ok(()) };
+        let Some(patch) = patch(&configuration, &self.namespace, bundle.as_bytes()) else { return Ok(()) };
         let patch = serde_json::from_value(patch).map_err(|source| Error::Patch { name: self.name.clone(), source })?;
         let (parameters, patch) = (PatchParams::default(), Patch::<()>::Json(patch));
         self.ask("patch", self.configurations.patch(&self.name, &parameters, &patch)).await?;
-        tracing::info!("wrote caBundle of MutatingWebhookConfiguration {:?}", self.name);
+        tracing::info!("put caBundle and namespaceSelector of MutatingWebhookConfiguration {:?} in order", self.name);
         Ok(())
     }
 
@@ -109,18 +114,48 @@ impl Registrar {
     }
 }
 
-/// Sets the bundle of each entry that has another one. The names are tested, since entries are addressed by position.
-fn patch(configuration: &MutatingWebhookConfiguration, bundle: &[u8]) -> Option<serde_json::Value> {
+/// Sets the bundle of each entry that has another one, and leaves our namespace out where it isn't. The names are tested, since entries are
+/// addressed by position.
+fn patch(configuration: &MutatingWebhookConfiguration, namespace: &str, bundle: &[u8]) -> Option<serde_json::Value> {
     let encoded = k8s_openapi::ByteString(bundle.to_vec());
     let mut operations = Vec::new();
     for (index, webhook) in configuration.webhooks.iter().flatten().enumerate() {
+        let test = json!({"op": "test", "path": format!("/webhooks/{index}/name"), "value": webhook.name});
         if webhook.client_config.ca_bundle.as_ref().is_none_or(|present| present.0 != bundle) {
-            operations.push(json!({"op": "test", "path": format!("/webhooks/{index}/name"), "value": webhook.name}));
+            operations.push(test.clone());
             operations.push(json!({"op": "add", "path": format!("/webhooks/{index}/clientConfig/caBundle"), "value": encoded}));
+        }
+        if let Some(selector) = leaving_out(webhook.namespace_selector.clone().unwrap_or_default(), namespace) {
+            operations.push(test);
+            operations.push(json!({"op": "add", "path": format!("/webhooks/{index}/namespaceSelector"), "value": selector}));
         }
     }
     (!operations.is_empty()).then_some(serde_json::Value::Array(operations))
 }
+
+/// The selector that leaves this namespace out; `None` if it does so already.
+fn leaving_out(mut selector: LabelSelector, namespace: &str) -> Option<LabelSelector> {
+    let expressions = selector.match_expressions.get_or_insert_default();
+    let by_name = |expression: &&mut LabelSelectorRequirement| expression.key == NAME_LABEL && expression.operator == "NotIn";
+    match expressions.iter_mut().find(by_name) {
+        Some(expression) => {
+            let names = expression.values.get_or_insert_default();
+            if names.iter().any(|name| name == namespace) {
+                return None;
+            }
+            names.push(namespace.to_owned());
+        }
+        None => expressions.push(LabelSelectorRequirement {
+            key: NAME_LABEL.to_owned(),
+            operator: "NotIn".to_owned(),
+            values: Some(vec![namespace.to_owned()]),
+        }),
+    }
+    Some(selector)
+}
+
+/// The API server gives it to every namespace.
+const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 #[cfg(test)]
 mod tests {
@@ -134,6 +169,7 @@ mod tests {
     fn configuration() -> Value {
         let entry = |name: &str| {
             json!({"name": name, "admissionReviewVersions": ["v1"], "sideEffects": "None", "future": {"field": 1},
+            "namespaceSelector": {"matchExpressions": [{"key": NAME_LABEL, "operator": "NotIn", "values": ["kube-system", "canaries"]}]},
             "clientConfig": {"service": {"namespace": "coalmine", "name": "coalmine", "path": "/admit"}}})
         };
         json!({"metadata": {"name": "coalmine"}, "webhooks": [entry("deployments.coalmine.dev"), entry("status.coalmine.dev")]})
@@ -143,7 +179,7 @@ mod tests {
         let readiness = Readiness::default();
         let (sender, bundle) = watch::channel("trusted".to_owned());
         let condition = readiness.register("webhook");
-        (Registrar::new(Api::all(server.client()), "coalmine".to_owned(), bundle, condition), sender, readiness)
+        (Registrar::new(Api::all(server.client()), "coalmine".to_owned(), "canaries".to_owned(), bundle, condition), sender, readiness)
     }
 
     fn bundles(server: &ApiServer) -> Vec<Value> {
@@ -165,6 +201,24 @@ mod tests {
         assert_eq!(bundles(&server), ["b3RoZXI=", "b3RoZXI="]);
         let stored: Value = server.stored(PLURAL, "coalmine").unwrap();
         assert_eq!(stored["webhooks"][1]["future"]["field"], 1, "nothing else was touched");
+    }
+
+    #[tokio::test]
+    async fn our_own_namespace_is_left_out_whatever_its_name() {
+        let server = ApiServer::default();
+        let mut stored = configuration();
+        stored["webhooks"][0]["namespaceSelector"]["matchExpressions"][0]["values"] = json!(["kube-system", "coalmine"]);
+        stored["webhooks"][1]["namespaceSelector"] = json!({"matchLabels": {"canaries": "yes"}});
+        server.store(PLURAL, "coalmine", stored);
+        let (registrar, _sender, _) = registrar(&server);
+        registrar.step().await.unwrap();
+        let stored: Value = server.stored(PLURAL, "coalmine").unwrap();
+        let selector = |index: usize| stored["webhooks"][index]["namespaceSelector"].clone();
+        let by_name = |names: Value| json!({"key": NAME_LABEL, "operator": "NotIn", "values": names});
+        assert_eq!(selector(0), json!({"matchExpressions": [by_name(json!(["kube-system", "coalmine", "canaries"]))]}));
+        assert_eq!(selector(1), json!({"matchExpressions": [by_name(json!(["canaries"]))], "matchLabels": {"canaries": "yes"}}));
+        registrar.step().await.unwrap();
+        assert_eq!(server.writes(), 1);
     }
 
     #[tokio::test]
