@@ -12,6 +12,7 @@ use prometheus_client::registry::{Registry, Unit};
 use tracing_subscriber::EnvFilter;
 
 use crate::args::LogFormat;
+use crate::clock;
 
 const LEVEL_VARIABLE: &str = "COALMINE_LOG";
 /// The client logs each failed request as an error of its own; whoever sent it says the same once.
@@ -39,6 +40,8 @@ pub fn start(format: LogFormat) {
 pub fn register(registry: &mut Registry) {
     registry.register("coalmine_build", "Version of this Coalmine", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
     crate::panics::register(registry);
+    let started = clock::now().as_second();
+    gauge(registry, "process_start_time", "When this process began, as Unix time", Some(Unit::Seconds), move || Some(started));
     gauge(registry, "process_resident_memory", "Resident memory size", Some(Unit::Bytes), resident_memory);
 }
 

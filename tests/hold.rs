@@ -9,6 +9,7 @@ mod down;
 mod examples;
 mod gitops;
 mod helm;
+mod hostile;
 mod limits;
 mod neighbours;
 mod passing;

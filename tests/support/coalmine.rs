@@ -5,6 +5,7 @@ use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
+    sync::OnceLock,
 };
 
 use serde_json::{Value, json};
@@ -18,6 +19,14 @@ use super::{
 
 /// A namespace without it is served by the Coalmine that runs; `down` by one that doesn't, `absent` by none at all.
 pub(crate) const NAMESPACE_LABEL: &str = "coalmine.dev/test";
+
+/// Of the one that serves the tests, for those who come by another way than the API server.
+static PORTS: OnceLock<(u16, u16)> = OnceLock::new();
+
+/// The ports of the webhook and of metrics.
+pub(crate) fn ports() -> (u16, u16) {
+    *PORTS.get().expect("Coalmine runs")
+}
 
 /// A running process; it ends with this value, and with the test process, however that ends.
 pub(crate) struct Coalmine {
@@ -34,7 +43,7 @@ impl Coalmine {
             kubectl.run(&["apply", "--server-side", "-f", &path.display().to_string()]).succeeded();
         }
         hold_the_lease(control_plane);
-        let (webhook_port, admin_port) = free_ports();
+        let (webhook_port, admin_port) = *PORTS.get_or_init(free_ports);
         register(control_plane, name, webhook_port, &json!({"key": NAMESPACE_LABEL, "operator": "DoesNotExist"}));
         register(control_plane, "coalmine-down", 1, &json!({"key": NAMESPACE_LABEL, "operator": "In", "values": ["down"]}));
         let coalmine = Self { process: spawn(control_plane, &kubectl, name, webhook_port, admin_port), admin_port };
