@@ -94,22 +94,19 @@ pub async fn discover(source: &dyn Source, scope: &Scope, choice: &Choice, laten
 /// The past is asked for in steps of a usual scrape interval.
 const HISTORY_STEP: Duration = Duration::from_secs(15);
 
-/// The primary's past before the canary. One request, made once for a run.
+/// The primary's past before the canary, of each reading. One request, made once for a run.
 pub async fn history(
     source: &dyn Source,
     scope: &Scope,
     pod_label: PodLabel,
-    reading: &Reading,
+    readings: &[Reading],
     since: Duration,
     window: Duration,
-) -> Result<History, Error> {
-    let wanted = Wanted { step: Some(HISTORY_STEP), ..wanted([reading].into_iter(), pod_label, since) };
+) -> Result<Vec<History>, Error> {
+    let wanted = Wanted { step: Some(HISTORY_STEP), ..wanted(readings.iter(), pod_label, since) };
     let series = source.samples(scope, &wanted).await?;
     let window = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
-    Ok(History {
-        scrapes: counting::history(&series, &scope.pods, reading, None),
-        windows: counting::history(&series, &scope.pods, reading, Some(window)),
-    })
+    Ok(readings.iter().map(|reading| History::of(&series, &scope.pods, reading, window)).collect())
 }
 
 fn wanted<'a>(readings: impl Iterator<Item = &'a Reading>, pod_label: PodLabel, since: Duration) -> Wanted {

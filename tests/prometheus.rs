@@ -248,11 +248,17 @@ async fn pods_are_told_apart_by_address_and_checks_are_asked() {
     let counted = world.looks(&found, ready, 8).await;
     assert_eq!(counted.primary_pods, 3, "{counted:?}");
 
-    let history =
-        sources::history(&world.client, &world.scope, found.pod_label, &found.reading, Duration::from_mins(5), Duration::from_secs(2))
-            .await;
-    let history = history.unwrap();
-    assert!(history.windows.iter().all(|pods| pods.len() == 3) && history.scrapes.len() >= history.windows.len(), "{history:?}");
+    let history = sources::history(
+        &world.client,
+        &world.scope,
+        found.pod_label,
+        std::slice::from_ref(&found.reading),
+        Duration::from_mins(5),
+        Duration::from_secs(2),
+    )
+    .await;
+    let history = history.unwrap().remove(0);
+    assert!(!history.windows.is_empty() && history.windows.iter().flatten().all(|pods| pods.len() == 3), "{history:?}");
 
     let sources = |rules: Rules| {
         let metrics = Arc::new(Prometheus::new(Settings::new(world.client.url())).unwrap());

@@ -2,6 +2,7 @@
 //! wants to know, and answers are arguments.
 
 pub mod checks;
+mod counters;
 pub mod early;
 pub mod job;
 mod joined;
@@ -15,7 +16,7 @@ mod statement;
 mod subject;
 pub mod verdict;
 
-pub use judgement::{Decision, Finding, Judgement, Measure, Waiting};
+pub use judgement::{Decision, Finding, Judgement, Measure, Unobserved, Waiting};
 pub use machine::{Judge, News, Step};
 pub use question::{Answer, Checks, Failure, Place, Question, Samples};
 pub use scope::Pod;

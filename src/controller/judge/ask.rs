@@ -39,9 +39,9 @@ impl Judging {
                 Ok(source) => source.present(&scope, &names).await.map(Answer::Present).map_err(Failure::from),
                 Err(error) => Err(error.into()),
             },
-            Question::History { origin, scope, pod_label, reading, since, window } => match context.sources.of(origin) {
+            Question::History { origin, scope, pod_label, readings, since, window } => match context.sources.of(origin) {
                 Ok(source) => {
-                    let history = sources::history(source, &scope, pod_label, &reading, since, window).await;
+                    let history = sources::history(source, &scope, pod_label, &readings, since, window).await;
                     history.map(Answer::History).map_err(Failure::from)
                 }
                 Err(error) => Err(error.into()),

@@ -7,7 +7,7 @@ use crate::early::{Early, INTERVAL, PRIMARY_PODS, Round};
 use crate::random::Random;
 use crate::rules::Outcome;
 use crate::setup::{Clustering, Setup, Step, episode, steady};
-use crate::statistics::{Counts, Parameters, Verdict};
+use crate::statistics::{Budget, Counts, Parameters, Verdict};
 use crate::tables::{Broken, Situation, Wrong, percent};
 use crate::tally::Tally;
 use crate::traffic::Traffic;
@@ -32,7 +32,7 @@ pub fn run(setup: &Setup, random: [Random; 2]) -> Outcome {
     let [past, present] = random;
     let history = Setup { scrape: HISTORY_SCRAPE, ..setup.clone() };
     let dispersion = Traffic::new(&history, past).dispersion();
-    let parameters = Parameters { dispersion, ..setup.parameters };
+    let parameters = Parameters { dispersion, alpha: Budget::new(setup.parameters.alpha, 1, false).pages, ..setup.parameters };
     let mut traffic = Traffic::new(setup, present);
     traffic.start();
     let mut early = Early::default();
@@ -41,7 +41,7 @@ pub fn run(setup: &Setup, random: [Random; 2]) -> Outcome {
         // The primary's pods together: what each of them has is not looked at.
         let at = Duration::from_secs_f64(traffic.now().max(0.0));
         early.add(Round { at, canary, primary: [("primary".to_owned(), primary)].into() });
-        let verdict = early.rejection(parameters, at);
+        let verdict = early.rejection(parameters, Duration::ZERO, at);
         if verdict.is_some() || early.is_over() {
             let verdict = verdict.map_or(Verdict::Inconclusive, |analysis| analysis.verdict);
             return Outcome { verdict, at: traffic.now(), errors: canary.errors };

@@ -28,9 +28,6 @@ const FEWEST_REQUESTS: f64 = 10.0;
 const PRIMARY_KNOWN: usize = 2;
 const CANARY_KNOWN: usize = 10;
 
-/// The chance of a false rejection is the source's; this much of it is added here.
-const SHARE_OF_ALPHA: f64 = 0.1;
-
 /// What the pages said at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Round {
@@ -46,6 +43,8 @@ pub struct Round {
 pub struct Early {
     previous: Option<Round>,
     looks: Vec<Look>,
+    /// When each of them ended, since the canary was Ready.
+    ends: Vec<Duration>,
 }
 
 impl Early {
@@ -58,6 +57,7 @@ impl Early {
                 primary.add(added(before, *counts));
             }
             let interval = round.at.saturating_sub(previous.at);
+            self.ends.push(round.at);
             self.looks.push(Look { canary: added(previous.canary, round.canary), primary, warm_up: false, interval });
         }
         self.previous = Some(round);
@@ -80,8 +80,8 @@ impl Early {
             || (looks >= CANARY_KNOWN && per_look(|look| look.canary, 1) < FEWEST_REQUESTS)
     }
 
-    /// The analysis, if it rejects. `parameters` are those of the source's analysis.
-    pub fn rejection(&self, parameters: Parameters, served: Duration) -> Option<Analysis> {
+    /// The analysis, if it rejects. While the canary warms up only gross failure does.
+    pub fn rejection(&self, parameters: Parameters, warm_up: Duration, served: Duration) -> Option<Analysis> {
         let fails = |counts: Counts| counts.errors > parameters.limit * counts.requests;
         // Requests may come in lumps: seconds without any say nothing.
         let with_requests = || self.looks.iter().rev().filter(|look| look.canary.requests > 0.0);
@@ -89,8 +89,10 @@ impl Early {
         if !goes_on || !fails(sum(with_requests().take(FEWEST_LOOKS))) || with_requests().count() < FEWEST_LOOKS {
             return None;
         }
-        let parameters = Parameters { alpha: parameters.alpha * SHARE_OF_ALPHA, looks: MOST_LOOKS, ..parameters };
-        let analysis = analyse(&self.looks, parameters, served, Deadline::Ahead);
+        let parameters = Parameters { looks: MOST_LOOKS, ..parameters };
+        let is_warm = |end: &Duration| !warm_up.is_zero() && *end <= warm_up;
+        let looks: Vec<Look> = self.looks.iter().zip(&self.ends).map(|(look, end)| Look { warm_up: is_warm(end), ..*look }).collect();
+        let analysis = analyse(&looks, parameters, served, Deadline::Ahead);
         (analysis.verdict == Verdict::Reject).then_some(analysis)
     }
 }

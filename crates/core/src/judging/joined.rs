@@ -51,7 +51,7 @@ mod tests {
     use crate::judging::verdict::words;
 
     fn done(decision: Decision) -> Round {
-        Round::Done(Judgement { decision, findings: vec![Finding::NotScraped] })
+        Round::Done(Judgement { decision, findings: vec![Finding::OnlyProbes] })
     }
 
     fn said(outcome: Outcome) -> Vec<Said> {
@@ -87,17 +87,17 @@ mod tests {
         }
         all.dedup();
         insta::assert_snapshot!(all.join("\n"), @r"
-Promote: the source has no scrape of the canary's pod; check cpu: 0.9 times the primary's; check smoke: Job succeeded
-Inconclusive { clean: true }: the source has no scrape of the canary's pod
+Promote: only probes reach the canary: does the Service's targetPort fit?; check cpu: 0.9 times the primary's; check smoke: Job succeeded
+Inconclusive { clean: true }: only probes reach the canary: does the Service's targetPort fit?
 Waiting, blind true: refused
 Reject: check smoke after 12s: Job failed
 Waiting, blind false: check smoke is not decided yet
 Inconclusive { clean: false }: check smoke is not decided yet
-Inconclusive { clean: false }: the source has no scrape of the canary's pod; check smoke is not decided yet
+Inconclusive { clean: false }: only probes reach the canary: does the Service's targetPort fit?; check smoke is not decided yet
 Waiting, blind true: refused
 Waiting, blind false: check smoke: no series
 Inconclusive { clean: false }: check smoke: no series
-Inconclusive { clean: false }: the source has no scrape of the canary's pod; check smoke: no series
+Inconclusive { clean: false }: only probes reach the canary: does the Service's targetPort fit?; check smoke: no series
 Waiting, blind true: refused
 ");
     }

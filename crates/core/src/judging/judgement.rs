@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::checks::Outcome;
 use super::verdict::Measured;
+use crate::metrics::counting::Lacking;
 use crate::metrics::discovery::{LatencyError, NotFound};
-use crate::statistics::{Analysis, Forecast, TrafficShare};
+use crate::statistics::{Analysis, ClientErrors, Coverage, Forecast, Silence, TrafficShare};
 
 /// The end of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,15 +38,44 @@ pub struct Waiting {
 /// One thing that was found.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Finding {
+    /// Of one counter, where there are several.
+    Of(String, Box<Self>),
     Measure(Measure),
     /// The same, counted on the pods' own pages.
     Page(Measure),
+    Unobserved(Unobserved),
+    /// Only probes reach the canary.
+    OnlyProbes,
+    /// The canary finishes fewer requests than it should.
+    Silent {
+        silence: Silence,
+        rejects: bool,
+        served: Duration,
+    },
+    ClientErrors {
+        errors: ClientErrors,
+        rejects: bool,
+        served: Duration,
+    },
+    /// The canary's series can't be read as the primary's are.
+    Lacking(Lacking),
+    /// The primary's errors came in bursts: requests tell less than so many independent ones would.
+    Bursts {
+        requests: f64,
+        effective: f64,
+    },
+    /// Ten minutes of the past hour were left out of that measure.
+    Incident,
+    /// All that rejects lies at the canary's beginning.
+    MayBeCold {
+        suggested: Duration,
+    },
     /// The canary gets much less than its share of the requests.
     Starved(TrafficShare),
-    /// The source has no scrape of the canary's pod.
-    NotScraped,
     NotFound(NotFound),
     Latency(LatencyError),
+    /// A worker: its pod stayed Ready for the whole duration.
+    StayedReady(Duration),
     Check {
         name: String,
         outcome: Outcome,
@@ -66,4 +96,13 @@ pub struct Measure {
     pub served: Duration,
     /// When there may be enough requests, and how long until the deadline.
     pub outlook: Option<(Forecast, Duration)>,
+}
+
+/// Not looked at for long enough, or not any more.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Unobserved {
+    pub coverage: Coverage,
+    /// When whoever isn't scraped any more was scraped last, in milliseconds of the source's clock, and how long that was after Ready.
+    pub last: Option<(i64, Duration)>,
+    pub duration: Duration,
 }

@@ -12,16 +12,17 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::counters::Counter;
 use super::judgement::{Finding, Judgement, Waiting};
 use super::pace::Pace;
 use super::question::{Failure, Kind, Question};
 use super::rounds::Rounds;
+use super::statement;
 use super::subject::Subject;
 use crate::api::checks::Check;
 use crate::metrics::counting::{PodLabel, Scope};
-use crate::metrics::discovery::Found;
+use crate::metrics::discovery::{Choice, Chosen};
 use crate::run::plan::elapsed;
-use crate::statistics::Dispersion;
 
 /// While the source is silent or has nothing.
 pub(super) const ASK_AGAIN: Duration = Duration::from_secs(1);
@@ -44,7 +45,7 @@ pub(super) enum Round {
 #[derive(Debug, Clone, PartialEq)]
 pub enum News {
     /// The series were chosen.
-    Reading(Box<Found>),
+    Reading(Chosen),
     /// The errors are taken as independent.
     NoHistory(Failure),
 }
@@ -53,8 +54,14 @@ pub enum News {
 #[derive(Debug, Clone)]
 enum Series {
     Unknown,
-    Found { found: Found, attempts: u8 },
-    Measured { found: Found, dispersion: Dispersion },
+    Found {
+        counters: Vec<Counter>,
+        attempts: u8,
+    },
+    /// The primary's past has been looked at, or can't be.
+    Measured {
+        counters: Vec<Counter>,
+    },
 }
 
 /// Where a round is.
@@ -168,6 +175,9 @@ impl Judge {
     /// What is to be done at this time. Asking twice changes nothing, but a judgement is told once: who asks again wants a new one.
     pub fn next(&mut self, now: Timestamp) -> Step {
         self.expire(now);
+        if matches!(self.state, State::Counting) && self.subject.policy.metrics == Choice::Nothing {
+            self.metrics_say(statement::worker(&self.subject, now), PodLabel::Pod, now);
+        }
         let question = match &self.state {
             State::Done(_) => {
                 let State::Done(judgement) = std::mem::replace(&mut self.state, State::Counting) else { unreachable!() };

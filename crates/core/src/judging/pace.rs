@@ -31,7 +31,8 @@ impl Pace {
 
     pub(super) fn saw(&mut self, counted: &Counted, now: Timestamp) {
         self.interval = counted.scrape_interval.or(self.interval);
-        if let Some(last) = counted.last_scrape {
+        // A scrape that failed is one, too: there is nothing to look for before the next.
+        if let Some(last) = counted.last_scrape.max(counted.canary_failed) {
             if self.last_scrape != Some(last) {
                 let apart = now.as_millisecond().saturating_sub(last);
                 self.closest = Some(self.closest.map_or(apart, |closest| closest.min(apart)));
@@ -45,9 +46,11 @@ impl Pace {
         let (interval, last, closest) = (self.interval?, self.last_scrape?, self.closest?);
         let due = last.saturating_add(interval).saturating_add(closest).saturating_add(MARGIN_MILLISECONDS);
         let wait = due.saturating_sub(now.as_millisecond());
-        if wait <= 0 {
+        // One that is late is looked for; one that is very late may never come.
+        if wait <= 0 && wait.unsigned_abs() <= interval.unsigned_abs() * 2 {
             return Some(SEARCHING);
         }
+        let wait = if wait <= 0 { interval } else { wait };
         Some(Duration::from_millis(wait.unsigned_abs()).clamp(SHORTEST, Duration::from_millis(interval.unsigned_abs()).max(SHORTEST)))
     }
 }
@@ -78,5 +81,8 @@ mod tests {
         pace.saw(&counted(source(10_000)), at(10_100));
         assert_eq!(pace.next(at(10_100)), Some(Duration::from_millis(5000)), "it learns that 100 ms are enough");
         assert_eq!(pace.next(at(15_400)), Some(SEARCHING), "a late scrape is looked for");
+        assert_eq!(pace.next(at(40_000)), Some(Duration::from_millis(5000)), "but not for ever");
+        pace.saw(&Counted { canary_failed: Some(source(40_000)), ..counted(source(10_000)) }, at(40_100));
+        assert_eq!(pace.next(at(42_100)), Some(Duration::from_millis(3200)), "one that failed is one, too");
     }
 }

@@ -25,7 +25,7 @@ pub enum Question {
         origin: Origin,
         scope: Arc<Scope>,
         pod_label: PodLabel,
-        reading: Reading,
+        readings: Vec<Reading>,
         since: Duration,
         window: Duration,
     },
@@ -91,7 +91,8 @@ pub enum Answer {
         primary: Vec<Pod>,
     },
     Present(Vec<Series>),
-    History(History),
+    /// One for each reading, in their order.
+    History(Vec<History>),
     /// One for each reading, in their order.
     Samples(Vec<Counted>),
     /// `None` if there is no such text.

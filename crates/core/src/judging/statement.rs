@@ -1,190 +1,306 @@
-//! Puts counts before the statistics, and the analyses into one answer. Asks nobody.
+//! Puts counts before the statistics, and what they say into one answer. Asks nobody.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::judgement::{Decision, Finding, Judgement, Measure, Waiting};
-use super::machine::Round;
+use super::counters::{Counter, Seen};
+use super::early::Early;
+use super::judgement::{Decision, Finding, Judgement, Measure, Unobserved, Waiting};
+use super::machine::{ASK_AGAIN, Round};
 use super::pace::UNKNOWN_INTERVAL;
 use super::subject::Subject;
 use super::verdict::Measured;
-use crate::metrics::counting::{Counted, Reading, Window};
-use crate::metrics::discovery::{Found, LatencyError};
-use crate::statistics::{Analysis, Deadline, Dispersion, Parameters, Reason, TrafficShare, Verdict, analyse, overall, traffic_share};
+use crate::metrics::counting::{Counted, Lacking};
+use crate::metrics::discovery::{LatencyError, NotFound};
+use crate::statistics::{
+    self, Analysis, CounterResult, Coverage, Deadline, Dispersion, Finding as Found, Joined, Now, Parameters, Reason, RunParameters,
+    TrafficShare, Verdict, join, traffic_share,
+};
 
-/// A new process is slow at first: for so long latency does not count in a canary's favour, nor mild slowness against it.
-const LATENCY_WARM_UP: Duration = Duration::from_secs(30);
-/// Of 100 requests one may be slower than a 99th percentile.
-const SLOW_SHARE: f64 = 0.01;
-
-/// What is to be counted for one subject.
-#[derive(Debug, Clone)]
-pub(super) struct Plan {
-    pub(super) readings: Vec<(Reading, Window)>,
-    /// One for each reading.
-    measures: Vec<(Measured, Duration)>,
-    /// Why latency can't be judged, where that is wanted.
-    unknown: Option<LatencyError>,
-}
-
-impl Plan {
-    pub(super) fn of(subject: &Subject, found: &Found, now: Timestamp) -> Self {
-        let mut plan = Self {
-            readings: vec![(found.reading.clone(), subject.window(Duration::ZERO, now))],
-            measures: vec![(Measured::ErrorRate, Duration::ZERO)],
-            unknown: None,
-        };
-        if let Some(limit) = subject.policy.max_latency_p99 {
-            let warm_up = LATENCY_WARM_UP.min(subject.policy.duration / 2);
-            match found.slower_than(limit) {
-                Ok(reading) => {
-                    plan.readings.push((reading, subject.window(warm_up, now)));
-                    plan.measures.push((Measured::Slower(limit), warm_up));
-                }
-                Err(error) => plan.unknown = Some(error),
-            }
-        }
-        plan
-    }
-
-    /// Which bound of a histogram was really held against, the counts say.
-    fn settle(&mut self, found: &Found, counted: &[Counted]) {
-        if let ([_, (Measured::Slower(limit), _)], [_, slow]) = (self.measures.as_mut_slice(), counted) {
-            match found.bound(&slow.bound, *limit) {
-                Ok(bound) => *limit = bound,
-                Err(error) => {
-                    self.measures.truncate(1);
-                    self.unknown = Some(error);
-                }
-            }
-        }
-    }
-}
+/// From such a dispersion on a person is told.
+const BURSTS: f64 = 3.0;
+/// The longest warm-up that is suggested; it may be half of the duration.
+const SUGGESTED_WARM_UP: Duration = Duration::from_mins(2);
 
 /// What the statistics are told besides the counts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known<'a> {
     pub(super) subject: &'a Subject,
-    pub(super) found: &'a Found,
-    pub(super) dispersion: Dispersion,
-    pub(super) interval: Option<Duration>,
+    pub(super) counters: &'a [Counter],
+    /// From one scrape to the next, or a guess at it.
+    pub(super) interval: Duration,
     /// When to look again, if there is nothing to say yet.
     pub(super) look_again: Duration,
     pub(super) now: Timestamp,
 }
 
-/// The answer of the counts. `counted` belong to the plan's readings, one by one.
-pub(super) fn state(known: Known<'_>, mut plan: Plan, counted: &[Counted]) -> Round {
-    plan.settle(known.found, counted);
-    let said = known.verdict(&plan.measures, counted);
-    let Some(error) = plan.unknown else { return said };
-    // Errors alone are enough to reject, but not to promote.
-    match said {
-        Round::Done(Judgement { decision: Decision::Reject, .. }) => said,
-        Round::Done(Judgement { decision: decision @ Decision::Inconclusive { clean: false }, mut findings }) => {
-            findings.push(Finding::Latency(error));
-            Round::Done(Judgement { decision, findings })
-        }
-        _ => known.nothing(Finding::Latency(error)),
+/// What one counter says.
+struct Said<'a> {
+    counter: &'a Counter,
+    seen: Seen<'a>,
+    result: CounterResult,
+    joined: Joined,
+    /// Why its latency can't be judged.
+    latency: Option<LatencyError>,
+}
+
+/// The answer of the counts. `counted` belong to the readings of all counters in their order.
+pub(super) fn state(known: Known<'_>, mut counted: &[Counted]) -> Round {
+    let mut all = Vec::new();
+    for counter in known.counters {
+        let Some((own, others)) = counted.split_at_checked(counter.readings().len()) else { break };
+        counted = others;
+        all.extend(counter.seen(known.subject, own, known.interval).map(|seen| (counter, seen)));
+    }
+    // One histogram is enough to judge by, where a counter has none beside it.
+    let has_histogram = all.iter().any(|(_, seen)| seen.counter.parameters.latency.is_some());
+    let said: Vec<Said<'_>> = all.into_iter().map(|(counter, seen)| known.said(counter, seen, has_histogram)).collect();
+    known.answer(&said)
+}
+
+pub(super) fn run_parameters(subject: &Subject, counters: usize) -> RunParameters {
+    let policy = &subject.policy;
+    RunParameters {
+        limit: policy.max_error_rate,
+        duration: policy.duration,
+        warm_up: policy.warm_up,
+        longest: policy.deadline,
+        counters,
+        has_latency: policy.max_latency_p99.is_some(),
+        ..RunParameters::default()
     }
 }
 
-impl Known<'_> {
-    /// There is nothing to judge by; the checks may still speak against the canary.
-    fn nothing(self, finding: Finding) -> Round {
-        nothing(self.subject, finding, self.now)
+impl<'a> Known<'a> {
+    fn deadline(self) -> Deadline {
+        if self.subject.is_past_deadline(self.now) { Deadline::Reached } else { Deadline::Ahead }
     }
 
-    fn verdict(self, measures: &[(Measured, Duration)], counted: &[Counted]) -> Round {
-        let is_past = self.subject.is_past_deadline(self.now);
-        let deadline = if is_past { Deadline::Reached } else { Deadline::Ahead };
-        let is_scraped = counted.first().is_some_and(|counted| counted.first_scrape.is_some());
-        if !is_scraped && is_past {
-            return Round::Done(Judgement { decision: Decision::Inconclusive { clean: true }, findings: vec![Finding::NotScraped] });
+    fn served(self) -> Duration {
+        self.subject.served(self.now)
+    }
+
+    fn said(self, counter: &'a Counter, seen: Seen<'a>, has_histogram: bool) -> Said<'a> {
+        let deadline = self.deadline();
+        let now = Now { served: self.served(), deadline, scrapes: seen.scrapes };
+        let result = statistics::judge(&run_parameters(self.subject, self.counters.len()), &seen.counter, &now);
+        let is_excused = |error: &LatencyError| has_histogram && matches!(error, LatencyError::NoHistogram { .. });
+        let latency = seen.latency.clone().filter(|error| !is_excused(error));
+        let mut joined = result.joined;
+        if joined.verdict != Verdict::Reject && (latency.is_some() || !seen.lacking.is_empty()) {
+            // A counter that appears with the first request lacks no more than that.
+            let is_traffic = |lacking: &Lacking| matches!(lacking, Lacking::Metric { .. });
+            let has_no_requests = seen.counted.canary.requests <= 0.0 && seen.lacking.iter().all(is_traffic);
+            let clean = latency.is_none() && has_no_requests && result.joined.clean && deadline == Deadline::Reached;
+            joined = Joined { clean, ..Joined::unusable(deadline) };
         }
-        let analyses: Vec<(Measure, Duration)> = measures
-            .iter()
-            .zip(counted)
-            .map(|((measured, warm_up), counted)| self.measure(*measured, *warm_up, measures.len(), counted, deadline))
-            .collect();
-        let verdict = overall(analyses.iter().map(|(measure, _)| measure.analysis.verdict));
-        let those = |wanted: fn(Verdict) -> bool| {
-            let measures = analyses.iter().map(|(measure, _)| measure).filter(|measure| wanted(measure.analysis.verdict));
-            measures.cloned().map(Finding::Measure).collect()
-        };
-        let decision = match verdict {
+        Said { counter, seen, result, joined, latency }
+    }
+
+    fn answer(self, said: &[Said<'_>]) -> Round {
+        let joined = join::of_counters(said.iter().map(|said| said.joined), self.deadline());
+        let decision = match joined.verdict {
             Verdict::Reject => Decision::Reject,
             Verdict::Promote => Decision::Promote,
-            Verdict::Inconclusive => {
-                Decision::Inconclusive { clean: !analyses.iter().any(|(measure, _)| measure.analysis.speaks_against()) }
-            }
+            Verdict::Inconclusive => Decision::Inconclusive { clean: joined.clean },
             Verdict::Continue => {
-                let is_over = self.subject.served(self.now) >= self.subject.policy.duration;
-                let findings = if is_over { self.missing(&analyses, counted, Verdict::Continue) } else { Vec::new() };
+                let findings = self.findings(said, |said, known| known.while_waiting(said));
                 return Round::Waiting(Waiting { look_again: self.look_again, findings, is_blind: false });
             }
         };
         let findings = match decision {
-            Decision::Reject => those(|verdict| verdict == Verdict::Reject),
-            Decision::Promote => those(|_| true),
-            Decision::Inconclusive { .. } => self.missing(&analyses, counted, Verdict::Inconclusive),
+            Decision::Reject => self.findings(said, |said, known| known.rejecting(said)),
+            Decision::Promote => self.findings(said, |said, known| known.promoting(said)),
+            Decision::Inconclusive { .. } => self.findings(said, |said, known| known.in_the_way(said)),
         };
         Round::Done(Judgement { decision, findings })
     }
 
-    fn measure(self, measured: Measured, warm_up: Duration, of: usize, counted: &Counted, deadline: Deadline) -> (Measure, Duration) {
-        let policy = &self.subject.policy;
-        let limit = if measured == Measured::ErrorRate { policy.max_error_rate } else { SLOW_SHARE };
-        let bake = policy.duration.saturating_sub(warm_up);
-        let parameters = Parameters { bake, dispersion: self.dispersion, ..Parameters::default() }
-            .with_limit(limit)
-            .with_looks(policy.deadline, self.interval.unwrap_or(UNKNOWN_INTERVAL))
-            .shared_by(of);
-        let served = self.subject.served(self.now);
-        let after_warm_up = served.saturating_sub(warm_up);
-        let analysis = analyse(&counted.looks, parameters, after_warm_up, deadline);
-        (Measure { measured, analysis, served, outlook: None }, after_warm_up)
+    /// Of all counters; each says its name where there are several.
+    fn findings(self, said: &[Said<'_>], of: fn(&Said<'_>, Self) -> Vec<Finding>) -> Vec<Finding> {
+        let name = |said: &Said<'_>, finding| match self.counters.len() {
+            0 | 1 => finding,
+            _ => Finding::Of(said.counter.found.description(), Box::new(finding)),
+        };
+        said.iter().flat_map(|said| of(said, self).into_iter().map(|finding| name(said, finding))).collect()
     }
 
-    /// What those with this verdict lack, when it may be there, and why there may be so little traffic.
-    fn missing(self, analyses: &[(Measure, Duration)], counted: &[Counted], verdict: Verdict) -> Vec<Finding> {
+    fn measure(self, measured: Measured, analysis: Analysis) -> Measure {
+        Measure { measured, analysis, served: self.served(), outlook: None }
+    }
+
+    fn promoting(self, said: &Said<'_>) -> Vec<Finding> {
+        let errors = self.measure(Measured::ErrorRate, said.result.errors);
+        let latency = said.result.latency.and_then(|latency| latency.promoting);
+        let latency = latency.map(|analysis| self.measure(Measured::Slower(self.bound(said, 0)), analysis));
+        let measures = std::iter::once(errors).chain(latency).map(Finding::Measure);
+        measures.chain(clustering(said)).collect()
+    }
+
+    fn bound(self, said: &Said<'_>, side: usize) -> Duration {
+        said.seen.bounds[side].or(self.subject.policy.max_latency_p99).unwrap_or_default()
+    }
+
+    fn rejecting(self, said: &Said<'_>) -> Vec<Finding> {
+        if said.joined.verdict != Verdict::Reject {
+            return Vec::new();
+        }
+        let served = self.served();
+        let mut findings: Vec<Finding> = said
+            .result
+            .findings
+            .iter()
+            .filter_map(|found| match found {
+                Found::Silent(silence) => Some(Finding::Silent { silence: *silence, rejects: true, served }),
+                Found::ClientErrors(errors) => Some(Finding::ClientErrors { errors: *errors, rejects: true, served }),
+                Found::Errors(_) => Some(Finding::Measure(self.measure(Measured::ErrorRate, said.result.errors))),
+                Found::Latency(_) => {
+                    let analysis = said.result.latency.and_then(|latency| latency.rejecting)?;
+                    Some(Finding::Measure(self.measure(Measured::Slower(self.bound(said, 1)), analysis)))
+                }
+                _ => None,
+            })
+            .collect();
+        if said.result.may_be_cold {
+            let suggested = SUGGESTED_WARM_UP.min(self.subject.policy.duration / 2);
+            findings.push(Finding::MayBeCold { suggested });
+        }
+        findings
+    }
+
+    /// What can be done something about is told at once, everything else when the duration is over.
+    fn while_waiting(self, said: &Said<'_>) -> Vec<Finding> {
+        if self.served() >= self.subject.policy.duration {
+            return self.in_the_way(said);
+        }
+        said.seen.lacking.iter().filter(|lacking| matches!(lacking, Lacking::Label { .. })).cloned().map(Finding::Lacking).collect()
+    }
+
+    /// What is in the way of a promotion, and why there may be so little traffic.
+    fn in_the_way(self, said: &Said<'_>) -> Vec<Finding> {
+        // A counter that appears with the first request isn't missed where there are none.
+        let is_quiet = said.result.silence.ordinary <= statistics::NEARLY_NO_TRAFFIC;
+        let is_missed = |lacking: &&Lacking| !is_quiet || matches!(lacking, Lacking::Label { .. });
+        let mut findings: Vec<Finding> = said.seen.lacking.iter().filter(is_missed).cloned().map(Finding::Lacking).collect();
+        let is_unseen = |found: &Found| matches!(found, Found::NotObserved(_) | Found::Silent(_) | Found::OnlyProbes);
+        let is_explained = !findings.is_empty() || said.result.findings.iter().any(is_unseen);
+        let is_too_short = |found: &Found| matches!(found, Found::ObservedTooShort(_));
+        let is_over = said.result.findings.iter().any(is_too_short) && self.served() >= self.subject.policy.duration;
+        for found in &said.result.findings {
+            // That no requests were counted says nothing where it is known why.
+            if is_explained && matches!(found, Found::Errors(Reason::NoRequests) | Found::Latency(Reason::NoRequests)) {
+                continue;
+            }
+            // The clock's time is over; what was observed isn't.
+            if is_over && matches!(found, Found::Errors(Reason::ServingTooShort { .. }) | Found::Latency(Reason::ServingTooShort { .. })) {
+                continue;
+            }
+            findings.extend(self.one_in_the_way(said, found));
+        }
+        findings.extend(said.latency.clone().map(Finding::Latency));
+        if !is_explained {
+            findings.extend(starved(said.seen.counted).map(Finding::Starved));
+        }
+        findings
+    }
+
+    fn one_in_the_way(self, said: &Said<'_>, found: &Found) -> Vec<Finding> {
+        let served = self.served();
+        let result = &said.result;
+        match found {
+            Found::NotObserved(coverage) | Found::ObservedTooShort(coverage) => vec![Finding::Unobserved(self.unobserved(said, *coverage))],
+            Found::OnlyProbes => vec![Finding::OnlyProbes],
+            Found::Silent(silence) => vec![Finding::Silent { silence: *silence, rejects: false, served }],
+            Found::ClientErrors(errors) => vec![Finding::ClientErrors { errors: *errors, rejects: false, served }],
+            Found::Errors(reason) => {
+                let analysis = lacking(result.errors, *reason);
+                let mut findings = vec![Finding::Measure(self.waiting(Measured::ErrorRate, analysis, self.subject.policy.warm_up))];
+                findings.extend(clustering(said).filter(|_| matches!(reason, Reason::TooFewRequests { .. })));
+                findings
+            }
+            Found::Latency(reason) => {
+                let latency = result.latency.and_then(|latency| latency.promoting.or(latency.rejecting));
+                let warm_up = statistics::latency::warm_up(self.subject.policy.warm_up, self.subject.policy.duration);
+                let measured = Measured::Slower(self.bound(said, 0));
+                let one = |analysis| self.waiting(measured, lacking(analysis, *reason), warm_up);
+                latency.map(one).map(Finding::Measure).into_iter().collect()
+            }
+            // Its own words come with the reason why there is none.
+            Found::LatencyHasNoBucket => Vec::new(),
+        }
+    }
+
+    fn waiting(self, measured: Measured, analysis: Analysis, warm_up: Duration) -> Measure {
         let remaining = self.subject.remaining(self.now);
-        let waiting = analyses.iter().filter(|(measure, _)| measure.analysis.verdict == verdict);
-        let said = waiting.map(|(measure, after_warm_up)| {
-            let outlook = has_too_few(&measure.analysis).then(|| measure.analysis.forecast(*after_warm_up, remaining)).flatten();
-            Finding::Measure(Measure { outlook: outlook.map(|forecast| (forecast, remaining)), ..measure.clone() })
-        });
-        said.chain(starved(counted).map(Finding::Starved)).collect()
+        let has_too_few = matches!(analysis.reason, Some(Reason::TooFewRequests { .. }));
+        let outlook = has_too_few.then(|| analysis.forecast(self.served().saturating_sub(warm_up), remaining)).flatten();
+        Measure { outlook: outlook.map(|forecast| (forecast, remaining)), ..self.measure(measured, analysis) }
+    }
+
+    fn unobserved(self, said: &Said<'_>, coverage: Coverage) -> Unobserved {
+        let last = match coverage {
+            Coverage::Stale { last, .. } | Coverage::PrimaryStale { last, .. } => Some(last),
+            _ => None,
+        };
+        let clock = said.seen.clock;
+        let last = last.map(|last| (clock.time(last), clock.since_begun(last)));
+        Unobserved { coverage, last, duration: self.subject.policy.duration }
     }
 }
 
 /// There is nothing to judge by, and at the deadline there will be nothing.
-pub(super) fn nothing(subject: &Subject, finding: Finding, now: Timestamp) -> Round {
-    let findings = vec![finding];
+pub(super) fn nothing(subject: &Subject, nothing: NotFound, now: Timestamp) -> Round {
+    // What nobody has may be missing; what somebody has and nobody can read is in the way.
+    let clean = matches!(nothing, NotFound::NotScraped { .. } | NotFound::NothingKnown { .. } | NotFound::NoRequest { .. });
+    let findings = vec![Finding::NotFound(nothing)];
     if subject.is_past_deadline(now) {
-        return Round::Done(Judgement { decision: Decision::Inconclusive { clean: true }, findings });
+        return Round::Done(Judgement { decision: Decision::Inconclusive { clean }, findings });
     }
-    Round::Waiting(Waiting { look_again: super::machine::ASK_AGAIN, findings, is_blind: true })
+    Round::Waiting(Waiting { look_again: ASK_AGAIN, findings, is_blind: true })
+}
+
+/// Of a worker, which has no counters: its pod is Ready, and stays so.
+pub(super) fn worker(subject: &Subject, now: Timestamp) -> Round {
+    let (served, duration) = (subject.served(now), subject.policy.duration);
+    if served < duration {
+        let missing = duration.saturating_sub(served);
+        let unobserved = Unobserved { coverage: Coverage::Short { observed: served, missing }, last: None, duration };
+        if subject.is_past_deadline(now) {
+            let findings = vec![Finding::Unobserved(unobserved)];
+            return Round::Done(Judgement { decision: Decision::Inconclusive { clean: true }, findings });
+        }
+        return Round::Waiting(Waiting { look_again: missing.min(UNKNOWN_INTERVAL), findings: Vec::new(), is_blind: false });
+    }
+    Round::Done(Judgement { decision: Decision::Promote, findings: vec![Finding::StayedReady(served)] })
 }
 
 /// A rejection, if the pages alone are enough for it.
-pub(super) fn by_pages(subject: &Subject, dispersion: Dispersion, early: &super::early::Early, now: Timestamp) -> Option<Judgement> {
+pub(super) fn by_pages(subject: &Subject, dispersion: Dispersion, early: &Early, now: Timestamp) -> Option<Judgement> {
     let policy = &subject.policy;
-    let measures = if policy.max_latency_p99.is_some() { 2 } else { 1 };
-    let parameters = Parameters { dispersion, ..Parameters::default() }.with_limit(policy.max_error_rate).shared_by(measures);
+    let alpha = run_parameters(subject, 1).budget().pages;
+    let parameters = Parameters { alpha, dispersion, ..Parameters::default() }.with_limit(policy.max_error_rate);
     let served = subject.served(now);
-    let analysis = early.rejection(parameters, served)?;
+    let analysis = early.rejection(parameters, policy.warm_up, served)?;
     let measure = Measure { measured: Measured::ErrorRate, analysis, served, outlook: None };
     Some(Judgement { decision: Decision::Reject, findings: vec![Finding::Page(measure)] })
 }
 
-fn has_too_few(analysis: &Analysis) -> bool {
-    matches!(analysis.reason, Some(Reason::TooFewRequests { .. }))
+/// What an analysis says that isn't enough.
+fn lacking(analysis: Analysis, reason: Reason) -> Analysis {
+    let mut lacking = analysis;
+    (lacking.verdict, lacking.reason) = (Verdict::Continue, Some(reason));
+    lacking
 }
 
-fn starved(counted: &[Counted]) -> Option<TrafficShare> {
-    let counted = counted.first()?;
+fn clustering(said: &Said<'_>) -> impl Iterator<Item = Finding> + use<> {
+    let Analysis { canary, effective_requests, .. } = said.result.errors;
+    let bursts = said.counter.past.errors.scrape >= BURSTS;
+    let bursts = bursts.then_some(Finding::Bursts { requests: canary.requests, effective: effective_requests });
+    bursts.into_iter().chain(said.counter.past.had_incident.then_some(Finding::Incident))
+}
+
+fn starved(counted: &Counted) -> Option<TrafficShare> {
     let alpha = Parameters::default().alpha;
     let share = traffic_share(counted.canary.requests, counted.primary.requests, 1, counted.primary_pods, alpha)?;
     share.much_less.then_some(share)

@@ -66,8 +66,8 @@ impl Subject {
         elapsed(self.since, now)
     }
 
-    pub(super) fn window(&self, warm_up: Duration, now: Timestamp) -> Window {
-        Window { elapsed: millis(self.served(now)), warm_up: millis(warm_up), ..Window::default() }
+    pub(super) fn window(&self, now: Timestamp) -> Window {
+        Window { elapsed: i64::try_from(self.served(now).as_millis()).unwrap_or(i64::MAX), ..Window::default() }
     }
 
     /// Until the deadline.
@@ -78,8 +78,4 @@ impl Subject {
     pub(super) fn is_past_deadline(&self, now: Timestamp) -> bool {
         self.began.is_some_and(|began| elapsed(began, now) >= self.policy.deadline)
     }
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

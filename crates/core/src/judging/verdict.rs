@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use super::checks::Outcome;
-use super::judgement::{Decision, Finding, Measure};
+use super::judgement::{Decision, Finding, Measure, Unobserved};
 use super::machine::{News, Step};
 use crate::api::quantity::{format_count, format_duration, format_percentage};
+use crate::metrics::counting::Lacking;
+use crate::metrics::discovery::{Chosen, Found};
 use crate::run::events::{self, Event};
 use crate::run::plan;
-use crate::statistics::{Analysis, Basis, Forecast, Reason, TrafficShare, Verdict};
+use crate::statistics::{Analysis, Basis, ClientCounts, ClientErrors, Coverage, Forecast, Reason, Silence, TrafficShare, Verdict};
 
 /// What was measured: the words of a sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,8 +58,14 @@ pub fn told(step: Step) -> Option<plan::Judgement> {
 
 /// The Event that tells of it, if the user should hear.
 pub fn event(news: &News) -> Option<Event> {
-    let News::Reading(found) = news else { return None };
-    let note = format!("reading {}; to fix this choice: canary.metrics: {}", found.description(), found.spelling());
+    let News::Reading(Chosen { counters, not_judged }) = news else { return None };
+    let list = |of: &dyn Fn(&Found) -> String| counters.iter().map(of).collect::<Vec<_>>();
+    let spelling = match list(&|found| found.spelling().to_owned()).as_slice() {
+        [one] => one.clone(),
+        several => format!("[{}]", several.join(", ")),
+    };
+    let besides = if not_judged.is_empty() { String::new() } else { format!("; not judged: {}", not_judged.join(", ")) };
+    let note = format!("reading {}{besides}; to fix this choice: canary.metrics: {spelling}", list(&Found::description).join(" and "));
     Some(Event::normal(events::Reason::Metrics, note))
 }
 
@@ -66,12 +74,26 @@ pub fn words(findings: &[Finding]) -> String {
     findings.iter().map(finding).collect::<Vec<_>>().join("; ")
 }
 
-fn finding(finding: &Finding) -> String {
-    match finding {
+fn finding(found: &Finding) -> String {
+    match found {
         Finding::Measure(measure) => measured(measure),
         Finding::Page(measure) => format!("{}; counted on the pods' own pages", measured(measure)),
+        Finding::Of(counter, one) => format!("{counter}: {}", finding(one)),
+        Finding::Unobserved(unobserved) => not_observed(unobserved),
+        Finding::OnlyProbes => "only probes reach the canary: does the Service's targetPort fit?".to_owned(),
+        Finding::Silent { silence, rejects, served } => silent(silence, *rejects, *served),
+        Finding::ClientErrors { errors, rejects, served } => client_errors(errors, *rejects, *served),
+        Finding::Lacking(lacking @ Lacking::Label { .. }) => format!("{lacking}, so nobody can tell which of its requests failed"),
+        Finding::Lacking(lacking) => lacking.to_string(),
+        Finding::Bursts { requests, effective } => format!(
+            "errors came in bursts in the past hour: {} requests tell as much as {}",
+            format_count(*requests),
+            format_count(*effective)
+        ),
+        Finding::Incident => "an incident of the past hour was left out of the measure of how errors cluster".to_owned(),
+        Finding::MayBeCold { suggested } => format!("if it only starts cold: canary.warm-up: {}", format_duration(*suggested)),
         Finding::Starved(share) => starved(share),
-        Finding::NotScraped => "the source has no scrape of the canary's pod".to_owned(),
+        Finding::StayedReady(served) => format!("its pod stayed Ready for {}; canary.metrics is none", format_duration(*served)),
         Finding::NotFound(nothing) => nothing.to_string(),
         Finding::Latency(error) => error.to_string(),
         Finding::Check { name, outcome, served } => match outcome {
@@ -81,6 +103,65 @@ fn finding(finding: &Finding) -> String {
         },
         Finding::CheckList(words) | Finding::NoAnswer(words) => words.clone(),
     }
+}
+
+fn not_observed(unobserved: &Unobserved) -> String {
+    let since = unobserved.last.map(|(at, after)| (time_of_day(at), format_duration(after))).unwrap_or_default();
+    match unobserved.coverage {
+        Coverage::Unseen => "the source has no scrape of the canary's pod, nor of the primary's".to_owned(),
+        Coverage::Never => "the source has no scrape of the canary's pod".to_owned(),
+        Coverage::Stale { .. } => {
+            format!("the canary's metrics page has not answered since {}, {} after it was Ready; the primary's do", since.0, since.1)
+        }
+        Coverage::PrimaryStale { .. } => format!("the primary's pods are not scraped any more, since {}", since.0),
+        Coverage::OneLook => "one scrape of the canary so far, and two are needed".to_owned(),
+        Coverage::Short { observed, missing } => format!(
+            "observed for {} of {}: a scrape is needed after {} more",
+            format_duration(observed),
+            format_duration(unobserved.duration),
+            format_duration(missing)
+        ),
+        Coverage::Covered => format!("observed for {}", format_duration(unobserved.duration)),
+    }
+}
+
+/// By the source's clock, as `12:03:15`.
+fn time_of_day(milliseconds: i64) -> String {
+    let second = milliseconds.div_euclid(1000).rem_euclid(86_400);
+    format!("{:02}:{:02}:{:02} UTC", second / 3600, second / 60 % 60, second % 60)
+}
+
+fn silent(silence: &Silence, rejects: bool, served: Duration) -> String {
+    let stretch = silence.stretch;
+    let is_a_fall = rejects || (stretch.looks > 0 && stretch.before_per_second > 0.0);
+    if !is_a_fall {
+        return format!(
+            "the canary finished {} requests, an ordinary pod of the primary {}: requests may hang, or clients may not have come to it",
+            format_count(silence.finished),
+            format_count(silence.ordinary)
+        );
+    }
+    let after = if rejects { format!(" (after {})", format_duration(served)) } else { "; requests may hang".to_owned() };
+    format!(
+        "the canary finished {} requests in the last {}, after {} a second before; an ordinary pod of the primary goes on with {} a second{after}",
+        format_count((stretch.canary_per_second * stretch.lasts.as_secs_f64()).round()),
+        format_duration(stretch.lasts),
+        format_count(stretch.before_per_second),
+        format_count(stretch.ordinary_per_second)
+    )
+}
+
+fn client_errors(errors: &ClientErrors, rejects: bool, served: Duration) -> String {
+    let share = |counts: ClientCounts| if counts.requests > 0.0 { counts.client_errors / counts.requests } else { 0.0 };
+    let of = |counts: ClientCounts| format!("{} of {}", format_count(counts.client_errors), format_count(counts.requests));
+    let after = if rejects { format!(" after {}", format_duration(served)) } else { String::new() };
+    format!(
+        "{} of the canary's answers are client errors ({}){after}, of the primary's {} ({}); if that is meant: canary.client-errors: \"off\"",
+        format_percentage(share(errors.canary)),
+        of(errors.canary),
+        format_percentage(share(errors.primary)),
+        of(errors.primary)
+    )
 }
 
 fn measured(measure: &Measure) -> String {

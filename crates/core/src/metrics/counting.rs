@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 pub use codes::{Answer, Failure};
-pub use history::{History, history};
+pub use history::History;
 pub use lacking::Lacking;
 pub use pods::{Members, PodLabel, Pods, Role, Scope, bracketed, escaped, port};
 pub use reading::{Reading, Weight};

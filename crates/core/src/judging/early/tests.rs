@@ -25,8 +25,12 @@ fn steady(seconds: usize, canary: Counts, primary: Counts) -> Early {
     read(PRIMARY_PODS, std::iter::repeat_n((canary, primary), seconds))
 }
 
+fn parameters() -> Parameters {
+    Parameters { alpha: 0.001, ..Parameters::default() }
+}
+
 fn rejects(early: &Early) -> bool {
-    early.rejection(Parameters::default(), Duration::from_secs(5)).is_some()
+    early.rejection(parameters(), Duration::ZERO, Duration::from_secs(5)).is_some()
 }
 
 const CLEAN: Counts = Counts::new(90.0, 0.0);
@@ -61,7 +65,7 @@ fn seconds_without_requests_say_nothing() {
 
 #[test]
 fn the_numbers_are_those_of_the_pages() {
-    let analysis = steady(6, BROKEN, CLEAN).rejection(Parameters::default(), Duration::from_secs(6)).unwrap();
+    let analysis = steady(6, BROKEN, CLEAN).rejection(parameters(), Duration::ZERO, Duration::from_secs(6)).unwrap();
     assert_eq!((analysis.canary, analysis.primary), (Counts::new(540.0, 540.0), Counts::new(2700.0, 0.0)));
     assert!(analysis.evidence.ln_harm >= 1000.0_f64.ln(), "ten times the evidence that the source needs: {:?}", analysis.evidence);
 }

@@ -8,12 +8,12 @@ use jiff::Timestamp;
 use super::{Judge, Series};
 use crate::api::checks::{self, Check};
 use crate::judging::checks::Progress;
+use crate::judging::counters::Counter;
 use crate::judging::pace::UNKNOWN_INTERVAL;
 use crate::judging::question::{Checks, Question, Samples};
 use crate::judging::scope;
-use crate::judging::statement::Plan;
 use crate::judging::subject::Subject;
-use crate::metrics::counting::{PodLabel, Scope};
+use crate::metrics::counting::{PodLabel, Reading, Scope};
 use crate::metrics::discovery;
 use crate::run::plan::elapsed;
 
@@ -34,21 +34,23 @@ impl Judge {
                 let names = discovery::wanted(&policy.metrics, policy.max_latency_p99.is_some());
                 Question::Present { origin, scope, names }
             }
-            Series::Found { found, .. } => {
-                let (pod_label, reading) = (found.pod_label, found.reading.clone());
-                Question::History { origin, scope, pod_label, reading, since: HISTORY, window: HISTORY_WINDOW }
+            Series::Found { counters, .. } => {
+                let readings = readings(counters).cloned().collect();
+                Question::History { origin, scope, pod_label: pod_label(counters), readings, since: HISTORY, window: HISTORY_WINDOW }
             }
-            Series::Measured { found, .. } => {
-                let Plan { readings, .. } = Plan::of(&self.subject, found, now);
-                let (pod_label, interval, epoch) = (found.pod_label, self.pace.interval(), self.epoch);
-                Question::Samples(Samples { origin, scope, pod_label, readings, interval, epoch })
+            Series::Measured { counters } => {
+                let window = self.subject.window(now);
+                let readings = readings(counters).map(|reading| (reading.clone(), window)).collect();
+                let (interval, epoch) = (self.pace.interval(), self.epoch);
+                Question::Samples(Samples { origin, scope, pod_label: pod_label(counters), readings, interval, epoch })
             }
         }
     }
 
     /// The pages, if they are due. Only beside a source that answers: nothing is decided while it is silent.
     pub(super) fn about_pages(&mut self, now: Timestamp) -> Option<Question> {
-        let Series::Measured { found, .. } = &self.series else { return None };
+        let Series::Measured { counters } = &self.series else { return None };
+        let found = &counters.first()?.found;
         let (_, scope) = self.scope.as_ref().filter(|_| self.subject.reads_pages)?;
         self.rounds.question(scope, found, self.subject.page_path.as_deref(), now)
     }
@@ -75,4 +77,13 @@ impl Judge {
         let source = elapsed(now, until);
         self.rounds.next(now).filter(|_| self.subject.reads_pages).map_or(source, |pages| pages.min(source))
     }
+}
+
+fn readings(counters: &[Counter]) -> impl Iterator<Item = &Reading> {
+    counters.iter().flat_map(Counter::readings)
+}
+
+/// One question has one label for pods: that of the counter that is first.
+pub(super) fn pod_label(counters: &[Counter]) -> PodLabel {
+    counters.first().map_or(PodLabel::Pod, |counter| counter.found.pod_label)
 }

@@ -5,17 +5,20 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::asking::pod_label;
 use super::{ASK_AGAIN, Judge, News, Refused, Round, Series, State, Until};
 use crate::api::checks::{self, Check};
 use crate::judging::checks::Outcome;
+use crate::judging::counters::{Counter, assign_roles};
 use crate::judging::joined::{Said, join};
 use crate::judging::judgement::{Decision, Finding};
+use crate::judging::pace::UNKNOWN_INTERVAL;
 use crate::judging::question::{Answer, Failure, Kind};
 use crate::judging::scope;
-use crate::judging::statement::{self, Known, Plan};
-use crate::metrics::counting::{self, Counted, PodLabel, Scope};
-use crate::metrics::discovery;
-use crate::statistics::{Counts, Dispersion, dispersion};
+use crate::judging::statement::{self, Known};
+use crate::metrics::counting::{self, Counted, History, PodLabel, Scope};
+use crate::metrics::discovery::{self, Choice};
+use crate::statistics::Counts;
 
 /// After a question that failed. A little less than two seconds: a wake-up after two may come a little early.
 const AFTER_A_FAILURE: Duration = Duration::from_millis(1800);
@@ -34,9 +37,7 @@ impl Judge {
                 self.scope = Some((now, Arc::new(Scope { namespace: self.subject.namespace.clone(), pods })));
             }
             (Kind::Present, Answer::Present(series)) => self.take_present(&series, now),
-            (Kind::History, Answer::History(history)) => {
-                self.measured(Dispersion { scrape: dispersion(history.scrapes), window: dispersion(history.windows) });
-            }
+            (Kind::History, Answer::History(histories)) => self.measured(&histories),
             (Kind::History, Answer::Failed(failure)) => self.take_no_history(failure, now),
             (Kind::Samples, Answer::Samples(counted)) => self.take_samples(&counted, now),
             (Kind::CheckList, Answer::CheckList(text)) => self.take_check_list(text.as_deref(), now),
@@ -55,22 +56,32 @@ impl Judge {
 
     fn take_present(&mut self, series: &[counting::Series], now: Timestamp) {
         let Some((_, scope)) = &self.scope else { return };
-        match discovery::recognise(&self.subject.policy.metrics, series, &scope.pods, &self.subject.primary) {
-            Ok(found) => {
-                self.news.push(News::Reading(Box::new(found.clone())));
-                self.series = Series::Found { found, attempts: 0 };
+        let policy = &self.subject.policy;
+        match discovery::choose(&policy.metrics, series, &scope.pods, &self.subject.primary) {
+            Ok(chosen) => {
+                let counters = chosen.counters.iter().map(|found| Counter::new(found.clone(), policy.max_latency_p99)).collect();
+                self.series = Series::Found { counters, attempts: 0 };
+                self.news.push(News::Reading(chosen));
             }
             Err(nothing) => {
-                let metrics = statement::nothing(&self.subject, Finding::NotFound(nothing), now);
+                let metrics = statement::nothing(&self.subject, nothing, now);
                 self.metrics_say(metrics, PodLabel::Pod, now);
             }
         }
     }
 
-    fn measured(&mut self, dispersion: Dispersion) {
-        if let Series::Found { found, .. } = &self.series {
-            self.series = Series::Measured { found: found.clone(), dispersion };
+    /// `histories` belong to the readings of all counters in their order.
+    fn measured(&mut self, mut histories: &[History]) {
+        let Series::Found { counters, .. } = &mut self.series else { return };
+        let mut counters = std::mem::take(counters);
+        for counter in &mut counters {
+            let Some((own, others)) = histories.split_at_checked(counter.readings().len()) else { break };
+            counter.remember(own);
+            histories = others;
         }
+        let are_named = matches!(self.subject.policy.metrics, Choice::Several(_));
+        assign_roles(&mut counters, are_named);
+        self.series = Series::Measured { counters };
     }
 
     /// Where there is no history to be had, errors are taken as independent; the cap on what one scrape may say still holds.
@@ -83,23 +94,22 @@ impl Judge {
             return self.stop(&failure, now);
         }
         self.news.push(News::NoHistory(failure));
-        self.measured(Dispersion::default());
+        self.measured(&[]);
     }
 
     fn take_samples(&mut self, counted: &[Counted], now: Timestamp) {
-        let Series::Measured { found, dispersion } = &self.series else { return };
+        let Series::Measured { counters } = &self.series else { return };
         if let Some(first) = counted.first() {
             self.pace.saw(first, now);
         }
-        let (plan, pod_label) = (Plan::of(&self.subject, found, now), found.pod_label);
-        let (dispersion, interval, look_again) = (*dispersion, self.pace.interval(), self.at_next_scrape(now));
-        let known = Known { subject: &self.subject, found, dispersion, interval, look_again, now };
-        let metrics = statement::state(known, plan, counted);
+        let (interval, look_again) = (self.pace.interval().unwrap_or(UNKNOWN_INTERVAL), self.at_next_scrape(now));
+        let known = Known { subject: &self.subject, counters, interval, look_again, now };
+        let (metrics, pod_label) = (statement::state(known, counted), pod_label(counters));
         self.metrics_say(metrics, pod_label, now);
     }
 
     /// A rejection doesn't wait for the checks: a list that can't be read must not keep a failing canary in service.
-    fn metrics_say(&mut self, metrics: Round, pod_label: PodLabel, now: Timestamp) {
+    pub(super) fn metrics_say(&mut self, metrics: Round, pod_label: PodLabel, now: Timestamp) {
         let is_rejection = matches!(&metrics, Round::Done(judgement) if judgement.decision == Decision::Reject);
         if is_rejection || self.subject.policy.checks.is_none() {
             return self.settle(metrics, now);
@@ -154,8 +164,9 @@ impl Judge {
 
     fn take_pages(&mut self, pages: Vec<Option<Counts>>, now: Timestamp) {
         self.rounds.pages(pages, self.subject.since);
-        let Series::Measured { dispersion, .. } = &self.series else { return };
-        if let Some(rejection) = statement::by_pages(&self.subject, *dispersion, &self.rounds.early, now) {
+        let Series::Measured { counters } = &self.series else { return };
+        let dispersion = counters.first().map(|counter| counter.past.errors).unwrap_or_default();
+        if let Some(rejection) = statement::by_pages(&self.subject, dispersion, &self.rounds.early, now) {
             self.state = State::Done(rejection);
         }
     }

@@ -6,7 +6,7 @@ use super::*;
 use crate::api::checks::Checks as List;
 use crate::judging::checks::Outcome;
 use crate::judging::question::Answer;
-use crate::metrics::counting::{Counted, History};
+use crate::metrics::counting::History;
 use crate::metrics::discovery::Choice;
 use crate::statistics::Counts;
 
@@ -79,7 +79,7 @@ fn an_answer_to_something_else_changes_nothing() {
         [
             Answer::Pods { canary: Vec::new(), primary: Vec::new() },
             Answer::Present(Vec::new()),
-            Answer::History(History::default()),
+            Answer::History(Vec::new()),
             Answer::Samples(Vec::new()),
             Answer::CheckList(None),
             Answer::Checks(Vec::new()),

@@ -52,10 +52,19 @@ fn is_exponential(Bucket { left, right, .. }: Bucket) -> bool {
 /// The boundaries at or below a limit to ask about, the nearest first: one of each resolution, since buckets are joined in pairs when
 /// there are too many. The limit itself comes first, for boundaries that someone wrote down.
 pub fn bounds(limit: f64) -> Vec<f64> {
+    rounded(limit, |steps| (steps + 1e-9).floor())
+}
+
+/// The same at or above it.
+pub fn bounds_above(limit: f64) -> Vec<f64> {
+    rounded(limit, |steps| (steps - 1e-9).ceil())
+}
+
+fn rounded(limit: f64, round: fn(f64) -> f64) -> Vec<f64> {
     let mut bounds = vec![limit];
     for schema in (COARSEST..=FINEST).rev() {
         let width = f64::from(-schema).exp2();
-        let bound = ((limit.log2() / width + 1e-9).floor() * width).exp2();
+        let bound = (round(limit.log2() / width) * width).exp2();
         if bounds.iter().all(|known| (known - bound).abs() > known * SAME) {
             bounds.push(bound);
         }

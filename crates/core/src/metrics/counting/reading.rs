@@ -128,6 +128,11 @@ impl Reading {
         Some((Cow::Owned(Self::Slower { buckets: buckets.clone(), bounds: vec![bound.clone()] }), Some(bound.clone())))
     }
 
+    /// Whether an answer that is neither good nor the server's error can be told from a good one.
+    pub fn tells_client_errors(&self) -> bool {
+        matches!(self, Self::Labelled { failures, .. } if failures.iter().any(|(_, failure)| !matches!(failure, Failure::Is(_))))
+    }
+
     /// The metrics to ask for.
     pub fn metrics(&self) -> Vec<&str> {
         match self {

@@ -317,17 +317,18 @@ fn the_past_of_the_primary_is_counted_by_pod_and_window() {
         counter("app-6d5f-bbbbb", "200", &[(1, 900.0), (6, 910.0), (11, 920.0), (16, 930.0)]),
         counter("app-6d5f-bbbbb", "500", &[(11, 4.0), (16, 4.0)]),
     ];
-    let scrapes = history(&series, &pods(), &reading(), None);
+    let history = History::of(&series, &pods(), &reading(), 10_000);
+    let windows: Vec<Vec<Vec<Counts>>> =
+        history.windows.iter().map(|scrapes| scrapes.iter().map(|pods| pods.iter().map(|pod| pod.counts()).collect()).collect()).collect();
     assert_eq!(
-        scrapes,
+        windows,
         [
-            vec![counts(10.0, 0.0), counts(10.0, 0.0)],
-            vec![counts(20.0, 0.0), counts(14.0, 4.0)],
-            vec![counts(30.0, 0.0), counts(10.0, 0.0)],
+            vec![vec![counts(10.0, 0.0), counts(10.0, 0.0)]],
+            vec![vec![counts(20.0, 0.0), counts(14.0, 4.0)], vec![counts(30.0, 0.0), counts(10.0, 0.0)]],
         ]
     );
-    let whole = history(&series, &pods(), &reading(), Some(300_000));
-    assert_eq!(whole, [vec![counts(60.0, 0.0), counts(34.0, 4.0)]]);
+    assert!((history.requests() - 94.0).abs() < 1e-9);
+    assert!(history.evenness().is_none(), "a quarter of a minute tells nothing");
 }
 
 #[test]

@@ -115,6 +115,20 @@ impl Found {
         Ok(Reading::Slower { buckets: histogram.buckets.clone(), bounds })
     }
 
+    /// Reads what is slower than the nearest bound at or above `limit`: a request that is, is slower than the limit too. Nothing where there is no
+    /// such bound.
+    pub fn slower_for_certain(&self, limit: Duration) -> Option<Reading> {
+        let histogram = self.histogram().ok()?;
+        let bounds = if histogram.bounds.is_empty() {
+            native::bounds_above(histogram.unit.in_own_unit(limit.as_secs_f64())).iter().map(f64::to_string).collect()
+        } else {
+            let above = |bound: &String| histogram.unit.parsed(bound).filter(|value| *value >= limit.as_secs_f64() * (1.0 - 1e-9));
+            let known = histogram.bounds.iter().filter_map(|bound| Some((above(bound)?, bound)));
+            vec![known.min_by(|one, other| one.0.total_cmp(&other.0))?.1.clone()]
+        };
+        Some(Reading::Slower { buckets: histogram.buckets.clone(), bounds })
+    }
+
     /// What was really held against, when that much was asked for.
     pub fn bound(&self, bound: &Bound, limit: Duration) -> Result<Duration, LatencyError> {
         let histogram = self.histogram()?;

@@ -5,8 +5,7 @@ use crate::api::policy::Policy;
 use crate::judging::question::Place;
 use crate::judging::scope::Pod;
 use crate::judging::verdict::words;
-use crate::metrics::counting::{Labels, Sample, Series as Counter};
-use crate::statistics::Look;
+use crate::metrics::counting::{self, Labels, Reading, Sample, Series as Counter, Tally, Window};
 
 /// How long after the run began the canary is Ready.
 pub(super) const READY: i64 = 20;
@@ -32,11 +31,35 @@ pub(super) fn subject() -> Subject {
     }
 }
 
-pub(super) type Traffic = fn(i64) -> (Counts, Counts);
+/// In one second, of the canary and of all pods of the primary.
+pub(super) type Traffic = fn(i64) -> (Tally, Tally);
 
-pub(super) const GOOD: Traffic = |_| (Counts::new(90.0, 0.0), Counts::new(270.0, 0.0));
-pub(super) const BROKEN: Traffic = |_| (Counts::new(90.0, 90.0), Counts::new(270.0, 0.0));
-pub(super) const NONE: Traffic = |_| (Counts::new(0.0, 0.0), Counts::new(0.0, 0.0));
+const PODS: u8 = 3;
+
+pub(super) const fn tally(requests: f64, errors: f64, clients: f64) -> Tally {
+    Tally { requests, errors, clients }
+}
+
+pub(super) const FINE: Tally = tally(90.0, 0.0, 0.0);
+pub(super) const FAILING: Tally = tally(90.0, 90.0, 0.0);
+pub(super) const NOTHING: Tally = tally(0.0, 0.0, 0.0);
+pub(super) const PRIMARY: Tally = tally(270.0, 0.0, 0.0);
+
+pub(super) const GOOD: Traffic = |_| (FINE, PRIMARY);
+pub(super) const BROKEN: Traffic = |_| (FAILING, PRIMARY);
+pub(super) const NONE: Traffic = |_| (NOTHING, NOTHING);
+
+/// The series of a counter.
+type Part = fn(Tally) -> f64;
+
+const CODES: [(&str, Part); 3] =
+    [("200", |tally| tally.requests - tally.errors - tally.clients), ("500", |tally| tally.errors), ("404", |tally| tally.clients)];
+
+/// An hour in which every pod had its part in each minute.
+pub(super) fn even() -> History {
+    let minute = vec![vec![tally(1350.0, 0.0, 0.0); 3]; 20];
+    History { windows: vec![minute; 12], shares: vec![vec![5400.0; 3]; 60] }
+}
 
 #[derive(Debug)]
 pub(super) struct World {
@@ -44,6 +67,13 @@ pub(super) struct World {
     pub(super) second: i64,
     /// What was counted in each second.
     pub(super) traffic: Traffic,
+    /// Until when the canary's page answers.
+    pub(super) page_until: i64,
+    /// Until when the primary's pages do.
+    pub(super) primary_until: i64,
+    /// What the canary's counter calls the code.
+    pub(super) label: &'static str,
+    pub(super) history: History,
     pub(super) check: Result<Outcome, Failure>,
     /// A kind of question that has no answer so often.
     pub(super) broken: Option<(&'static str, usize, Failure)>,
@@ -53,7 +83,17 @@ pub(super) struct World {
 impl Default for World {
     fn default() -> Self {
         let check = Ok(Outcome::Passed("Job app-canary-smoke succeeded".to_owned()));
-        Self { second: 0, traffic: GOOD, check, broken: None, story: Vec::new() }
+        Self {
+            second: 0,
+            traffic: GOOD,
+            page_until: i64::MAX,
+            primary_until: i64::MAX,
+            label: "code",
+            history: History::default(),
+            check,
+            broken: None,
+            story: Vec::new(),
+        }
     }
 }
 
@@ -124,11 +164,13 @@ impl World {
                 canary: vec![pod(CANARY, "app-canary-77f", "10.0.0.9")],
                 primary: (0..3).map(|n| pod(&format!("app-6d5f-aaaa{n}"), "app-6d5f", &format!("10.0.0.{n}"))).collect(),
             },
-            Question::Present { .. } => {
-                Answer::Present((0..3).map(|n| counter(&format!("app-6d5f-aaaa{n}"), &format!("10.0.0.{n}"))).collect())
+            Question::Present { .. } => Answer::Present(self.series()),
+            Question::History { readings, .. } => Answer::History(vec![self.history.clone(); readings.len()]),
+            Question::Samples(asked) => {
+                let series = self.series();
+                let counted = |(reading, window): &(Reading, Window)| counting::count(&series, &asked.scope.pods, reading, *window);
+                Answer::Samples(asked.readings.iter().map(counted).collect())
             }
-            Question::History { .. } => Answer::History(History::default()),
-            Question::Samples(samples) => Answer::Samples(samples.readings.iter().map(|_| self.counted()).collect()),
             Question::CheckList { .. } => Answer::CheckList(Some("[{name: smoke, job: smoke}]".to_owned())),
             Question::Checks(checks) => Answer::Checks(checks.list.iter().map(|_| self.check.clone()).collect()),
             Question::Places { addresses, port, .. } => {
@@ -136,14 +178,15 @@ impl World {
             }
             Question::Pages { addresses, .. } => {
                 let (canary, primary) = self.sum(0, self.second);
-                let share = Counts::new(primary.requests / 3.0, primary.errors / 3.0);
-                Answer::Pages((0..addresses.len()).map(|n| Some(if n == 0 { canary } else { share })).collect())
+                let share = Counts::new(primary.requests / f64::from(PODS), primary.errors / f64::from(PODS));
+                let read = |n: usize| if n == 0 { (self.second < self.page_until).then_some(canary.counts()) } else { Some(share) };
+                Answer::Pages((0..addresses.len()).map(read).collect())
             }
         }
     }
 
-    fn sum(&self, from: i64, to: i64) -> (Counts, Counts) {
-        let mut sums = (Counts::default(), Counts::default());
+    fn sum(&self, from: i64, to: i64) -> (Tally, Tally) {
+        let mut sums = (Tally::default(), Tally::default());
         for (canary, primary) in (from..to).map(self.traffic) {
             sums.0.add(canary);
             sums.1.add(primary);
@@ -151,31 +194,49 @@ impl World {
         sums
     }
 
-    /// Scrapes at 5, 10, ... seconds, readable at once.
-    fn counted(&self) -> Counted {
-        let mut counted = Counted { scrape_interval: Some(5000), primary_pods: 3, ..Counted::default() };
-        for end in (5..=self.second).step_by(5) {
-            let (canary, primary) = self.sum(end - 5, end);
-            counted.looks.push(Look { canary, primary, warm_up: false, interval: Duration::from_secs(5) });
-            counted.canary.add(canary);
-            counted.primary.add(primary);
-            let end = at(end).as_millisecond();
-            counted.ends.push(end);
-            counted.first_scrape = counted.first_scrape.or(Some(end));
-            (counted.last_scrape, counted.last_sample) = (Some(end), Some(end));
+    /// What Prometheus has: scrapes every five seconds, readable at once.
+    fn series(&self) -> Vec<Counter> {
+        let scrapes = |from: i64| (from..=self.second).step_by(5);
+        let mut series = Vec::new();
+        for n in 0..PODS {
+            let (pod, address) = (format!("app-6d5f-aaaa{n}"), format!("10.0.0.{n}"));
+            series.push(up(&pod, &address, scrapes(-60).filter(|at| *at <= self.primary_until).map(|at| (at, true))));
+            let scrapes: Vec<i64> = scrapes(-60).filter(|at| *at <= self.primary_until).collect();
+            let part = |at: i64, of: fn(Tally) -> f64| (at, 1e6 + of(self.sum(-60, at).1) / f64::from(PODS));
+            for (code, of) in CODES {
+                series.push(counter(&pod, &address, ("code", code), scrapes.iter().map(|at| part(*at, of)).collect()));
+            }
         }
-        counted
+        let scrapes: Vec<i64> = scrapes(5).collect();
+        series.push(up(CANARY, "10.0.0.9", scrapes.iter().map(|at| (*at, *at < self.page_until))));
+        for (code, of) in CODES {
+            let answered = scrapes.iter().filter(|at| **at < self.page_until);
+            let samples: Vec<(i64, f64)> = answered.map(|at| (*at, of(self.sum(0, *at).0))).collect();
+            if samples.iter().any(|(_, value)| *value > 0.0) {
+                series.push(counter(CANARY, "10.0.0.9", (self.label, code), samples));
+            }
+        }
+        series
     }
+}
+
+fn up(pod: &str, address: &str, samples: impl Iterator<Item = (i64, bool)>) -> Counter {
+    series("up", pod, address, ("", ""), samples.map(|(at, is_up)| (at, f64::from(u8::from(is_up)))).collect())
+}
+
+fn counter(pod: &str, address: &str, code: (&str, &str), samples: Vec<(i64, f64)>) -> Counter {
+    series("http_requests_total", pod, address, code, samples)
+}
+
+fn series(name: &str, pod: &str, address: &str, (label, code): (&str, &str), samples: Vec<(i64, f64)>) -> Counter {
+    let instance = format!("{address}:8080");
+    let labels = [("__name__", name), (label, code), ("pod", pod), ("instance", &instance), ("job", "pods")];
+    let labels = labels.into_iter().filter(|(name, _)| !name.is_empty());
+    let labels: Labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let samples = samples.into_iter().map(|(second, value)| Sample { at: at(second).as_millisecond(), value }).collect();
+    Counter { labels, samples }
 }
 
 fn pod(name: &str, replica_set: &str, address: &str) -> Pod {
     Pod { name: name.to_owned(), address: Some(address.to_owned()), replica_sets: vec![replica_set.to_owned()], on_host_network: false }
-}
-
-fn counter(pod: &str, address: &str) -> Counter {
-    let instance = format!("{address}:8080");
-    let labels =
-        [("__name__", "http_requests_total"), ("method", "GET"), ("code", "200"), ("pod", pod), ("instance", &instance), ("job", "pods")];
-    let labels: Labels = labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    Counter { labels, samples: vec![Sample { at: at(0).as_millisecond(), value: 1000.0 }] }
 }

@@ -1,0 +1,221 @@
+//! The counters of one run: which readings each needs, what its past says, and its counts as the statistics want them.
+
+use std::time::Duration;
+
+use super::subject::Subject;
+use crate::api::policy::ClientErrors;
+use crate::metrics::counting::{Bound, Counted, History, Lacking, Reading, Tally};
+use crate::metrics::discovery::{Found, LatencyError};
+use crate::statistics::evenness::Evenness;
+use crate::statistics::{self, Buckets, Counts, Dispersion, PodCounts, Scrapes, Timed};
+
+/// Moments are told as times since long before anything was counted.
+const BEFORE: i64 = 86_400_000;
+
+/// One counter, and what its past says.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Counter {
+    pub(super) found: Found,
+    /// The readings to ask for: the errors first, then what is slower than the bounds below and above a limit.
+    readings: Vec<Reading>,
+    low: Option<usize>,
+    high: Option<usize>,
+    /// Why latency can't be judged, where that is wanted.
+    latency: Option<LatencyError>,
+    pub(super) past: Past,
+    /// It must show the limit by its own test.
+    pub(super) must_show: bool,
+}
+
+/// What the primary's past hour says of a counter.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Past {
+    pub(super) evenness: Option<Evenness>,
+    pub(super) errors: Dispersion,
+    clients: Dispersion,
+    low: Dispersion,
+    high: Dispersion,
+    /// Ten minutes were left out of the measure of the errors.
+    pub(super) had_incident: bool,
+    requests: f64,
+}
+
+impl Counter {
+    pub(super) fn new(found: Found, limit: Option<Duration>) -> Self {
+        let (mut readings, mut low, mut high, mut latency) = (vec![found.reading.clone()], None, None, None);
+        if let Some(limit) = limit {
+            let mut ask = |reading: Reading| {
+                readings.push(reading);
+                readings.len() - 1
+            };
+            match found.slower_than(limit) {
+                Ok(reading) => low = Some(ask(reading)),
+                Err(error) => latency = Some(error),
+            }
+            high = found.slower_for_certain(limit).map(ask);
+        }
+        Self { found, readings, low, high, latency, past: Past::default(), must_show: true }
+    }
+
+    pub(super) fn readings(&self) -> &[Reading] {
+        &self.readings
+    }
+
+    /// `histories` belong to the readings, one by one.
+    pub(super) fn remember(&mut self, histories: &[History]) {
+        let of = |at: Option<usize>| at.and_then(|at| histories.get(at)).map(|history| history.dispersion(Tally::counts));
+        let Some(all) = histories.first() else { return };
+        let errors = all.dispersion(Tally::counts);
+        self.past = Past {
+            evenness: all.evenness(),
+            errors: errors.dispersion,
+            clients: all.dispersion(|tally| Counts::new(tally.requests, tally.clients)).dispersion,
+            low: of(self.low).map(|measured| measured.dispersion).unwrap_or_default(),
+            high: of(self.high).map(|measured| measured.dispersion).unwrap_or_default(),
+            had_incident: errors.incident.is_some(),
+            requests: all.requests(),
+        };
+    }
+
+    /// `counted` belong to the readings, one by one.
+    pub(super) fn seen<'a>(&'a self, subject: &Subject, counted: &'a [Counted], interval: Duration) -> Option<Seen<'a>> {
+        let errors = counted.first()?;
+        let clock = Clock::of(errors);
+        let mut parameters = statistics::CounterParameters::new(interval);
+        parameters.must_show = self.must_show;
+        parameters.evenness = self.past.evenness;
+        parameters.dispersion = self.past.errors;
+        let compares = subject.policy.client_errors == ClientErrors::Compare && self.found.reading.tells_client_errors();
+        parameters.client_errors = compares.then_some(self.past.clients);
+        let bounds =
+            subject.policy.max_latency_p99.map(|limit| (self.timed(counted, self.low, limit), self.timed(counted, self.high, limit)));
+        let (low, high) = bounds.unwrap_or_default();
+        let latency = match (&self.latency, &low) {
+            (Some(error), _) | (None, Some(Err(error))) => Some(error.clone()),
+            _ => None,
+        };
+        let (low, high) = (low.and_then(Result::ok), high.and_then(Result::ok));
+        if low.is_some() || high.is_some() {
+            let seconds = |timed: &Option<(Duration, &Counted)>| timed.map(|(bound, _)| bound.as_secs_f64());
+            parameters.latency = Some(statistics::Latency {
+                buckets: Buckets { promote_by: seconds(&low), reject_by: seconds(&high) },
+                dispersion_of_low: self.past.low,
+                dispersion_of_high: self.past.high,
+            });
+        }
+        let counter = statistics::Counter {
+            parameters,
+            looks: looks(errors, clock, |tally| PodCounts { requests: tally.requests, errors: tally.errors, client_errors: tally.clients }),
+            timed: timed(low.map(|(_, counted)| counted), high.map(|(_, counted)| counted), clock),
+        };
+        let lacking = errors.lacking.as_slice();
+        let bounds = [low, high].map(|side| side.map(|(bound, _)| bound));
+        Some(Seen { counter, scrapes: clock.scrapes(errors), clock, lacking, latency, bounds, counted: errors })
+    }
+
+    fn timed<'a>(
+        &self,
+        counted: &'a [Counted],
+        reading: Option<usize>,
+        limit: Duration,
+    ) -> Option<Result<(Duration, &'a Counted), LatencyError>> {
+        let counted = counted.get(reading?)?;
+        // Nothing was counted: no bound is known, and none is missed.
+        if counted.bound == Bound::NotAsked {
+            return Some(Ok((limit, counted)));
+        }
+        Some(self.found.bound(&counted.bound, limit).map(|bound| (bound, counted)))
+    }
+}
+
+/// Which must show the limit by their own test: those with a good part of the requests, and all that somebody asked for by name.
+pub(super) fn assign_roles(counters: &mut [Counter], are_named: bool) {
+    let requests: Vec<f64> = counters.iter().map(|counter| counter.past.requests).collect();
+    let must_show = statistics::must_show(&requests);
+    if are_named || !must_show.contains(&true) {
+        return;
+    }
+    counters.iter_mut().zip(must_show).for_each(|(counter, must_show)| counter.must_show = must_show);
+}
+
+/// One counter with all that was counted.
+#[derive(Debug)]
+pub(super) struct Seen<'a> {
+    pub(super) counter: statistics::Counter,
+    pub(super) scrapes: Scrapes,
+    pub(super) clock: Clock,
+    /// What the canary's series lack, so that they can't be read.
+    pub(super) lacking: &'a [Lacking],
+    pub(super) latency: Option<LatencyError>,
+    /// What was really held against: the bounds that promote and reject.
+    pub(super) bounds: [Option<Duration>; 2],
+    pub(super) counted: &'a Counted,
+}
+
+/// The source's clock, as times since a moment before all.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    zero: i64,
+    begun: i64,
+}
+
+impl Clock {
+    fn of(counted: &Counted) -> Self {
+        let begun = counted.begun.or(counted.first_scrape).or(counted.last_sample).unwrap_or_default();
+        Self { zero: begun.saturating_sub(BEFORE), begun }
+    }
+
+    fn at(self, milliseconds: i64) -> Duration {
+        Duration::from_millis(u64::try_from(milliseconds.saturating_sub(self.zero)).unwrap_or_default())
+    }
+
+    /// Milliseconds of the source's clock.
+    pub(super) fn time(self, at: Duration) -> i64 {
+        self.zero.saturating_add(i64::try_from(at.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// How long after the canary was Ready.
+    pub(super) fn since_begun(self, at: Duration) -> Duration {
+        at.saturating_sub(self.at(self.begun))
+    }
+
+    fn scrapes(self, counted: &Counted) -> Scrapes {
+        Scrapes {
+            begun: self.at(self.begun),
+            interval: counted.scrape_interval.and_then(|interval| Some(Duration::from_millis(u64::try_from(interval).ok()?))),
+            primary_last: counted.primary_scrape.map(|last| self.at(last)),
+            canary_failed: counted.canary_failed.map(|failed| self.at(failed)),
+        }
+    }
+}
+
+fn looks<T>(counted: &Counted, clock: Clock, of: impl Fn(Tally) -> T) -> Vec<statistics::CounterLook<T>> {
+    let looks = counted.ends.iter().zip(&counted.looks).zip(&counted.details);
+    looks
+        .map(|((end, look), detail)| statistics::CounterLook {
+            end: clock.at(*end),
+            interval: look.interval,
+            canary: of(detail.canary),
+            primary: detail.primary.iter().map(|pod| Some(of(*pod))).collect(),
+        })
+        .collect()
+}
+
+/// Both bounds' looks as one: they are of one histogram, scraped at once.
+fn timed(low: Option<&Counted>, high: Option<&Counted>, clock: Clock) -> Vec<statistics::TimedLook> {
+    let by_low = |tally: Tally| Timed { requests: tally.requests, slower_than_low: tally.errors, slower_than_high: 0.0 };
+    let by_high = |tally: Tally| Timed { requests: tally.requests, slower_than_low: 0.0, slower_than_high: tally.errors };
+    let (Some(low), Some(high)) = (low, high) else {
+        return low.map_or_else(|| high.map(|high| looks(high, clock, by_high)).unwrap_or_default(), |low| looks(low, clock, by_low));
+    };
+    let mut both = looks(low, clock, by_low);
+    for (low, high) in both.iter_mut().zip(looks(high, clock, by_high)) {
+        low.canary.slower_than_high = high.canary.slower_than_high;
+        for (low, high) in low.primary.iter_mut().zip(high.primary) {
+            if let (Some(low), Some(high)) = (low, high) {
+                low.slower_than_high = high.slower_than_high;
+            }
+        }
+    }
+    both
+}
