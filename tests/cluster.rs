@@ -7,6 +7,7 @@ mod broken;
 mod changes_of_mind;
 mod disruptions;
 mod evidence;
+mod silence;
 mod stage;
 mod stories;
 mod traffic;

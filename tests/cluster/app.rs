@@ -13,6 +13,9 @@ pub(crate) struct App {
     annotations: BTreeMap<String, String>,
     container: BTreeMap<String, Value>,
     scraped: bool,
+    /// Where its page is, is left to the names of its ports.
+    annotated: bool,
+    second: Option<Value>,
 }
 
 impl App {
@@ -29,6 +32,8 @@ impl App {
                 .into(),
             container: BTreeMap::new(),
             scraped: true,
+            annotated: true,
+            second: None,
         }
     }
 
@@ -63,6 +68,16 @@ impl App {
         Self { scraped: false, ..self }
     }
 
+    /// The pods say nothing of where their pages are.
+    pub(crate) fn unannotated(self) -> Self {
+        Self { annotated: false, ..self }
+    }
+
+    /// With another container.
+    pub(crate) fn beside(self, container: Value) -> Self {
+        Self { second: Some(container), ..self }
+    }
+
     /// With `canary.<name>`.
     pub(crate) fn canary(mut self, name: &str, value: &str) -> Self {
         self.annotations.insert(format!("canary.{name}"), value.to_owned());
@@ -82,6 +97,9 @@ impl App {
         for (field, value) in &self.container {
             container[field] = value.clone();
         }
+        let scraped = self.scraped.to_string();
+        let annotations = if self.annotated { json!({"prometheus.io/scrape": scraped, "prometheus.io/port": "8080"}) } else { json!({}) };
+        let containers: Vec<&Value> = std::iter::once(&container).chain(&self.second).collect();
         json!({
             "apiVersion": "apps/v1",
             "kind": "Deployment",
@@ -93,9 +111,9 @@ impl App {
                 "template": {
                     "metadata": {
                         "labels": {"app": "app"},
-                        "annotations": {"prometheus.io/scrape": self.scraped.to_string(), "prometheus.io/port": "8080"},
+                        "annotations": annotations,
                     },
-                    "spec": {"containers": [container]},
+                    "spec": {"containers": containers},
                 },
             },
         })

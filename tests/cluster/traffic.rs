@@ -40,18 +40,28 @@ impl Counts {
 #[derive(Debug)]
 pub(crate) struct Traffic<'a> {
     kubectl: &'a Kubectl,
+    pod: String,
 }
 
 impl<'a> Traffic<'a> {
     /// So many requests per second to the Service, whatever answers.
     pub(crate) fn start(stage: &'a Stage, rate: u32) -> Self {
+        Self::begin(stage, "app", POD, rate)
+    }
+
+    /// To another Service of the same namespace.
+    pub(crate) fn start_at(stage: &'a Stage, service: &str, rate: u32) -> Self {
+        Self::begin(stage, service, &format!("{POD}-{service}"), rate)
+    }
+
+    fn begin(stage: &'a Stage, service: &str, pod: &str, rate: u32) -> Self {
         let kubectl = &stage.kubectl;
-        let address = kubectl.run(&["get", "service", "app", "--output=jsonpath={.spec.clusterIP}"]).succeeded().stdout;
+        let address = kubectl.run(&["get", "service", service, "--output=jsonpath={.spec.clusterIP}"]).succeeded().stdout;
         let (url, rate) = (format!("--url=http://{address}/"), format!("--rate={rate}"));
         // Few requests stay on one connection, so that little traffic is spread as well.
         let run = [
             "run",
-            POD,
+            pod,
             "--image=localhost/client:dev",
             "--image-pull-policy=IfNotPresent",
             "--restart=Never",
@@ -60,13 +70,13 @@ impl<'a> Traffic<'a> {
             "--requests-per-connection=5",
         ];
         kubectl.run(&[&run[..], &[&url, &rate]].concat()).succeeded();
-        let traffic = Self { kubectl };
+        let traffic = Self { kubectl, pod: pod.to_owned() };
         traffic.next_seconds(1);
         traffic
     }
 
     fn seconds(&self) -> Vec<Counts> {
-        let said = self.kubectl.run(&["logs", POD, "--limit-bytes=10000000"]);
+        let said = self.kubectl.run(&["logs", &self.pod, "--limit-bytes=10000000"]);
         let lines = said.stdout.lines().filter_map(|line| serde_json::from_str(line).ok());
         lines.filter(|line: &Counts| line.kind == "second").collect()
     }

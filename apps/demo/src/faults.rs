@@ -8,6 +8,12 @@ use std::time::Duration;
 pub(crate) struct Faults {
     pub(crate) error_rate: f64,
     pub(crate) errors_after: Duration,
+    /// Of the requests that don't fail.
+    pub(crate) not_found_rate: f64,
+    /// From then on no request is ever answered.
+    pub(crate) hang_after: Option<Duration>,
+    /// From then on the metrics page is never answered.
+    pub(crate) metrics_hang_after: Option<Duration>,
     pub(crate) latency: Duration,
     pub(crate) latency_rate: f64,
     pub(crate) crash_after: Option<Duration>,
@@ -22,17 +28,36 @@ pub(crate) struct Faults {
 /// What one request gets.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Treatment {
-    pub(crate) fails: bool,
+    pub(crate) answer: Answer,
     pub(crate) delay: Duration,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Greeting,
+    NotFound,
+    Failure,
+    /// None, ever.
+    Hangs,
+}
+
 impl Faults {
-    /// `random` are two numbers of `0.0..1.0`, one for each fault, so that errors and delays are independent.
+    /// `random` are two numbers of `0.0..1.0`, so that how it is answered and the delay are independent.
     pub(crate) fn treatment(&self, since_start: Duration, random: [f64; 2]) -> Treatment {
+        let errors = if since_start >= self.errors_after { self.error_rate } else { 0.0 };
         Treatment {
-            fails: since_start >= self.errors_after && random[0] < self.error_rate,
+            answer: match random[0] {
+                _ if self.hang_after.is_some_and(|begin| since_start >= begin) => Answer::Hangs,
+                random if random < errors => Answer::Failure,
+                random if random < errors + (1.0 - errors) * self.not_found_rate => Answer::NotFound,
+                _ => Answer::Greeting,
+            },
             delay: if random[1] < self.latency_rate { self.latency } else { Duration::ZERO },
         }
+    }
+
+    pub(crate) fn shows_metrics(&self, since_start: Duration) -> bool {
+        self.metrics_hang_after.is_none_or(|begin| since_start < begin)
     }
 
     pub(crate) fn ready(&self, since_start: Duration) -> bool {
@@ -50,6 +75,15 @@ impl fmt::Display for Faults {
         if self.error_rate > 0.0 {
             let begin = if self.errors_after.is_zero() { String::new() } else { format!(" after {:?}", self.errors_after) };
             faults.push(format!("answers {}% of requests with 500{begin}", self.error_rate * 100.0));
+        }
+        if self.not_found_rate > 0.0 {
+            faults.push(format!("answers {}% of the others with 404", self.not_found_rate * 100.0));
+        }
+        if let Some(begin) = self.hang_after {
+            faults.push(format!("answers no request after {begin:?}"));
+        }
+        if let Some(begin) = self.metrics_hang_after {
+            faults.push(format!("shows no metrics after {begin:?}"));
         }
         if !self.latency.is_zero() {
             faults.push(format!("delays {}% of requests by {:?}", self.latency_rate * 100.0, self.latency));
@@ -110,6 +144,9 @@ mod tests {
         Faults {
             error_rate: 0.0,
             errors_after: Duration::ZERO,
+            not_found_rate: 0.0,
+            hang_after: None,
+            metrics_hang_after: None,
             latency: Duration::ZERO,
             latency_rate: 1.0,
             crash_after: None,
@@ -121,13 +158,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_not_an_error_may_be_unknown_and_in_the_end_nothing_is_answered() {
+        let faults = Faults { error_rate: 0.5, not_found_rate: 0.5, hang_after: Some(SECOND * 2), ..faults() };
+        let answers = [0.4, 0.6, 0.8].map(|random| faults.treatment(SECOND, [random, 0.0]).answer);
+        assert_eq!(answers, [Answer::Failure, Answer::NotFound, Answer::Greeting]);
+        assert_eq!(faults.treatment(SECOND * 2, [0.8, 0.0]).answer, Answer::Hangs);
+    }
+
     #[rstest]
     #[case::never(0.0, 0, false)]
     #[case::always(1.0, 0, true)]
     #[case::not_yet(1.0, 2, false)]
     fn errors_follow_rate_and_start(#[case] error_rate: f64, #[case] after_seconds: u32, #[case] fails: bool) {
         let faults = Faults { error_rate, errors_after: after_seconds * SECOND, ..faults() };
-        assert_eq!(faults.treatment(SECOND, [0.999, 0.0]).fails, fails);
+        assert_eq!(faults.treatment(SECOND, [0.999, 0.0]).answer == Answer::Failure, fails);
     }
 
     #[test]
@@ -161,7 +206,7 @@ mod tests {
         fn the_share_of_errors_is_the_one_asked_for(seed: u64) {
             let random = Random::from_seed(seed);
             let faults = Faults { error_rate: 0.02, ..faults() };
-            let failed = (0..10_000).filter(|_| faults.treatment(SECOND, [random.next(), random.next()]).fails).count();
+            let failed = (0..10_000).filter(|_| faults.treatment(SECOND, [random.next(), random.next()]).answer == Answer::Failure).count();
             prop_assert!((102..=298).contains(&failed), "{failed} of 10,000");
         }
     }

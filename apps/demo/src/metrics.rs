@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-const CODES: [&str; 2] = ["200", "500"];
+const CODES: [&str; 3] = ["200", "404", "500"];
 /// Methods outside this list share the last place: a client must not be able to make up label values.
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OTHER"];
 /// The default buckets of the Prometheus client libraries: label, and bound in microseconds.
@@ -34,27 +34,29 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn record(&self, fails: bool, method: &str, duration: Duration) {
+    /// `code` is the status as a number; an unknown one counts as 500.
+    pub(crate) fn record(&self, code: u16, method: &str, duration: Duration) {
         let method = METHODS.iter().position(|known| *known == method).unwrap_or(METHODS.len() - 1);
         let microseconds = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        self.requests[usize::from(fails)][method].fetch_add(1, Relaxed);
+        let code = CODES.iter().position(|known| known.parse() == Ok(code)).unwrap_or(CODES.len() - 1);
+        self.requests[code][method].fetch_add(1, Relaxed);
         self.durations[BUCKETS.partition_point(|(_, bound)| *bound < microseconds)].fetch_add(1, Relaxed);
         self.total_microseconds.fetch_add(microseconds, Relaxed);
     }
 
     /// The page in Prometheus' text format.
-    pub(crate) fn page(&self, version: &str) -> String {
+    pub(crate) fn page(&self, version: &str, code_label: &str) -> String {
         let mut page = String::with_capacity(2048);
-        self.write(&mut page, version).map_or_else(|_| String::new(), |()| page)
+        self.write(&mut page, version, code_label).map_or_else(|_| String::new(), |()| page)
     }
 
-    fn write(&self, page: &mut String, version: &str) -> std::fmt::Result {
+    fn write(&self, page: &mut String, version: &str, code_label: &str) -> std::fmt::Result {
         page.push_str("# HELP http_requests_total Requests answered, by code and method.\n# TYPE http_requests_total counter\n");
         for (code, by_method) in CODES.iter().zip(&self.requests) {
             for (method, requests) in METHODS.iter().zip(by_method) {
                 let requests = requests.load(Relaxed);
                 if requests > 0 {
-                    writeln!(page, "http_requests_total{{code=\"{code}\",method=\"{method}\"}} {requests}")?;
+                    writeln!(page, "http_requests_total{{{code_label}=\"{code}\",method=\"{method}\"}} {requests}")?;
                 }
             }
         }
@@ -80,7 +82,7 @@ mod tests {
 
     #[test]
     fn nothing_is_counted_before_the_first_request() {
-        let page = Metrics::default().page("good");
+        let page = Metrics::default().page("good", "code");
         assert!(!page.contains("http_requests_total{"), "{page}");
         assert!(page.contains("http_request_duration_seconds_count 0\n"), "{page}");
     }
@@ -88,11 +90,11 @@ mod tests {
     #[test]
     fn the_page_counts_what_was_recorded() {
         let metrics = Metrics::default();
-        metrics.record(false, "GET", Duration::from_millis(5));
-        metrics.record(false, "GET", Duration::from_micros(5001));
-        metrics.record(false, "BREW", Duration::from_millis(300));
-        metrics.record(true, "POST", Duration::from_secs(11));
-        insta::assert_snapshot!(metrics.page("1.0"), @r#"
+        metrics.record(200, "GET", Duration::from_millis(5));
+        metrics.record(200, "GET", Duration::from_micros(5001));
+        metrics.record(200, "BREW", Duration::from_millis(300));
+        metrics.record(500, "POST", Duration::from_secs(11));
+        insta::assert_snapshot!(metrics.page("1.0", "code"), @r#"
         # HELP http_requests_total Requests answered, by code and method.
         # TYPE http_requests_total counter
         http_requests_total{code="200",method="GET"} 2

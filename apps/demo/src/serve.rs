@@ -20,7 +20,7 @@ use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 
-use crate::faults::Random;
+use crate::faults::{Answer, Random};
 use crate::metrics::Metrics;
 use crate::settings::Settings;
 
@@ -63,7 +63,10 @@ impl App {
             "/readyz" if self.ready() => plain(StatusCode::OK, Bytes::from_static(b"ready\n")),
             "/readyz" => plain(StatusCode::SERVICE_UNAVAILABLE, Bytes::from_static(b"not ready\n")),
             "/metrics" => {
-                let mut page = plain(StatusCode::OK, Bytes::from(self.metrics.page(&self.settings.version)));
+                if !self.settings.faults.shows_metrics(self.start.elapsed()) {
+                    std::future::pending::<()>().await;
+                }
+                let mut page = plain(StatusCode::OK, Bytes::from(self.metrics.page(&self.settings.version, &self.settings.code_label)));
                 page.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"));
                 page
             }
@@ -82,13 +85,16 @@ impl App {
         if !treatment.delay.is_zero() {
             tokio::time::sleep(treatment.delay).await;
         }
-        let fails = treatment.fails || self.dependency_is_down.load(Relaxed);
-        self.metrics.record(fails, method, begin.elapsed());
-        if fails {
-            plain(StatusCode::INTERNAL_SERVER_ERROR, Bytes::from_static(b"this version is broken\n"))
-        } else {
-            plain(StatusCode::OK, self.greeting.clone())
+        if treatment.answer == Answer::Hangs {
+            std::future::pending::<()>().await;
         }
+        let response = match treatment.answer {
+            Answer::NotFound => plain(StatusCode::NOT_FOUND, Bytes::from_static(b"this version does not know the path\n")),
+            Answer::Greeting if !self.dependency_is_down.load(Relaxed) => plain(StatusCode::OK, self.greeting.clone()),
+            _ => plain(StatusCode::INTERNAL_SERVER_ERROR, Bytes::from_static(b"this version is broken\n")),
+        };
+        self.metrics.record(response.status().as_u16(), method, begin.elapsed());
+        response
     }
 
     /// Takes as much memory as was asked for, and never gives any back.
@@ -244,6 +250,18 @@ mod tests {
         assert!(app.get("/").await.starts_with("HTTP/1.1 500 "));
         assert!(app.get("/readyz").await.starts_with("HTTP/1.1 200 "));
         assert!(app.get("/metrics").await.contains("http_requests_total{code=\"500\",method=\"GET\"} 1\n"));
+    }
+
+    #[tokio::test]
+    async fn a_version_may_hang_or_hide_while_its_probes_succeed() {
+        let app = running(&[("HANG_AFTER", "0s"), ("METRICS_HANG_AFTER", "0s")]).await;
+        for path in ["/", "/metrics"] {
+            assert!(tokio::time::timeout(Duration::from_millis(200), app.get(path)).await.is_err(), "{path}");
+        }
+        assert!(app.get("/readyz").await.starts_with("HTTP/1.1 200 "));
+        let app = running(&[("NOT_FOUND_RATE", "1"), ("CODE_LABEL", "status")]).await;
+        assert!(app.get("/").await.starts_with("HTTP/1.1 404 "));
+        assert!(app.get("/metrics").await.contains("http_requests_total{status=\"404\",method=\"GET\"} 1\n"));
     }
 
     #[tokio::test]

@@ -16,6 +16,8 @@ pub(crate) struct Settings {
     pub(crate) stop_delay: Duration,
     pub(crate) faults: Faults,
     pub(crate) dependency: Option<Dependency>,
+    /// What `http_requests_total` calls the status code.
+    pub(crate) code_label: String,
 }
 
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -32,6 +34,7 @@ const FLAG: &str = "true or false";
 const SIZE: &str = "a number of bytes such as 500000, 64Ki or 16Mi";
 const ADDRESS: &str = "an address such as http://store:8080/livez";
 const VERSION: &str = "1 to 63 letters, digits, dots, dashes or underscores";
+const LABEL: &str = "lower case letters and underscores";
 const PORT: &str = "a port from 1 to 65535";
 
 type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -49,6 +52,9 @@ impl Settings {
                 // Who only says when errors begin means that everything fails from then on.
                 error_rate: read(lookup, "ERROR_RATE", SHARE, share)?.unwrap_or(if errors_after.is_some() { 1.0 } else { 0.0 }),
                 errors_after: errors_after.unwrap_or_default(),
+                not_found_rate: read(lookup, "NOT_FOUND_RATE", SHARE, share)?.unwrap_or(0.0),
+                hang_after: read(lookup, "HANG_AFTER", DURATION, duration)?,
+                metrics_hang_after: read(lookup, "METRICS_HANG_AFTER", DURATION, duration)?,
                 latency,
                 latency_rate: read(lookup, "LATENCY_RATE", SHARE, share)?.unwrap_or(1.0),
                 crash_after: read(lookup, "CRASH_AFTER", DURATION, duration)?,
@@ -59,6 +65,7 @@ impl Settings {
                 leak: read(lookup, "LEAK", SIZE, size)?.unwrap_or(0),
             },
             dependency: read(lookup, "DEPENDENCY", ADDRESS, Dependency::parse)?,
+            code_label: read(lookup, "CODE_LABEL", LABEL, label)?.unwrap_or_else(|| "code".to_owned()),
         })
     }
 }
@@ -110,6 +117,11 @@ fn version(text: &str) -> Option<String> {
     ((1..=63).contains(&text.len()) && text.chars().all(plain)).then(|| text.to_owned())
 }
 
+fn label(text: &str) -> Option<String> {
+    let is_plain = |letter: u8| letter.is_ascii_lowercase() || letter == b'_';
+    ((1..=63).contains(&text.len()) && text.bytes().all(is_plain)).then(|| text.to_owned())
+}
+
 fn port(text: &str) -> Option<u16> {
     text.parse().ok().filter(|port| *port != 0)
 }
@@ -136,6 +148,9 @@ mod tests {
         let settings = settings(&[
             ("ERROR_RATE", "2%"),
             ("ERRORS_AFTER", "40s"),
+            ("NOT_FOUND_RATE", "1"),
+            ("HANG_AFTER", "15s"),
+            ("METRICS_HANG_AFTER", "16s"),
             ("LATENCY", "200ms"),
             ("LATENCY_RATE", "0.5"),
             ("CRASH_AFTER", "1m"),
@@ -148,7 +163,7 @@ mod tests {
         .unwrap();
         insta::assert_snapshot!(
             settings.faults,
-            @"answers 2% of requests with 500 after 40s; delays 50% of requests by 200ms; crashes after 60s; is not ready for 5s; is never ready; is not ready any more after 10s; is not alive any more after 20s; leaks 2048 bytes of memory per second"
+            @"answers 2% of requests with 500 after 40s; answers 100% of the others with 404; answers no request after 15s; shows no metrics after 16s; delays 50% of requests by 200ms; crashes after 60s; is not ready for 5s; is never ready; is not ready any more after 10s; is not alive any more after 20s; leaks 2048 bytes of memory per second"
         );
     }
 
@@ -176,6 +191,10 @@ mod tests {
     #[case("NOT_READY_FOR", "x")]
     #[case("NOT_READY_AFTER", "-1s")]
     #[case("NOT_ALIVE_AFTER", "later")]
+    #[case("NOT_FOUND_RATE", "all")]
+    #[case("HANG_AFTER", "15")]
+    #[case("METRICS_HANG_AFTER", "never")]
+    #[case("CODE_LABEL", "a label")]
     #[case("LEAK", "16M")]
     #[case("LEAK", "-1")]
     #[case("DEPENDENCY", "store:8080")]

@@ -20,6 +20,9 @@ use crate::statistics::{
 
 /// From such a dispersion on a person is told.
 const BURSTS: f64 = 3.0;
+/// A canary that finished nothing in its last looks, while an ordinary pod of the primary finished so many, holds by that alone: where clients
+/// wait for answers that don't come, the primary has less to do as well, and the test of silence waits for it to go on.
+const SILENT_AT_LAST: f64 = 20.0;
 /// The longest warm-up that is suggested; it may be half of the duration.
 const SUGGESTED_WARM_UP: Duration = Duration::from_mins(2);
 
@@ -43,6 +46,8 @@ struct Said<'a> {
     joined: Joined,
     /// Why its latency can't be judged.
     latency: Option<LatencyError>,
+    /// The canary finished nothing at last.
+    is_silent_at_last: bool,
 }
 
 /// The answer of the counts. `counted` belong to the readings of all counters in their order.
@@ -87,15 +92,16 @@ impl<'a> Known<'a> {
         let result = statistics::judge(&run_parameters(self.subject, self.counters.len()), &seen.counter, &now);
         let is_excused = |error: &LatencyError| has_histogram && matches!(error, LatencyError::NoHistogram { .. });
         let latency = seen.latency.clone().filter(|error| !is_excused(error));
+        let is_silent_at_last = is_silent_at_last(&seen.counter);
         let mut joined = result.joined;
-        if joined.verdict != Verdict::Reject && (latency.is_some() || !seen.lacking.is_empty()) {
+        if joined.verdict != Verdict::Reject && (latency.is_some() || !seen.lacking.is_empty() || is_silent_at_last) {
             // A counter that appears with the first request lacks no more than that.
             let is_traffic = |lacking: &Lacking| matches!(lacking, Lacking::Metric { .. });
             let has_no_requests = seen.counted.canary.requests <= 0.0 && seen.lacking.iter().all(is_traffic);
-            let clean = latency.is_none() && has_no_requests && result.joined.clean && deadline == Deadline::Reached;
+            let clean = latency.is_none() && !is_silent_at_last && has_no_requests && result.joined.clean && deadline == Deadline::Reached;
             joined = Joined { clean, ..Joined::unusable(deadline) };
         }
-        Said { counter, seen, result, joined, latency }
+        Said { counter, seen, result, joined, latency, is_silent_at_last }
     }
 
     fn answer(self, said: &[Said<'_>]) -> Round {
@@ -183,6 +189,10 @@ impl<'a> Known<'a> {
         let is_quiet = said.result.silence.ordinary <= statistics::NEARLY_NO_TRAFFIC;
         let is_missed = |lacking: &&Lacking| !is_quiet || matches!(lacking, Lacking::Label { .. });
         let mut findings: Vec<Finding> = said.seen.lacking.iter().filter(is_missed).cloned().map(Finding::Lacking).collect();
+        let is_silent = |found: &Found| matches!(found, Found::Silent(_));
+        if said.is_silent_at_last && !said.result.findings.iter().any(is_silent) {
+            findings.push(Finding::Silent { silence: said.result.silence, rejects: false, served: self.served() });
+        }
         let is_unseen = |found: &Found| matches!(found, Found::NotObserved(_) | Found::Silent(_) | Found::OnlyProbes);
         let is_explained = !findings.is_empty() || said.result.findings.iter().any(is_unseen);
         let is_too_short = |found: &Found| matches!(found, Found::ObservedTooShort(_));
@@ -284,6 +294,15 @@ pub(super) fn by_pages(subject: &Subject, dispersion: Dispersion, early: &Early,
     let analysis = early.rejection(parameters, policy.warm_up, served)?;
     let measure = Measure { measured: Measured::ErrorRate, analysis, served, outlook: None };
     Some(Judgement { decision: Decision::Reject, findings: vec![Finding::Page(measure)] })
+}
+
+fn is_silent_at_last(counter: &statistics::Counter) -> bool {
+    let silent = counter.looks.iter().rev().take_while(|look| look.canary.requests <= 0.0);
+    let ordinary = silent.map(|look| {
+        let requests: Vec<f64> = look.primary.iter().flatten().map(|pod| pod.requests).collect();
+        statistics::typical(&requests)
+    });
+    ordinary.sum::<f64>() >= SILENT_AT_LAST
 }
 
 /// What an analysis says that isn't enough.

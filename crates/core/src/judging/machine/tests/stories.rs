@@ -178,6 +178,7 @@ fn end_of(subject: Subject, mut world: World) -> String {
 #[test]
 fn nothing_bad_is_let_in() {
     let stops: Traffic = |second| if second < 15 { (FINE, PRIMARY) } else { (NOTHING, PRIMARY) };
+    let waited_for: Traffic = |second| if second < 15 { (FINE, PRIMARY) } else { (NOTHING, tally(60.0, 0.0, 0.0)) };
     let never: Traffic = |_| (NOTHING, PRIMARY);
     let hides: Traffic = |second| if second < 22 { (FINE, PRIMARY) } else { (FAILING, PRIMARY) };
     let lost: Traffic = |_| (tally(90.0, 0.0, 90.0), PRIMARY);
@@ -185,6 +186,7 @@ fn nothing_bad_is_let_in() {
     let all = [
         ("stops to answer, even service", end(World { traffic: stops, history: even(), ..World::default() })),
         ("stops to answer, nothing known of the past", end(World { traffic: stops, ..World::default() })),
+        ("stops to answer, and its clients wait for it", end(World { traffic: waited_for, ..World::default() })),
         ("never answers, even service", end(World { traffic: never, history: even(), ..World::default() })),
         ("never answers", end(World { traffic: never, ..World::default() })),
         ("its page dies before it fails", end(World { traffic: hides, page_until: 16, ..World::default() })),
@@ -202,6 +204,8 @@ stops to answer, even service
     30s Reject: the canary finished 0 requests in the last 15s, after 90 a second before; an ordinary pod of the primary goes on with 90 a second (after 30s)
 stops to answer, nothing known of the past
     160s Inconclusive { clean: false }: the canary finished 0 requests in the last 2m25s, after 90 a second before; an ordinary pod of the primary goes on with 90 a second; requests may hang
+stops to answer, and its clients wait for it
+    160s Inconclusive { clean: false }: the canary finished 0 requests in the last 2m25s, after 90 a second before; an ordinary pod of the primary goes on with 20 a second; requests may hang
 never answers, even service
     160s Inconclusive { clean: false }: the canary has no series http_requests_total, which the primary has; the canary finished 0 requests, an ordinary pod of the primary 14,400: requests may hang, or clients may not have come to it
 never answers
