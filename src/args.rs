@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::http::Uri;
 use clap::{ArgAction, Parser, ValueEnum};
+use coalmine_core::api::selector::Selector;
 use jiff::SignedDuration;
 use rustls::pki_types::ServerName;
 
@@ -69,6 +70,14 @@ pub struct Arguments {
     /// A further header for Prometheus, such as `X-Scope-OrgID: team-a` for a tenant; may be given several times
     #[arg(long, env = "COALMINE_PROMETHEUS_HEADER", value_parser = header)]
     pub prometheus_header: Vec<(String, String)>,
+
+    /// A condition that every series must meet, such as `cluster="eu1"` where one store holds several clusters; may be given several times
+    #[arg(long, env = "COALMINE_PROMETHEUS_MATCHER", value_parser = matcher)]
+    pub prometheus_matcher: Vec<String>,
+
+    /// Label that names the pod, where it is not one of pod, `pod_name`, `exported_pod`, `kubernetes_pod`, `kubernetes_pod_name`, `k8s_pod_name`
+    #[arg(long, env = "COALMINE_PROMETHEUS_POD_LABEL", value_parser = label_name)]
+    pub prometheus_pod_label: Option<String>,
 
     /// Whether the metrics pages of busy pods are read once a second while a canary is new, to reject sooner than the next scrape
     #[arg(long, env = "COALMINE_READ_PAGES", default_value_t = true, action = ArgAction::Set)]
@@ -193,6 +202,23 @@ fn header(text: &str) -> Result<(String, String), String> {
     }
 }
 
+fn matcher(text: &str) -> Result<String, String> {
+    // Nothing may end the braces that it is put into.
+    let selector = Selector::parse(&format!("x{{{text}}}")).map_err(|_| ());
+    let is_one = |selector: &Selector| selector.metric() == "x" && selector.labels().next().is_some();
+    match selector {
+        Ok(selector) if is_one(&selector) => Ok(text.trim().trim_end_matches(',').to_owned()),
+        _ => Err("expected conditions on labels, as in cluster=\"eu1\"".to_owned()),
+    }
+}
+
+fn label_name(text: &str) -> Result<String, String> {
+    let is_name = |text: &str| {
+        text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') && !text.starts_with(|first: char| first.is_ascii_digit())
+    };
+    if !text.is_empty() && is_name(text) { Ok(text.to_owned()) } else { Err("expected the name of a label, as in workload_pod".to_owned()) }
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     let parsed: Option<SignedDuration> = text.parse().ok();
     parsed.and_then(|duration| Duration::try_from(duration).ok()).ok_or_else(|| "expected a duration such as 3s or 500ms".to_owned())
@@ -222,6 +248,22 @@ mod tests {
         assert_eq!(text.parse().ok(), expected);
     }
 
+    #[test]
+    fn a_store_of_several_clusters() {
+        let given = [
+            "coalmine",
+            "--prometheus-matcher",
+            "cluster=\"eu1\"",
+            "--prometheus-matcher",
+            "env=~\"a|b\",x!=\"\",",
+            "--prometheus-pod-label",
+            "workload_pod",
+        ];
+        let arguments = Arguments::try_parse_from(given).unwrap();
+        assert_eq!(arguments.prometheus_matcher, ["cluster=\"eu1\"", "env=~\"a|b\",x!=\"\""]);
+        assert_eq!(arguments.prometheus_pod_label.as_deref(), Some("workload_pod"));
+    }
+
     #[rstest]
     #[case(&["--prometheus-url", "prometheus:9090"])]
     #[case(&["--webhook-url", "http://127.0.0.1:1/"])]
@@ -230,6 +272,10 @@ mod tests {
     #[case(&["--client-name", "api server", "--client-ca-file", "/ca.crt"])]
     #[case(&["--prometheus-username", "ann"])]
     #[case(&["--prometheus-header", "team-a"])]
+    #[case(&["--prometheus-matcher", "eu1"])]
+    #[case(&["--prometheus-matcher", "cluster=\"eu1\"} or up{a=\"b\""])]
+    #[case(&["--prometheus-matcher", ""])]
+    #[case(&["--prometheus-pod-label", "a-b"])]
     #[case(&["--read-pages", "often"])]
     #[case(&["--shutdown-delay", "-3s"])]
     #[case(&["--shutdown-delay", "soon"])]

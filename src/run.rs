@@ -167,6 +167,8 @@ fn prometheus_settings(arguments: &Arguments) -> prometheus::Settings {
         ca_file: arguments.prometheus_ca_file.clone(),
         client_certificate: arguments.prometheus_certificate_file.clone().zip(arguments.prometheus_key_file.clone()),
         headers: arguments.prometheus_header.clone(),
+        matchers: arguments.prometheus_matcher.clone(),
+        pod_label: arguments.prometheus_pod_label.clone(),
         ..prometheus::Settings::new(arguments.prometheus_url.to_string())
     }
 }

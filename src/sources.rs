@@ -110,7 +110,7 @@ pub async fn history(
 }
 
 fn wanted<'a>(readings: impl Iterator<Item = &'a Reading>, pod_label: PodLabel, since: Duration) -> Wanted {
-    let (mut metrics, mut bounds) = (vec!["up".to_owned()], Vec::new());
+    let (mut metrics, mut bounds) = (counting::FACTS.map(str::to_owned).to_vec(), Vec::new());
     for reading in readings {
         metrics.extend(reading.metrics().into_iter().map(counting::escaped));
         bounds.extend(reading.bounds().into_iter().map(str::to_owned));

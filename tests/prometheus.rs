@@ -24,9 +24,12 @@ use rustix::process::Signal;
 use crate::support::{PATIENCE, signal};
 
 mod native;
+mod series;
 
 const CANARY: &str = "app-canary-77f-ccccc";
 const PRIMARY: [&str; 3] = ["app-6d5f-aaaaa", "app-6d5f-bbbbb", "app-6d5f-ddddd"];
+/// A pod of another cluster.
+const ELSEWHERE: &str = "app-6d5f-elsew";
 const REQUESTS_PER_SECOND: f64 = 200.0;
 
 const CONFIGURATION: &str =
@@ -35,13 +38,43 @@ const CONFIGURATION: &str =
 /// When each pod's process began; its page is a function of that.
 type Processes = Arc<Mutex<BTreeMap<String, Instant>>>;
 
+/// How a canary answers that fails every third request.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Failing {
+    #[default]
+    Http,
+    /// It finds nothing any more.
+    NotFound,
+    /// The label that says so is called otherwise than the primary's.
+    Renamed,
+    /// gRPC's codes, by number, on a counter that has HTTP's name; the primary's pods write them too.
+    Grpc,
+}
+
+/// What a page is a function of.
+#[derive(Clone, Debug, Default)]
+struct Behaviour {
+    processes: Processes,
+    failing: Failing,
+}
+
 /// A pod that isn't there refuses; one of ours has served 200 requests a second since it began, of which the canary failed every third.
-async fn page(State((pod, processes)): State<(String, Processes)>, _: ConnectInfo<SocketAddr>) -> Result<String, StatusCode> {
+async fn page(
+    State((pod, Behaviour { processes, failing })): State<(String, Behaviour)>,
+    _: ConnectInfo<SocketAddr>,
+) -> Result<String, StatusCode> {
     let began = processes.lock().unwrap().get(&pod).copied().ok_or(StatusCode::SERVICE_UNAVAILABLE)?;
     let requests = (began.elapsed().as_secs_f64() * REQUESTS_PER_SECOND).floor();
-    let errors = if pod == CANARY { (requests / 3.0).floor() } else { 0.0 };
-    let good = format!("http_requests_total{{code=\"200\",method=\"GET\"}} {}\n", requests - errors);
-    let bad = format!("http_requests_total{{code=\"500\",method=\"GET\"}} {errors}\n");
+    let is_bad = pod == CANARY || pod == ELSEWHERE;
+    let errors = if is_bad { (requests / 3.0).floor() } else { 0.0 };
+    let (label, good, bad) = match failing {
+        Failing::Http => ("code", "200", "500"),
+        Failing::NotFound => ("code", "200", "404"),
+        Failing::Renamed => (if is_bad { "status" } else { "code" }, "200", "500"),
+        Failing::Grpc => ("code", "0", "14"),
+    };
+    let good = format!("http_requests_total{{{label}=\"{good}\",method=\"GET\"}} {}\n", requests - errors);
+    let bad = format!("http_requests_total{{{label}=\"{bad}\",method=\"GET\"}} {errors}\n");
     // What fails takes 400 ms, all else 50.
     let bucket = |le: &str, count: f64| format!("http_request_duration_seconds_bucket{{le=\"{le}\"}} {count}\n");
     let within = [("0.1", requests - errors), ("0.25", requests - errors), ("0.5", requests), ("+Inf", requests)];
@@ -61,6 +94,20 @@ struct World {
     directory: PathBuf,
 }
 
+/// What isn't the same in every world.
+#[derive(Clone, Copy, Default)]
+struct Plan {
+    /// The label that names pods; without one they are told apart by their address alone.
+    label: Option<&'static str>,
+    /// More lines in the configuration of both jobs.
+    options: &'static str,
+    /// Each page is a target of each of these, as `container: app`.
+    copies: &'static [&'static str],
+    failing: Failing,
+    /// Another cluster writes to the same store: its canary's name is ours.
+    has_another_cluster: bool,
+}
+
 impl Drop for World {
     fn drop(&mut self) {
         let _ = self.prometheus.kill();
@@ -71,29 +118,44 @@ impl Drop for World {
 
 impl World {
     /// Pods named in `label`, or told apart by their address alone; every pod is scraped by two jobs.
-    async fn new(name: &str, label: Option<&str>) -> Self {
-        Self::with(name, label, "").await
+    async fn new(name: &str, label: Option<&'static str>) -> Self {
+        Self::of(name, Plan { label, ..Plan::default() }).await
     }
 
     /// With more lines in the configuration of both jobs.
-    async fn with(name: &str, label: Option<&str>, options: &str) -> Self {
+    async fn with(name: &str, label: Option<&'static str>, options: &'static str) -> Self {
+        Self::of(name, Plan { label, options, ..Plan::default() }).await
+    }
+
+    async fn of(name: &str, plan: Plan) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let program = std::env::var("COALMINE_PROMETHEUS").expect("COALMINE_PROMETHEUS names the program");
         let processes = Processes::default();
         let mut targets = Vec::new();
         let mut scope = Scope { namespace: "shop".to_owned(), pods: Pods::default() };
         scope.pods.canary = Members::of_names([CANARY]);
-        scope.pods.primary = Members::of_prefixes(["app-6d5f-"]);
-        for (number, pod) in (1..).zip(PRIMARY.into_iter().chain([CANARY])) {
+        scope.pods.primary = Members::of_names(PRIMARY);
+        let elsewhere = plan.has_another_cluster.then_some(ELSEWHERE);
+        for (number, pod) in (1..).zip(PRIMARY.into_iter().chain([CANARY]).chain(elsewhere)) {
             let listener = tokio::net::TcpListener::bind(format!("127.0.77.{number}:0")).await.unwrap();
             let address = listener.local_addr().unwrap();
-            let labels = label.map(|label| format!(", labels: {{namespace: shop, {label}: {pod}}}")).unwrap_or_default();
-            targets.push(format!("  - {{targets: ['{address}']{labels}}}\n"));
-            let side = if pod == CANARY { &mut scope.pods.canary } else { &mut scope.pods.primary };
-            side.addresses.insert(address.ip().to_string(), pod.to_owned());
-            let router = Router::new().route("/metrics", get(page)).with_state((pod.to_owned(), Arc::clone(&processes)));
+            // There a pod of the primary has the name of one of ours, and fails.
+            let (cluster, called) = if pod == ELSEWHERE { ("us1", PRIMARY[0]) } else { ("eu1", pod) };
+            for copy in if plan.copies.is_empty() { &["a: b"] } else { plan.copies } {
+                let labels = plan.label.map(|label| format!("namespace: shop, {label}: {called}, cluster: {cluster}, {copy}"));
+                let labels = labels.map(|labels| format!(", labels: {{{labels}}}")).unwrap_or_default();
+                targets.push(format!("  - {{targets: ['{address}']{labels}}}\n"));
+            }
+            let router = Router::new()
+                .route("/metrics", get(page))
+                .with_state((pod.to_owned(), Behaviour { processes: Arc::clone(&processes), failing: plan.failing }));
             tokio::spawn(axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).into_future());
+            if pod != ELSEWHERE {
+                let side = if pod == CANARY { &mut scope.pods.canary } else { &mut scope.pods.primary };
+                side.addresses.insert(address.ip().to_string(), pod.to_owned());
+            }
         }
+        let options = plan.options;
         let directory = std::env::temp_dir().join(format!("coalmine-prometheus-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let job = |name: &str| format!("- job_name: {name}\n{options}  static_configs:\n{}", targets.concat());
@@ -110,7 +172,8 @@ impl World {
             .stderr(std::fs::File::create(directory.join("log")).unwrap())
             .spawn()
             .unwrap();
-        let settings = Settings { timeout: Duration::from_secs(2), ..Settings::new(format!("http://{address}")) };
+        let matchers = if plan.has_another_cluster { vec!["cluster=\"eu1\"".to_owned()] } else { Vec::new() };
+        let settings = Settings { timeout: Duration::from_secs(2), matchers, ..Settings::new(format!("http://{address}")) };
         Self { processes, scope, prometheus, client: Prometheus::new(settings).unwrap(), reader: tokio::sync::Mutex::default(), directory }
     }
 

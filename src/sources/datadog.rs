@@ -15,7 +15,7 @@ use reqwest::redirect::Policy;
 
 use super::{Error, Problem, Scope, Source, Wanted, http};
 use crate::clock;
-use coalmine_core::metrics::counting::{Members, PodLabel, Series};
+use coalmine_core::metrics::counting::{FACTS, Members, PodLabel, Series};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Hundreds of pods for a day in buckets of a minute.
@@ -68,8 +68,8 @@ impl Datadog {
 
     /// The counts of some metrics by pod, as counters that begin with the answer. One request.
     async fn counters(&self, scope: &Scope, metrics: &[String], since: Duration) -> Result<Vec<Series>, Error> {
-        // Prometheus' own `up` means nothing here.
-        let metrics: Vec<String> = metrics.iter().filter(|name| *name != "up").map(|name| plain(name)).collect();
+        // What only a Prometheus or its libraries write means nothing here.
+        let metrics: Vec<String> = metrics.iter().filter(|name| !FACTS.contains(&name.as_str())).map(|name| plain(name)).collect();
         let queries: Vec<String> = metrics.iter().map(|metric| counts(scope, metric, since)).collect();
         let series = self.query(&queries.join(","), since, LARGEST_ANSWER).await?;
         Ok(series.into_iter().filter_map(|(query, series)| Some(answer::counter(series, metrics.get(query)?))).collect())

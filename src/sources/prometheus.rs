@@ -40,6 +40,10 @@ impl Prometheus {
         Ok(Self { client, url, settings, permits: Semaphore::new(AT_ONCE) })
     }
 
+    fn dialect(&self) -> query::Dialect<'_> {
+        query::Dialect { matchers: &self.settings.matchers, pod_label: self.settings.pod_label.as_deref() }
+    }
+
     /// Where it is.
     pub fn url(&self) -> &str {
         &self.url
@@ -86,11 +90,17 @@ impl Prometheus {
 
 impl Source for Prometheus {
     fn present<'a>(&'a self, scope: &'a Scope, metrics: &'a [String]) -> BoxFuture<'a, Result<Vec<Series>, Error>> {
-        Box::pin(async move { self.query_with(&scope.namespace, &query::present(scope, metrics), Some(&[])).await })
+        Box::pin(async move {
+            let series = self.query_with(&scope.namespace, &query::present(scope, metrics, self.dialect()), Some(&[])).await?;
+            Ok(self.dialect().translated(series))
+        })
     }
 
     fn samples<'a>(&'a self, scope: &'a Scope, wanted: &'a Wanted) -> BoxFuture<'a, Result<Vec<Series>, Error>> {
-        Box::pin(async move { self.query_with(&scope.namespace, &query::samples(scope, wanted), Some(&wanted.bounds)).await })
+        Box::pin(async move {
+            let series = self.query_with(&scope.namespace, &query::samples(scope, wanted, self.dialect()), Some(&wanted.bounds)).await?;
+            Ok(self.dialect().translated(series))
+        })
     }
 
     fn evaluate<'a>(

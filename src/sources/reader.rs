@@ -51,8 +51,9 @@ impl Reader {
         let elapsed = readings.iter().map(|(_, window)| window.elapsed).max().unwrap_or_default();
         let whole = wanted(readings.iter().map(|(reading, _)| reading), pod_label, millis(elapsed) + lead_in);
         // Names are patterns, and a summary may have that of a histogram.
-        let counts =
-            |series: &Series| series.name() == "up" || readings.iter().any(|(reading, _)| !reading.weigh(&series.labels).is_nothing());
+        let counts = |series: &Series| {
+            counting::FACTS.contains(&series.name()) || readings.iter().any(|(reading, _)| !reading.weigh(&series.labels).is_nothing())
+        };
         self.read(source, scope, &whole, lead_in, now, &counts).await?;
         self.begun.resize(readings.len(), None);
         let count = |((reading, window), begun): (&(Reading, Window), &mut Option<i64>)| {

@@ -2,3 +2,4 @@
 
 pub mod counting;
 pub mod discovery;
+pub mod probes;

@@ -5,24 +5,81 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::super::{Scope, Wanted};
-use coalmine_core::metrics::counting::PodLabel;
+use coalmine_core::metrics::counting::{Members, PodLabel, Series, escaped};
+use coalmine_core::metrics::discovery::{AGO, AGO_LABEL, kept_labels};
 
-/// The last sample of each series, whatever label names the pods.
-pub(super) fn present(scope: &Scope, metrics: &[String]) -> String {
-    let selectors: Vec<String> = PodLabel::ALL
-        .into_iter()
-        .filter(|label| !scope.pods.pattern(*label).is_empty())
-        .map(|label| format!("{{{}}}", matchers(scope, metrics, label)))
+/// How this store names things.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Dialect<'a> {
+    /// Conditions that every series must meet.
+    pub(super) matchers: &'a [String],
+    /// The label that stands for [`PodLabel::Pod`].
+    pub(super) pod_label: Option<&'a str>,
+}
+
+/// Of histograms these pods are enough to know the bounds.
+const PODS_WITH_BUCKETS: usize = 5;
+/// On the series of a part of an answer. Without it, `or` would take a series for another that has the same labels and another name.
+const PART_LABEL: &str = "coalmine_part";
+
+/// The last sample of each series, whatever label names the pods, and that of an hour ago. Series of known names are summed up over the labels that
+/// nobody looks at; of histograms, some pods are asked about.
+pub(super) fn present(scope: &Scope, metrics: &[String], dialect: Dialect<'_>) -> String {
+    let (buckets, counters): (Vec<String>, Vec<String>) = metrics.iter().cloned().partition(|name| name.ends_with("_bucket"));
+    let kept = kept_labels(metrics).map(|labels| labels.join(","));
+    let asked = |scope: &Scope, metrics: &[String], offset: &str| -> Vec<String> {
+        // Names with dots have labels with dots, which older servers can't group by.
+        let (dotted, plain): (Vec<String>, Vec<String>) = metrics.iter().cloned().partition(|name| name.contains("[.]"));
+        let labels = PodLabel::ALL.into_iter().filter(|label| !scope.pods.pattern(*label).is_empty());
+        let of_label = |label: PodLabel| {
+            let selector = |metrics: &[String]| format!("{{{}}}{offset}", matchers(scope, metrics, label, dialect));
+            let summed = |selector: String| match &kept {
+                Some(labels) => format!("sum by (__name__,le,{},{labels}) ({selector})", place_labels(dialect)),
+                None => selector,
+            };
+            let plain = (!plain.is_empty()).then(|| summed(selector(&plain)));
+            let dotted = (!dotted.is_empty()).then(|| selector(&dotted));
+            [plain, dotted].into_iter().flatten().collect::<Vec<_>>()
+        };
+        labels.flat_map(of_label).collect()
+    };
+    let all = |scope: &Scope, metrics: &[String], offset: &str| asked(scope, metrics, offset).join(" or ");
+    let mut parts = vec![all(scope, &counters, "")];
+    let before = all(scope, &counters, &format!(" offset {AGO}"));
+    parts.push(format!("label_replace({before},\"{AGO_LABEL}\",\"{AGO}\",\"\",\"\")"));
+    if !buckets.is_empty() {
+        let some = all(&with_few_pods(scope), &buckets, "");
+        parts.push(format!("label_replace({some},\"{PART_LABEL}\",\"buckets\",\"\",\"\")"));
+    }
+    parts.join(" or ")
+}
+
+/// What tells where a series comes from.
+fn place_labels(dialect: Dialect<'_>) -> String {
+    let of_pods = PodLabel::ALL.into_iter().flat_map(|label| [Some(dialect.name(label)), label.namespace()]).flatten();
+    of_pods.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(",")
+}
+
+fn with_few_pods(scope: &Scope) -> Scope {
+    let mut scope = scope.clone();
+    let Members { names, prefixes, addresses } = &mut scope.pods.primary;
+    *names = names.iter().take(PODS_WITH_BUCKETS).cloned().collect();
+    *prefixes = prefixes.iter().take(PODS_WITH_BUCKETS).cloned().collect();
+    *addresses = addresses
+        .iter()
+        .filter(|(_, pod)| names.is_empty() || names.contains(*pod))
+        .take(PODS_WITH_BUCKETS)
+        .map(|(address, pod)| (address.clone(), pod.clone()))
         .collect();
-    selectors.join(" or ")
+    scope
 }
 
 /// All samples of some time.
-pub(super) fn samples(scope: &Scope, wanted: &Wanted) -> String {
-    let mut selector = matchers(scope, &wanted.metrics, wanted.pod_label);
+pub(super) fn samples(scope: &Scope, wanted: &Wanted, dialect: Dialect<'_>) -> String {
+    let mut selector = matchers(scope, &wanted.metrics, wanted.pod_label, dialect);
     if !wanted.bounds.is_empty() {
         // What is no histogram has no `le`, and is wanted too.
-        let bounds: Vec<String> = wanted.bounds.iter().map(|bound| coalmine_core::metrics::counting::escaped(bound)).collect();
+        let bounds: Vec<String> = wanted.bounds.iter().map(|bound| escaped(bound)).collect();
         let _ = write!(selector, ",le=~\"|{}\"", bounds.join("|"));
     }
     let seconds = wanted.since.as_secs().max(1);
@@ -40,15 +97,36 @@ fn whole_seconds(duration: Duration) -> u64 {
     (duration.as_secs() + u64::from(duration.subsec_nanos() > 0)).max(1)
 }
 
-fn matchers(scope: &Scope, metrics: &[String], label: PodLabel) -> String {
+fn matchers(scope: &Scope, metrics: &[String], label: PodLabel, dialect: Dialect<'_>) -> String {
     let names: BTreeSet<String> = metrics.iter().map(|name| with_native(name)).collect();
     let names = names.into_iter().collect::<Vec<_>>().join("|");
-    let mut text = format!("__name__=~\"{names}\",{}=~\"{}\"", label.name(), scope.pods.pattern(label));
+    let mut text = format!("__name__=~\"{names}\",{}=~\"{}\"", dialect.name(label), scope.pods.pattern(label));
     if let Some(namespace) = label.namespace() {
         // Some scrape configurations write no namespace; pods are told apart by name then.
-        let _ = write!(text, ",{namespace}=~\"|{}\"", coalmine_core::metrics::counting::escaped(&scope.namespace));
+        let _ = write!(text, ",{namespace}=~\"|{}\"", escaped(&scope.namespace));
+    }
+    for matcher in dialect.matchers {
+        let _ = write!(text, ",{matcher}");
     }
     text
+}
+
+impl<'a> Dialect<'a> {
+    fn name(self, label: PodLabel) -> &'a str {
+        self.pod_label.filter(|_| label == PodLabel::Pod).unwrap_or_else(|| label.name())
+    }
+
+    /// Makes the labels of an answer the usual ones.
+    pub(super) fn translated(self, mut series: Vec<Series>) -> Vec<Series> {
+        if let Some(own) = self.pod_label {
+            for one in &mut series {
+                if let Some(pod) = one.labels.remove(own) {
+                    one.labels.insert(PodLabel::Pod.name().to_owned(), pod);
+                }
+            }
+        }
+        series
+    }
 }
 
 /// A native histogram has one series, whose name has no ending.
@@ -77,10 +155,11 @@ pub(super) fn encoded(text: &str) -> String {
 mod tests {
     use super::*;
     use coalmine_core::api::promql;
-    use coalmine_core::metrics::counting::{Members, Pods};
+    use coalmine_core::metrics::counting::Pods;
+    use coalmine_core::metrics::discovery::{Choice, wanted};
 
     fn scope() -> Scope {
-        let pods = Pods { canary: Members::of_names(["app-canary-77f-ccccc"]), primary: Members::of_prefixes(["app-6d5f-"]) };
+        let pods = Pods { canary: Members::of_names(["app-canary-77f-ccccc"]), primary: Members::of_names(["app-6d5f-aaaaa"]) };
         Scope { namespace: "default".to_owned(), pods }
     }
 
@@ -88,25 +167,65 @@ mod tests {
     fn one_query_for_both_sides() {
         let metrics = vec!["http_requests_total".to_owned(), "up".to_owned()];
         let wanted = Wanted { metrics, bounds: Vec::new(), pod_label: PodLabel::Pod, since: Duration::from_secs(80), step: None };
-        insta::assert_snapshot!(samples(&scope(), &wanted), @r#"{__name__=~"http_requests_total|up",pod=~"app-canary-77f-ccccc|app-6d5f-[a-z0-9]+",namespace=~"|default"}[80s]"#);
+        let said = |wanted: &Wanted| samples(&scope(), wanted, Dialect::default());
+        insta::assert_snapshot!(said(&wanted), @r#"{__name__=~"http_requests_total|up",pod=~"app-canary-77f-ccccc|app-6d5f-aaaaa",namespace=~"|default"}[80s]"#);
         let bounds = vec!["0.25".to_owned(), "+Inf".to_owned()];
         let wanted = Wanted { bounds, since: Duration::from_hours(24), step: Some(Duration::from_mins(2)), ..wanted };
-        insta::assert_snapshot!(samples(&scope(), &wanted), @r#"{__name__=~"http_requests_total|up",pod=~"app-canary-77f-ccccc|app-6d5f-[a-z0-9]+",namespace=~"|default",le=~"|0[.]25|[+]Inf"}[86400s:120s]"#);
+        insta::assert_snapshot!(said(&wanted), @r#"{__name__=~"http_requests_total|up",pod=~"app-canary-77f-ccccc|app-6d5f-aaaaa",namespace=~"|default",le=~"|0[.]25|[+]Inf"}[86400s:120s]"#);
+    }
+
+    #[test]
+    fn a_store_of_several_clusters_is_asked_about_ours() {
+        let matchers = ["cluster=\"eu1\"".to_owned(), "env!=\"test\"".to_owned()];
+        let dialect = Dialect { matchers: &matchers, pod_label: Some("workload_pod") };
+        let wanted =
+            Wanted { metrics: vec!["up".to_owned()], bounds: vec![], pod_label: PodLabel::Pod, since: Duration::from_secs(5), step: None };
+        insta::assert_snapshot!(samples(&scope(), &wanted, dialect), @r#"{__name__=~"up",workload_pod=~"app-canary-77f-ccccc|app-6d5f-aaaaa",namespace=~"|default",cluster="eu1",env!="test"}[5s]"#);
+        let query = present(&scope(), &wanted.metrics, dialect);
+        assert_eq!(query.matches("cluster=\"eu1\",env!=\"test\"").count(), query.matches("__name__=~").count(), "{query}");
+        let labels = |name: &str| [(name.to_owned(), "a".to_owned())].into();
+        let series = |name: &str| Series { labels: labels(name), samples: Vec::new() };
+        assert_eq!(dialect.translated(vec![series("workload_pod"), series("other")]), [series("pod"), series("other")]);
     }
 
     #[test]
     fn discovery_asks_by_every_label_in_one_query() {
         let mut scope = scope();
         scope.pods.primary = scope.pods.primary.with_address("10.0.0.1", "app-6d5f-aaaaa");
-        let query = present(&scope, &["up".to_owned()]);
+        let query = present(&scope, &["my_total".to_owned()], Dialect::default());
         insta::assert_snapshot!(query.replace(" or ", "\nor "), @r#"
-        {__name__=~"up",pod=~"app-canary-77f-ccccc|app-6d5f-[a-z0-9]+",namespace=~"|default"}
-        or {__name__=~"up",pod_name=~"app-canary-77f-ccccc|app-6d5f-[a-z0-9]+",namespace=~"|default"}
-        or {__name__=~"up",kubernetes_pod_name=~"app-canary-77f-ccccc|app-6d5f-[a-z0-9]+",kubernetes_namespace=~"|default"}
-        or {__name__=~"up",k8s_pod_name=~"app-canary-77f-ccccc|app-6d5f-[a-z0-9]+",k8s_namespace_name=~"|default"}
-        or {__name__=~"up",instance=~"10[.]0[.]0[.]1(:[0-9]+)?"}
+        {__name__=~"my_total",pod=~"app-canary-77f-ccccc|app-6d5f-aaaaa",namespace=~"|default"}
+        or {__name__=~"my_total",pod_name=~"app-canary-77f-ccccc|app-6d5f-aaaaa",namespace=~"|default"}
+        or {__name__=~"my_total",exported_pod=~"app-canary-77f-ccccc|app-6d5f-aaaaa",exported_namespace=~"|default"}
+        or {__name__=~"my_total",kubernetes_pod=~"app-canary-77f-ccccc|app-6d5f-aaaaa",kubernetes_namespace=~"|default"}
+        or {__name__=~"my_total",kubernetes_pod_name=~"app-canary-77f-ccccc|app-6d5f-aaaaa",kubernetes_namespace=~"|default"}
+        or {__name__=~"my_total",k8s_pod_name=~"app-canary-77f-ccccc|app-6d5f-aaaaa",k8s_namespace_name=~"|default"}
+        or {__name__=~"my_total",instance=~"10[.]0[.]0[.]1(:[0-9]+)?"}
+        or label_replace({__name__=~"my_total",pod=~"app-canary-77f-ccccc|app-6d5f-aaaaa",namespace=~"|default"} offset 1h
+        or {__name__=~"my_total",pod_name=~"app-canary-77f-ccccc|app-6d5f-aaaaa",namespace=~"|default"} offset 1h
+        or {__name__=~"my_total",exported_pod=~"app-canary-77f-ccccc|app-6d5f-aaaaa",exported_namespace=~"|default"} offset 1h
+        or {__name__=~"my_total",kubernetes_pod=~"app-canary-77f-ccccc|app-6d5f-aaaaa",kubernetes_namespace=~"|default"} offset 1h
+        or {__name__=~"my_total",kubernetes_pod_name=~"app-canary-77f-ccccc|app-6d5f-aaaaa",kubernetes_namespace=~"|default"} offset 1h
+        or {__name__=~"my_total",k8s_pod_name=~"app-canary-77f-ccccc|app-6d5f-aaaaa",k8s_namespace_name=~"|default"} offset 1h
+        or {__name__=~"my_total",instance=~"10[.]0[.]0[.]1(:[0-9]+)?"} offset 1h,"coalmine_ago","1h","","")
         "#);
-        promql::parse(&query).unwrap();
+        promql_parser::parser::parse(&query).unwrap();
+    }
+
+    /// Ten pods of Spring Boot have hundreds of thousands of buckets.
+    #[test]
+    fn buckets_are_asked_of_some_pods_and_summed_up() {
+        let names: Vec<String> = (0..40).map(|pod| format!("app-6d5f-{pod:05}")).collect();
+        let mut scope = scope();
+        scope.pods.primary = Members::of_names(names.clone());
+        let query = present(&scope, &wanted(&Choice::Auto, true), Dialect::default());
+        let (counters, buckets) = query.rsplit_once(" or label_replace(").unwrap();
+        assert!(!counters.contains("_bucket|") && buckets.contains("_seconds(_bucket)?"), "{buckets}");
+        assert!(counters.contains(&names[39]) && !buckets.contains(&names[5]) && buckets.contains(&names[4]));
+        let summed = "sum by (__name__,le,exported_namespace,exported_pod,instance,k8s_namespace_name,k8s_pod_name,";
+        let dotted = query.matches("{__name__=~\"http[.]server").count();
+        assert_eq!(query.matches(summed).count() + dotted, query.matches("__name__=~").count(), "{query}");
+        promql_parser::parser::parse(&query).unwrap();
     }
 
     #[test]

@@ -25,6 +25,10 @@ pub struct Settings {
     pub client_certificate: Option<(PathBuf, PathBuf)>,
     /// As `X-Scope-OrgID: team-a`.
     pub headers: Vec<(String, String)>,
+    /// Conditions that every series must meet, as `cluster="eu1"`: in a store that holds several clusters, ours.
+    pub matchers: Vec<String>,
+    /// The label that names the pod, where it is none of the usual ones.
+    pub pod_label: Option<String>,
     pub connect_timeout: Duration,
     pub timeout: Duration,
 }
@@ -58,6 +62,8 @@ impl Settings {
             ca_file: None,
             client_certificate: None,
             headers: Vec::new(),
+            matchers: Vec::new(),
+            pod_label: None,
             connect_timeout: Duration::from_secs(2),
             timeout: Duration::from_secs(5),
         }

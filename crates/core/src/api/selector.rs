@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use promql_parser::label::Matcher;
+use promql_parser::label::{MatchOp, Matcher};
 use promql_parser::parser::Expr;
+use regex::Regex;
 
 use super::promql;
 
@@ -37,7 +38,7 @@ impl Selector {
             return Err(SelectorError::NotASelector);
         }
         let mut matchers = parsed.matchers.matchers;
-        let named = matchers.iter().position(|matcher| matcher.name == "__name__" && matcher.op == promql_parser::label::MatchOp::Equal);
+        let named = matchers.iter().position(|matcher| matcher.name == "__name__" && matcher.op == MatchOp::Equal);
         let metric = match (parsed.name, named) {
             (Some(name), None) => name,
             (None, Some(position)) => matchers.remove(position).value,
@@ -72,6 +73,14 @@ impl Selector {
         // Names with dots can't be parsed, but keep their conditions.
         let matchers = Self::parse(&format!("x{{{condition}}}")).map(|one| one.matchers).unwrap_or_default();
         Self { text, metric: self.metric.clone(), matchers: self.matchers.iter().cloned().chain(matchers).collect() }
+    }
+
+    /// The same less the series whose label matches a pattern. Reads as before: what is left out is no choice of the user's.
+    #[must_use]
+    pub fn excluding(&self, label: &str, pattern: &str) -> Self {
+        let pattern = format!("^(?:{pattern})$");
+        let condition = Regex::new(&pattern).map(|regex| Matcher::new(MatchOp::NotRe(regex), label, &pattern));
+        Self { matchers: self.matchers.iter().cloned().chain(condition).collect(), ..self.clone() }
     }
 
     /// The same without conditions on one label.
@@ -142,6 +151,21 @@ mod tests {
     #[case("")]
     fn what_is_no_selector_is_refused(#[case] text: &str) {
         assert!(Selector::parse(text).is_err());
+    }
+
+    #[test]
+    fn series_can_be_left_out_and_ports_told_apart() {
+        let selector = Selector::of("requests.total").at_port(8081).excluding("path", "/healthz|/a[.]\"b");
+        let matches = |instance: &str, path: &str| {
+            let labels = [("__name__", "requests.total"), ("instance", instance), ("path", path)];
+            selector.matches(&labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
+        };
+        assert!(matches("10.0.0.1:8081", "/") && matches("[fd00::1]:8081", ""));
+        assert!(!matches("10.0.0.1:80", "/") && !matches("10.0.0.1:8081", "/healthz") && !matches("10.0.0.1:8081", "/a.\"b"));
+        assert_eq!(selector.text(), "requests.total{instance=~\".+:8081\"}");
+        assert!(
+            !selector.without("path").matches(&[("__name__", "other")].map(|(name, value)| (name.to_owned(), value.to_owned())).into())
+        );
     }
 
     #[test]

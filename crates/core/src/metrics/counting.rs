@@ -22,6 +22,7 @@ use std::time::Duration;
 
 pub use codes::{Answer, Failure};
 pub use history::History;
+pub use increments::Fall;
 pub use lacking::Lacking;
 pub use pods::{Members, PodLabel, Pods, Role, Scope, bracketed, escaped, port};
 pub use reading::{Reading, Weight};
@@ -33,6 +34,9 @@ use self::groups::Group;
 use self::increments::Increment;
 pub use crate::api::selector::{Selector, SelectorError};
 use crate::statistics::{Counts, Look};
+
+/// What is asked for beside the counters: whether a pod was scraped, and when its process began.
+pub const FACTS: [&str; 2] = ["up", groups::PROCESS_START];
 
 /// When counting began, told without naming a time of day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,6 +75,8 @@ pub struct Counted {
     pub primary_scrape: Option<i64>,
     /// What the canary's series lack, so that they can't be read.
     pub lacking: Vec<Lacking>,
+    /// What is read is no counter at all.
+    pub no_counter: Option<Fall>,
     /// Pods of the primary that were seen since counting began.
     pub primary_pods: usize,
     /// Of a reading of what is slower than some bound: whether there is one.
@@ -126,7 +132,9 @@ pub fn count(series: &[Series], pods: &Pods, reading: &Reading, window: Window) 
     let mut counted = Counted { begun: Some(start), scrape_interval, last_sample: Some(last_sample), ..counted };
     let [open, ends @ ..] = boundaries.as_slice() else { return counted };
 
+    let primaries = groups.iter().filter(|group| group.role == Role::Primary).count();
     let mut looks: Vec<Detail> = vec![Detail::default(); ends.len()];
+    let mut falls: Vec<(Role, Fall)> = Vec::new();
     let mut primary_pods = BTreeSet::new();
     for group in &groups {
         let born = group.role == Role::Canary || group.born_after(first_sample, scrape_interval);
@@ -136,7 +144,15 @@ pub fn count(series: &[Series], pods: &Pods, reading: &Reading, window: Window) 
         // What came before the first look is the past; what came after the last belongs to a look that hasn't ended.
         let look = |at: i64| Some(ends.partition_point(|end| *end < at)).filter(|position| at > *open && *position < looks.len());
         let mut seen: BTreeMap<usize, Tally> = group.times.iter().filter_map(|at| Some((look(*at)?, Tally::default()))).collect();
-        for Increment { at, tally } in increments::of(group, born, interval) {
+        let added = increments::added(group, born, interval);
+        if let Some(fall) = added.fall {
+            falls.push((group.role, fall));
+            // Of the primary's pods the others speak for it; of the canary nobody does.
+            if group.role == Role::Primary {
+                continue;
+            }
+        }
+        for Increment { at, tally } in added.increments {
             if let Some(position) = look(at) {
                 seen.entry(position).or_default().add(tally);
             }
@@ -149,6 +165,7 @@ pub fn count(series: &[Series], pods: &Pods, reading: &Reading, window: Window) 
         }
     }
     counted.primary_pods = primary_pods.len();
+    counted.no_counter = no_counter(falls, primaries);
     counted.first_scrape = ends.first().copied();
     counted.last_scrape = ends.last().copied();
     let warm = ends.first().map_or(i64::MIN, |first| first.saturating_add(window.warm_up.max(0)));
@@ -166,6 +183,13 @@ pub fn count(series: &[Series], pods: &Pods, reading: &Reading, window: Window) 
         counted.details.push(Detail { canary: sides[0], primary: primary.into_iter().map(Tally::sane).collect() });
     }
     counted
+}
+
+/// The series that shows that this is no counter: of the canary, or of half of the primary's pods.
+fn no_counter(falls: Vec<(Role, Fall)>, primaries: usize) -> Option<Fall> {
+    let of_primary = falls.iter().filter(|(role, _)| *role == Role::Primary).count();
+    let speaks = |role: Role| role == Role::Canary || of_primary * 2 >= primaries;
+    falls.into_iter().find(|(role, _)| speaks(*role)).map(|(_, fall)| fall)
 }
 
 /// Samples are an interval or so older than the source's now, so every estimate is a little early: the latest one is the best. One that

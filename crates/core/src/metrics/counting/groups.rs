@@ -1,16 +1,19 @@
-//! One pod may be scraped twice: by two jobs, or by two Prometheus replicas behind one store. The series of a pod fall into groups that
-//! differ in what the scraper wrote, and exactly one group a pod is counted: the same kind for all pods where possible.
+//! One pod may be scraped twice: by two jobs, as two targets of its containers, or by two Prometheus replicas behind one store. The series of a
+//! pod fall into groups that differ in what the scraper wrote, whatever those labels are called: a target's `up` has them and no others. Exactly one
+//! group a pod is counted: the same kind for all pods where possible.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::pods::host;
-use super::{Pods, Reading, Role, Sample, Series, Weight};
+use super::{Labels, PodLabel, Pods, Reading, Role, Sample, Series, Weight, port};
 
-/// Labels that the scraper writes, not the application.
+/// Says when a process began.
+pub(super) const PROCESS_START: &str = "process_start_time_seconds";
+
+/// Labels that the scraper writes, not the application; where there is no `up` to say it.
 const SCRAPER_LABELS: [&str; 6] = ["job", "prometheus", "prometheus_replica", "replica", "cluster", "receive"];
 
-/// The same for all pods of one job: the scraper's labels and the port, without the pod's own address.
-type Signature = Vec<String>;
+/// The same for all pods of one job: what the scraper wrote and the port, without the pod's own name and address.
+type Signature = Vec<(String, String)>;
 
 /// The series of one pod that count.
 #[derive(Debug)]
@@ -22,6 +25,8 @@ pub(super) struct Group<'a> {
     pub(super) times: BTreeSet<i64>,
     /// All times at which that failed.
     pub(super) failures: BTreeSet<i64>,
+    /// When its process began, as it was told at each scrape.
+    pub(super) starts: BTreeMap<i64, f64>,
 }
 
 /// One counter with what it adds.
@@ -53,22 +58,30 @@ impl Group<'_> {
 
 /// One group for each pod, in order of role and name.
 pub(super) fn chosen<'a>(series: &'a [Series], pods: &Pods, reading: &Reading) -> Vec<Group<'a>> {
+    let targets = Targets::of(series, pods);
     let mut by_pod: BTreeMap<(Role, String), BTreeMap<Signature, Group<'a>>> = BTreeMap::new();
     for one in series {
         let weight = reading.weigh(&one.labels);
         let is_up = one.name() == "up";
-        if weight.is_nothing() && !is_up {
+        let is_start = one.name() == PROCESS_START;
+        if weight.is_nothing() && !is_up && !is_start {
             continue;
         }
         let Some((role, pod)) = pods.identify(&one.labels) else { continue };
         let samples = one.cleaned();
-        let group = by_pod.entry((role, pod.clone())).or_default().entry(signature(one)).or_insert_with(|| Group {
+        let signature = targets.signature(one, &pod);
+        let group = by_pod.entry((role, pod.clone())).or_default().entry(signature).or_insert_with(|| Group {
             role,
             pod,
             counters: Vec::new(),
             times: BTreeSet::new(),
             failures: BTreeSet::new(),
+            starts: BTreeMap::new(),
         });
+        if is_start {
+            group.starts.extend(samples.iter().map(|sample| (sample.at, sample.value)));
+            continue;
+        }
         // A failed scrape (`up` 0) is no scrape.
         for sample in &samples {
             if is_up && sample.value <= 0.0 { &mut group.failures } else { &mut group.times }.insert(sample.at);
@@ -137,10 +150,38 @@ fn without_twins(mut group: Group<'_>) -> Group<'_> {
     group
 }
 
-fn signature(series: &Series) -> Signature {
-    let instance = series.label("instance");
-    let port = instance.strip_prefix('[').unwrap_or(instance).strip_prefix(host(instance)).unwrap_or_default();
-    SCRAPER_LABELS.iter().map(|label| series.label(label).to_owned()).chain(std::iter::once(port.to_owned())).collect()
+/// What was scraped of each pod, by the labels of its `up`.
+struct Targets<'a> {
+    by_pod: BTreeMap<String, BTreeSet<&'a Labels>>,
+}
+
+impl<'a> Targets<'a> {
+    fn of(series: &'a [Series], pods: &Pods) -> Self {
+        let mut by_pod: BTreeMap<String, BTreeSet<&Labels>> = BTreeMap::new();
+        for one in series.iter().filter(|one| one.name() == "up") {
+            if let Some((_, pod)) = pods.identify(&one.labels) {
+                by_pod.entry(pod).or_default().insert(&one.labels);
+            }
+        }
+        Self { by_pod }
+    }
+
+    fn signature(&self, series: &Series, pod: &str) -> Signature {
+        let is_of = |target: &&&Labels| target.iter().all(|(name, value)| name == "__name__" || series.labels.get(name) == Some(value));
+        // Of two that fit, the one that says more.
+        let target = self.by_pod.get(pod).into_iter().flatten().filter(is_of).max_by_key(|target| target.len());
+        match target {
+            Some(labels) => labels.iter().filter_map(|(name, value)| common(name, value, pod)).collect(),
+            None => SCRAPER_LABELS.iter().chain(&["instance"]).filter_map(|name| common(name, series.label(name), pod)).collect(),
+        }
+    }
+}
+
+/// What a label of a target says that other pods' targets may say too.
+fn common(name: &str, value: &str, pod: &str) -> Option<(String, String)> {
+    let is_own = name == "__name__" || value.is_empty() || value.contains(pod);
+    let value = if name == PodLabel::Instance.name() { port(value).map(|port| port.to_string())? } else { value.to_owned() };
+    (!is_own).then(|| (name.to_owned(), value))
 }
 
 /// So many scrapes of each pod tell the interval; those of a long run's beginning may have been thinned.

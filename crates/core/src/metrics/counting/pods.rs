@@ -17,6 +17,9 @@ pub enum Role {
 pub enum PodLabel {
     Pod,
     PodName,
+    /// Of the application, where the scraper's own label is another pod's.
+    ExportedPod,
+    KubernetesPod,
     KubernetesPodName,
     K8sPodName,
     /// The pod's address, with or without a port.
@@ -25,12 +28,15 @@ pub enum PodLabel {
 
 impl PodLabel {
     /// In the order in which they are believed.
-    pub const ALL: [Self; 5] = [Self::Pod, Self::PodName, Self::KubernetesPodName, Self::K8sPodName, Self::Instance];
+    pub const ALL: [Self; 7] =
+        [Self::Pod, Self::PodName, Self::ExportedPod, Self::KubernetesPod, Self::KubernetesPodName, Self::K8sPodName, Self::Instance];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Pod => "pod",
             Self::PodName => "pod_name",
+            Self::ExportedPod => "exported_pod",
+            Self::KubernetesPod => "kubernetes_pod",
             Self::KubernetesPodName => "kubernetes_pod_name",
             Self::K8sPodName => "k8s_pod_name",
             Self::Instance => "instance",
@@ -41,7 +47,8 @@ impl PodLabel {
     pub fn namespace(self) -> Option<&'static str> {
         match self {
             Self::Pod | Self::PodName => Some("namespace"),
-            Self::KubernetesPodName => Some("kubernetes_namespace"),
+            Self::ExportedPod => Some("exported_namespace"),
+            Self::KubernetesPod | Self::KubernetesPodName => Some("kubernetes_namespace"),
             Self::K8sPodName => Some("k8s_namespace_name"),
             Self::Instance => None,
         }
@@ -210,6 +217,8 @@ mod tests {
     #[case::pod(&[("pod", "app-6d5f-x2z9q")], Some((Role::Primary, "app-6d5f-x2z9q")))]
     #[case::canary(&[("pod_name", "app-canary-77f-abcde")], Some((Role::Canary, "app-canary-77f-abcde")))]
     #[case::the_old_example_configuration(&[("kubernetes_pod_name", "app-6d5f-x2z9q")], Some((Role::Primary, "app-6d5f-x2z9q")))]
+    #[case::of_the_application(&[("pod", "prometheus-0"), ("exported_pod", "app-6d5f-x2z9q")], Some((Role::Primary, "app-6d5f-x2z9q")))]
+    #[case::another_example(&[("kubernetes_pod", "app-6d5f-x2z9q")], Some((Role::Primary, "app-6d5f-x2z9q")))]
     #[case::the_exporter_is_not_the_pod(&[("pod", "otel-collector-1"), ("k8s_pod_name", "app-6d5f-x2z9q")], Some((Role::Primary, "app-6d5f-x2z9q")))]
     #[case::address(&[("instance", "10.0.0.9:8080")], Some((Role::Canary, "app-canary-77f-abcde")))]
     #[case::six(&[("instance", "[fd00::9]:8080")], Some((Role::Canary, "six")))]

@@ -38,8 +38,8 @@ pub(super) fn of_preset<'a>(preset: &'static Preset, own: &[&'a Series], past: &
             let of_metric = |all: &[&'a Series]| all.iter().copied().filter(|one| selector.matches(&one.labels)).collect::<Vec<&Series>>();
             let series = of_metric(own);
             let past = of_metric(past);
-            let ports: BTreeSet<u16> = series.iter().filter_map(|one| port_of(one, pods)).collect();
-            let parts: Vec<Option<u16>> = if ports.len() > 1 { ports.into_iter().map(Some).collect() } else { vec![None] };
+            let ports = several_ports(&series, pods);
+            let parts: Vec<Option<u16>> = if ports.is_empty() { vec![None] } else { ports.into_iter().map(Some).collect() };
             for port in parts {
                 let of_port = |all: &[&'a Series]| {
                     all.iter().copied().filter(|one| port.is_none() || port_of(one, pods) == port).collect::<Vec<&Series>>()
@@ -143,6 +143,17 @@ impl<'a> Candidate<'a> {
             spelling: self.spelling(),
         }
     }
+}
+
+/// The ports of pods that have a metric at more than one; pods that differ from each other are no reason to tell ports apart.
+fn several_ports(series: &[&Series], pods: &Pods) -> BTreeSet<u16> {
+    let mut by_pod: BTreeMap<String, BTreeSet<u16>> = BTreeMap::new();
+    for one in series {
+        if let (Some((_, pod)), Some(port)) = (pods.identify_by(PodLabel::Instance, &one.labels), port_of(one, pods)) {
+            by_pod.entry(pod).or_default().insert(port);
+        }
+    }
+    by_pod.into_values().filter(|ports| ports.len() > 1).flatten().collect()
 }
 
 /// What was counted since an hour ago, pod by pod: one that began since has counted all of it since.

@@ -72,7 +72,7 @@ pub struct Found {
     /// How many of these in the past hour, as far as that is known.
     pub recent: f64,
     pub errors: f64,
-    pub(super) spelling: String,
+    pub(in crate::metrics) spelling: String,
 }
 
 impl Found {

@@ -297,6 +297,8 @@ pub fn kept_labels(names: &[String]) -> Option<Vec<String>> {
     for family in families() {
         labels.extend(family.selector("metric").iter().flat_map(|selector| selector.labels().map(str::to_owned).collect::<Vec<_>>()));
     }
+    // Labels with dots are of metrics with dots, which are asked for by themselves.
+    labels.retain(|label| !label.contains('.'));
     labels.sort();
     labels.dedup();
     Some(labels)

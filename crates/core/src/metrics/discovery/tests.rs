@@ -258,6 +258,16 @@ fn every_busy_counter_is_judged(#[case] series: &[Series], #[case] expected: &[&
 }
 
 #[test]
+fn pods_at_different_ports_are_one_counter() {
+    let mut pods = pods();
+    pods.primary = pods.primary.with_address("10.0.0.1", "app-6d5f-aaaaa").with_address("10.0.0.2", "app-6d5f-bbbbb");
+    let mut other = at("10.0.0.2:31002", http(40.0));
+    other.labels.insert("pod".to_owned(), "app-6d5f-bbbbb".to_owned());
+    let found = choose(&Choice::Auto, &[at("10.0.0.1:31001", http(50.0)), other], &pods, "app").unwrap();
+    assert_eq!((found.counters.len(), found.counters[0].port, found.counters[0].requests.to_string()), (1, None, "90".to_owned()));
+}
+
+#[test]
 fn all_of_a_list_are_read_and_must_be_there() {
     let grpc = last("grpc_server_handled_total", &[("grpc_code", "OK")], 9.0);
     let list = "http; {requests: my_total, errors: 'my_total{code=~\"5..\"}'}; grpc";
