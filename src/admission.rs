@@ -90,7 +90,7 @@ async fn admit_deployment(State((webhook, intake)): State<(Arc<Webhook>, Intake)
 }
 
 /// A fault is the entry's `failurePolicy` to answer: what can wait passes, what must not be written without an answer is not.
-async fn admit_status(State((_, intake)): State<(Arc<Webhook>, Intake)>, request: Request) -> Response {
+async fn admit_status(State((webhook, intake)): State<(Arc<Webhook>, Intake)>, request: Request) -> Response {
     let taken = match intake.take(request).await {
         Ok(taken) => taken,
         Err(refusal) => {
@@ -100,7 +100,8 @@ async fn admit_status(State((_, intake)): State<(Arc<Webhook>, Intake)>, request
     };
     let answer = caught("decide a status", async {
         let request = review::read_status(&taken.body)?;
-        let changed = request.old_object.as_ref().and_then(|old| status::admit_status(old, &request.object));
+        let by_controller = request.user_info.username == webhook.settings.controller;
+        let changed = request.old_object.as_ref().and_then(|old| status::admit_status(old, &request.object, by_controller));
         Ok(review::status_response(&request, changed.as_ref()))
     });
     match answer.await {

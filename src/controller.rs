@@ -7,6 +7,7 @@ mod act;
 mod events;
 mod judge;
 mod observe;
+mod orphans;
 mod shares;
 mod telemetry;
 mod wake;
@@ -43,8 +44,11 @@ use crate::{
     sources::Sources,
 };
 use coalmine_core::{
-    api::annotations::{ACTIVE_LABEL, PRIMARY_ANNOTATION, ROLE_CANARY, ROLE_LABEL},
-    hold::held::Held,
+    api::{
+        annotations::{ACTIVE_LABEL, PRIMARY_ANNOTATION, ROLE_CANARY, ROLE_LABEL},
+        policy::Policy,
+    },
+    hold::held::Record,
     manifest::{object, template},
     message,
     run::{
@@ -64,6 +68,8 @@ const ENDS_WITHIN: Duration = Duration::from_secs(2);
 const CONCURRENCY: u16 = 64;
 /// For a step that finds its namespace's share taken.
 const ANOTHER_TURN: Duration = Duration::from_millis(250);
+/// How many refusals in a row one step answers.
+const MOST_REFUSALS: usize = 3;
 
 /// What the API server says of a JSON patch whose `test` failed or whose path is gone; a policy that refuses has words of its own.
 /// Source: `NewGenericServerResponse` in apimachinery, as `applyJSPatcher` in apiserver calls it.
@@ -204,11 +210,27 @@ async fn lead(context: Arc<Context>, until: impl Future<Output = ()> + Send + Sy
     let pods = Api::<PartialObjectMeta<Pod>>::all(context.client.clone());
     let controller = Controller::new_with(all(), selected(&format!("{ACTIVE_LABEL}=true")), resource.clone())
         .with_config(kube::runtime::controller::Config::default().concurrency(CONCURRENCY))
-        .owns_with(all(), resource.clone(), selected(&canaries))
+        .watches_with(all(), resource.clone(), selected(&canaries), {
+            let resource = resource.clone();
+            move |canary: DynamicObject| primary_of(&canary, &resource)
+        })
         .watches(pods, selected(&canaries), move |pod: PartialObjectMeta<Pod>| primary_of(&pod, &resource))
         .graceful_shutdown_on(until)
         .run(reconcile, on_error, Arc::clone(&context))
-        .for_each(|result| handled(&context, result));
+        .for_each_concurrent(usize::from(CONCURRENCY), |result| {
+            let context = Arc::clone(&context);
+            async move {
+                match result {
+                    Ok(_) => {}
+                    // Something of a primary's is there, or was due, and the primary has nothing to do or is gone.
+                    Err(controller::Error::ObjectNotFound(primary)) => {
+                        orphans::gone(&context, primary.namespace.as_deref().unwrap_or_default(), &primary.name).await;
+                    }
+                    // What reconcile returns is handled in `on_error`; here it is the queue's and the watches' own trouble.
+                    Err(error) => tracing::debug!(error = %chain(&error), "controller"),
+                }
+            }
+        });
     let wake = async {
         wake::wake(&context).await;
         std::future::pending::<()>().await;
@@ -219,19 +241,10 @@ async fn lead(context: Arc<Context>, until: impl Future<Output = ()> + Send + Sy
     }
 }
 
-/// What a step returned was handled in `on_error`; here it is the queue's and the watches' own trouble, and that an object is gone, which no
-/// step is called for.
-async fn handled<Done, Queue: std::error::Error + 'static>(context: &Context, result: Result<Done, controller::Error<Error, Queue>>) {
-    let Err(error) = result else { return };
-    if let controller::Error::ObjectNotFound(gone) = &error {
-        context.forget(&format!("{}/{}", gone.namespace.as_deref().unwrap_or_default(), gone.name)).await;
-    }
-    tracing::debug!(error = %chain(&error), "controller");
-}
-
-fn primary_of(pod: &PartialObjectMeta<Pod>, resource: &kube::core::ApiResource) -> Option<ObjectRef<DynamicObject>> {
-    let name = pod.annotations().get(PRIMARY_ANNOTATION)?;
-    Some(ObjectRef::new_with(name, resource.clone()).within(&pod.namespace()?))
+/// By what is written on it, since one that is left over has no owner.
+fn primary_of(of_canary: &impl kube::ResourceExt, resource: &kube::core::ApiResource) -> Option<ObjectRef<DynamicObject>> {
+    let name = of_canary.annotations().get(PRIMARY_ANNOTATION)?;
+    Some(ObjectRef::new_with(name, resource.clone()).within(&of_canary.namespace()?))
 }
 
 async fn reconcile(object: Arc<DynamicObject>, context: Arc<Context>) -> Result<Requeue, Error> {
@@ -252,13 +265,18 @@ async fn reconcile(object: Arc<DynamicObject>, context: Arc<Context>) -> Result<
     Ok(again.map_or_else(Requeue::await_change, Requeue::requeue))
 }
 
-/// The Deployment is where the user looks. Nothing is written but the Event, and nothing else is worked out on the way.
+/// The Deployment is where the user looks. Nothing is written but the Event and, at the deadline, the end; nothing else is worked out on the way.
 async fn tell_of_a_fault(context: &Context, namespace: &str, name: &str) {
     let told = caught("tell of a fault", async {
         if let Ok(Some(primary)) = context.deployments(namespace).get_opt(name).await
             && let Ok(primary) = observe::json(&primary, "the Deployment")
         {
             context.publish(&primary, &Event::warning(Reason::Fault, message::fault_at_work())).await;
+            let policy = Policy::of(object::annotations(&primary)).unwrap_or_default();
+            let end = plan::after_a_fault(&primary, &policy, clock::now());
+            if let Err(error) = act::act(context, &primary, &Record::None, end.into_iter().collect()).await {
+                tracing::warn!(namespace, name, error = %chain(&error), "failed to end the run after a fault");
+            }
         }
     });
     let _ = told.await;
@@ -272,16 +290,21 @@ async fn step(context: &Context, namespace: &str, name: &str) -> Result<Option<D
     if object::is_being_deleted(&primary) || object::label(&primary, ACTIVE_LABEL).is_none() {
         return Ok(None);
     }
-    let held = object::annotation(&primary, coalmine_core::api::annotations::HELD).and_then(|text| Held::decode(text).ok());
+    let held = Record::of(&primary);
     let seen = observe::Seen::look(context, &primary).await?;
     let judgement = judged(context, &primary, &seen).await;
-    let outdated = held.as_ref().is_some_and(|held| held.is_outdated(object::template(&primary)));
-    let observed = seen.observed(&primary, judgement, outdated);
-    let plan = plan::plan(&observed, held.as_ref().map(|held| &held.template), &context.canary_label, clock::now());
-    let hash = held.as_ref().map(|held| template::hash(&held.template));
-    tracing::debug!(namespace, name, template = hash, actions = plan.actions.len(), again = ?plan.look_again, "planned");
-    act::act(context, &primary, held.as_ref(), seen.policy(), plan.actions).await?;
-    Ok(plan.look_again)
+    let mut observed = seen.observed(&primary, judgement, &held);
+    let hash = held.valid().map(|held| template::hash(&held.template));
+    // A refusal has an answer, and what is refused of that has one too; beyond that it is tried again later.
+    for _ in 0..=MOST_REFUSALS {
+        let plan = plan::plan(&observed, &context.canary_label, clock::now());
+        tracing::debug!(namespace, name, template = hash, actions = plan.actions.len(), again = ?plan.look_again, "planned");
+        match act::act(context, &primary, &held, plan.actions).await? {
+            act::Outcome::Done => return Ok(plan.look_again),
+            act::Outcome::Refused(refused) => observed.refused = Some(refused),
+        }
+    }
+    Ok(Some(LONGEST_RETRY))
 }
 
 /// The judgement, or why there is none: the deadline of a run comes whatever its metrics and checks do to whoever reads them.

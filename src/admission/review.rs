@@ -44,6 +44,8 @@ pub(super) fn read_status(body: &[u8]) -> Result<ReviewRequest, Unreadable> {
         object: Option<Object>,
         #[serde(default)]
         old_object: Option<Object>,
+        #[serde(default)]
+        user_info: UserInfo,
     }
     /// What is not named is skipped.
     #[derive(Deserialize, Serialize)]
@@ -67,6 +69,7 @@ pub(super) fn read_status(body: &[u8]) -> Result<ReviewRequest, Unreadable> {
     let value = |object: Option<Object>| object.map(serde_json::to_value).transpose();
     Ok(ReviewRequest {
         uid: request.uid,
+        user_info: request.user_info,
         object: value(request.object)?.unwrap_or_default(),
         old_object: value(request.old_object)?,
         ..ReviewRequest::default()
@@ -248,7 +251,7 @@ mod tests {
                 json!({"request": {"uid": "u", "name": "app", "oldObject": object(0, phase), "object": object(3, phase)}}).to_string();
             let (whole, slim) = (read(review.as_bytes()).unwrap(), read_status(review.as_bytes()).unwrap());
             let decided = |request: &ReviewRequest| {
-                let changed = status::admit_status(request.old_object.as_ref().unwrap(), &request.object);
+                let changed = status::admit_status(request.old_object.as_ref().unwrap(), &request.object, false);
                 changed.map(|changed| serde_json::to_value(status::patch(&request.object, &changed)).unwrap())
             };
             assert_eq!(decided(&slim), decided(&whole), "{phase}");

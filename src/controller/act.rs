@@ -11,65 +11,67 @@ use serde_json::{Value, json};
 use super::{Context, Error, observe};
 use crate::clock;
 use coalmine_core::{
-    api::{
-        annotations::{self as key, Phase},
-        policy::Policy,
-    },
-    hold::{admit::FIELD_MANAGER, held::Held, promotion, replica_sets, status},
+    api::annotations::{self as key, Phase},
+    hold::{admit::FIELD_MANAGER, held::Record, promotion, replica_sets, status},
     manifest::object,
     run::{
         canary,
-        events::Event,
-        plan::{Action, READY_ANNOTATION, READY_POD_ANNOTATION, refused},
+        plan::{Action, READY_ANNOTATION, READY_POD_ANNOTATION, Refused},
     },
 };
 
-pub(super) async fn act(
-    context: &Context,
-    primary: &Value,
-    held: Option<&Held>,
-    policy: &Policy,
-    actions: Vec<Action>,
-) -> Result<(), Error> {
+/// How far a plan came.
+pub(super) enum Outcome {
+    Done,
+    /// The API server refused this, and what comes after it was not tried.
+    Refused(Refused),
+}
+
+pub(super) async fn act(context: &Context, primary: &Value, held: &Record, actions: Vec<Action>) -> Result<Outcome, Error> {
     let actor = Actor { context, primary, held, now: clock::now() };
     for action in actions {
         context.may_write()?;
-        actor.carry_out(action, policy).await?;
+        let Err(error) = actor.carry_out(&action).await else { continue };
+        let Some(words) = error.refusal().map(str::to_owned) else { return Err(error) };
+        tracing::info!(namespace = actor.namespace(), name = object::name(primary), error = %super::chain(&error), "refused");
+        return Ok(Outcome::Refused(Refused { action, words }));
     }
-    Ok(())
+    Ok(Outcome::Done)
 }
 
 struct Actor<'a> {
     context: &'a Context,
     primary: &'a Value,
-    held: Option<&'a Held>,
+    held: &'a Record,
     now: Timestamp,
 }
 
 impl Actor<'_> {
-    async fn carry_out(&self, action: Action, policy: &Policy) -> Result<(), Error> {
+    async fn carry_out(&self, action: &Action) -> Result<(), Error> {
         match action {
             Action::Publish(event) => {
-                self.context.publish(self.primary, &event).await;
+                self.context.publish(self.primary, event).await;
                 Ok(())
             }
-            Action::Create(canary) => self.create(canary, policy).await,
-            Action::Delete { uid } => self.delete(uid).await,
+            Action::Create(canary) => self.create(canary).await,
+            Action::Delete { uid, with_pods } => self.delete(uid, *with_pods).await,
+            Action::CountRemade(count) => {
+                self.json_patch(promotion::remade_patch(self.primary, count), "count a canary that is made anew").await
+            }
             Action::MarkReady { pod } => {
                 let patch = json!({"metadata": {"annotations": {READY_ANNOTATION: self.now.to_string(), READY_POD_ANNOTATION: pod}}});
                 self.patch(&self.canary_name(), &Patch::Merge(patch), "mark the canary as Ready").await
             }
-            Action::Write { phase, message } => self.write(phase, message.as_deref()).await,
+            Action::Write { phase, message } => self.write(*phase, message.as_deref()).await,
+            Action::WriteAside { phase, message } => self.write_aside(*phase, message.as_deref()).await,
             Action::Promote { message } => {
-                let Some(held) = self.held else { return Ok(()) };
-                let patch = promotion::patch(self.primary, &held.template, &message, &second(self.now));
-                match self.json_patch(patch, "promote the held template").await {
-                    Ok(()) => self.context.metrics.verdict(Phase::Promoted),
-                    Err(error) => self.not_promoted(error, policy).await?,
-                }
+                let Record::Valid(held) = self.held else { return Ok(()) };
+                let patch = promotion::patch(self.primary, &held.template, message, &second(self.now));
+                self.json_patch(patch, "promote the held template").await?;
+                self.context.metrics.verdict(Phase::Promoted);
                 Ok(())
             }
-            Action::Condition { phase, message } => self.condition(phase, &message).await,
+            Action::Condition { phase, message } => self.condition(*phase, message).await,
             Action::CleanReplicaSets => self.clean_replica_sets().await,
             Action::Release => self.json_patch(promotion::release_patch(self.primary), "release the Deployment").await,
         }
@@ -83,58 +85,34 @@ impl Actor<'_> {
         object::namespace(self.primary)
     }
 
-    async fn create(&self, canary: Value, policy: &Policy) -> Result<(), Error> {
+    async fn create(&self, canary: &Value) -> Result<(), Error> {
         let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        let created = self.context.deployments(self.namespace()).create(&parameters, &observe::dynamic(canary)?).await;
+        let created = self.context.deployments(self.namespace()).create(&parameters, &observe::dynamic(canary.clone())?).await;
         match created {
-            Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
-            Err(error) => Err(self.told(Error::api("create the canary")(error), |words| refused::creation(words, policy)).await),
-        }
-    }
-
-    /// The error again, once the user was told what the API server will not have, in its words.
-    async fn told(&self, error: Error, event: impl FnOnce(&str) -> Event) -> Error {
-        if let Some(words) = error.refusal() {
-            self.context.publish(self.primary, &event(words)).await;
-        }
-        error
-    }
-
-    async fn not_promoted(&self, error: Error, policy: &Policy) -> Result<(), Error> {
-        let Some(words) = error.refusal() else { return Err(error) };
-        match refused::promotion(self.primary, policy, words, self.now) {
-            Ok(event) => {
-                self.context.publish(self.primary, &event).await;
-                Err(error)
-            }
-            Err(message) => self.write(Phase::Inconclusive, Some(&message)).await,
+            result => result.map(drop).map_err(Error::api("create the canary")),
         }
     }
 
     async fn write(&self, phase: Phase, message: Option<&str>) -> Result<(), Error> {
         let patch = promotion::state_patch(self.primary, phase, message, &second(self.now));
-        if let Err(error) = self.json_patch(patch, "write the phase").await {
-            return Err(self.told(error, refused::state).await);
-        }
+        self.json_patch(patch, "write the phase").await?;
         self.context.metrics.verdict(phase);
         Ok(())
     }
 
-    async fn delete(&self, uid: String) -> Result<(), Error> {
-        let parameters = DeleteParams {
-            preconditions: Some(Preconditions { uid: Some(uid), resource_version: None }),
-            propagation_policy: Some(PropagationPolicy::Background),
-            ..DeleteParams::default()
-        };
-        match self.context.deployments(self.namespace()).delete(&self.canary_name(), &parameters).await {
-            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-            Ok(_) => Ok(()),
-            Err(error) => {
-                let name = self.canary_name();
-                Err(self.told(Error::api("delete the canary")(error), |words| refused::deletion(&name, words)).await)
-            }
-        }
+    async fn write_aside(&self, phase: Phase, message: Option<&str>) -> Result<(), Error> {
+        let patch = json_patch(promotion::state_patch(self.primary, phase, message, &second(self.now)))?;
+        let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let api = self.context.deployments(self.namespace());
+        api.patch_status(object::name(self.primary), &parameters, &patch).await.map_err(Error::api("write the phase to the status"))?;
+        self.context.metrics.verdict(phase);
+        Ok(())
+    }
+
+    async fn delete(&self, uid: &str, with_pods: bool) -> Result<(), Error> {
+        let policy = if with_pods { PropagationPolicy::Foreground } else { PropagationPolicy::Background };
+        self.context.delete_canary(self.namespace(), &self.canary_name(), uid, policy).await
     }
 
     async fn patch(&self, name: &str, patch: &Patch<Value>, doing: &'static str) -> Result<(), Error> {
@@ -146,8 +124,7 @@ impl Actor<'_> {
     }
 
     async fn json_patch(&self, operations: Value, doing: &'static str) -> Result<(), Error> {
-        let patch = serde_json::from_value(operations).map_err(|source| Error::Json { what: "a patch", source })?;
-        self.patch(object::name(self.primary), &Patch::Json::<Value>(patch), doing).await
+        self.patch(object::name(self.primary), &json_patch(operations)?, doing).await
     }
 
     async fn condition(&self, phase: Phase, message: &str) -> Result<(), Error> {
@@ -186,6 +163,25 @@ impl Actor<'_> {
         }
         Ok(())
     }
+}
+
+impl Context {
+    /// Only the Deployment with this uid.
+    pub(super) async fn delete_canary(&self, namespace: &str, name: &str, uid: &str, policy: PropagationPolicy) -> Result<(), Error> {
+        let parameters = DeleteParams {
+            preconditions: Some(Preconditions { uid: Some(uid.to_owned()), resource_version: None }),
+            propagation_policy: Some(policy),
+            ..DeleteParams::default()
+        };
+        match self.deployments(namespace).delete(name, &parameters).await {
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            result => result.map(drop).map_err(Error::api("delete the canary")),
+        }
+    }
+}
+
+fn json_patch(operations: Value) -> Result<Patch<Value>, Error> {
+    serde_json::from_value(operations).map(Patch::Json).map_err(|source| Error::Json { what: "a patch", source })
 }
 
 /// A time as Kubernetes writes it.

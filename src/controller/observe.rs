@@ -14,6 +14,7 @@ use coalmine_core::{
         annotations::{self as key, RUN_LABEL},
         policy::Policy,
     },
+    hold::held::Record,
     manifest::object,
     run::{
         canary,
@@ -85,15 +86,16 @@ impl Seen {
             .filter(|namesake| canary::is_canary_of(namesake, primary) && canary::run_of(namesake) == object::annotation(primary, key::RUN))
     }
 
-    pub(super) fn observed<'a>(&'a self, primary: &'a Value, judgement: Option<Judgement>, outdated: bool) -> Observed<'a> {
+    pub(super) fn observed<'a>(&'a self, primary: &'a Value, judgement: Option<Judgement>, held: &'a Record) -> Observed<'a> {
         Observed {
             primary,
-            outdated,
+            held,
             namesake: self.namesake.as_ref(),
             health: self.health.clone(),
             policy: &self.policy,
             judgement,
             unreached: self.unreached.clone(),
+            refused: None,
         }
     }
 }

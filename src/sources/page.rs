@@ -77,7 +77,11 @@ impl Pages {
     fn target(&self, url: &str) -> Result<Url, &'static str> {
         let url = target(url)?;
         let literal = url.host_str().and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok());
-        if literal.is_some_and(|address| self.refused.contains(&address.to_canonical())) { Err("the API server isn't asked") } else { Ok(url) }
+        if literal.is_some_and(|address| self.refused.contains(&address.to_canonical())) {
+            Err("the API server isn't asked")
+        } else {
+            Ok(url)
+        }
     }
 
     async fn once(&self, url: &Url, pointer: &str, expected: &Expected) -> Outcome {

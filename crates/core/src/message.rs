@@ -100,7 +100,7 @@ pub fn fault_at_work() -> String {
 /// The message of the conditions while a template is held or kept out, and afterwards.
 pub fn condition(phase: Phase, message: Option<&str>) -> String {
     match (phase, message) {
-        (Phase::Held, _) => "the new template is held; its canary is about to start".to_owned(),
+        (Phase::Held, None) => "the new template is held; its canary is about to start".to_owned(),
         (Phase::Running, None) => "the new template is held; its canary is running".to_owned(),
         (_, Some(message)) => message.to_owned(),
         (phase, None) => phase.as_str().to_owned(),

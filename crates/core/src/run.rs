@@ -5,3 +5,4 @@ pub mod events;
 pub mod plan;
 pub mod pods;
 pub mod services;
+pub mod words;

@@ -56,6 +56,8 @@ pub const PROVEN: &str = "canary.state/proven";
 
 /// The templates that were rejected last, so that they stay out whatever comes in between (see `hold::rejected`).
 pub const REJECTED: &str = "canary.state/rejected";
+/// How often the canary of the present run was made anew since something changed it: `<run> <count>`.
+pub const REMADE: &str = "canary.state/remade";
 
 /// Set on a Deployment while the controller has something to do with it: what its watch selects.
 pub const ACTIVE_LABEL: &str = "coalmine.dev/active";
@@ -93,10 +95,12 @@ pub enum Phase {
     RolledBack,
     /// Let through because the Deployment has no replicas and so no traffic to judge with.
     Skipped,
+    /// Another template became the live one past Coalmine, or what was held can't be read: there is nothing left to try.
+    Superseded,
 }
 
 impl Phase {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Held,
         Self::Running,
         Self::Rejected,
@@ -107,6 +111,7 @@ impl Phase {
         Self::Bypassed,
         Self::RolledBack,
         Self::Skipped,
+        Self::Superseded,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -121,6 +126,7 @@ impl Phase {
             Self::Bypassed => "Bypassed",
             Self::RolledBack => "RolledBack",
             Self::Skipped => "Skipped",
+            Self::Superseded => "Superseded",
         }
     }
 

@@ -4,7 +4,7 @@
 //! object by the answer itself. The API server may call it several times for one request, and calls it for dry runs too.
 //! Words: A is the live template, B the held one, C a later one.
 
-mod controller;
+pub(in crate::hold) mod controller;
 mod create;
 mod update;
 

@@ -8,7 +8,10 @@ use flate2::{Compression, read::DeflateDecoder, write::DeflateEncoder};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::manifest::{managed_fields::TemplateOwners, template};
+use crate::{
+    api::annotations as key,
+    manifest::{managed_fields::TemplateOwners, object, template},
+};
 
 /// A record grows when it is unpacked; beyond this it is not one that admission wrote (an object is at most 3 MiB).
 const LARGEST_UNPACKED: u64 = 16 << 20;
@@ -56,6 +59,36 @@ pub enum UnreadableHeld {
     Unpack(#[from] std::io::Error),
     #[error("failed to parse the held template")]
     Json(#[from] serde_json::Error),
+}
+
+/// What a Deployment says that it holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Record {
+    /// Nothing is held.
+    None,
+    Valid(Held),
+    /// Another template became the live one meanwhile, past Coalmine: theirs is the later wish.
+    Outdated,
+    /// Nobody can read it, so it can't be what anybody waits for.
+    Unreadable,
+}
+
+impl Record {
+    pub fn of(deployment: &Value) -> Self {
+        match object::annotation(deployment, key::HELD).map(Held::decode) {
+            None => Self::None,
+            Some(Err(_)) => Self::Unreadable,
+            Some(Ok(held)) if held.is_outdated(object::template(deployment)) => Self::Outdated,
+            Some(Ok(held)) => Self::Valid(held),
+        }
+    }
+
+    pub fn valid(&self) -> Option<&Held> {
+        match self {
+            Self::Valid(held) => Some(held),
+            _ => None,
+        }
+    }
 }
 
 impl Held {
@@ -128,6 +161,20 @@ mod tests {
         let text = STANDARD_NO_PAD.encode(encoder.finish().unwrap());
         assert_ne!(text, record.encode().unwrap());
         assert_eq!(Held::decode(&text).unwrap(), record);
+    }
+
+    #[test]
+    fn what_a_deployment_says_that_it_holds() {
+        let live = json!({"spec": {"containers": []}});
+        let of = |record: Option<String>| {
+            let annotations = record.map_or(json!({}), |text| json!({key::HELD: text}));
+            Record::of(&json!({"metadata": {"annotations": annotations}, "spec": {"template": live}}))
+        };
+        let against = |template: &Value| Held { against: Some(template::hash(template)), ..held("b") };
+        assert_eq!(of(None), Record::None);
+        assert_eq!(of(Some("x".to_owned())), Record::Unreadable);
+        assert_eq!(of(Some(against(&json!({"spec": {}})).encode().unwrap())), Record::Outdated);
+        assert_eq!(of(Some(against(&live).encode().unwrap())), Record::Valid(against(&live)));
     }
 
     #[test]

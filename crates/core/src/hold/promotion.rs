@@ -15,12 +15,26 @@ pub fn patch(primary: &Value, template: &Value, message: &str, now: &str) -> Val
     Value::Array(operations)
 }
 
-/// Writes a phase, its message, and the time.
+/// Writes a phase, its message, and the time. A message of another phase doesn't stay.
 pub fn state_patch(primary: &Value, phase: Phase, message: Option<&str>, now: &str) -> Value {
     let mut operations = preconditions(primary);
     operations.push(put(key::PHASE, phase.as_str()));
     operations.push(put(key::SINCE, now));
-    operations.extend(message.map(|message| put(key::MESSAGE, message)));
+    match message {
+        Some(message) => operations.push(put(key::MESSAGE, message)),
+        None => operations.extend(take(primary, key::MESSAGE)),
+    }
+    if phase == Phase::Superseded {
+        // Admission takes away the rest; these must go also where no admission is asked.
+        operations.extend([key::HELD, key::MARKER].into_iter().filter_map(|name| take(primary, name)));
+    }
+    Value::Array(operations)
+}
+
+/// Counts a canary that is made anew within one run.
+pub fn remade_patch(primary: &Value, remade: &str) -> Value {
+    let mut operations = preconditions(primary);
+    operations.push(put(key::REMADE, remade));
     Value::Array(operations)
 }
 
@@ -40,6 +54,11 @@ fn preconditions(primary: &Value) -> Vec<Value> {
 
 fn put(name: &str, value: &str) -> Value {
     json!({"op": "add", "path": path(name), "value": value})
+}
+
+/// Nothing, where it isn't there: to remove it would be refused.
+fn take(primary: &Value, name: &str) -> Option<Value> {
+    object::annotation(primary, name).map(|_| json!({"op": "remove", "path": path(name)}))
 }
 
 fn path(annotation: &str) -> String {
@@ -95,6 +114,32 @@ mod tests {
         let mut superseded = json!({"metadata": {"annotations": {"canary.state/held": "c", "canary.state/phase": "Running", "canary.state/run": "r"}}, "spec": {"template": 1}});
         json_patch::patch(&mut superseded, &parsed).unwrap_err();
         assert_eq!(superseded["spec"]["template"], 1);
+    }
+
+    #[test]
+    fn a_phase_comes_with_its_own_message_or_none() {
+        let mut primary =
+            json!({"metadata": {"annotations": {"canary.state/held": "h", "canary.state/phase": "Held", "canary.state/run": "r"}}});
+        let last = |patch: Value| patch.as_array().unwrap()[3..].to_vec();
+        let written = [
+            json!({"op": "add", "path": "/metadata/annotations/canary.state~1phase", "value": "Running"}),
+            json!({"op": "add", "path": "/metadata/annotations/canary.state~1since", "value": "now"}),
+        ];
+        assert_eq!(last(state_patch(&primary, Phase::Running, None, "now")), written);
+        primary["metadata"]["annotations"]["canary.state/message"] = json!("scaled to zero");
+        let without = [&written[..], &[json!({"op": "remove", "path": "/metadata/annotations/canary.state~1message"})]].concat();
+        assert_eq!(last(state_patch(&primary, Phase::Running, None, "now")), without);
+    }
+
+    #[test]
+    fn what_is_superseded_is_held_no_longer() {
+        let primary =
+            json!({"metadata": {"annotations": {"canary.state/held": "h", "canary.state/phase": "Running", "canary.state/marker": "1"}}});
+        let mut patched = primary.clone();
+        let patch: json_patch::Patch = serde_json::from_value(state_patch(&primary, Phase::Superseded, Some("gone"), "now")).unwrap();
+        json_patch::patch(&mut patched, &patch).unwrap();
+        let expected = json!({"canary.state/phase": "Superseded", "canary.state/message": "gone", "canary.state/since": "now"});
+        assert_eq!(patched["metadata"]["annotations"], expected);
     }
 
     #[test]

@@ -10,7 +10,13 @@ mod tests;
 
 use serde_json::{Value, json};
 
-use super::admit::PatchOperation;
+use super::{
+    admit::{
+        PatchOperation,
+        controller::{after_a_verdict, may_write_state},
+    },
+    held::Record,
+};
 use crate::api::annotations::{self as key, Phase};
 use crate::{manifest::object, message::condition};
 
@@ -23,10 +29,15 @@ const ON_TRIAL: &str = "CanaryRunning";
 /// The one reason that every such tool takes for the end.
 const FAILED: &str = "ProgressDeadlineExceeded";
 
-/// Decides one UPDATE of `deployments/status`: the changed object, or `None` to leave it as it is.
-pub fn admit_status(old: &Value, new: &Value) -> Option<Value> {
+/// Decides one UPDATE of `deployments/status`: the changed object, or `None` to leave it as it is. `by_controller`: this is where it writes
+/// a phase that a policy does not let it write to the Deployment, by the rules that hold there.
+pub fn admit_status(old: &Value, new: &Value, by_controller: bool) -> Option<Value> {
     let mut changed = new.clone();
-    restore_annotations(old, &mut changed);
+    let written = by_controller && may_write_state(old, new);
+    restore_annotations(old, &mut changed, written);
+    if written && let Some(annotations) = object::metadata_map_mut(&mut changed, "annotations") {
+        after_a_verdict(old, annotations);
+    }
     match told_phase(old) {
         Some(phase) => drop(tell_the_truth(old, phase, &mut changed)),
         None => drop(forget_what_was_told(old, &mut changed)),
@@ -44,8 +55,8 @@ pub fn patch<'a>(sent: &Value, changed: &'a Value) -> Vec<PatchOperation<'a>> {
         .collect()
 }
 
-fn restore_annotations(old: &Value, changed: &mut Value) {
-    let ours = |name: &str| name.starts_with(key::USER_PREFIX);
+fn restore_annotations(old: &Value, changed: &mut Value, but_for_state: bool) {
+    let ours = |name: &str| name.starts_with(key::USER_PREFIX) && !(but_for_state && name.starts_with(key::STATE_PREFIX));
     let (before, now) = (object::annotations(old), object::annotations(changed));
     let of = |map: &serde_json::Map<String, Value>| -> Vec<(String, Value)> {
         map.iter().filter(|(name, _)| ours(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
@@ -59,10 +70,10 @@ fn restore_annotations(old: &Value, changed: &mut Value) {
     }
 }
 
-/// The phase that the status must tell of: that of a held template.
+/// The phase that the status must tell of: that of a held template. One that nobody can read, or that another template has overtaken, is
+/// nothing that anybody waits for.
 fn told_phase(old: &Value) -> Option<Phase> {
-    let annotations = object::annotations(old);
-    object::phase(annotations).filter(|phase| phase.holds() && annotations.contains_key(key::HELD))
+    object::phase(object::annotations(old)).filter(|phase| phase.holds() && matches!(Record::of(old), Record::Valid(_)))
 }
 
 fn tell_the_truth(old: &Value, phase: Phase, changed: &mut Value) -> Option<()> {
@@ -71,6 +82,11 @@ fn tell_the_truth(old: &Value, phase: Phase, changed: &mut Value) -> Option<()> 
     let since = object::text(annotations, key::SINCE);
     let status = changed.get_mut("status")?.as_object_mut()?;
     status.insert("updatedReplicas".to_owned(), 0.into());
+    // Without replicas all counts are as if the rollout was over; who waits looks at this one first.
+    let generation = old.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or_default();
+    if object::replicas(old) == 0 && phase.is_trying() && generation > 0 {
+        status.insert("observedGeneration".to_owned(), (generation - 1).into());
+    }
     let conditions = status.entry("conditions").or_insert_with(|| json!([])).as_array_mut()?;
     // Admission has no clock: until the controller has written a time, the Deployment controller's own serves.
     let fallback = conditions
@@ -117,9 +133,12 @@ pub fn is_left_behind(deployment: &Value) -> bool {
         && number("/status/observedGeneration") < number("/metadata/generation")
 }
 
-/// Whether a template is on trial that the controller does not hear of: the label was taken away while no Coalmine was asked.
+/// Whether the controller has something to do and does not hear of it: a template is on trial and the label was taken away while no Coalmine
+/// was asked, or what is kept out is nothing any more.
 pub fn is_unwatched(deployment: &Value) -> bool {
-    object::phase(object::annotations(deployment)).is_some_and(Phase::is_trying) && object::label(deployment, key::ACTIVE_LABEL).is_none()
+    let phase = object::phase(object::annotations(deployment));
+    let overtaken = || phase.is_some_and(Phase::holds) && !matches!(Record::of(deployment), Record::Valid(_));
+    object::label(deployment, key::ACTIVE_LABEL).is_none() && (phase.is_some_and(Phase::is_trying) || overtaken())
 }
 
 /// The condition `Canary` of a phase, for the controller to write when no template is held any more.

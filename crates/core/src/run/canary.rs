@@ -4,8 +4,10 @@
 use serde_json::{Map, Value, json};
 
 use crate::api::annotations::{PRIMARY_ANNOTATION, ROLE_CANARY, ROLE_LABEL, RUN_LABEL};
-use crate::{manifest::object, names::shortened};
+use crate::{hold::admit::FIELD_MANAGER, manifest::object, names::shortened};
 
+/// The garbage collector's own: what the object owns goes before it.
+const PODS_FIRST: &str = "foregroundDeletion";
 const SUFFIX: &str = "-canary";
 /// The Deployment controller's, on every Deployment.
 const REVISION: &str = "deployment.kubernetes.io/revision";
@@ -79,6 +81,42 @@ pub fn is_canary_of(candidate: &Value, primary: &Value) -> bool {
         .and_then(Value::as_array)
         .is_some_and(|owners| owners.iter().any(|owner| owner.get("uid").and_then(Value::as_str) == Some(object::uid(primary))));
     owned && object::label(candidate, ROLE_LABEL) == Some(ROLE_CANARY)
+}
+
+/// Whether a Deployment is a canary that this program made for a primary of this name, and that no primary owns any more: it was deleted
+/// without what it owns (`--cascade=orphan`), or came back from a backup. Nobody but us would ever take it away.
+pub fn is_abandoned(candidate: &Value, primary: &str) -> bool {
+    let owners = candidate.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    object::label(candidate, ROLE_LABEL) == Some(ROLE_CANARY)
+        && object::annotation(candidate, PRIMARY_ANNOTATION) == Some(primary)
+        && run_of(candidate).is_some()
+        && object::name(candidate) == name(primary)
+        && owners.is_none_or(Vec::is_empty)
+        && !object::is_being_deleted(candidate)
+}
+
+/// Whether a Deployment that is being deleted is kept by somebody's finalizer, and its pods with it: they are deleted after it.
+pub fn keeps_its_pods(candidate: &Value) -> bool {
+    object::is_being_deleted(candidate) && !finalizers(candidate).is_empty() && !has_finalizer(candidate, PODS_FIRST)
+}
+
+/// Those of others.
+pub fn finalizers(candidate: &Value) -> Vec<&str> {
+    let all = candidate.pointer("/metadata/finalizers").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    all.filter(|finalizer| *finalizer != PODS_FIRST).collect()
+}
+
+fn has_finalizer(candidate: &Value, name: &str) -> bool {
+    let all = candidate.pointer("/metadata/finalizers").and_then(Value::as_array);
+    all.is_some_and(|all| all.iter().any(|finalizer| finalizer.as_str() == Some(name)))
+}
+
+/// Who changed the canary's template last: the manager that is neither Coalmine nor part of Kubernetes.
+pub fn changed_by(canary: &Value) -> Option<&str> {
+    let records = canary.pointer("/metadata/managedFields").and_then(Value::as_array)?;
+    let of_template = records.iter().filter(|record| record.pointer("/fieldsV1/f:spec/f:template").is_some());
+    let others = of_template.filter_map(|record| Some((record.get("time")?.as_str()?, record.get("manager")?.as_str()?)));
+    others.filter(|(_, manager)| *manager != FIELD_MANAGER).max().map(|(_, manager)| manager)
 }
 
 /// The run that a canary was made for.
@@ -201,6 +239,47 @@ mod tests {
             canary["metadata"]["annotations"][REVISION] = json!(revision);
             assert_eq!(is_changed_by_hand(&canary), changed, "{revision}");
         }
+    }
+
+    #[test]
+    fn who_changed_it() {
+        let record = |manager: &str, time: &str, fields: Value| json!({"manager": manager, "time": time, "fieldsV1": {"f:spec": fields}});
+        let template = json!({"f:template": {}});
+        let canary = json!({"metadata": {"managedFields": [
+            record("coalmine", "2026-01-01T00:00:09Z", template.clone()),
+            record("keda", "2026-01-01T00:00:08Z", json!({"f:replicas": {}})),
+            record("Reloader", "2026-01-01T00:00:07Z", template.clone()),
+            record("kubectl-set", "2026-01-01T00:00:05Z", template),
+        ]}});
+        assert_eq!(changed_by(&canary), Some("Reloader"));
+        assert_eq!(changed_by(&deployment(&primary(), json!({}), "r1", &label())), None);
+    }
+
+    #[test]
+    fn without_its_primary_it_is_abandoned() {
+        let owned = deployment(&primary(), json!({}), "r1", &label());
+        assert!(!is_abandoned(&owned, "app"));
+        let mut orphan = owned;
+        orphan["metadata"].as_object_mut().unwrap().remove("ownerReferences");
+        assert!(is_abandoned(&orphan, "app"));
+        assert!(!is_abandoned(&orphan, "other"), "it names its primary");
+        let mut stranger = orphan.clone();
+        stranger["metadata"]["annotations"].as_object_mut().unwrap().remove(RUN_LABEL);
+        assert!(!is_abandoned(&stranger, "app"), "not all of our marks");
+        orphan["metadata"]["ownerReferences"] = json!([{"kind": "Deployment", "uid": "u-2"}]);
+        assert!(!is_abandoned(&orphan, "app"), "its owner's, or the garbage collector's");
+    }
+
+    #[test]
+    fn a_finalizer_keeps_the_pods() {
+        let mut canary = deployment(&primary(), json!({}), "r1", &label());
+        canary["metadata"]["finalizers"] = json!(["example.com/audit"]);
+        assert!(!keeps_its_pods(&canary));
+        canary["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        assert!(keeps_its_pods(&canary));
+        canary["metadata"]["finalizers"] = json!(["example.com/audit", "foregroundDeletion"]);
+        assert!(!keeps_its_pods(&canary), "they go already");
+        assert_eq!(finalizers(&canary), ["example.com/audit"]);
     }
 
     #[test]

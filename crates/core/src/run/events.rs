@@ -21,6 +21,8 @@ pub enum Reason {
     Superseded,
     /// Somebody changed the canary.
     Changed,
+    /// The Deployment was scaled to zero in the middle of a trial.
+    ScaledToZero,
     /// The numbers do not decide yet.
     Waiting,
     /// A `ConfigMap` or Secret that the canary names is not there yet.
@@ -52,7 +54,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Held,
         Self::Started,
         Self::Analyzing,
@@ -60,6 +62,7 @@ impl Reason {
         Self::Unreached,
         Self::Superseded,
         Self::Changed,
+        Self::ScaledToZero,
         Self::Waiting,
         Self::ConfigMissing,
         Self::NotReady,
@@ -91,6 +94,7 @@ impl Reason {
             Self::Unreached => "CanaryUnreached",
             Self::Superseded => "CanarySuperseded",
             Self::Changed => "CanaryChanged",
+            Self::ScaledToZero => "CanaryScaledToZero",
             Self::Waiting => "CanaryWaiting",
             Self::ConfigMissing => "CanaryConfigMissing",
             Self::NotReady => "CanaryNotReady",
@@ -141,6 +145,7 @@ impl Reason {
             Phase::Bypassed => Self::Bypassed,
             Phase::RolledBack => Self::RolledBack,
             Phase::Skipped => Self::Skipped,
+            Phase::Superseded => Self::Superseded,
         }
     }
 }
@@ -169,7 +174,8 @@ const FIRST_SILENCE: Duration = Duration::from_mins(1);
 /// What was told of one primary. Losing it costs a repeated Event.
 #[derive(Debug, Default)]
 pub struct Told {
-    last: Option<Event>,
+    last_step: Option<Event>,
+    last_state: Option<Event>,
     /// Of each state that lasts, since the last step of the run.
     lasting: BTreeMap<Reason, Lasting>,
 }
@@ -182,25 +188,29 @@ struct Lasting {
 }
 
 impl Told {
-    /// Whether to tell this now. Never the same words twice in a row; a state that lasts at once, and seldom after that, whatever else is
-    /// told meanwhile; a step of the run makes all states new.
+    /// Whether to tell this now. A step of the run once, however often it is tried; a state that lasts at once, and seldom after that, whatever
+    /// else is told meanwhile. A step makes all states new.
     pub fn tell(&mut self, event: &Event, now: Timestamp) -> bool {
-        if self.last.as_ref() == Some(event) {
+        if !event.reason.lasts() {
+            if self.last_step.as_ref() == Some(event) {
+                return false;
+            }
+            (self.last_step, self.last_state) = (Some(event.clone()), None);
+            self.lasting.clear();
+            return true;
+        }
+        if self.last_state.as_ref() == Some(event) {
             return false;
         }
-        if event.reason.lasts() {
-            let silence = match self.lasting.get(&event.reason) {
-                Some(before) if elapsed(before.at, now) < before.silence => return false,
-                // Another state was told in between, and this one goes on as it was.
-                Some(before) if before.note == event.note => before.silence,
-                Some(before) => before.silence * 2,
-                None => FIRST_SILENCE,
-            };
-            self.lasting.insert(event.reason, Lasting { note: event.note.clone(), at: now, silence });
-        } else {
-            self.lasting.clear();
-        }
-        self.last = Some(event.clone());
+        let silence = match self.lasting.get(&event.reason) {
+            Some(before) if elapsed(before.at, now) < before.silence => return false,
+            // Another state was told in between, and this one goes on as it was.
+            Some(before) if before.note == event.note => before.silence,
+            Some(before) => before.silence * 2,
+            None => FIRST_SILENCE,
+        };
+        self.lasting.insert(event.reason, Lasting { note: event.note.clone(), at: now, silence });
+        self.last_state = Some(event.clone());
         true
     }
 }
@@ -266,6 +276,15 @@ mod tests {
             told.tell(&event, Timestamp::from_second(1_800_000_000 + seconds).unwrap())
         });
         assert_eq!(count.count(), 2 * 4, "after 0, 1, 3 and 7 minutes");
+    }
+
+    #[test]
+    fn an_end_that_can_t_be_finished_is_told_once() {
+        let mut told = Told::default();
+        let steps = [Event::warning(Reason::Rejected, "error rate 100%"), Event::warning(Reason::WriteRefused, "no changes on a Friday")];
+        let count = (0..100).flat_map(|round| steps.iter().map(move |event| (round * 5, event)));
+        let count = count.filter(|(seconds, event)| told.tell(event, Timestamp::from_second(1_800_000_000 + seconds).unwrap()));
+        assert_eq!(count.count(), 2);
     }
 
     #[test]

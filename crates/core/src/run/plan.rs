@@ -18,10 +18,12 @@ use crate::api::{
     policy::{OnInconclusive, Policy},
     quantity::format_duration,
 };
-use crate::manifest::object;
+use crate::{hold::held::Record, manifest::object};
 
 mod finish;
-pub mod refused;
+mod prepare;
+mod refused;
+mod running;
 #[cfg(test)]
 mod tests;
 
@@ -29,8 +31,8 @@ mod tests;
 #[derive(Debug, Clone)]
 pub struct Observed<'a> {
     pub primary: &'a Value,
-    /// The live template is not the one that the template on trial was held against.
-    pub outdated: bool,
+    /// What the primary says that it holds.
+    pub held: &'a Record,
     /// The Deployment with the canary's name, whoever made it.
     pub namesake: Option<&'a Value>,
     /// The pods of the run.
@@ -40,6 +42,15 @@ pub struct Observed<'a> {
     pub judgement: Option<Judgement>,
     /// A Service selects the primary's pods but not the canary's; the words for an Event.
     pub unreached: Option<String>,
+    /// What the API server refused of the plan that was just carried out.
+    pub refused: Option<Refused>,
+}
+
+/// An action that the API server understood and will not have, in its words: a quota's, a policy's, or another webhook's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refused {
+    pub action: Action,
+    pub words: String,
 }
 
 /// What the metrics and checks say about a Ready canary.
@@ -67,16 +78,24 @@ pub enum Action {
     Publish(Event),
     /// The canary, ready to be created.
     Create(Value),
-    /// Only the object with this uid.
+    /// Only the object with this uid. `with_pods`: they go first, for one that is itself kept by a finalizer.
     Delete {
         uid: String,
+        with_pods: bool,
     },
+    /// Counts a canary that is about to be made anew.
+    CountRemade(String),
     /// This pod of the canary's is Ready for the first time.
     MarkReady {
         pod: String,
     },
     /// Writes phase, message and time on the primary, on condition that the held template is still the same.
     Write {
+        phase: Phase,
+        message: Option<String>,
+    },
+    /// The same by way of the status, where policies about the Deployment don't reach.
+    WriteAside {
         phase: Phase,
         message: Option<String>,
     },
@@ -113,13 +132,31 @@ pub struct Plan {
 }
 
 impl Plan {
-    pub fn then(actions: Vec<Action>, seconds: u64) -> Self {
-        Self { actions, look_again: Some(Duration::from_secs(seconds)) }
+    fn then(actions: Vec<Action>, look_again: Duration) -> Self {
+        Self { actions, look_again: Some(look_again) }
+    }
+
+    /// Nothing to do now.
+    fn wait(look_again: Duration) -> Self {
+        Self::then(Vec::new(), look_again)
+    }
+
+    /// The last step: nothing is looked at again.
+    fn end(actions: Vec<Action>) -> Self {
+        Self { actions, look_again: None }
     }
 }
 
-/// Files of one directory are applied in the order of their names: a Deployment may come before its Secret.
-const FOR_WHAT_IS_MISSING: Duration = Duration::from_secs(30);
+/// What was just written is seen on the objects.
+const AT_ONCE: Duration = Duration::from_secs(1);
+/// Something of the cluster's own is under way, whose progress wakes us mostly.
+const POD_STARTS: Duration = Duration::from_secs(5);
+/// A rollout takes its time.
+const ROLLOUT: Duration = Duration::from_secs(10);
+/// Nothing runs, and what ends that wakes us.
+const ASLEEP: Duration = Duration::from_mins(1);
+/// The API server will hardly change its mind sooner.
+const AFTER_A_REFUSAL: Duration = Duration::from_secs(5);
 
 /// On the canary: when its pod was seen Ready for the first time. Serving time counts from then, also for a controller that starts later. By our
 /// clock, not by the pod's condition: a node whose clock is wrong must not make a canary look as if it had served.
@@ -148,141 +185,69 @@ pub fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
 }
 
 /// The next step for one primary.
-pub fn plan(observed: &Observed<'_>, held_template: Option<&Value>, canary_label: &(String, String), now: Timestamp) -> Plan {
-    let annotations = object::annotations(observed.primary);
-    match object::phase(annotations) {
-        Some(phase) if phase.is_trying() => match held_template {
-            Some(_) if observed.outdated => finish::outdated(),
-            Some(template) => trying(observed, phase, template, canary_label, now),
-            None => finish::unreadable(),
-        },
-        Some(phase) => finish::ended(observed, phase, now),
-        None => Plan { actions: vec![Action::Release], look_again: None },
+pub fn plan(observed: &Observed<'_>, canary_label: &(String, String), now: Timestamp) -> Plan {
+    if let Some(refused) = &observed.refused {
+        return refused::plan(observed, refused, now);
+    }
+    let phase = object::phase(object::annotations(observed.primary));
+    match (phase, observed.held) {
+        (None, _) => Plan::end(vec![Action::Release]),
+        (Some(phase), Record::Valid(held)) if phase.is_trying() => trying(observed, phase, &held.template, canary_label, now),
+        (Some(phase), Record::None) if phase.is_kept_out() => finish::ended(observed, phase, now),
+        (Some(phase), Record::Outdated | Record::Unreadable | Record::None) if phase.holds() => finish::superseded(observed.held),
+        (Some(phase), _) => finish::ended(observed, phase, now),
     }
 }
 
 fn trying(observed: &Observed<'_>, phase: Phase, template: &Value, canary_label: &(String, String), now: Timestamp) -> Plan {
     let primary = observed.primary;
-    let name = canary::name(object::name(primary));
     let run = object::annotation(primary, key::RUN).unwrap_or_default();
+    let own = observed.namesake.filter(|namesake| canary::is_canary_of(namesake, primary) && !object::is_being_deleted(namesake));
     let Some(since) = began(primary).filter(|_| phase == Phase::Running) else {
+        // What was seen of this template before, if anything was, is of another trial.
+        let mut actions: Vec<Action> = own.filter(|own| canary::run_of(own) == Some(run)).map(delete).into_iter().collect();
+        if object::replicas(primary) == 0 {
+            actions.insert(0, Action::normal(Reason::ScaledToZero, SCALED_TO_ZERO));
+            return Plan::then(actions, ASLEEP);
+        }
         // The time of the run is written before anything is created: from here on the deadline counts.
-        return Plan::then(vec![Action::Write { phase: Phase::Running, message: None }], 1);
+        actions.push(Action::Write { phase: Phase::Running, message: None });
+        return Plan::then(actions, AT_ONCE);
     };
     if object::replicas(primary) == 0 {
         // The canary must not be all that is left of a service that somebody turned off.
-        let message = "scaled to zero while the template was on trial, so no traffic to judge it by; scale up, then set canary.retry; template kept out";
-        return verdict(Phase::Inconclusive, message);
+        return Plan::then(vec![Action::Write { phase: Phase::Held, message: Some(SCALED_TO_ZERO.to_owned()) }], AT_ONCE);
     }
+    let name = canary::name(object::name(primary));
+    let past = is_past_deadline(primary, observed.policy, now);
     let Some(namesake) = observed.namesake else {
-        let first = elapsed(since, now) < Duration::from_secs(2);
-        let mut actions = Vec::new();
-        if first {
-            actions.push(Action::normal(
-                Reason::Held,
-                format!("template held; trying it in {name} for {}", format_duration(observed.policy.duration)),
-            ));
+        if past {
+            let message = format!("{name} could not be created within {}", format_duration(observed.policy.deadline));
+            return inconclusive(observed, &message, true);
         }
-        if is_past_deadline(primary, observed.policy, now) {
-            return inconclusive(
-                observed,
-                &format!("{name} could not be created within {}", format_duration(observed.policy.deadline)),
-                true,
-            );
-        }
-        actions.push(Action::Create(canary::deployment(primary, template.clone(), run, canary_label)));
-        actions.push(Action::normal(Reason::Started, format!("created {name} with one replica of the held template")));
-        return Plan::then(actions, 5);
+        return prepare::create(observed, template, run, canary_label, elapsed(since, now) < Duration::from_secs(2));
     };
+    if canary::is_abandoned(namesake, object::name(primary)) && !past {
+        return Plan::then(vec![delete(namesake)], AT_ONCE);
+    }
     if !canary::is_canary_of(namesake, primary) {
         let message =
             format!("a Deployment {name} exists that is not Coalmine's; rename or delete it, then set canary.retry; template kept out");
         return verdict(Phase::Inconclusive, &message);
     }
-    if canary::run_of(namesake) != Some(run) {
-        let note = format!("{name} tried a template that was superseded; starting over");
-        return Plan::then(vec![Action::normal(Reason::Superseded, note), delete(namesake)], 1);
+    if let Some(way) = prepare::in_the_way(namesake, run) {
+        return prepare::clear(observed, namesake, &way, past);
     }
-    if object::is_being_deleted(namesake) {
-        return Plan::then(Vec::new(), 1);
-    }
-    if canary::is_changed_by_hand(namesake) {
-        let note = format!("{name} was changed by somebody, and no longer runs the held template alone; starting over");
-        return Plan::then(vec![Action::warning(Reason::Changed, note), delete(namesake)], 1);
-    }
-    running(observed, namesake, now)
+    running::running(observed, namesake, now)
 }
 
-fn running(observed: &Observed<'_>, namesake: &Value, now: Timestamp) -> Plan {
-    let past = is_past_deadline(observed.primary, observed.policy, now);
-    let tried_for = began(observed.primary).map(|since| elapsed(since, now)).unwrap_or_default();
-    match &observed.health {
-        Health::Missing(reason) if tried_for < FOR_WHAT_IS_MISSING && !past => {
-            let note = format!("{reason}; waiting {} for it to be there", format_duration(FOR_WHAT_IS_MISSING));
-            Plan::then(vec![Action::normal(Reason::ConfigMissing, note)], 2)
-        }
-        Health::Failed(reason) | Health::Missing(reason) => {
-            let after = format!(" (after {})", format_duration(tried_for));
-            verdict(Phase::Rejected, &format!("{reason}{after}; template kept out"))
-        }
-        Health::Starting(reason) if past => {
-            let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-            let since = if ready_since(namesake).is_some() { "not Ready any more at the deadline of" } else { "not Ready within" };
-            inconclusive(observed, &format!("{since} {}{reason}", format_duration(observed.policy.deadline)), false)
-        }
-        Health::Starting(reason) if ready_since(namesake).is_some() => {
-            let reason = reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-            let note =
-                format!("{} is not Ready any more, through no fault of the template{reason}; waiting for it", object::name(namesake));
-            Plan::then(vec![Action::normal(Reason::NotReady, note)], 5)
-        }
-        Health::Starting(_) => Plan::then(Vec::new(), 5),
-        Health::Ready { pod } => {
-            let judged_so_far = object::annotation(namesake, READY_POD_ANNOTATION).filter(|_| ready_since(namesake).is_some());
-            if judged_so_far == Some(pod) { judged(observed, past) } else { first_ready(observed, namesake, pod, judged_so_far.is_some()) }
-        }
-    }
-}
-
-/// Nothing is known of this pod yet: its time begins now, also when another was judged before it.
-fn first_ready(observed: &Observed<'_>, namesake: &Value, pod: &str, is_another: bool) -> Plan {
-    let state = if is_another { "Ready again, with another pod" } else { "Ready" };
-    let note = format!("{} is {state}; judging its traffic for {}", object::name(namesake), format_duration(observed.policy.duration));
-    let mut actions = vec![Action::MarkReady { pod: pod.to_owned() }, Action::normal(Reason::Analyzing, note)];
-    if let Some(unreached) = &observed.unreached {
-        actions.push(Action::warning(Reason::Unreached, unreached.clone()));
-    }
-    Plan::then(actions, 1)
-}
-
-fn judged(observed: &Observed<'_>, past: bool) -> Plan {
-    match &observed.judgement {
-        Some(Judgement::Reject(message)) => verdict(Phase::Rejected, &format!("{message}; template kept out")),
-        Some(Judgement::Promote(message)) => promotion(observed, message),
-        Some(Judgement::Inconclusive { message, clean }) => inconclusive(observed, message, *clean),
-        Some(Judgement::Unavailable(reason)) if past => {
-            inconclusive(observed, &format!("no answer from the metrics until the deadline: {reason}"), false)
-        }
-        Some(Judgement::Unavailable(reason)) => Plan::then(
-            vec![Action::warning(
-                Reason::MetricsUnavailable,
-                format!("metrics can't be read: {reason}; nothing is promoted or rejected for it"),
-            )],
-            2,
-        ),
-        Some(Judgement::Continue { look_again, note }) => {
-            let actions = note.iter().map(|note| Action::normal(Reason::Waiting, note.clone())).collect();
-            Plan { actions, look_again: Some(*look_again) }
-        }
-        None => Plan::then(Vec::new(), 1),
-    }
-}
+const SCALED_TO_ZERO: &str = "scaled to zero, so there is no traffic to judge by; the template is tried anew when it is scaled up";
 
 /// Not while the primary is at fault: a promotion into a paused Deployment starts nothing, and says so.
 fn promotion(observed: &Observed<'_>, message: &str) -> Plan {
     let paused = observed.primary.pointer("/spec/paused").and_then(Value::as_bool) == Some(true);
     let paused = if paused { "; the Deployment is paused, so its rollout waits for `kubectl rollout resume`" } else { "" };
-    Plan::then(vec![Action::Promote { message: format!("{message}; template promoted{paused}") }], 1)
+    Plan::then(vec![Action::Promote { message: format!("{message}; template promoted{paused}") }], AT_ONCE)
 }
 
 /// Nothing could be shown. `clean`: nothing speaks against it either, so the user's own choice counts.
@@ -294,9 +259,21 @@ fn inconclusive(observed: &Observed<'_>, message: &str, clean: bool) -> Plan {
 }
 
 fn verdict(phase: Phase, message: &str) -> Plan {
-    Plan::then(vec![Action::Write { phase, message: Some(message.to_owned()) }], 1)
+    Plan::then(vec![Action::Write { phase, message: Some(message.to_owned()) }], AT_ONCE)
 }
 
 fn delete(namesake: &Value) -> Action {
-    Action::Delete { uid: object::uid(namesake).to_owned() }
+    Action::Delete { uid: object::uid(namesake).to_owned(), with_pods: false }
+}
+
+/// Its pods would run, and take traffic, as long as the Deployment is kept by somebody's finalizer.
+fn evict(namesake: &Value) -> Action {
+    Action::Delete { uid: object::uid(namesake).to_owned(), with_pods: true }
+}
+
+/// The end of a run that this program can't go on with, through a fault of its own, once there is no more time.
+pub fn after_a_fault(primary: &Value, policy: &Policy, now: Timestamp) -> Option<Action> {
+    let running = object::phase(object::annotations(primary)) == Some(Phase::Running);
+    let message = "a fault of Coalmine's own kept it from being judged; its log has the place; template kept out".to_owned();
+    (running && is_past_deadline(primary, policy, now)).then_some(Action::Write { phase: Phase::Inconclusive, message: Some(message) })
 }

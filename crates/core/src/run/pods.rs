@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::api::annotations::RUN_LABEL;
 use crate::manifest::object;
+use crate::run::words::cut;
 
 /// The state of a canary's pods, as far as it decides anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +34,6 @@ const HOPELESS: [&str; 7] = [
     "RunContainerError",
     "StartError",
 ];
-/// The longest part of a cluster's message that is passed on: Events take 1 KiB.
-const LONGEST_MESSAGE: usize = 300;
 
 /// Judges the pods of one run. `was_ready`: the canary had been Ready before, so losing it is a failing probe and no slow start.
 pub fn health(pods: &[Value], canary: &Value, run: &str, was_ready: bool) -> Health {
@@ -174,14 +173,6 @@ fn list<'a>(pod: &'a Value, name: &str) -> &'a [Value] {
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn cut(message: &str) -> String {
-    let message: String = message.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if message.chars().count() <= LONGEST_MESSAGE {
-        return message;
-    }
-    message.chars().take(LONGEST_MESSAGE).chain(['…']).collect()
 }
 
 #[cfg(test)]

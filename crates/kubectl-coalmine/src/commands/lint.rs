@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use coalmine_core::{
+    api::checks::Rules,
     hold::admit::{Outcome, Request, Settings, admit},
     manifest::object,
 };
@@ -52,7 +53,7 @@ fn items(document: &Value) -> Vec<&Value> {
 }
 
 fn review(deployment: &Value) -> coalmine_core::hold::admit::Admission {
-    let settings = Settings { controller: String::new(), canary_label: ("tier".to_owned(), "canary".to_owned()) };
+    let settings = Settings { controller: String::new(), canary_label: ("tier".to_owned(), "canary".to_owned()), checks: Rules::default() };
     let request = Request {
         username: "lint",
         field_manager: "kubectl-coalmine",

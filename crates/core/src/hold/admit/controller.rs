@@ -6,7 +6,10 @@ use serde_json::{Map, Value};
 use super::{Admission, Effect, Request, changeable};
 use crate::{
     api::annotations::{self as key, Phase},
-    hold::{held::Held, rejected},
+    hold::{
+        held::{Held, Record},
+        rejected,
+    },
     manifest::{
         last_applied,
         managed_fields::{drop_manager, put_records, records as sent_records, with_template_owners},
@@ -73,34 +76,60 @@ fn write_state(request: &Request<'_>, old: &Value) -> Admission {
     if !same_but_for_template(old, request.new) {
         return Admission::denied(denied::only_state());
     }
-    let (before, now) = (object::annotations(old), object::annotations(request.new));
-    let holds = before.contains_key(key::HELD);
-    let untouchable = if holds { &[key::HELD, key::MARKER, key::RUN, key::PROVEN, key::REJECTED][..] } else { &[key::REJECTED][..] };
-    let forges = untouchable.iter().any(|name| before.get(*name) != now.get(*name))
-        || (!holds && now.contains_key(key::HELD))
-        || proves_more(before, now);
-    let (was, is) = (object::phase(before), object::phase(now));
-    let promotes = is == Some(Phase::Promoted) && was != is;
-    // Whether a template is tried once more is the user's to say: a verdict is final for the controller.
-    let tries_again = is.is_some_and(Phase::is_trying) && !was.is_some_and(Phase::is_trying);
-    if forges || promotes || tries_again {
+    if !may_write_state(old, request.new) {
         return Admission::denied(denied::only_state());
     }
     let mut changed = changeable(request.new);
-    if is == Some(Phase::Rejected)
-        && was != is
-        && let Some(held) = text(before, key::HELD).and_then(|text| Held::decode(text).ok())
-        && let Some(annotations) = metadata_map_mut(&mut changed, "annotations")
-    {
-        let verdict = text(annotations, key::MESSAGE).unwrap_or("it was rejected").to_owned();
-        rejected::remember(annotations, &held.template, &verdict);
-    }
     if let Some(spec) = changed.get_mut("spec").and_then(Value::as_object_mut)
         && !template::same(object::template(old), object::template(request.new))
     {
         spec.insert("template".to_owned(), object::template(old).clone());
     }
+    if let Some(annotations) = metadata_map_mut(&mut changed, "annotations") {
+        after_a_verdict(old, annotations);
+    }
     Admission::changed(request.new, changed, Vec::new(), Effect::Passed)
+}
+
+/// What a phase that the controller has just written brings with it.
+pub(in crate::hold) fn after_a_verdict(old: &Value, annotations: &mut Map<String, Value>) {
+    let is = object::phase(annotations);
+    if is == object::phase(object::annotations(old)) {
+        return;
+    }
+    match (is, Record::of(old)) {
+        (Some(Phase::Rejected), Record::Valid(held)) => {
+            let verdict = text(annotations, key::MESSAGE).unwrap_or("it was rejected").to_owned();
+            rejected::remember(annotations, &held.template, &verdict);
+        }
+        (Some(Phase::Superseded), _) => end_hold(annotations),
+        _ => {}
+    }
+}
+
+/// Whether the controller may turn these annotations of Coalmine's into those.
+pub(in crate::hold) fn may_write_state(old: &Value, new: &Value) -> bool {
+    let (before, now) = (object::annotations(old), object::annotations(new));
+    let (was, is) = (object::phase(before), object::phase(now));
+    let supersedes = is == Some(Phase::Superseded) && was != is;
+    // A hold ends by itself only where there is nothing left to promote: see [`Record`].
+    if supersedes && (!was.is_some_and(Phase::holds) || matches!(Record::of(old), Record::Valid(_))) {
+        return false;
+    }
+    let holds = before.contains_key(key::HELD);
+    let untouchable = match (holds, supersedes) {
+        (true, true) => &[key::RUN, key::PROVEN, key::REJECTED][..],
+        (true, false) => &[key::HELD, key::MARKER, key::RUN, key::PROVEN, key::REJECTED][..],
+        (false, _) => &[key::REJECTED][..],
+    };
+    let forges = untouchable.iter().any(|name| before.get(*name) != now.get(*name))
+        || (!holds && now.contains_key(key::HELD))
+        || (supersedes && [key::HELD, key::MARKER].iter().any(|name| now.contains_key(*name)))
+        || proves_more(before, now);
+    let promotes = is == Some(Phase::Promoted) && was != is;
+    // Whether a template is tried once more is the user's to say: a verdict is final for the controller.
+    let tries_again = is.is_some_and(Phase::is_trying) && !was.is_some_and(Phase::is_trying);
+    !(forges || promotes || tries_again)
 }
 
 fn proves_more(before: &Map<String, Value>, now: &Map<String, Value>) -> bool {
@@ -124,6 +153,7 @@ fn same_but_for_template(old: &Value, new: &Value) -> bool {
 pub(super) fn end_hold(annotations: &mut Map<String, Value>) {
     annotations.remove(key::HELD);
     annotations.remove(key::MARKER);
+    annotations.remove(key::REMADE);
     if annotations.get(key::ENABLED).and_then(Value::as_str) == Some("held") {
         annotations.insert(key::ENABLED.to_owned(), "true".into());
     }

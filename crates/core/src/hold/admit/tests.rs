@@ -134,6 +134,28 @@ fn promotion_leaves_what_the_users_own_request_would_have_left() {
 }
 
 #[test]
+fn the_controller_ends_a_hold_only_where_nothing_is_left_to_promote() {
+    let (held, _) = apply(&deployment("VX"), "VY");
+    let supersede = |old: &Value| {
+        let mut new = old.clone();
+        let patch = crate::hold::promotion::state_patch(old, crate::api::annotations::Phase::Superseded, Some("gone"), "now");
+        json_patch::patch(&mut new, &serde_json::from_value::<json_patch::Patch>(patch).unwrap()).unwrap();
+        ask(old, &new, &settings().controller, "coalmine").stored(&new)
+    };
+    assert_eq!(supersede(&held), None, "it may still be promoted");
+    let mut overtaken = held.clone();
+    overtaken["spec"]["template"] = template("VZ");
+    let mut unreadable = held.clone();
+    unreadable["metadata"]["annotations"][key::HELD] = json!("x");
+    for old in [overtaken, unreadable] {
+        let stored = supersede(&old).expect("the hold ends");
+        assert_eq!((phase(&stored), &stored["spec"]), ("Superseded", &old["spec"]));
+        let left: Vec<&String> = object::annotations(&stored).keys().filter(|name| name.starts_with("canary.")).collect();
+        assert_eq!(left, ["canary.enabled", key::MESSAGE, key::PHASE, key::RUN, key::SINCE]);
+    }
+}
+
+#[test]
 fn only_the_held_template_is_promoted_and_only_by_the_controller() {
     let (held, _) = apply(&deployment("VX"), "VY");
     let mut other = held.clone();

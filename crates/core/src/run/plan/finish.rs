@@ -6,23 +6,22 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Action, Event, Observed, Plan, Reason, delete};
+use super::{AT_ONCE, Action, Event, Observed, Plan, ROLLOUT, Reason, delete, evict};
 use crate::{
     api::annotations::{self as key, Phase},
+    hold::held::Record,
     manifest::object,
     run::canary,
 };
 
-/// A held template that nobody can read: never promoted, and said so.
-pub(super) fn unreadable() -> Plan {
-    let message = "the held template can't be read back; apply it again".to_owned();
-    Plan::then(vec![Action::Write { phase: Phase::Inconclusive, message: Some(message) }], 1)
-}
-
-/// Somebody changed the live template while no Coalmine looked: theirs is the later wish.
-pub(super) fn outdated() -> Plan {
-    let message = "the live template was changed meanwhile, past Coalmine; apply this one again; template kept out".to_owned();
-    Plan::then(vec![Action::Write { phase: Phase::Inconclusive, message: Some(message) }], 1)
+/// Nothing is left to try, and nobody waits for it any more.
+pub(super) fn superseded(held: &Record) -> Plan {
+    let message = match held {
+        Record::Outdated => "another template became the live one past Coalmine; the held one is dropped: apply it again to try it",
+        Record::Unreadable => "the held template can't be read back, and is dropped: apply it again to try it",
+        Record::None | Record::Valid(_) => "the held template is gone; apply it again to try it",
+    };
+    Plan::then(vec![Action::Write { phase: Phase::Superseded, message: Some(message.to_owned()) }], AT_ONCE)
 }
 
 pub(super) fn ended(observed: &Observed<'_>, phase: Phase, now: Timestamp) -> Plan {
@@ -34,12 +33,14 @@ pub(super) fn ended(observed: &Observed<'_>, phase: Phase, now: Timestamp) -> Pl
     }
     let mut actions = vec![event(phase, &message)];
     actions.extend(canary.map(delete));
+    let kept = observed.namesake.filter(|namesake| canary::is_canary_of(namesake, primary) && canary::keeps_its_pods(namesake));
+    actions.extend(kept.map(evict));
     if !phase.is_kept_out() {
         actions.push(Action::Condition { phase, message });
         actions.push(Action::CleanReplicaSets);
     }
     actions.push(Action::Release);
-    Plan { actions, look_again: None }
+    Plan::end(actions)
 }
 
 fn event(phase: Phase, message: &str) -> Action {
@@ -50,17 +51,14 @@ fn event(phase: Phase, message: &str) -> Action {
 fn promoted(observed: &Observed<'_>, canary: Option<&Value>, message: &str, now: Timestamp) -> Plan {
     if let Some(canary) = canary {
         let condition = Action::Condition { phase: Phase::Promoted, message: message.to_owned() };
-        return Plan::then(vec![event(Phase::Promoted, message), condition, delete(canary)], 1);
+        return Plan::then(vec![event(Phase::Promoted, message), condition, delete(canary)], AT_ONCE);
     }
     match rollout(observed.primary) {
-        Rollout::Complete => Plan {
-            actions: vec![
-                Action::normal(Reason::RolledOut, "the primary runs the promoted template on all replicas"),
-                Action::CleanReplicaSets,
-                Action::Release,
-            ],
-            look_again: None,
-        },
+        Rollout::Complete => Plan::end(vec![
+            Action::normal(Reason::RolledOut, "the primary runs the promoted template on all replicas"),
+            Action::CleanReplicaSets,
+            Action::Release,
+        ]),
         Rollout::Failed(reason) => Plan {
             actions: vec![
                 Action::warning(
@@ -77,9 +75,9 @@ fn promoted(observed: &Observed<'_>, canary: Option<&Value>, message: &str, now:
         },
         // A primary without a deadline of its own is not watched for ever.
         Rollout::Running if since(observed.primary, now) > Duration::from_hours(1) => {
-            Plan { actions: vec![Action::CleanReplicaSets, Action::Release], look_again: None }
+            Plan::end(vec![Action::CleanReplicaSets, Action::Release])
         }
-        Rollout::Running => Plan::then(Vec::new(), 10),
+        Rollout::Running => Plan::wait(ROLLOUT),
     }
 }
 

@@ -3,6 +3,10 @@
 use serde_json::json;
 
 use super::*;
+use crate::{
+    hold::held::{Held, Operation},
+    manifest::managed_fields::TemplateOwners,
+};
 
 fn now() -> Timestamp {
     "2026-01-01T00:01:00Z".parse().unwrap()
@@ -30,6 +34,19 @@ fn template() -> Value {
     json!({"metadata": {"labels": {"app": "app"}}, "spec": {"containers": []}})
 }
 
+fn record() -> Record {
+    Record::Valid(Held {
+        template: template(),
+        manager: "kubectl".to_owned(),
+        operation: Operation::Apply,
+        user: "ann".to_owned(),
+        owners: TemplateOwners::new(),
+        last_applied: None,
+        against: None,
+        contributions: Vec::new(),
+    })
+}
+
 fn canary_of(primary: &Value, run: &str, ready: bool) -> Value {
     let mut canary = canary::deployment(primary, template(), run, &label());
     canary["metadata"]["uid"] = json!("canary-uid");
@@ -46,7 +63,8 @@ struct Given {
     health: Health,
     judgement: Option<Judgement>,
     policy: &'static [(&'static str, &'static str)],
-    outdated: bool,
+    held: Record,
+    refused: Option<Refused>,
 }
 
 impl Given {
@@ -58,7 +76,8 @@ impl Given {
             health: Health::Starting(None),
             judgement: None,
             policy: &[],
-            outdated: false,
+            held: record(),
+            refused: None,
         }
     }
 
@@ -81,6 +100,12 @@ impl Given {
         self
     }
 
+    fn refused(mut self, action: Action) -> Self {
+        let words = "admission webhook \"digests\" denied the request:\n no".to_owned();
+        self.refused = Some(Refused { action, words });
+        self
+    }
+
     fn starting(mut self, reason: &str) -> Self {
         self.health = Health::Starting(Some(reason.to_owned()));
         self
@@ -96,14 +121,15 @@ impl Given {
         let policy = Policy::parse(&self.policy.iter().copied().collect()).unwrap();
         let observed = Observed {
             primary: &self.primary,
-            outdated: self.outdated,
+            held: &self.held,
             namesake: self.namesake.as_ref(),
             health: self.health,
             policy: &policy,
             judgement: self.judgement,
             unreached: None,
+            refused: self.refused,
         };
-        let plan = plan(&observed, Some(&template()), &label(), now());
+        let plan = plan(&observed, &label(), now());
         let mut lines: Vec<String> = plan
             .actions
             .iter()
@@ -142,7 +168,7 @@ look again: Some(1s)
 fn a_superseded_canary_goes_first() {
     insta::assert_snapshot!(Given::new("Running").canary("r0", true).plan(), @r#"
 CanarySuperseded app-canary tried a template that was superseded; starting over
-Delete { uid: "canary-uid" }
+Delete { uid: "canary-uid", with_pods: false }
 look again: Some(1s)
 "#);
 }
@@ -152,8 +178,9 @@ fn a_canary_that_somebody_changed_proves_nothing() {
     let mut given = Given::new("Running").canary("r1", true).ready().judged(Judgement::Promote("error rate 0%".to_owned()));
     given.namesake.as_mut().unwrap()["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = json!("2");
     insta::assert_snapshot!(given.plan(), @r#"
-    CanaryChanged app-canary was changed by somebody, and no longer runs the held template alone; starting over
-    Delete { uid: "canary-uid" }
+    CanaryChanged app-canary was changed, and no longer runs the held template alone; starting over
+    CountRemade("r1 1")
+    Delete { uid: "canary-uid", with_pods: false }
     look again: Some(1s)
     "#);
 }
@@ -161,8 +188,8 @@ fn a_canary_that_somebody_changed_proves_nothing() {
 #[test]
 fn a_template_that_came_past_coalmine_is_not_overwritten() {
     let promotable = Given::new("Running").canary("r1", true).ready().judged(Judgement::Promote("error rate 0%".to_owned()));
-    insta::assert_snapshot!(Given { outdated: true, ..promotable }.plan(), @r#"
-    Write { phase: Inconclusive, message: Some("the live template was changed meanwhile, past Coalmine; apply this one again; template kept out") }
+    insta::assert_snapshot!(Given { held: Record::Outdated, ..promotable }.plan(), @r#"
+    Write { phase: Superseded, message: Some("another template became the live one past Coalmine; the held one is dropped: apply it again to try it") }
     look again: Some(1s)
     "#);
 }
@@ -234,14 +261,186 @@ fn a_pod_that_is_lost_is_waited_for_and_judged_anew() {
 }
 
 #[test]
-fn a_service_that_is_turned_off_leaves_no_canary() {
-    let mut given = Given::new("Running").canary("r1", true).ready().judged(Judgement::Promote("error rate 0%".to_owned()));
-    given.policy = &[("canary.on-inconclusive", "promote")];
-    given.primary["spec"]["replicas"] = json!(0);
-    insta::assert_snapshot!(given.plan(), @r#"
-    Write { phase: Inconclusive, message: Some("scaled to zero while the template was on trial, so no traffic to judge it by; scale up, then set canary.retry; template kept out") }
+fn a_trial_that_is_scaled_to_zero_waits_and_begins_anew() {
+    let zero = |given: Given| {
+        let mut given = given;
+        given.primary["spec"]["replicas"] = json!(0);
+        given
+    };
+    let promotable = || Given::new("Running").canary("r1", true).ready().judged(Judgement::Promote("error rate 0%".to_owned()));
+    insta::assert_snapshot!(zero(promotable().old()).plan(), @r#"
+    Write { phase: Held, message: Some("scaled to zero, so there is no traffic to judge by; the template is tried anew when it is scaled up") }
     look again: Some(1s)
     "#);
+    insta::assert_snapshot!(zero(Given::new("Held").canary("r1", true)).plan(), @r#"
+    CanaryScaledToZero scaled to zero, so there is no traffic to judge by; the template is tried anew when it is scaled up
+    Delete { uid: "canary-uid", with_pods: false }
+    look again: Some(60s)
+    "#);
+    insta::assert_snapshot!(zero(Given::new("Held")).plan(), @r"
+    CanaryScaledToZero scaled to zero, so there is no traffic to judge by; the template is tried anew when it is scaled up
+    look again: Some(60s)
+    ");
+    // Scaled up before the canary was gone: what it proved was of the trial before.
+    insta::assert_snapshot!(Given::new("Held").canary("r1", true).plan(), @r#"
+    Delete { uid: "canary-uid", with_pods: false }
+    Write { phase: Running, message: None }
+    look again: Some(1s)
+    "#);
+}
+
+#[test]
+fn every_run_ends_at_the_deadline_whatever_it_waits_for() {
+    let leaving = |finalizer: bool| {
+        let mut given = Given::new("Running").canary("r0", true);
+        let canary = given.namesake.as_mut().unwrap();
+        canary["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        if finalizer {
+            canary["metadata"]["finalizers"] = json!(["example.com/audit"]);
+        }
+        given
+    };
+    insta::assert_snapshot!(leaving(false).plan(), @"look again: Some(1s)");
+    insta::assert_snapshot!(leaving(true).plan(), @r#"
+    Delete { uid: "canary-uid", with_pods: true }
+    look again: Some(1s)
+    "#);
+    insta::assert_snapshot!(leaving(true).old().plan(), @r#"
+    Write { phase: Inconclusive, message: Some("an earlier app-canary was not gone within 10m, which waits for its finalizer example.com/audit; template kept out") }
+    look again: Some(1s)
+    "#);
+    insta::assert_snapshot!(Given::new("Running").canary("r0", true).old().plan(), @r#"
+    Write { phase: Inconclusive, message: Some("an earlier app-canary was not gone within 10m; template kept out") }
+    look again: Some(1s)
+    "#);
+    insta::assert_snapshot!(Given::new("Running").canary("r1", true).ready_with("another").old().plan(), @r#"
+    Write { phase: Inconclusive, message: Some("Ready only at the deadline of 10m, so there was no time to judge it; template kept out") }
+    look again: Some(1s)
+    "#);
+    let endless = || Judgement::Continue { look_again: Duration::from_secs(5), note: Some("12 requests are needed".to_owned()) };
+    insta::assert_snapshot!(Given::new("Running").canary("r1", true).ready().judged(endless()).old().plan(), @r#"
+    Write { phase: Inconclusive, message: Some("undecided at the deadline: 12 requests are needed; template kept out") }
+    look again: Some(1s)
+    "#);
+    insta::assert_snapshot!(Given::new("Running").canary("r1", true).ready().old().plan(), @r#"
+    Write { phase: Inconclusive, message: Some("nothing was said about it until the deadline; template kept out") }
+    look again: Some(1s)
+    "#);
+    // Whatever the state: at the deadline there is a verdict, or a step towards one that the API server refused.
+    for given in [
+        Given::new("Running"),
+        Given::new("Running").canary("r0", false),
+        Given::new("Running").canary("r1", false),
+        Given::new("Running").canary("r1", true).starting("a probe fails"),
+        Given::new("Running").canary("r1", true).ready(),
+        Given::new("Running").canary("r1", false).ready(),
+        Given::new("Running").canary("r1", true).ready().judged(Judgement::Unavailable("nonsense".to_owned())),
+    ] {
+        let plan = given.old().plan();
+        assert!(plan.starts_with("Write { phase: Inconclusive"), "{plan}");
+    }
+}
+
+#[test]
+fn what_nobody_can_try_is_held_no_longer() {
+    for phase in ["Running", "Rejected"] {
+        let unreadable = Given { held: Record::Unreadable, ..Given::new(phase).canary("r1", true) };
+        assert!(unreadable.plan().starts_with("Write { phase: Superseded"), "{phase}");
+    }
+    insta::assert_snapshot!(Given { held: Record::Unreadable, ..Given::new("Held") }.plan(), @r#"
+    Write { phase: Superseded, message: Some("the held template can't be read back, and is dropped: apply it again to try it") }
+    look again: Some(1s)
+    "#);
+    insta::assert_snapshot!(Given { held: Record::None, ..Given::new("Superseded").canary("r1", true) }.plan(), @r#"
+    CanarySuperseded error rate 100%; template kept out
+    Delete { uid: "canary-uid", with_pods: false }
+    Condition { phase: Superseded, message: "error rate 100%; template kept out" }
+    CleanReplicaSets
+    Release
+    look again: None
+    "#);
+}
+
+#[test]
+fn a_canary_that_something_keeps_changing_is_given_up() {
+    let changed = |remade: Option<&str>| {
+        let mut given = Given::new("Running").canary("r1", true).ready();
+        let metadata = &mut given.namesake.as_mut().unwrap()["metadata"];
+        metadata["annotations"]["deployment.kubernetes.io/revision"] = json!("2");
+        metadata["managedFields"] =
+            json!([{"manager": "Reloader", "time": "2026-01-01T00:00:07Z", "fieldsV1": {"f:spec": {"f:template": {}}}}]);
+        if let Some(remade) = remade {
+            given.primary["metadata"]["annotations"]["canary.state/remade"] = json!(remade);
+        }
+        given
+    };
+    insta::assert_snapshot!(changed(None).plan(), @r#"
+    CanaryChanged app-canary was changed by "Reloader", and no longer runs the held template alone; starting over
+    CountRemade("r1 1")
+    Delete { uid: "canary-uid", with_pods: false }
+    look again: Some(1s)
+    "#);
+    assert!(changed(Some("r1 2")).plan().contains("CountRemade(\"r1 3\")"));
+    assert!(changed(Some("r0 3")).plan().contains("CountRemade(\"r1 1\")"), "of an earlier run");
+    insta::assert_snapshot!(changed(Some("r1 3")).plan(), @r#"
+    Write { phase: Inconclusive, message: Some("app-canary was changed 4 times, last by \"Reloader\", so the held template was never tried alone; keep others off it; template kept out") }
+    look again: Some(1s)
+    "#);
+}
+
+#[test]
+fn an_abandoned_canary_makes_room() {
+    let mut given = Given::new("Running").canary("r0", true);
+    given.namesake.as_mut().unwrap()["metadata"].as_object_mut().unwrap().remove("ownerReferences");
+    insta::assert_snapshot!(given.plan(), @r#"
+    Delete { uid: "canary-uid", with_pods: false }
+    look again: Some(1s)
+    "#);
+}
+
+#[test]
+fn what_the_api_server_refuses_is_told_in_its_words() {
+    let write = || Action::Write { phase: Phase::Running, message: None };
+    let promote = || Action::Promote { message: "error rate 0%".to_owned() };
+    let given = || Given::new("Running").canary("r1", true).ready();
+    insta::assert_snapshot!(Given::new("Running").refused(Action::Create(Value::Null)).plan(), @r#"
+    CanaryCreateRefused the canary can't be created: admission webhook "digests" denied the request:  no; trying until the deadline (10m)
+    look again: Some(5s)
+    "#);
+    insta::assert_snapshot!(given().refused(promote()).plan(), @r#"
+    CanaryPromotionRefused the template can't be promoted: admission webhook "digests" denied the request:  no; trying until the deadline (10m)
+    look again: Some(5s)
+    "#);
+    insta::assert_snapshot!(given().old().refused(promote()).plan(), @r#"
+    Write { phase: Inconclusive, message: Some("proved itself, but can't be promoted: admission webhook \"digests\" denied the request:  no; template kept out") }
+    look again: Some(1s)
+    "#);
+    insta::assert_snapshot!(given().refused(Action::Delete { uid: "u".to_owned(), with_pods: false }).plan(), @r#"
+    CanaryDeleteRefused app-canary can't be deleted: admission webhook "digests" denied the request:  no; trying again
+    look again: Some(5s)
+    "#);
+    insta::assert_snapshot!(Given::new("Held").refused(write()).plan(), @r#"
+    CanaryWriteRefused the Deployment can't be written to: admission webhook "digests" denied the request:  no; writing to its status
+    WriteAside { phase: Running, message: None }
+    look again: Some(1s)
+    "#);
+    insta::assert_snapshot!(Given::new("Held").refused(Action::WriteAside { phase: Phase::Running, message: None }).plan(), @r#"
+    CanaryWriteRefused the Deployment can't be written to: admission webhook "digests" denied the request:  no; trying again
+    look again: Some(5s)
+    "#);
+    insta::assert_snapshot!(given().refused(Action::MarkReady { pod: "p".to_owned() }).plan(), @r#"
+    CanaryWriteRefused the Deployment can't be written to: admission webhook "digests" denied the request:  no; trying again
+    look again: Some(5s)
+    "#);
+}
+
+#[test]
+fn a_fault_of_our_own_ends_at_the_deadline_too() {
+    let policy = Policy::default();
+    let end = |given: Given| after_a_fault(&given.primary, &policy, now());
+    assert_eq!(end(Given::new("Running")), None);
+    assert_eq!(end(Given::new("Rejected").old()), None);
+    insta::assert_snapshot!(format!("{:?}", end(Given::new("Running").old())), @r#"Some(Write { phase: Inconclusive, message: Some("a fault of Coalmine's own kept it from being judged; its log has the place; template kept out") })"#);
 }
 
 #[test]
@@ -280,7 +479,7 @@ look again: Some(1s)
 fn after_the_verdict() {
     insta::assert_snapshot!(Given::new("Rejected").canary("r1", true).plan(), @r#"
 CanaryRejected error rate 100%; template kept out
-Delete { uid: "canary-uid" }
+Delete { uid: "canary-uid", with_pods: false }
 Release
 look again: None
 "#);
@@ -291,7 +490,7 @@ look again: None
 "#);
     insta::assert_snapshot!(Given::new("Withdrawn").canary("r1", true).plan(), @r#"
 CanaryWithdrawn error rate 100%; template kept out
-Delete { uid: "canary-uid" }
+Delete { uid: "canary-uid", with_pods: false }
 Condition { phase: Withdrawn, message: "error rate 100%; template kept out" }
 CleanReplicaSets
 Release
@@ -300,7 +499,7 @@ look again: None
     insta::assert_snapshot!(Given::new("Promoted").canary("r1", true).plan(), @r#"
 CanaryPromoted error rate 100%; template kept out
 Condition { phase: Promoted, message: "error rate 100%; template kept out" }
-Delete { uid: "canary-uid" }
+Delete { uid: "canary-uid", with_pods: false }
 look again: Some(1s)
 "#);
     insta::assert_snapshot!(Given::new("Promoted").plan(), @r"

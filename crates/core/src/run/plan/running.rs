@@ -1,0 +1,101 @@
+//! The canary of this run is there: what its pod and its numbers say, and how long to wait for them.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{
+    AT_ONCE, Action, Judgement, Observed, POD_STARTS, Plan, READY_POD_ANNOTATION, Reason, began, elapsed, inconclusive, is_past_deadline,
+    promotion, ready_since, verdict,
+};
+use crate::{
+    api::{annotations::Phase, quantity::format_duration},
+    manifest::object,
+    run::pods::Health,
+};
+
+/// What is not there yet may come at any moment.
+const FOR_WHAT_MAY_COME: Duration = Duration::from_secs(2);
+/// At the deadline the judge has the last word, but not for ever.
+const LAST_WORD: Duration = Duration::from_secs(30);
+/// Files of one directory are applied in the order of their names: a Deployment may come before its Secret.
+const FOR_WHAT_IS_MISSING: Duration = Duration::from_secs(30);
+
+pub(super) fn running(observed: &Observed<'_>, namesake: &Value, now: Timestamp) -> Plan {
+    let past = is_past_deadline(observed.primary, observed.policy, now);
+    let tried_for = began(observed.primary).map(|since| elapsed(since, now)).unwrap_or_default();
+    match &observed.health {
+        Health::Missing(reason) if tried_for < FOR_WHAT_IS_MISSING && !past => {
+            let note = format!("{reason}; waiting {} for it to be there", format_duration(FOR_WHAT_IS_MISSING));
+            Plan::then(vec![Action::normal(Reason::ConfigMissing, note)], FOR_WHAT_MAY_COME)
+        }
+        Health::Failed(reason) | Health::Missing(reason) => {
+            let after = format!(" (after {})", format_duration(tried_for));
+            verdict(Phase::Rejected, &format!("{reason}{after}; template kept out"))
+        }
+        Health::Starting(reason) if past => {
+            let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            let since = if ready_since(namesake).is_some() { "not Ready any more at the deadline of" } else { "not Ready within" };
+            inconclusive(observed, &format!("{since} {}{reason}", format_duration(observed.policy.deadline)), false)
+        }
+        Health::Starting(reason) if ready_since(namesake).is_some() => {
+            let reason = reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+            let note =
+                format!("{} is not Ready any more, through no fault of the template{reason}; waiting for it", object::name(namesake));
+            Plan::then(vec![Action::normal(Reason::NotReady, note)], POD_STARTS)
+        }
+        Health::Starting(_) => Plan::wait(POD_STARTS),
+        Health::Ready { pod } => {
+            let judged_so_far = object::annotation(namesake, READY_POD_ANNOTATION).filter(|_| ready_since(namesake).is_some());
+            if judged_so_far == Some(pod) {
+                judged(observed, past, now)
+            } else if past {
+                let deadline = format_duration(observed.policy.deadline);
+                inconclusive(observed, &format!("Ready only at the deadline of {deadline}, so there was no time to judge it"), false)
+            } else {
+                first_ready(observed, namesake, pod, judged_so_far.is_some())
+            }
+        }
+    }
+}
+
+/// Nothing is known of this pod yet: its time begins now, also when another was judged before it.
+fn first_ready(observed: &Observed<'_>, namesake: &Value, pod: &str, is_another: bool) -> Plan {
+    let state = if is_another { "Ready again, with another pod" } else { "Ready" };
+    let note = format!("{} is {state}; judging its traffic for {}", object::name(namesake), format_duration(observed.policy.duration));
+    let mut actions = vec![Action::MarkReady { pod: pod.to_owned() }, Action::normal(Reason::Analyzing, note)];
+    if let Some(unreached) = &observed.unreached {
+        actions.push(Action::warning(Reason::Unreached, unreached.clone()));
+    }
+    Plan::then(actions, AT_ONCE)
+}
+
+fn judged(observed: &Observed<'_>, past: bool, now: Timestamp) -> Plan {
+    let overdue = began(observed.primary).is_some_and(|since| elapsed(since, now) >= observed.policy.deadline + LAST_WORD);
+    match &observed.judgement {
+        Some(Judgement::Reject(message)) => verdict(Phase::Rejected, &format!("{message}; template kept out")),
+        Some(Judgement::Promote(message)) => promotion(observed, message),
+        Some(Judgement::Inconclusive { message, clean }) => inconclusive(observed, message, *clean),
+        Some(Judgement::Unavailable(reason)) if past => {
+            inconclusive(observed, &format!("no answer from the metrics until the deadline: {reason}"), false)
+        }
+        Some(Judgement::Unavailable(reason)) => Plan::then(
+            vec![Action::warning(
+                Reason::MetricsUnavailable,
+                format!("metrics can't be read: {reason}; nothing is promoted or rejected for it"),
+            )],
+            FOR_WHAT_MAY_COME,
+        ),
+        Some(Judgement::Continue { note, .. }) if overdue => {
+            let note = note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
+            inconclusive(observed, &format!("undecided at the deadline{note}"), false)
+        }
+        None if overdue => inconclusive(observed, "nothing was said about it until the deadline", false),
+        Some(Judgement::Continue { look_again, note }) => {
+            let actions = note.iter().map(|note| Action::normal(Reason::Waiting, note.clone())).collect();
+            Plan { actions, look_again: Some(*look_again) }
+        }
+        None => Plan::wait(AT_ONCE),
+    }
+}

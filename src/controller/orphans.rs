@@ -1,0 +1,27 @@
+//! What is left of primaries that are gone: what was remembered of them, and canaries that nobody owns, which would go on serving a template
+//! that nobody tries.
+
+use kube::api::PropagationPolicy;
+
+use super::{Context, Error, chain, observe};
+use coalmine_core::{manifest::object, run::canary};
+
+/// This primary was deleted, or nothing is held.
+pub(super) async fn gone(context: &Context, namespace: &str, primary: &str) {
+    context.forget(&format!("{namespace}/{primary}")).await;
+    if let Err(error) = clean(context, namespace, primary).await {
+        tracing::warn!(namespace, name = primary, error = %chain(&error), "failed to take an abandoned canary away");
+    }
+}
+
+async fn clean(context: &Context, namespace: &str, primary: &str) -> Result<(), Error> {
+    let name = canary::name(primary);
+    let found = context.deployments(namespace).get_opt(&name).await.map_err(Error::api("get the canary"))?;
+    let Some(found) = found.map(|found| observe::json(&found, "the canary")).transpose()? else { return Ok(()) };
+    if !canary::is_abandoned(&found, primary) {
+        return Ok(());
+    }
+    context.may_write()?;
+    tracing::info!(namespace, name, "its primary is gone: deleting the canary");
+    context.delete_canary(namespace, &name, object::uid(&found), PropagationPolicy::Background).await
+}
