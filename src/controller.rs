@@ -219,17 +219,7 @@ async fn lead(context: Arc<Context>, until: impl Future<Output = ()> + Send + Sy
         .run(reconcile, on_error, Arc::clone(&context))
         .for_each_concurrent(usize::from(CONCURRENCY), |result| {
             let context = Arc::clone(&context);
-            async move {
-                match result {
-                    Ok(_) => {}
-                    // Something of a primary's is there, or was due, and the primary has nothing to do or is gone.
-                    Err(controller::Error::ObjectNotFound(primary)) => {
-                        orphans::gone(&context, primary.namespace.as_deref().unwrap_or_default(), &primary.name).await;
-                    }
-                    // What reconcile returns is handled in `on_error`; here it is the queue's and the watches' own trouble.
-                    Err(error) => tracing::debug!(error = %chain(&error), "controller"),
-                }
-            }
+            async move { handled(&context, result).await }
         });
     let wake = async {
         wake::wake(&context).await;
@@ -239,6 +229,16 @@ async fn lead(context: Arc<Context>, until: impl Future<Output = ()> + Send + Sy
         () = controller => {}
         () = wake => {}
     }
+}
+
+/// What a step returned was handled in `on_error`; here it is the queue's and the watches' own trouble, and that an object is gone or has
+/// nothing to do, which no step is called for.
+async fn handled<Done, Queue: std::error::Error + 'static>(context: &Context, result: Result<Done, controller::Error<Error, Queue>>) {
+    let Err(error) = result else { return };
+    if let controller::Error::ObjectNotFound(gone) = &error {
+        orphans::gone(context, gone.namespace.as_deref().unwrap_or_default(), &gone.name).await;
+    }
+    tracing::debug!(error = %chain(&error), "controller");
 }
 
 /// By what is written on it, since one that is left over has no owner.
@@ -411,6 +411,8 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_remembered_of_what_is_gone() {
         let context = context(faulty(Arc::default()));
+        let met = reconcile(Arc::new(DynamicObject::new("app", &deployments()).within("shop")), Arc::clone(&context)).await;
+        assert!(met.is_err(), "the fault is behind us");
         for number in 0..1_000 {
             let name = format!("app-{number}");
             let key = format!("shop/{name}");
