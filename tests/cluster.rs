@@ -6,6 +6,7 @@ mod app;
 mod broken;
 mod changes_of_mind;
 mod disruptions;
+mod ends;
 mod evidence;
 mod silence;
 mod stage;

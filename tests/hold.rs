@@ -12,6 +12,7 @@ mod helm;
 mod hostile;
 mod limits;
 mod neighbours;
+mod overtaken;
 mod passing;
 mod plugin;
 mod rejected;

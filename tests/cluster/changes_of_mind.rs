@@ -74,23 +74,6 @@ fn the_canary_goes_with_its_primary() {
     stage.await_no_canary();
 }
 
-#[test]
-#[ignore = "needs a whole cluster"]
-fn scaling_to_zero_while_the_canary_runs_ends_it() {
-    let stage = Stage::on_trial();
-    stage.kubectl.run(&["scale", "deployment/app", "--replicas=0"]).succeeded();
-    let (phase, message) = stage.await_verdict();
-    assert_eq!((phase, stage.live().as_str()), (Phase::Inconclusive, "1"), "{message}");
-    insta::assert_snapshot!(message, @"scaled to zero while the template was on trial, so no traffic to judge it by; scale up, then set canary.retry; template kept out");
-    stage.await_no_canary();
-
-    // The way out that it names.
-    stage.kubectl.run(&["scale", "deployment/app", "--replicas=2"]).succeeded();
-    stage.kubectl.run(&["annotate", "deployment/app", "canary.retry=1"]).succeeded();
-    stage.await_canary_ready();
-    assert_eq!(stage.live(), "1");
-}
-
 #[rstest]
 #[case::is_deleted(&["delete", "deployment", "app-canary"], None)]
 #[case::is_changed(&["set", "env", "deployment/app-canary", "ERROR_RATE=0"], Some("CanaryChanged"))]
