@@ -54,6 +54,7 @@ use coalmine_core::{
     run::{
         events::{Event, Reason, Told},
         plan,
+        shared::Alone,
     },
 };
 
@@ -110,6 +111,13 @@ impl Error {
     }
 }
 
+/// What is worth remembering about one primary, whatever is read about it. Losing it costs a repeated Event, or some seconds.
+#[derive(Debug, Default)]
+struct Remembered {
+    told: Told,
+    alone: Alone,
+}
+
 /// What the controller needs besides a client.
 #[expect(missing_debug_implementations, reason = "kube's client has none")]
 pub struct Context {
@@ -121,8 +129,7 @@ pub struct Context {
     metrics: Metrics,
     /// What is worth remembering about a run while this process lives. Losing it costs a repeated Event or query, never a verdict.
     memory: Mutex<HashMap<String, judge::Memory>>,
-    /// What was told of each primary.
-    told: Mutex<HashMap<String, Told>>,
+    remembered: Mutex<HashMap<String, Remembered>>,
     failures: std::sync::Mutex<HashMap<String, u32>>,
     /// Steps under way, by namespace.
     shares: Shares,
@@ -137,8 +144,8 @@ impl Context {
         identity: String,
         metrics: Metrics,
     ) -> Self {
-        let (memory, told, failures) = (Mutex::default(), Mutex::default(), std::sync::Mutex::default());
-        Self { client, claims, sources, canary_label, identity, metrics, memory, told, failures, shares: Shares::default() }
+        let (memory, remembered, failures) = (Mutex::default(), Mutex::default(), std::sync::Mutex::default());
+        Self { client, claims, sources, canary_label, identity, metrics, memory, remembered, failures, shares: Shares::default() }
     }
 
     /// Leadership is data with an expiry, looked at right before each write.
@@ -162,7 +169,7 @@ impl Context {
     async fn forget(&self, key: &str) {
         self.succeeded(key);
         self.memory.lock().await.remove(key);
-        self.told.lock().await.remove(key);
+        self.remembered.lock().await.remove(key);
     }
 
     fn deployments(&self, namespace: &str) -> Api<DynamicObject> {
@@ -196,7 +203,7 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
             tracing::warn!("steps were cut: they took longer than {} s", ENDS_WITHIN.as_secs());
         }
         context.memory.lock().await.clear();
-        context.told.lock().await.clear();
+        context.remembered.lock().await.clear();
         context.failures.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
@@ -293,7 +300,11 @@ async fn step(context: &Context, namespace: &str, name: &str) -> Result<Option<D
     let held = Record::of(&primary);
     let seen = observe::Seen::look(context, &primary).await?;
     let judgement = judged(context, &primary, &seen).await;
-    let mut observed = seen.observed(&primary, judgement, &held);
+    let alone_for = {
+        let mut remembered = context.remembered.lock().await;
+        remembered.entry(format!("{namespace}/{name}")).or_default().alone.see(seen.is_in_trouble_alone(), clock::now())
+    };
+    let mut observed = seen.observed(&primary, judgement, &held, alone_for);
     let hash = held.valid().map(|held| template::hash(&held.template));
     // A refusal has an answer, and what is refused of that has one too; beyond that it is tried again later.
     for _ in 0..=MOST_REFUSALS {

@@ -16,7 +16,7 @@ use coalmine_core::{
     manifest::object,
     run::{
         canary,
-        plan::{Action, READY_ANNOTATION, READY_POD_ANNOTATION, Refused},
+        plan::{Action, EXCUSED_ANNOTATION, READY_ANNOTATION, READY_POD_ANNOTATION, Refused},
     },
 };
 
@@ -55,6 +55,10 @@ impl Actor<'_> {
             }
             Action::Create(canary) => self.create(canary).await,
             Action::Delete { uid, with_pods } => self.delete(uid, *with_pods).await,
+            Action::Excuse(until) => {
+                let patch = json!({"metadata": {"annotations": {EXCUSED_ANNOTATION: until.to_string()}}});
+                self.patch(&self.canary_name(), &Patch::Merge(patch), "excuse what the primary's pods share").await
+            }
             Action::CountRemade(count) => {
                 self.json_patch(promotion::remade_patch(self.primary, count), "count a canary that is made anew").await
             }

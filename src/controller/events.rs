@@ -23,8 +23,8 @@ impl Context {
     pub(super) async fn publish(&self, primary: &Value, event: &Event) {
         let key = format!("{}/{}", object::namespace(primary), object::name(primary));
         {
-            let mut told = self.told.lock().await;
-            if !told.entry(key).or_default().tell(event, clock::now()) {
+            let mut remembered = self.remembered.lock().await;
+            if !remembered.entry(key).or_default().told.tell(event, clock::now()) {
                 return;
             }
         }

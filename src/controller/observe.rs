@@ -1,6 +1,8 @@
 //! Looks at the cluster: the Deployment with the canary's name, the pods of the run, the Services. Reads only.
 
-use k8s_openapi::api::core::v1::{Pod, Service};
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use kube::{
     Api,
     api::{DynamicObject, ListParams},
@@ -14,15 +16,19 @@ use coalmine_core::{
         annotations::{self as key, RUN_LABEL},
         policy::Policy,
     },
-    hold::held::Record,
+    hold::{held::Record, replica_sets},
     manifest::object,
     run::{
-        canary,
-        plan::{Judgement, Observed, ready_since},
-        pods::{Health, health},
+        canary, live,
+        plan::{self, Judgement, Observed, ready_since},
+        pods::{Health, Trouble, health},
         services,
+        shared::{self, Shared},
     },
 };
+
+/// A template that names more is looked at as far as that.
+const MOST_CONFIG_MAPS: usize = 20;
 
 /// What was seen of one primary's canary.
 #[derive(Debug)]
@@ -31,6 +37,8 @@ pub(super) struct Seen {
     health: Health,
     policy: Policy,
     unreached: Option<String>,
+    shared: Option<Shared>,
+    missing_live: Vec<String>,
 }
 
 impl Seen {
@@ -41,26 +49,55 @@ impl Seen {
         let name = canary::name(object::name(primary));
         let namesake = context.deployments(namespace).get_opt(&name).await.map_err(Error::api("get the canary"))?;
         let namesake = namesake.map(|found| json(&found, "the canary")).transpose()?;
-        let own = namesake.as_ref().filter(|namesake| canary::is_canary_of(namesake, primary));
-        let run = object::annotation(primary, key::RUN).unwrap_or_default();
-        let trying = object::phase(object::annotations(primary)).is_some_and(key::Phase::is_trying);
-        let (health, unreached) = match own.filter(|_| trying) {
-            Some(canary) => {
-                let pods = Self::pods(context, namespace, run).await?;
-                let health = health(&pods, canary, run, ready_since(canary).is_some());
-                let first_ready = matches!(health, Health::Ready { .. }) && ready_since(canary).is_none();
-                let unreached = if first_ready { Self::unreached(context, namespace, primary, canary).await? } else { None };
-                (health, unreached)
-            }
-            None => (Health::Starting(None), None),
-        };
-        Ok(Self { namesake, health, policy, unreached })
+        let mut seen = Self { namesake, health: Health::Starting(None), policy, unreached: None, shared: None, missing_live: Vec::new() };
+        let phase = object::phase(object::annotations(primary));
+        if phase.is_some_and(key::Phase::is_trying) {
+            seen.look_at_the_canary(context, primary).await?;
+        } else if phase.is_some_and(key::Phase::is_kept_out) {
+            seen.missing_live = Self::missing_live(context, primary).await?;
+        }
+        Ok(seen)
     }
 
-    async fn pods(context: &Context, namespace: &str, run: &str) -> Result<Vec<Value>, Error> {
+    async fn look_at_the_canary(&mut self, context: &Context, primary: &Value) -> Result<(), Error> {
+        let namespace = object::namespace(primary);
+        let run = object::annotation(primary, key::RUN).unwrap_or_default();
+        let Some(canary) = self.namesake.as_ref().filter(|namesake| canary::is_canary_of(namesake, primary)) else { return Ok(()) };
+        let pods = Self::pods(context, namespace, &format!("{RUN_LABEL}={run}")).await?;
+        self.health = health(&pods, canary, run, plan::known(canary));
+        match self.health {
+            Health::Ready { .. } if ready_since(canary).is_none() => {
+                self.unreached = Self::unreached(context, namespace, primary, canary).await?;
+                self.missing_live = Self::missing_live(context, primary).await?;
+            }
+            Health::Failed { trouble, .. } if trouble != Trouble::Own => {
+                self.shared = shared::with(trouble, primary, &Self::primary_pods(context, primary).await?);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn primary_pods(context: &Context, primary: &Value) -> Result<Vec<Value>, Error> {
+        Self::pods(context, object::namespace(primary), &format!("{},!{RUN_LABEL}", replica_sets::selector(primary))).await
+    }
+
+    /// Rarely asked for: when a canary begins to be judged, and when its template is kept out.
+    async fn missing_live(context: &Context, primary: &Value) -> Result<Vec<String>, Error> {
+        let api = Api::<ConfigMap>::namespaced(context.client.clone(), object::namespace(primary));
+        let mut missing = Vec::new();
+        for name in live::config_maps(object::template(primary)).into_iter().take(MOST_CONFIG_MAPS) {
+            if api.get_metadata_opt(name).await.map_err(Error::api("look for a ConfigMap"))?.is_none() {
+                missing.push(format!("ConfigMap {name} not found"));
+            }
+        }
+        missing.extend(live::waited_for(primary, &Self::primary_pods(context, primary).await?));
+        Ok(missing)
+    }
+
+    async fn pods(context: &Context, namespace: &str, selector: &str) -> Result<Vec<Value>, Error> {
         let pods = Api::<Pod>::namespaced(context.client.clone(), namespace);
-        let list =
-            pods.list(&ListParams::default().labels(&format!("{RUN_LABEL}={run}"))).await.map_err(Error::api("list the canary's pods"))?;
+        let list = pods.list(&ListParams::default().labels(selector)).await.map_err(Error::api("list pods"))?;
         list.items.iter().map(|pod| json(pod, "a pod")).collect()
     }
 
@@ -86,15 +123,29 @@ impl Seen {
             .filter(|namesake| canary::is_canary_of(namesake, primary) && canary::run_of(namesake) == object::annotation(primary, key::RUN))
     }
 
-    pub(super) fn observed<'a>(&'a self, primary: &'a Value, judgement: Option<Judgement>, held: &'a Record) -> Observed<'a> {
+    /// Whether the canary's pod is in trouble, and the primary's are not.
+    pub(super) fn is_in_trouble_alone(&self) -> bool {
+        matches!(self.health, Health::Failed { .. }) && self.shared.is_none()
+    }
+
+    pub(super) fn observed<'a>(
+        &'a self,
+        primary: &'a Value,
+        judgement: Option<Judgement>,
+        held: &'a Record,
+        alone_for: Duration,
+    ) -> Observed<'a> {
         Observed {
             primary,
-            held,
+            held: held.on_trial(),
             namesake: self.namesake.as_ref(),
             health: self.health.clone(),
             policy: &self.policy,
             judgement,
             unreached: self.unreached.clone(),
+            shared: self.shared,
+            alone_for,
+            missing_live: self.missing_live.clone(),
             refused: None,
         }
     }

@@ -82,6 +82,10 @@ pub fn state_undone(key: &str) -> String {
     warning(&format!("canary: {key} is Coalmine's own; the change to it was undone"))
 }
 
+pub fn shared_volume(volume: &str) -> String {
+    warning(&format!("canary: volume {volume} is a claim: if it is ReadWriteOnce, the canary shares it or waits for its node"))
+}
+
 pub fn unchecked() -> String {
     warning("canary: the template could not be checked in time; it is held unchecked")
 }
@@ -159,6 +163,11 @@ pub mod denied {
 
     pub fn only_state() -> String {
         "canary: the controller may change nothing but its own annotations here".to_owned()
+    }
+
+    pub fn overlap() -> String {
+        "canary: strategy Recreate runs one version at a time, and a canary runs beside it; set canary.overlap to \"true\" if both may run at once"
+            .to_owned()
     }
 
     pub fn template_refused(reason: &str) -> String {

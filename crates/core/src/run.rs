@@ -2,7 +2,9 @@
 
 pub mod canary;
 pub mod events;
+pub mod live;
 pub mod plan;
 pub mod pods;
 pub mod services;
+pub mod shared;
 pub mod words;

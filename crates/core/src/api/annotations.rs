@@ -13,11 +13,13 @@ pub const CLIENT_ERRORS: &str = "canary.client-errors";
 pub const IGNORE_PATHS: &str = "canary.ignore-paths";
 pub const DEADLINE: &str = "canary.deadline";
 pub const ON_INCONCLUSIVE: &str = "canary.on-inconclusive";
+pub const MODE: &str = "canary.mode";
+pub const OVERLAP: &str = "canary.overlap";
 pub const RETRY: &str = "canary.retry";
 pub const BYPASS: &str = "canary.bypass";
 
 /// All keys that a user may write, in the order in which messages list them.
-pub const USER_KEYS: [&str; 13] = [
+pub const USER_KEYS: [&str; 15] = [
     ENABLED,
     DURATION,
     MAX_ERROR_RATE,
@@ -29,6 +31,8 @@ pub const USER_KEYS: [&str; 13] = [
     IGNORE_PATHS,
     DEADLINE,
     ON_INCONCLUSIVE,
+    MODE,
+    OVERLAP,
     RETRY,
     BYPASS,
 ];
@@ -68,6 +72,9 @@ pub const ROLE_CANARY: &str = "canary";
 pub const RUN_LABEL: &str = "coalmine.dev/run";
 /// On a canary and its pods: the name of the primary.
 pub const PRIMARY_ANNOTATION: &str = "coalmine.dev/primary";
+
+/// The field manager of all that the controller writes.
+pub const FIELD_MANAGER: &str = "coalmine";
 
 /// kubectl's record of what client-side apply sent last.
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";

@@ -33,6 +33,18 @@ pub struct Policy {
     /// Give up this long after the canary was created.
     pub deadline: Duration,
     pub on_inconclusive: OnInconclusive,
+    pub mode: Mode,
+    /// Two versions may run at once, although the Deployment's strategy says that they must not.
+    pub overlap: bool,
+}
+
+/// What a verdict against a template does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// It keeps the template out.
+    Enforce,
+    /// It is told, and the template is let in all the same.
+    Report,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +94,8 @@ impl Default for Policy {
             ignore_paths: Vec::new(),
             deadline: Duration::from_mins(10),
             on_inconclusive: OnInconclusive::Reject,
+            mode: Mode::Enforce,
+            overlap: false,
         }
     }
 }
@@ -127,6 +141,12 @@ impl Policy {
             _ => None,
         })?;
         let ignore_paths = reader.read(key::IGNORE_PATHS, "up to 20 paths, such as /healthz, /status/*", paths)?;
+        let mode = reader.read(key::MODE, "\"enforce\" or \"report\"", |text| match text {
+            "enforce" => Some(Mode::Enforce),
+            "report" => Some(Mode::Report),
+            _ => None,
+        })?;
+        let overlap = reader.read(key::OVERLAP, "\"true\" or \"false\"", |text| text.parse::<bool>().ok())?;
         reader.read(key::BYPASS, "a reason in words", |text| (!text.trim().is_empty()).then_some(()))?;
         let metrics = annotations.get(key::METRICS).map_or(Ok(defaults.metrics), |text| Choice::parse(text));
         let metrics = metrics.map_err(|error| InvalidAnnotation::Problem { key: key::METRICS.to_owned(), problem: error.to_string() })?;
@@ -147,6 +167,8 @@ impl Policy {
             ignore_paths: ignore_paths.unwrap_or(defaults.ignore_paths),
             deadline,
             on_inconclusive,
+            mode: mode.unwrap_or(defaults.mode),
+            overlap: overlap.unwrap_or(defaults.overlap),
         })
     }
 
@@ -237,6 +259,8 @@ mod tests {
         "30s",
         r#"canary.deadline: "30s" is not accepted; expected a duration from canary.duration (60s) to 48h, such as 10m"#
     )]
+    #[case("canary.mode", "audit", r#"canary.mode: "audit" is not accepted; expected "enforce" or "report""#)]
+    #[case("canary.overlap", "yes", r#"canary.overlap: "yes" is not accepted; expected "true" or "false""#)]
     #[case("canary.on-inconclusive", "ignore", r#"canary.on-inconclusive: "ignore" is not accepted; expected "reject" or "promote""#)]
     #[case(
         "canary.max-latency-p99",
@@ -278,7 +302,7 @@ mod tests {
     #[case(
         "canary.durration",
         "60s",
-        "canary.durration: unknown annotation; known are canary.enabled, canary.duration, canary.max-error-rate, canary.max-latency-p99, canary.metrics, canary.checks, canary.warm-up, canary.client-errors, canary.ignore-paths, canary.deadline, canary.on-inconclusive, canary.retry, canary.bypass"
+        "canary.durration: unknown annotation; known are canary.enabled, canary.duration, canary.max-error-rate, canary.max-latency-p99, canary.metrics, canary.checks, canary.warm-up, canary.client-errors, canary.ignore-paths, canary.deadline, canary.on-inconclusive, canary.mode, canary.overlap, canary.retry, canary.bypass"
     )]
     fn refused_in_one_line(#[case] key: &str, #[case] value: &str, #[case] sentence: &str) {
         assert_eq!(parse(&[(key, value)]).unwrap_err().to_string(), sentence);

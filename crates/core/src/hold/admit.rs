@@ -6,6 +6,7 @@
 
 pub(in crate::hold) mod controller;
 mod create;
+mod overlap;
 mod update;
 
 use serde::Serialize;

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::{
     api::annotations as key,
     manifest::{managed_fields::TemplateOwners, object, template},
+    run::plan::OnTrial,
 };
 
 /// A record grows when it is unpacked; beyond this it is not one that admission wrote (an object is at most 3 MiB).
@@ -80,6 +81,16 @@ impl Record {
             Some(Err(_)) => Self::Unreadable,
             Some(Ok(held)) if held.is_outdated(object::template(deployment)) => Self::Outdated,
             Some(Ok(held)) => Self::Valid(held),
+        }
+    }
+
+    /// The same for the plan.
+    pub fn on_trial(&self) -> OnTrial<'_> {
+        match self {
+            Self::None => OnTrial::Nothing,
+            Self::Valid(held) => OnTrial::Template(&held.template),
+            Self::Outdated => OnTrial::Outdated,
+            Self::Unreadable => OnTrial::Unreadable,
         }
     }
 

@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::api::annotations::{PRIMARY_ANNOTATION, ROLE_CANARY, ROLE_LABEL, RUN_LABEL};
-use crate::{hold::admit::FIELD_MANAGER, manifest::object, names::shortened};
+use crate::api::annotations::{FIELD_MANAGER, PRIMARY_ANNOTATION, ROLE_CANARY, ROLE_LABEL, RUN_LABEL};
+use crate::{manifest::object, names::shortened};
 
 /// The garbage collector's own: what the object owns goes before it.
 const PODS_FIRST: &str = "foregroundDeletion";

@@ -19,6 +19,8 @@ pub enum Reason {
     /// A Service does not send the canary what it sends the primary.
     Unreached,
     Superseded,
+    /// The live template can't start another pod.
+    LiveBroken,
     /// Somebody changed the canary.
     Changed,
     /// The Deployment was scaled to zero in the middle of a trial.
@@ -29,6 +31,8 @@ pub enum Reason {
     ConfigMissing,
     /// The canary's pod was Ready and is not any more, and nobody holds it against the template.
     NotReady,
+    /// The primary's pods fail as the canary's does.
+    SharedTrouble,
     /// The source of the metrics does not answer, or has nothing.
     MetricsUnavailable,
     /// The API server refuses the canary.
@@ -54,18 +58,20 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::Held,
         Self::Started,
         Self::Analyzing,
         Self::Metrics,
         Self::Unreached,
         Self::Superseded,
+        Self::LiveBroken,
         Self::Changed,
         Self::ScaledToZero,
         Self::Waiting,
         Self::ConfigMissing,
         Self::NotReady,
+        Self::SharedTrouble,
         Self::MetricsUnavailable,
         Self::CreateRefused,
         Self::PromotionRefused,
@@ -93,11 +99,13 @@ impl Reason {
             Self::Metrics => "CanaryMetrics",
             Self::Unreached => "CanaryUnreached",
             Self::Superseded => "CanarySuperseded",
+            Self::LiveBroken => "CanaryLiveBroken",
             Self::Changed => "CanaryChanged",
             Self::ScaledToZero => "CanaryScaledToZero",
             Self::Waiting => "CanaryWaiting",
             Self::ConfigMissing => "CanaryConfigMissing",
             Self::NotReady => "CanaryNotReady",
+            Self::SharedTrouble => "CanarySharedTrouble",
             Self::MetricsUnavailable => "CanaryMetricsUnavailable",
             Self::CreateRefused => "CanaryCreateRefused",
             Self::PromotionRefused => "CanaryPromotionRefused",
@@ -124,6 +132,7 @@ impl Reason {
             Self::Waiting
                 | Self::ConfigMissing
                 | Self::NotReady
+                | Self::SharedTrouble
                 | Self::MetricsUnavailable
                 | Self::CreateRefused
                 | Self::PromotionRefused

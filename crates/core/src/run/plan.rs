@@ -11,14 +11,15 @@ use serde_json::Value;
 use super::{
     canary,
     events::{Event, Reason},
-    pods::Health,
+    pods::{Health, Known},
+    shared::Shared,
 };
 use crate::api::{
     annotations::{self as key, Phase},
-    policy::{OnInconclusive, Policy},
+    policy::{Mode, OnInconclusive, Policy},
     quantity::format_duration,
 };
-use crate::{hold::held::Record, manifest::object};
+use crate::manifest::object;
 
 mod finish;
 mod prepare;
@@ -27,12 +28,22 @@ mod running;
 #[cfg(test)]
 mod tests;
 
+/// What the primary says that it holds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum OnTrial<'a> {
+    Nothing,
+    Template(&'a Value),
+    /// Another template became the live one meanwhile, past Coalmine.
+    Outdated,
+    /// Nobody can read it.
+    Unreadable,
+}
+
 /// Everything that the next step depends on.
 #[derive(Debug, Clone)]
 pub struct Observed<'a> {
     pub primary: &'a Value,
-    /// What the primary says that it holds.
-    pub held: &'a Record,
+    pub held: OnTrial<'a>,
     /// The Deployment with the canary's name, whoever made it.
     pub namesake: Option<&'a Value>,
     /// The pods of the run.
@@ -42,6 +53,12 @@ pub struct Observed<'a> {
     pub judgement: Option<Judgement>,
     /// A Service selects the primary's pods but not the canary's; the words for an Event.
     pub unreached: Option<String>,
+    /// The primary's pods are in the trouble that the canary's is in.
+    pub shared: Option<Shared>,
+    /// For how long they have not been.
+    pub alone_for: Duration,
+    /// What the live template names and can't be started without.
+    pub missing_live: Vec<String>,
     /// What the API server refused of the plan that was just carried out.
     pub refused: Option<Refused>,
 }
@@ -83,6 +100,8 @@ pub enum Action {
         uid: String,
         with_pods: bool,
     },
+    /// Containers of the canary's that ended until then did so together with the primary's.
+    Excuse(Timestamp),
     /// Counts a canary that is about to be made anew.
     CountRemade(String),
     /// This pod of the canary's is Ready for the first time.
@@ -164,6 +183,15 @@ pub const READY_ANNOTATION: &str = "coalmine.dev/ready-since";
 /// On the canary: the name of that pod.
 pub const READY_POD_ANNOTATION: &str = "coalmine.dev/ready-pod";
 
+/// On the canary: containers that ended until then did so together with the primary's, which nobody holds against the template.
+pub const EXCUSED_ANNOTATION: &str = "coalmine.dev/excused-until";
+
+/// What is known of a canary beside its pods.
+pub fn known(canary: &Value) -> Known {
+    let excused = object::annotation(canary, EXCUSED_ANNOTATION).and_then(|text| text.parse().ok());
+    Known { was_ready: ready_since(canary).is_some(), excused }
+}
+
 /// When the canary's pod was first Ready.
 pub fn ready_since(canary: &Value) -> Option<Timestamp> {
     object::annotation(canary, READY_ANNOTATION)?.parse().ok()
@@ -192,9 +220,9 @@ pub fn plan(observed: &Observed<'_>, canary_label: &(String, String), now: Times
     let phase = object::phase(object::annotations(observed.primary));
     match (phase, observed.held) {
         (None, _) => Plan::end(vec![Action::Release]),
-        (Some(phase), Record::Valid(held)) if phase.is_trying() => trying(observed, phase, &held.template, canary_label, now),
-        (Some(phase), Record::None) if phase.is_kept_out() => finish::ended(observed, phase, now),
-        (Some(phase), Record::Outdated | Record::Unreadable | Record::None) if phase.holds() => finish::superseded(observed.held),
+        (Some(phase), OnTrial::Template(template)) if phase.is_trying() => trying(observed, phase, template, canary_label, now),
+        (Some(phase), OnTrial::Nothing) if phase.is_kept_out() => finish::ended(observed, phase, now),
+        (Some(phase), OnTrial::Outdated | OnTrial::Unreadable | OnTrial::Nothing) if phase.holds() => finish::superseded(observed.held),
         (Some(phase), _) => finish::ended(observed, phase, now),
     }
 }
@@ -231,9 +259,8 @@ fn trying(observed: &Observed<'_>, phase: Phase, template: &Value, canary_label:
         return Plan::then(vec![delete(namesake)], AT_ONCE);
     }
     if !canary::is_canary_of(namesake, primary) {
-        let message =
-            format!("a Deployment {name} exists that is not Coalmine's; rename or delete it, then set canary.retry; template kept out");
-        return verdict(Phase::Inconclusive, &message);
+        let reason = format!("a Deployment {name} exists that is not Coalmine's; rename or delete it, then set canary.retry");
+        return verdict(observed, Phase::Inconclusive, &reason);
     }
     if let Some(way) = prepare::in_the_way(namesake, run) {
         return prepare::clear(observed, namesake, &way, past);
@@ -255,11 +282,29 @@ fn inconclusive(observed: &Observed<'_>, message: &str, clean: bool) -> Plan {
     if clean && observed.policy.on_inconclusive == OnInconclusive::Promote && matches!(observed.health, Health::Ready { .. }) {
         return promotion(observed, &format!("{message}; nothing speaks against it, and canary.on-inconclusive is promote"));
     }
-    verdict(Phase::Inconclusive, &format!("{message}; template kept out"))
+    verdict(observed, Phase::Inconclusive, message)
 }
 
-fn verdict(phase: Phase, message: &str) -> Plan {
-    Plan::then(vec![Action::Write { phase, message: Some(message.to_owned()) }], AT_ONCE)
+/// Kept out, but in a Deployment that only wants to be told.
+fn verdict(observed: &Observed<'_>, phase: Phase, reason: &str) -> Plan {
+    if observed.policy.mode == Mode::Report {
+        return promotion(observed, &format!("canary.mode is report; it would have been {}: {reason}", phase.as_str().to_lowercase()));
+    }
+    Plan::then(vec![kept_out(phase, reason)], AT_ONCE)
+}
+
+fn kept_out(phase: Phase, reason: &str) -> Action {
+    Action::Write { phase, message: Some(format!("{reason}; template kept out")) }
+}
+
+/// The live template names what is not there any more: it runs on, and its next pod does not start.
+fn live_is_broken(observed: &Observed<'_>) -> Option<Action> {
+    (!observed.missing_live.is_empty()).then(|| {
+        let missing = observed.missing_live.join(", ");
+        let note =
+            format!("the live template can't start another pod: {missing}; put it back, or let the held template in with canary.bypass");
+        Action::warning(Reason::LiveBroken, note)
+    })
 }
 
 fn delete(namesake: &Value) -> Action {
@@ -274,6 +319,6 @@ fn evict(namesake: &Value) -> Action {
 /// The end of a run that this program can't go on with, through a fault of its own, once there is no more time.
 pub fn after_a_fault(primary: &Value, policy: &Policy, now: Timestamp) -> Option<Action> {
     let running = object::phase(object::annotations(primary)) == Some(Phase::Running);
-    let message = "a fault of Coalmine's own kept it from being judged; its log has the place; template kept out".to_owned();
-    (running && is_past_deadline(primary, policy, now)).then_some(Action::Write { phase: Phase::Inconclusive, message: Some(message) })
+    let reason = "a fault of Coalmine's own kept it from being judged; its log has the place";
+    (running && is_past_deadline(primary, policy, now)).then(|| kept_out(Phase::Inconclusive, reason))
 }

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::api::annotations::RUN_LABEL;
+use crate::api::annotations::{PRIMARY_ANNOTATION, RUN_LABEL};
 use crate::manifest::object;
 use crate::run::words::cut;
 
@@ -19,36 +19,54 @@ pub enum Health {
     },
     /// A `ConfigMap` or Secret that it names is not there; it may come with what is applied next.
     Missing(String),
-    /// The template is at fault, in the pod's own words.
-    Failed(String),
+    /// The template is at fault, in the pod's own words, unless the primary's pods are in the same trouble.
+    Failed {
+        reason: String,
+        trouble: Trouble,
+    },
+}
+
+/// What a pod's failure is to be compared with: see [`super::shared`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Of the template alone, such as an image that is not there.
+    Own,
+    /// It was Ready, and is not any more.
+    Unready,
+    /// A container ended, at that time by its node's clock.
+    Ended { at: Option<Timestamp>, perhaps_by_a_probe: bool },
 }
 
 const MISSING: &str = "CreateContainerConfigError";
+const BACK_OFF: &str = "CrashLoopBackOff";
 /// Waiting reasons that time does not mend.
-const HOPELESS: [&str; 7] = [
-    "CrashLoopBackOff",
-    "ImagePullBackOff",
-    "InvalidImageName",
-    "ErrImageNeverPull",
-    "CreateContainerError",
-    "RunContainerError",
-    "StartError",
-];
+const HOPELESS: [&str; 6] =
+    ["ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerError", "RunContainerError", "StartError"];
 
-/// Judges the pods of one run. `was_ready`: the canary had been Ready before, so losing it is a failing probe and no slow start.
-pub fn health(pods: &[Value], canary: &Value, run: &str, was_ready: bool) -> Health {
-    let own = pods.iter().filter(|pod| object::label(pod, RUN_LABEL) == Some(run));
-    let (lost, living): (Vec<&Value>, Vec<&Value>) = own.partition(|pod| object::is_being_deleted(pod) || is_lost_with_its_node(pod));
+/// What is known of a canary beside its pods.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Known {
+    /// It had been Ready before, so losing it is a failing probe and no slow start.
+    pub was_ready: bool,
+    /// Containers that ended until then did so together with the primary's.
+    pub excused: Option<Timestamp>,
+}
+
+/// Judges the pods of one run of this canary.
+pub fn health(pods: &[Value], canary: &Value, run: &str, known: Known) -> Health {
+    let was_ready = known.was_ready;
+    let own = pods.iter().filter(|pod| object::label(pod, RUN_LABEL) == Some(run) && is_of_canary(pod, canary));
+    let (lost, living): (Vec<&Value>, Vec<&Value>) = own.partition(|pod| is_lost(pod));
     for pod in &living {
-        if let Some(reason) = failure(pod) {
-            return Health::Failed(reason);
+        if let Some((reason, trouble)) = failure(pod, known.excused) {
+            return Health::Failed { reason, trouble };
         }
     }
-    if let Some(reason) = living.iter().find_map(|pod| waiting(pod, &[MISSING])) {
+    if let Some(reason) = living.iter().find_map(|pod| missing(pod)) {
         return Health::Missing(reason);
     }
     for pod in &living {
-        if condition(pod, "Ready").is_some_and(|condition| text(condition, "status") == "True") {
+        if is_ready(pod) {
             return Health::Ready { pod: object::name(pod).to_owned() };
         }
     }
@@ -57,10 +75,48 @@ pub fn health(pods: &[Value], canary: &Value, run: &str, was_ready: bool) -> Hea
     let by_containers = unready.is_some_and(|condition| text(condition, "reason") == "ContainersNotReady");
     let reason = unready.map(|condition| cut(text(condition, "message"))).filter(|message| !message.is_empty());
     if was_ready && by_containers && has_lost_readiness(pod) {
-        return Health::Failed(format!("the pod was Ready and is not any more: {}", reason.as_deref().unwrap_or("a probe fails")));
+        let reason = format!("the pod was Ready and is not any more: {}", reason.as_deref().unwrap_or("a probe fails"));
+        return Health::Failed { reason, trouble: Trouble::Unready };
     }
     let unscheduled = condition(pod, "PodScheduled").filter(|condition| text(condition, "status") == "False");
     Health::Starting(unscheduled.map(|condition| format!("{}: {}", text(condition, "reason"), cut(text(condition, "message")))).or(reason))
+}
+
+/// Two Deployments of one template have canaries of one run: the pods say whose they are.
+fn is_of_canary(pod: &Value, canary: &Value) -> bool {
+    match (object::annotation(pod, PRIMARY_ANNOTATION), object::annotation(canary, PRIMARY_ANNOTATION)) {
+        (Some(of), Some(primary)) => of == primary,
+        _ => true,
+    }
+}
+
+pub(super) fn is_ready(pod: &Value) -> bool {
+    condition(pod, "Ready").is_some_and(|condition| text(condition, "status") == "True")
+}
+
+/// On its way out, or gone with its node: another takes its place.
+pub(super) fn is_lost(pod: &Value) -> bool {
+    object::is_being_deleted(pod) || is_lost_with_its_node(pod)
+}
+
+/// What the pod waits for, that it names and that is not there.
+pub(super) fn missing(pod: &Value) -> Option<String> {
+    waiting(pod, &[MISSING])
+}
+
+/// When a container of the pod ended last, unless its node was at fault.
+pub(super) fn latest_ending(pod: &Value) -> Option<Timestamp> {
+    list(pod, "containerStatuses").iter().flat_map(endings).filter(|ended| !is_by_the_node(ended)).filter_map(finished).max()
+}
+
+fn endings(container: &Value) -> impl Iterator<Item = &Value> {
+    ["/state/terminated", "/lastState/terminated"]
+        .into_iter()
+        .filter_map(|state| container.pointer(state).filter(|ended| ended.is_object()))
+}
+
+fn finished(terminated: &Value) -> Option<Timestamp> {
+    text(terminated, "finishedAt").parse().ok()
 }
 
 /// Evicted, preempted, shut down with its node: a new pod takes its place. Kubelet also evicts a pod that exceeds the disk space which the
@@ -96,26 +152,41 @@ fn has_lost_readiness(pod: &Value) -> bool {
     started.collect::<Option<Vec<_>>>().and_then(|times| times.into_iter().max()).is_some_and(|started| started < unready_since)
 }
 
-fn failure(pod: &Value) -> Option<String> {
+fn failure(pod: &Value, excused: Option<Timestamp>) -> Option<(String, Trouble)> {
     if exceeds_its_own_limit(pod) {
-        return Some(format!("the pod was evicted: {}", cut(text(status(pod), "message"))));
+        return Some((format!("the pod was evicted: {}", cut(text(status(pod), "message"))), Trouble::Own));
     }
+    let is_excused = |ended: &Value| finished(ended).zip(excused).is_some_and(|(ended, excused)| ended <= excused);
     if let Some(reason) = waiting(pod, &HOPELESS) {
-        return Some(reason);
+        return Some((reason, Trouble::Own));
+    }
+    if let Some(reason) = waiting(pod, &[BACK_OFF]) {
+        let ended = list(pod, "containerStatuses").iter().flat_map(endings).max_by_key(|ended| finished(ended));
+        if !ended.is_some_and(is_excused) {
+            return Some((reason, ended.map_or(Trouble::Own, ended_at)));
+        }
     }
     // An init container may run again and again until what it waits for is there; a container that served must not end.
     for container in list(pod, "containerStatuses") {
-        let endings =
-            ["/state/terminated", "/lastState/terminated"].map(|state| container.pointer(state).filter(|ended| ended.is_object()));
-        if let Some(ended) = endings.into_iter().flatten().find(|ended| !is_by_the_node(ended)) {
-            return Some(describe(container, &format!("ended: {}", ending(ended)), text(ended, "message")));
+        if let Some(ended) = endings(container).find(|ended| !is_by_the_node(ended) && !is_excused(ended)) {
+            return Some((describe(container, &format!("ended: {}", ending(ended)), text(ended, "message")), ended_at(ended)));
         }
         let restarts = container.get("restartCount").and_then(Value::as_i64).unwrap_or_default();
-        if restarts > 0 && endings == [None, None] {
-            return Some(describe(container, &format!("restarted {restarts} times"), ""));
+        if restarts > 0 && endings(container).next().is_none() {
+            return Some((describe(container, &format!("restarted {restarts} times"), ""), Trouble::Own));
         }
     }
     None
+}
+
+fn ended_at(terminated: &Value) -> Trouble {
+    Trouble::Ended { at: finished(terminated), perhaps_by_a_probe: perhaps_stopped(terminated) }
+}
+
+/// Of its own accord, by SIGKILL, by SIGTERM: the status doesn't tell who wanted it, the pod's Events do.
+fn perhaps_stopped(terminated: &Value) -> bool {
+    let code = terminated.get("exitCode").and_then(Value::as_i64).unwrap_or_default();
+    text(terminated, "reason") != "OOMKilled" && matches!(code, 0 | 137 | 143)
 }
 
 /// What a container that waits for one of these reasons says.
@@ -135,12 +206,8 @@ fn is_by_the_node(terminated: &Value) -> bool {
 
 fn ending(terminated: &Value) -> String {
     let code = terminated.get("exitCode").and_then(Value::as_i64).unwrap_or_default();
-    // Of its own accord, by SIGKILL, by SIGTERM: the status doesn't tell who wanted it, the pod's Events do.
-    let perhaps = match (text(terminated, "reason"), code) {
-        ("OOMKilled", _) => "",
-        (_, 0 | 137 | 143) => " (by itself, or stopped for a failing liveness probe: the pod's Events tell)",
-        _ => "",
-    };
+    let perhaps =
+        if perhaps_stopped(terminated) { " (by itself, or stopped for a failing liveness probe: the pod's Events tell)" } else { "" };
     match text(terminated, "reason") {
         "" => format!("exit code {code}{perhaps}"),
         reason => format!("{reason}, exit code {code}{perhaps}"),
@@ -186,7 +253,14 @@ mod tests {
     }
 
     fn judge(status: Value, was_ready: bool) -> Health {
-        health(&[pod(status)], &json!({}), "r", was_ready)
+        health(&[pod(status)], &json!({}), "r", Known { was_ready, excused: None })
+    }
+
+    fn failed(health: Health) -> (String, Trouble) {
+        match health {
+            Health::Failed { reason, trouble } => (reason, trouble),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[rstest]
@@ -219,7 +293,7 @@ mod tests {
         json!({"initContainerStatuses": [{"name": "wait", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]}),
         "container wait CrashLoopBackOff")]
     fn at_once(#[case] status: Value, #[case] reason: &str) {
-        assert_eq!(judge(status, false), Health::Failed(reason.to_owned()));
+        assert_eq!(failed(judge(status, false)).0, reason);
     }
 
     /// Not Ready since this second, with a container that runs since the 10th, if any does.
@@ -252,7 +326,7 @@ mod tests {
     #[case::node_not_ready(unready(30, "", true), true, None)]
     fn a_slow_start_is_no_failure_but_a_lost_readiness_is(#[case] status: Value, #[case] was_ready: bool, #[case] failed: Option<&str>) {
         let expected = match failed {
-            Some(reason) => Health::Failed(reason.to_owned()),
+            Some(reason) => Health::Failed { reason: reason.to_owned(), trouble: Trouble::Unready },
             None => Health::Starting(Some("containers with unready status: [app]".to_owned())),
         };
         assert_eq!(judge(status, was_ready), expected);
@@ -280,7 +354,10 @@ mod tests {
     fn a_pod_that_its_node_loses_is_replaced(#[case] status: Value, #[case] words: &str) {
         assert_eq!(judge(status.clone(), true), Health::Starting(Some(words.to_owned())));
         let replacement = pod(json!({"conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:10Z"}]}));
-        assert!(matches!(health(&[pod(status), replacement], &json!({}), "r", true), Health::Ready { .. }));
+        assert!(matches!(
+            health(&[pod(status), replacement], &json!({}), "r", Known { was_ready: true, excused: None }),
+            Health::Ready { .. }
+        ));
     }
 
     #[test]
@@ -309,14 +386,43 @@ mod tests {
     #[test]
     fn why_there_is_no_pod() {
         let canary = json!({"status": {"conditions": [{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: few"}]}});
-        assert_eq!(health(&[], &canary, "r", false), Health::Starting(Some("exceeded quota: few".to_owned())));
+        assert_eq!(health(&[], &canary, "r", Known::default()), Health::Starting(Some("exceeded quota: few".to_owned())));
         let unschedulable = json!({"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available"}]});
         assert_eq!(judge(unschedulable, false), Health::Starting(Some("Unschedulable: 0/1 nodes are available".to_owned())));
     }
 
     #[test]
+    fn a_container_that_ended_together_with_the_primary_s_is_excused() {
+        let ended = |at: &str, code: i64| {
+            json!({"containerStatuses": [{"name": "app", "restartCount": 1, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                "lastState": {"terminated": {"exitCode": code, "reason": "Error", "finishedAt": at}}}]})
+        };
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let judged = |status: Value, excused: Option<&str>| {
+            health(&[pod(status)], &json!({}), "r", Known { was_ready: true, excused: excused.map(at) })
+        };
+        let own = Trouble::Ended { at: Some(at("2026-01-01T00:01:00Z")), perhaps_by_a_probe: false };
+        let status = || ended("2026-01-01T00:01:00Z", 1);
+        assert_eq!(failed(judged(status(), None)).1, own);
+        assert_eq!(failed(judged(status(), Some("2026-01-01T00:00:59Z"))).1, own, "it ended again");
+        assert_eq!(judged(status(), Some("2026-01-01T00:01:00Z")), Health::Starting(None));
+        let (_, trouble) = failed(judged(ended("2026-01-01T00:01:00Z", 137), None));
+        assert_eq!(trouble, Trouble::Ended { at: Some(at("2026-01-01T00:01:00Z")), perhaps_by_a_probe: true });
+    }
+
+    #[test]
+    fn the_canary_of_another_deployment_with_this_template_is_not_looked_at() {
+        let canary = json!({"metadata": {"annotations": {PRIMARY_ANNOTATION: "app"}}});
+        let mut pod = pod(json!({"conditions": [{"type": "Ready", "status": "True"}]}));
+        pod["metadata"]["annotations"] = json!({PRIMARY_ANNOTATION: "other"});
+        assert_eq!(health(&[pod.clone()], &canary, "r", Known::default()), Health::Starting(None));
+        pod["metadata"]["annotations"] = json!({PRIMARY_ANNOTATION: "app"});
+        assert!(matches!(health(&[pod], &canary, "r", Known::default()), Health::Ready { .. }));
+    }
+
+    #[test]
     fn another_runs_pods_do_not_count() {
         let failed = pod(json!({"containerStatuses": [{"name": "app", "state": {"terminated": {"exitCode": 3}}}]}));
-        assert_eq!(health(&[failed], &json!({}), "other", false), Health::Starting(None));
+        assert_eq!(health(&[failed], &json!({}), "other", Known::default()), Health::Starting(None));
     }
 }

@@ -16,8 +16,33 @@ pub fn unreached(services: &[Value], primary: &Value, canary: &Value) -> Option<
     if of_primary.is_empty() {
         return Some(format!("no Service selects the pods of {}: the canary may get no traffic", object::name(primary)));
     }
-    let missing = of_primary.into_iter().find(|service| !reaches(service, &canary_labels))?;
-    Some(format!("Service {} selects the primary's pods but not the canary's: it gets no traffic from there", object::name(missing)))
+    if let Some(missing) = of_primary.iter().find(|service| !reaches(service, &canary_labels)) {
+        let name = object::name(missing);
+        return Some(format!("Service {name} selects the primary's pods but not the canary's: it gets no traffic from there"));
+    }
+    let (live, held) = (object::template(primary), object::template(canary));
+    of_primary.into_iter().find_map(|service| {
+        let port = targets(service).find(|port| opens(live, port) && !opens(held, port))?;
+        let port = port.as_str().map_or_else(|| port.to_string(), str::to_owned);
+        let name = object::name(service);
+        Some(format!(
+            "Service {name} sends requests to port {port}, which no container of the held template opens: they fail there, or go elsewhere"
+        ))
+    })
+}
+
+/// The pods' ports that a Service sends to, by name or number.
+fn targets(service: &Value) -> impl Iterator<Item = &Value> {
+    let ports = service.pointer("/spec/ports").and_then(Value::as_array).into_iter().flatten();
+    ports.filter_map(|port| port.get("targetPort").or_else(|| port.get("port")))
+}
+
+/// As far as the template says: a port need not be listed to be open, so only what one template lists and the other doesn't tells anything.
+fn opens(template: &Value, port: &Value) -> bool {
+    let containers = template.pointer("/spec/containers").and_then(Value::as_array).into_iter().flatten();
+    let mut ports = containers.filter_map(|container| container.get("ports")?.as_array()).flatten();
+    let field = if port.is_string() { "name" } else { "containerPort" };
+    ports.any(|listed| listed.get(field) == Some(port))
 }
 
 #[cfg(test)]
@@ -40,6 +65,24 @@ mod tests {
         assert_eq!(unreached(&[service("app", json!({"app": "app"}))], &primary, &canary), None);
         let missed = unreached(&[service("app", json!({"app": "app"})), service("web", json!({"tier": "web"}))], &primary, &canary);
         insta::assert_snapshot!(missed.unwrap(), @"Service web selects the primary's pods but not the canary's: it gets no traffic from there");
+        let open = |mut deployment: Value, ports: Value| {
+            deployment["spec"]["template"]["spec"] = json!({"containers": [{"name": "app", "ports": ports}]});
+            deployment
+        };
+        let serving = |target: Value| {
+            let mut service = service("app", json!({"app": "app"}));
+            service["spec"]["ports"] = json!([{"port": 80, "targetPort": target}]);
+            let live = open(primary.clone(), json!([{"name": "http", "containerPort": 8080}]));
+            let renamed = open(canary.clone(), json!([{"name": "web", "containerPort": 8081}]));
+            assert_eq!(
+                unreached(std::slice::from_ref(&service), &live, &open(canary.clone(), json!([{"name": "http", "containerPort": 8080}]))),
+                None
+            );
+            unreached(&[service], &live, &renamed)
+        };
+        insta::assert_snapshot!(serving(json!("http")).unwrap(), @"Service app sends requests to port http, which no container of the held template opens: they fail there, or go elsewhere");
+        assert!(serving(json!(8080)).unwrap().contains("to port 8080"));
+        assert_eq!(serving(json!(9090)), None, "the primary's don't list it either");
         let none = unreached(&[service("other", json!({"app": "other"})), service("headless", json!({}))], &primary, &canary);
         insta::assert_snapshot!(none.unwrap(), @"no Service selects the pods of app: the canary may get no traffic");
     }

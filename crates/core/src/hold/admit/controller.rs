@@ -19,8 +19,7 @@ use crate::{
     message::denied,
 };
 
-/// The field manager of all that the controller writes.
-pub const FIELD_MANAGER: &str = "coalmine";
+pub use crate::api::annotations::FIELD_MANAGER;
 
 pub(super) fn admit(request: &Request<'_>, old: &Value) -> Admission {
     let (live, sent) = (object::template(old), object::template(request.new));

@@ -2,21 +2,24 @@
 
 use serde_json::Value;
 
-use super::{Admission, Effect, Request, Settings, changeable, policy};
+use super::{Admission, Effect, Request, Settings, changeable, overlap, policy};
 use crate::{
     api::annotations::{ACTIVE_LABEL, ENABLED, LAST_APPLIED, STATE_PREFIX},
     manifest::{
         last_applied,
         object::{self, is_asked_for, metadata_map_mut},
     },
+    message::denied,
 };
 
 pub(super) fn admit(settings: &Settings, request: &Request<'_>) -> Admission {
     let sent = object::annotations(request.new);
-    if is_asked_for(sent)
-        && let Err(invalid) = policy(settings.checks, sent, object::namespace(request.new))
-    {
-        return Admission::denied(format!("canary: {invalid}"));
+    if is_asked_for(sent) {
+        match policy(settings.checks, sent, object::namespace(request.new)) {
+            Err(invalid) => return Admission::denied(format!("canary: {invalid}")),
+            Ok(policy) if overlap::is_refused(request.new, &policy) => return Admission::denied(denied::overlap()),
+            Ok(_) => {}
+        }
     }
     let mut changed = changeable(request.new);
     if !sent.is_empty()

@@ -5,7 +5,7 @@ mod together;
 
 use serde_json::{Map, Value};
 
-use super::{Admission, Effect, Request, Settings, Unchecked, changeable, controller::proven_after, policy};
+use super::{Admission, Effect, Request, Settings, Unchecked, changeable, controller::proven_after, overlap, policy};
 use crate::{
     api::{
         annotations::{self as key, Phase},
@@ -77,11 +77,16 @@ impl Update<'_> {
         let (live, sent) = (object::template(self.old), object::template(self.request.new));
         let template_changes = !template::same(live, sent);
         let annotations = object::annotations(&self.changed);
-        if is_asked_for(annotations)
-            && (template_changes || self.policy_changes())
-            && let Err(invalid) = policy(self.settings.checks, annotations, object::namespace(self.request.new))
-        {
-            return Admission::denied(format!("canary: {invalid}"));
+        let recreates = overlap::is_recreated(self.request.new) && !overlap::is_recreated(self.old);
+        if is_asked_for(annotations) && (template_changes || self.policy_changes() || recreates) {
+            match policy(self.settings.checks, annotations, object::namespace(self.request.new)) {
+                Err(invalid) => return Admission::denied(format!("canary: {invalid}")),
+                // What is let through without a canary is looked at no more closely: see `hold`.
+                Ok(policy) if !template_changes && overlap::is_refused(self.request.new, &policy) => {
+                    return Admission::denied(denied::overlap());
+                }
+                Ok(_) => {}
+            }
         }
         if !is_opted_in(annotations) {
             return self.opt_out();
@@ -366,12 +371,17 @@ impl Update<'_> {
     }
 
     fn hold(mut self) -> Admission {
+        let policy = Policy::of(object::annotations(&self.changed)).unwrap_or_default();
+        if overlap::is_refused(self.request.new, &policy) {
+            return Admission::denied(denied::overlap());
+        }
         let record = self.record();
         if let Err(refused) = self.put_back(&record, None) {
             return refused;
         }
         let run = self.start_run_of(&record.template);
         self.warn_held();
+        self.warnings.extend(overlap::warning(&record.template));
         Admission::held(self.request.new, self.changed, self.warnings, Unchecked { template: record.template, run })
     }
 

@@ -6,20 +6,19 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{AT_ONCE, Action, Event, Observed, Plan, ROLLOUT, Reason, delete, evict};
+use super::{AT_ONCE, Action, Event, Observed, OnTrial, Plan, ROLLOUT, Reason, delete, evict, live_is_broken};
 use crate::{
     api::annotations::{self as key, Phase},
-    hold::held::Record,
     manifest::object,
     run::canary,
 };
 
 /// Nothing is left to try, and nobody waits for it any more.
-pub(super) fn superseded(held: &Record) -> Plan {
+pub(super) fn superseded(held: OnTrial<'_>) -> Plan {
     let message = match held {
-        Record::Outdated => "another template became the live one past Coalmine; the held one is dropped: apply it again to try it",
-        Record::Unreadable => "the held template can't be read back, and is dropped: apply it again to try it",
-        Record::None | Record::Valid(_) => "the held template is gone; apply it again to try it",
+        OnTrial::Outdated => "another template became the live one past Coalmine; the held one is dropped: apply it again to try it",
+        OnTrial::Unreadable => "the held template can't be read back, and is dropped: apply it again to try it",
+        OnTrial::Nothing | OnTrial::Template(_) => "the held template is gone; apply it again to try it",
     };
     Plan::then(vec![Action::Write { phase: Phase::Superseded, message: Some(message.to_owned()) }], AT_ONCE)
 }
@@ -35,7 +34,9 @@ pub(super) fn ended(observed: &Observed<'_>, phase: Phase, now: Timestamp) -> Pl
     actions.extend(canary.map(delete));
     let kept = observed.namesake.filter(|namesake| canary::is_canary_of(namesake, primary) && canary::keeps_its_pods(namesake));
     actions.extend(kept.map(evict));
-    if !phase.is_kept_out() {
+    if phase.is_kept_out() {
+        actions.extend(live_is_broken(observed));
+    } else {
         actions.push(Action::Condition { phase, message });
         actions.push(Action::CleanReplicaSets);
     }

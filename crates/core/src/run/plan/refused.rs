@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use super::{AFTER_A_REFUSAL, Action, Event, Observed, Plan, Reason, Refused, is_past_deadline, verdict};
+use super::{AFTER_A_REFUSAL, Action, Event, Observed, Plan, Reason, Refused, is_past_deadline, kept_out};
 use crate::{
     api::{policy::Policy, quantity::format_duration},
     manifest::object,
@@ -20,7 +20,8 @@ pub(super) fn plan(observed: &Observed<'_>, refused: &Refused, now: Timestamp) -
         // At the deadline the run ends before it is tried again.
         Action::Create(_) => again(until_the_deadline(Reason::CreateRefused, "the canary can't be created", &said, policy)),
         Action::Promote { .. } if is_past_deadline(primary, policy, now) => {
-            verdict(super::Phase::Inconclusive, &format!("proved itself, but can't be promoted: {said}; template kept out"))
+            let reason = format!("proved itself, but can't be promoted: {said}");
+            Plan::then(vec![kept_out(super::Phase::Inconclusive, &reason)], super::AT_ONCE)
         }
         Action::Promote { .. } => again(until_the_deadline(Reason::PromotionRefused, "the template can't be promoted", &said, policy)),
         Action::Delete { .. } => {

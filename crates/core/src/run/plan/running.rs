@@ -7,12 +7,15 @@ use serde_json::Value;
 
 use super::{
     AT_ONCE, Action, Judgement, Observed, POD_STARTS, Plan, READY_POD_ANNOTATION, Reason, began, elapsed, inconclusive, is_past_deadline,
-    promotion, ready_since, verdict,
+    live_is_broken, promotion, ready_since, verdict,
 };
 use crate::{
     api::{annotations::Phase, quantity::format_duration},
     manifest::object,
-    run::pods::Health,
+    run::{
+        pods::{Health, Trouble},
+        shared::{self, Shared},
+    },
 };
 
 /// What is not there yet may come at any moment.
@@ -30,10 +33,8 @@ pub(super) fn running(observed: &Observed<'_>, namesake: &Value, now: Timestamp)
             let note = format!("{reason}; waiting {} for it to be there", format_duration(FOR_WHAT_IS_MISSING));
             Plan::then(vec![Action::normal(Reason::ConfigMissing, note)], FOR_WHAT_MAY_COME)
         }
-        Health::Failed(reason) | Health::Missing(reason) => {
-            let after = format!(" (after {})", format_duration(tried_for));
-            verdict(Phase::Rejected, &format!("{reason}{after}; template kept out"))
-        }
+        Health::Missing(reason) => rejected(observed, reason, tried_for),
+        Health::Failed { reason, trouble } => in_trouble(observed, namesake, reason, *trouble, now),
         Health::Starting(reason) if past => {
             let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
             let since = if ready_since(namesake).is_some() { "not Ready any more at the deadline of" } else { "not Ready within" };
@@ -49,7 +50,7 @@ pub(super) fn running(observed: &Observed<'_>, namesake: &Value, now: Timestamp)
         Health::Ready { pod } => {
             let judged_so_far = object::annotation(namesake, READY_POD_ANNOTATION).filter(|_| ready_since(namesake).is_some());
             if judged_so_far == Some(pod) {
-                judged(observed, past, now)
+                judged(observed, namesake, now)
             } else if past {
                 let deadline = format_duration(observed.policy.deadline);
                 inconclusive(observed, &format!("Ready only at the deadline of {deadline}, so there was no time to judge it"), false)
@@ -57,6 +58,36 @@ pub(super) fn running(observed: &Observed<'_>, namesake: &Value, now: Timestamp)
                 first_ready(observed, namesake, pod, judged_so_far.is_some())
             }
         }
+    }
+}
+
+fn rejected(observed: &Observed<'_>, reason: &str, tried_for: Duration) -> Plan {
+    verdict(observed, Phase::Rejected, &format!("{reason} (after {})", format_duration(tried_for)))
+}
+
+/// Its pod fails. Where the primary's pods fail at the same time, nobody knows whose fault that is.
+fn in_trouble(observed: &Observed<'_>, namesake: &Value, reason: &str, trouble: Trouble, now: Timestamp) -> Plan {
+    let past = is_past_deadline(observed.primary, observed.policy, now);
+    let tried_for = began(observed.primary).map(|since| elapsed(since, now)).unwrap_or_default();
+    let serves = !shared::never_served(observed.primary);
+    match observed.shared.filter(|_| serves) {
+        Some(Shared { troubled, of }) => {
+            let both = format!("{reason}; {troubled} of {of} pods of the primary's are in the same trouble, so the template is not blamed");
+            if past {
+                return inconclusive(
+                    observed,
+                    &format!("{both}; still so at the deadline of {}", format_duration(observed.policy.deadline)),
+                    false,
+                );
+            }
+            let mut actions = vec![Action::warning(Reason::SharedTrouble, format!("{both}; waiting for it to be over"))];
+            if let Trouble::Ended { at: Some(at), .. } = trouble {
+                actions.push(Action::Excuse(at));
+            }
+            Plan::then(actions, FOR_WHAT_MAY_COME)
+        }
+        None if serves && !past && observed.alone_for < shared::grace(trouble, object::template(namesake)) => Plan::wait(AT_ONCE),
+        None => rejected(observed, reason, tried_for),
     }
 }
 
@@ -68,13 +99,18 @@ fn first_ready(observed: &Observed<'_>, namesake: &Value, pod: &str, is_another:
     if let Some(unreached) = &observed.unreached {
         actions.push(Action::warning(Reason::Unreached, unreached.clone()));
     }
+    actions.extend(live_is_broken(observed));
     Plan::then(actions, AT_ONCE)
 }
 
-fn judged(observed: &Observed<'_>, past: bool, now: Timestamp) -> Plan {
+fn judged(observed: &Observed<'_>, namesake: &Value, now: Timestamp) -> Plan {
+    let past = is_past_deadline(observed.primary, observed.policy, now);
+    if let Some(plan) = of_a_primary_that_never_served(observed, namesake, now) {
+        return plan;
+    }
     let overdue = began(observed.primary).is_some_and(|since| elapsed(since, now) >= observed.policy.deadline + LAST_WORD);
     match &observed.judgement {
-        Some(Judgement::Reject(message)) => verdict(Phase::Rejected, &format!("{message}; template kept out")),
+        Some(Judgement::Reject(message)) => verdict(observed, Phase::Rejected, message),
         Some(Judgement::Promote(message)) => promotion(observed, message),
         Some(Judgement::Inconclusive { message, clean }) => inconclusive(observed, message, *clean),
         Some(Judgement::Unavailable(reason)) if past => {
@@ -98,4 +134,19 @@ fn judged(observed: &Observed<'_>, past: bool, now: Timestamp) -> Plan {
         }
         None => Plan::wait(AT_ONCE),
     }
+}
+
+/// Nothing is there to be protected, and nothing to be compared with: a canary that stays Ready is better than what there is. Unless its own
+/// numbers speak against it.
+fn of_a_primary_that_never_served(observed: &Observed<'_>, namesake: &Value, now: Timestamp) -> Option<Plan> {
+    if !shared::never_served(observed.primary) || matches!(observed.judgement, Some(Judgement::Reject(_))) {
+        return None;
+    }
+    let duration = observed.policy.duration;
+    let ready_for = ready_since(namesake).map(|since| elapsed(since, now)).unwrap_or_default();
+    if ready_for >= duration {
+        let (name, duration) = (object::name(namesake), format_duration(duration));
+        return Some(promotion(observed, &format!("no pod of the primary's was ever available, and {name} stayed Ready for {duration}")));
+    }
+    (!is_past_deadline(observed.primary, observed.policy, now)).then(|| Plan::wait((duration - ready_for).min(POD_STARTS)))
 }

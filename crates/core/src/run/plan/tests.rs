@@ -3,10 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::{
-    hold::held::{Held, Operation},
-    manifest::managed_fields::TemplateOwners,
-};
+use crate::run::pods::Trouble;
 
 fn now() -> Timestamp {
     "2026-01-01T00:01:00Z".parse().unwrap()
@@ -34,19 +31,6 @@ fn template() -> Value {
     json!({"metadata": {"labels": {"app": "app"}}, "spec": {"containers": []}})
 }
 
-fn record() -> Record {
-    Record::Valid(Held {
-        template: template(),
-        manager: "kubectl".to_owned(),
-        operation: Operation::Apply,
-        user: "ann".to_owned(),
-        owners: TemplateOwners::new(),
-        last_applied: None,
-        against: None,
-        contributions: Vec::new(),
-    })
-}
-
 fn canary_of(primary: &Value, run: &str, ready: bool) -> Value {
     let mut canary = canary::deployment(primary, template(), run, &label());
     canary["metadata"]["uid"] = json!("canary-uid");
@@ -63,8 +47,11 @@ struct Given {
     health: Health,
     judgement: Option<Judgement>,
     policy: &'static [(&'static str, &'static str)],
-    held: Record,
+    held: Option<OnTrial<'static>>,
     refused: Option<Refused>,
+    shared: Option<Shared>,
+    alone_for: Duration,
+    missing_live: Vec<String>,
 }
 
 impl Given {
@@ -76,8 +63,11 @@ impl Given {
             health: Health::Starting(None),
             judgement: None,
             policy: &[],
-            held: record(),
+            held: None,
             refused: None,
+            shared: None,
+            alone_for: Duration::from_hours(1),
+            missing_live: Vec::new(),
         }
     }
 
@@ -118,16 +108,20 @@ impl Given {
 
     /// The plan, a line for each action.
     fn plan(self) -> String {
+        let template = template();
         let policy = Policy::parse(&self.policy.iter().copied().collect()).unwrap();
         let observed = Observed {
             primary: &self.primary,
-            held: &self.held,
+            held: self.held.unwrap_or(OnTrial::Template(&template)),
             namesake: self.namesake.as_ref(),
             health: self.health,
             policy: &policy,
             judgement: self.judgement,
             unreached: None,
             refused: self.refused,
+            shared: self.shared,
+            alone_for: self.alone_for,
+            missing_live: self.missing_live,
         };
         let plan = plan(&observed, &label(), now());
         let mut lines: Vec<String> = plan
@@ -188,7 +182,7 @@ fn a_canary_that_somebody_changed_proves_nothing() {
 #[test]
 fn a_template_that_came_past_coalmine_is_not_overwritten() {
     let promotable = Given::new("Running").canary("r1", true).ready().judged(Judgement::Promote("error rate 0%".to_owned()));
-    insta::assert_snapshot!(Given { held: Record::Outdated, ..promotable }.plan(), @r#"
+    insta::assert_snapshot!(Given { held: Some(OnTrial::Outdated), ..promotable }.plan(), @r#"
     Write { phase: Superseded, message: Some("another template became the live one past Coalmine; the held one is dropped: apply it again to try it") }
     look again: Some(1s)
     "#);
@@ -204,10 +198,115 @@ look again: Some(1s)
 "#);
 }
 
+fn failed(trouble: Trouble) -> Health {
+    Health::Failed { reason: "container app CrashLoopBackOff".to_owned(), trouble }
+}
+
+#[test]
+fn trouble_that_the_primary_shares_rejects_nobody() {
+    let ended = Trouble::Ended { at: Some("2026-01-01T00:00:50Z".parse().unwrap()), perhaps_by_a_probe: false };
+    let given = |trouble: Trouble| {
+        let mut given = Given::new("Running").canary("r1", true);
+        given.health = failed(trouble);
+        given.shared = Some(Shared { troubled: 2, of: 3 });
+        given
+    };
+    insta::assert_snapshot!(given(Trouble::Unready).plan(), @r"
+    CanarySharedTrouble container app CrashLoopBackOff; 2 of 3 pods of the primary's are in the same trouble, so the template is not blamed; waiting for it to be over
+    look again: Some(2s)
+    ");
+    insta::assert_snapshot!(given(ended).plan(), @r"
+    CanarySharedTrouble container app CrashLoopBackOff; 2 of 3 pods of the primary's are in the same trouble, so the template is not blamed; waiting for it to be over
+    Excuse(2026-01-01T00:00:50Z)
+    look again: Some(2s)
+    ");
+    insta::assert_snapshot!(given(ended).old().plan(), @r#"
+    Write { phase: Inconclusive, message: Some("container app CrashLoopBackOff; 2 of 3 pods of the primary's are in the same trouble, so the template is not blamed; still so at the deadline of 10m; template kept out") }
+    look again: Some(1s)
+    "#);
+    // Its probes may fail a moment before the primary's.
+    let alone = |seconds: u64| {
+        let mut given = Given { shared: None, alone_for: Duration::from_secs(seconds), ..given(Trouble::Unready) };
+        given.namesake.as_mut().unwrap()["spec"]["template"]["spec"]["containers"] = json!([{"readinessProbe": {"periodSeconds": 2}}]);
+        given
+    };
+    insta::assert_snapshot!(alone(8).plan(), @"look again: Some(1s)");
+    insta::assert_snapshot!(alone(9).plan(), @r#"
+    Write { phase: Rejected, message: Some("container app CrashLoopBackOff (after 1s); template kept out") }
+    look again: Some(1s)
+    "#);
+    // A primary that never served shares nothing.
+    let mut never = given(ended);
+    never_served(&mut never);
+    insta::assert_snapshot!(never.plan(), @r#"
+    Write { phase: Rejected, message: Some("container app CrashLoopBackOff (after 1s); template kept out") }
+    look again: Some(1s)
+    "#);
+}
+
+fn never_served(given: &mut Given) {
+    given.primary["metadata"]["creationTimestamp"] = json!("2025-12-31T00:00:00Z");
+    given.primary["status"] =
+        json!({"conditions": [{"type": "Available", "status": "False", "lastTransitionTime": "2025-12-31T00:00:01Z"}]});
+}
+
+#[test]
+fn where_nothing_ever_served_a_canary_that_stays_ready_is_let_in() {
+    let given = |judgement: Judgement| {
+        let mut given = Given::new("Running").canary("r1", true).ready().judged(judgement);
+        never_served(&mut given);
+        given
+    };
+    let silent = || given(Judgement::Unavailable("no counters".to_owned()));
+    insta::assert_snapshot!(Given { policy: &[("canary.duration", "50s")], ..silent() }.plan(), @r#"
+    Promote { message: "no pod of the primary's was ever available, and app-canary stayed Ready for 50s; template promoted" }
+    look again: Some(1s)
+    "#);
+    insta::assert_snapshot!(Given { policy: &[("canary.duration", "52s")], ..silent() }.plan(), @"look again: Some(2s)");
+    insta::assert_snapshot!(given(Judgement::Reject("error rate 100%".to_owned())).plan(), @r#"
+    Write { phase: Rejected, message: Some("error rate 100%; template kept out") }
+    look again: Some(1s)
+    "#);
+    insta::assert_snapshot!(Given { policy: &[("canary.duration", "10m")], ..silent().old() }.plan(), @r#"
+    Write { phase: Inconclusive, message: Some("no answer from the metrics until the deadline: no counters; template kept out") }
+    look again: Some(1s)
+    "#);
+}
+
+#[test]
+fn in_report_mode_the_verdict_is_told_and_the_template_let_in() {
+    let report = |given: Given| Given { policy: &[("canary.mode", "report"), ("canary.deadline", "5m")], ..given };
+    let ready = || Given::new("Running").canary("r1", true).ready();
+    insta::assert_snapshot!(report(ready().judged(Judgement::Reject("error rate 100%".to_owned()))).plan(), @r#"
+    Promote { message: "canary.mode is report; it would have been rejected: error rate 100%; template promoted" }
+    look again: Some(1s)
+    "#);
+    insta::assert_snapshot!(report(Given::new("Running").old()).plan(), @r#"
+    Promote { message: "canary.mode is report; it would have been inconclusive: app-canary could not be created within 5m; template promoted" }
+    look again: Some(1s)
+    "#);
+    let promote = Action::Promote { message: "error rate 0%".to_owned() };
+    let refused = report(ready().old().refused(promote)).plan();
+    assert!(refused.starts_with("Write { phase: Inconclusive"), "what can't be let in is not tried for ever: {refused}");
+}
+
+#[test]
+fn what_the_live_template_misses_is_named() {
+    let missing = || vec!["ConfigMap app-5m7t not found".to_owned()];
+    let given = |given: Given| Given { missing_live: missing(), ..given };
+    insta::assert_snapshot!(given(Given::new("Running").canary("r1", false).ready()).plan(), @r#"
+    MarkReady { pod: "p" }
+    CanaryAnalyzing app-canary is Ready; judging its traffic for 60s
+    CanaryLiveBroken the live template can't start another pod: ConfigMap app-5m7t not found; put it back, or let the held template in with canary.bypass
+    look again: Some(1s)
+    "#);
+    assert!(given(Given::new("Rejected")).plan().contains("CanaryLiveBroken "));
+}
+
 #[test]
 fn the_pods_own_evidence() {
     let mut given = Given::new("Running").canary("r1", false);
-    given.health = Health::Failed("container app CrashLoopBackOff".to_owned());
+    given.health = failed(Trouble::Own);
     insta::assert_snapshot!(given.plan(), @r#"
 Write { phase: Rejected, message: Some("container app CrashLoopBackOff (after 1s); template kept out") }
 look again: Some(1s)
@@ -344,14 +443,14 @@ fn every_run_ends_at_the_deadline_whatever_it_waits_for() {
 #[test]
 fn what_nobody_can_try_is_held_no_longer() {
     for phase in ["Running", "Rejected"] {
-        let unreadable = Given { held: Record::Unreadable, ..Given::new(phase).canary("r1", true) };
+        let unreadable = Given { held: Some(OnTrial::Unreadable), ..Given::new(phase).canary("r1", true) };
         assert!(unreadable.plan().starts_with("Write { phase: Superseded"), "{phase}");
     }
-    insta::assert_snapshot!(Given { held: Record::Unreadable, ..Given::new("Held") }.plan(), @r#"
+    insta::assert_snapshot!(Given { held: Some(OnTrial::Unreadable), ..Given::new("Held") }.plan(), @r#"
     Write { phase: Superseded, message: Some("the held template can't be read back, and is dropped: apply it again to try it") }
     look again: Some(1s)
     "#);
-    insta::assert_snapshot!(Given { held: Record::None, ..Given::new("Superseded").canary("r1", true) }.plan(), @r#"
+    insta::assert_snapshot!(Given { held: Some(OnTrial::Nothing), ..Given::new("Superseded").canary("r1", true) }.plan(), @r#"
     CanarySuperseded error rate 100%; template kept out
     Delete { uid: "canary-uid", with_pods: false }
     Condition { phase: Superseded, message: "error rate 100%; template kept out" }

@@ -1,0 +1,201 @@
+//! Trouble that a canary's pod shares with the primary's: a store that is gone makes the probes of all fail, whatever their template. It
+//! rejects nobody. Compares pods; what follows is `run::plan`'s to say.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::pods::{Trouble, is_lost, is_ready, latest_ending};
+use crate::{api::annotations::RUN_LABEL, manifest::object};
+
+/// How many of the primary's pods are in the same trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shared {
+    pub troubled: usize,
+    pub of: usize,
+}
+
+/// Containers that end for one cause don't end at one moment: probes fail one after the other.
+const TOGETHER: Duration = Duration::from_mins(2);
+/// What kubelet assumes of a probe that doesn't say.
+const PERIOD: u64 = 10;
+const FAILURES: u64 = 3;
+const TIMEOUT: u64 = 1;
+/// Kubelet, and the news of it, take their time too.
+const NEWS: u64 = 2;
+const LONGEST_GRACE: u64 = 60;
+
+/// `None` where the canary is alone with it: fewer than half of the primary's pods share it.
+pub fn with(trouble: Trouble, primary: &Value, pods: &[Value]) -> Option<Shared> {
+    let own: Vec<&Value> = pods.iter().filter(|pod| is_of(pod, object::name(primary)) && !is_lost(pod)).collect();
+    let shares = |pod: &&&Value| match trouble {
+        Trouble::Own => false,
+        Trouble::Unready => !is_ready(pod),
+        Trouble::Ended { at, .. } => !is_ready(pod) || at.is_some_and(|at| latest_ending(pod).is_some_and(|ended| ended + TOGETHER >= at)),
+    };
+    let troubled = own.iter().filter(shares).count();
+    (troubled > 0 && troubled * 2 >= own.len()).then_some(Shared { troubled, of: own.len() })
+}
+
+/// Of a ReplicaSet of this Deployment, and no canary: the set's name is the Deployment's with a hash behind it, and a hash has no dash.
+pub fn is_of(pod: &Value, deployment: &str) -> bool {
+    let owners = pod.pointer("/metadata/ownerReferences").and_then(Value::as_array).into_iter().flatten();
+    let text = |owner: &Value, name: &str| owner.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    object::label(pod, RUN_LABEL).is_none()
+        && owners.into_iter().any(|owner| {
+            let set = text(owner, "name");
+            let hash = set.strip_prefix(deployment).and_then(|rest| rest.strip_prefix('-'));
+            text(owner, "kind") == "ReplicaSet" && hash.is_some_and(|hash| !hash.is_empty() && !hash.contains('-'))
+        })
+}
+
+/// How long the primary's pods may take to show that they are in the same trouble: as long as their probes take to fail. A container that
+/// ended by itself is judged at once.
+pub fn grace(trouble: Trouble, template: &Value) -> Duration {
+    let probe = match trouble {
+        Trouble::Unready => "readinessProbe",
+        Trouble::Ended { perhaps_by_a_probe: true, .. } => "livenessProbe",
+        Trouble::Ended { .. } | Trouble::Own => return Duration::ZERO,
+    };
+    let containers = template.pointer("/spec/containers").and_then(Value::as_array).into_iter().flatten();
+    let fails_after = containers.filter_map(|container| container.get(probe).filter(|probe| probe.is_object())).map(|probe| {
+        let number = |name: &str, default: u64| probe.get(name).and_then(Value::as_u64).unwrap_or(default);
+        number("periodSeconds", PERIOD)
+            .saturating_mul(number("failureThreshold", FAILURES))
+            .saturating_add(number("timeoutSeconds", TIMEOUT))
+    });
+    fails_after.max().map_or(Duration::ZERO, |seconds| Duration::from_secs(seconds.saturating_add(NEWS).min(LONGEST_GRACE)))
+}
+
+/// Since when a canary is in trouble that nobody shares. Losing it costs the grace again.
+#[derive(Debug, Default)]
+pub struct Alone {
+    since: Option<Timestamp>,
+}
+
+impl Alone {
+    /// What is seen now, and for how long it has been so.
+    pub fn see(&mut self, alone: bool, now: Timestamp) -> Duration {
+        if !alone {
+            self.since = None;
+            return Duration::ZERO;
+        }
+        super::plan::elapsed(*self.since.get_or_insert(now), now)
+    }
+}
+
+/// Whether none of the primary's pods was ever available, so that there is nothing to protect: its condition `Available` is false, and has
+/// been since the Deployment came to be.
+pub fn never_served(primary: &Value) -> bool {
+    let time = |value: Option<&Value>| value.and_then(Value::as_str).and_then(|text| text.parse::<Timestamp>().ok());
+    let conditions = primary.pointer("/status/conditions").and_then(Value::as_array).into_iter().flatten();
+    let available = conditions.into_iter().find(|condition| condition.get("type").and_then(Value::as_str) == Some("Available"));
+    let never_since = available
+        .filter(|condition| condition.get("status").and_then(Value::as_str) == Some("False"))
+        .and_then(|condition| time(condition.get("lastTransitionTime")));
+    let none_now = primary.pointer("/status/availableReplicas").and_then(Value::as_i64).unwrap_or_default() == 0;
+    let made = time(primary.pointer("/metadata/creationTimestamp"));
+    none_now && made.zip(never_since).is_some_and(|(made, since)| super::plan::elapsed(made, since) <= FIRST_LOOK)
+}
+
+/// The Deployment controller writes its first status soon after the Deployment.
+const FIRST_LOOK: Duration = Duration::from_mins(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use serde_json::json;
+
+    fn primary() -> Value {
+        json!({"metadata": {"name": "app"}})
+    }
+
+    fn pod(set: &str, status: Value) -> Value {
+        json!({"metadata": {"ownerReferences": [{"kind": "ReplicaSet", "name": set}]}, "status": status})
+    }
+
+    fn ready(ready: bool) -> Value {
+        json!({"conditions": [{"type": "Ready", "status": if ready { "True" } else { "False" }}]})
+    }
+
+    fn restarted(at: &str) -> Value {
+        let mut status = ready(true);
+        status["containerStatuses"] =
+            json!([{"restartCount": 1, "lastState": {"terminated": {"exitCode": 1, "reason": "Error", "finishedAt": at}}}]);
+        status
+    }
+
+    fn ended(at: &str) -> Trouble {
+        Trouble::Ended { at: Some(at.parse().unwrap()), perhaps_by_a_probe: false }
+    }
+
+    #[rstest]
+    #[case::all(&[false, false], Some((2, 2)))]
+    #[case::half(&[false, true], Some((1, 2)))]
+    #[case::one_of_three_is_ordinary(&[false, true, true], None)]
+    #[case::none(&[true, true], None)]
+    #[case::no_pods(&[], None)]
+    fn readiness_is_shared_by_half(#[case] pods: &[bool], #[case] expected: Option<(usize, usize)>) {
+        let pods: Vec<Value> = pods.iter().map(|is| pod("app-5d8f", ready(*is))).collect();
+        assert_eq!(with(Trouble::Unready, &primary(), &pods).map(|shared| (shared.troubled, shared.of)), expected);
+        assert_eq!(with(Trouble::Own, &primary(), &pods), None, "an image that is not there is nobody else's");
+    }
+
+    #[test]
+    fn other_deployments_canaries_and_lost_pods_do_not_count() {
+        let mut canary = pod("app-canary-5d8f", ready(false));
+        canary["metadata"]["labels"] = json!({RUN_LABEL: "r"});
+        let mut leaving = pod("app-5d8f", ready(false));
+        leaving["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        let lost = pod("app-5d8f", json!({"phase": "Failed", "reason": "NodeShutdown"}));
+        let others = [pod("app-web-5d8f", ready(false)), pod("other-5d8f", ready(false)), json!({"metadata": {"name": "bare"}})];
+        let pods = [&[canary, leaving, lost, pod("app-5d8f", ready(true))], &others[..]].concat();
+        assert_eq!(with(Trouble::Unready, &primary(), &pods), None);
+    }
+
+    #[test]
+    fn endings_are_compared_by_their_time() {
+        let pods = [pod("app-5d8f", restarted("2026-01-01T00:10:00Z")), pod("app-5d8f", ready(true))];
+        assert_eq!(with(ended("2026-01-01T00:11:00Z"), &primary(), &pods), Some(Shared { troubled: 1, of: 2 }));
+        assert_eq!(with(ended("2026-01-01T00:09:00Z"), &primary(), &pods), Some(Shared { troubled: 1, of: 2 }), "the primary's followed");
+        assert_eq!(with(ended("2026-01-01T00:12:01Z"), &primary(), &pods), None, "that one is long over");
+    }
+
+    #[test]
+    fn the_primary_s_probes_may_take_as_long_to_fail() {
+        let template = json!({"spec": {"containers": [
+            {"readinessProbe": {"periodSeconds": 1, "timeoutSeconds": 5}, "livenessProbe": {}},
+            {"readinessProbe": {"failureThreshold": 1}}, {}]}});
+        let liveness = Trouble::Ended { at: None, perhaps_by_a_probe: true };
+        assert_eq!(grace(Trouble::Unready, &template), Duration::from_secs(13));
+        assert_eq!(grace(liveness, &template), Duration::from_secs(33));
+        assert_eq!(grace(liveness, &json!({})), Duration::ZERO);
+        assert_eq!(grace(ended("2026-01-01T00:00:00Z"), &template), Duration::ZERO);
+        let slow = json!({"spec": {"containers": [{"readinessProbe": {"periodSeconds": 600}}]}});
+        assert_eq!(grace(Trouble::Unready, &slow), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn alone_begins_anew_when_it_was_shared_meanwhile() {
+        let at = |seconds: i64| Timestamp::from_second(1_800_000_000 + seconds).unwrap();
+        let mut alone = Alone::default();
+        assert_eq!(alone.see(true, at(0)), Duration::ZERO);
+        assert_eq!(alone.see(true, at(5)), Duration::from_secs(5));
+        assert_eq!(alone.see(false, at(6)), Duration::ZERO);
+        assert_eq!(alone.see(true, at(60)), Duration::ZERO);
+    }
+
+    #[rstest]
+    #[case::never("False", "2026-01-01T00:00:03Z", 0, true)]
+    #[case::an_outage("False", "2026-01-01T08:00:00Z", 0, false)]
+    #[case::serving("True", "2026-01-01T00:00:03Z", 2, false)]
+    #[case::some_serve("False", "2026-01-01T00:00:03Z", 1, false)]
+    fn a_primary_that_never_served(#[case] status: &str, #[case] since: &str, #[case] available: i64, #[case] expected: bool) {
+        let primary = json!({"metadata": {"creationTimestamp": "2026-01-01T00:00:00Z"}, "status": {"availableReplicas": available,
+            "conditions": [{"type": "Available", "status": status, "lastTransitionTime": since}]}});
+        assert_eq!(never_served(&primary), expected);
+        assert!(!never_served(&json!({})), "nothing is known");
+    }
+}
