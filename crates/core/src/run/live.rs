@@ -1,4 +1,4 @@
-//! What the live template needs to start another pod. Tools that name ConfigMaps and Secrets after their content prune the old ones with the
+//! What the live template needs to start another pod. Tools that name `ConfigMap`s and Secrets after their content prune the old ones with the
 //! manifest that made the new: the live template then runs on, and its next pod does not start. Names only; looking them up is the
 //! controller's. It may read no Secret: of those the pods themselves tell.
 

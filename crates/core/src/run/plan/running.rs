@@ -148,5 +148,5 @@ fn of_a_primary_that_never_served(observed: &Observed<'_>, namesake: &Value, now
         let (name, duration) = (object::name(namesake), format_duration(duration));
         return Some(promotion(observed, &format!("no pod of the primary's was ever available, and {name} stayed Ready for {duration}")));
     }
-    (!is_past_deadline(observed.primary, observed.policy, now)).then(|| Plan::wait((duration - ready_for).min(POD_STARTS)))
+    (!is_past_deadline(observed.primary, observed.policy, now)).then(|| Plan::wait(duration.saturating_sub(ready_for).min(POD_STARTS)))
 }
