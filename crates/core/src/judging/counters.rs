@@ -6,6 +6,7 @@ use super::subject::Subject;
 use crate::api::policy::ClientErrors;
 use crate::metrics::counting::{Bound, Counted, History, Lacking, Reading, Tally};
 use crate::metrics::discovery::{Found, LatencyError};
+use crate::metrics::probes;
 use crate::statistics::evenness::Evenness;
 use crate::statistics::{self, Buckets, Counts, Dispersion, PodCounts, Scrapes, Timed};
 
@@ -15,7 +16,10 @@ const BEFORE: i64 = 86_400_000;
 /// One counter, and what its past says.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Counter {
+    /// Without what is known to be no traffic.
     pub(super) found: Found,
+    /// As the user knows it.
+    pub(super) name: String,
     /// The readings to ask for: the errors first, then what is slower than the bounds below and above a limit.
     readings: Vec<Reading>,
     low: Option<usize>,
@@ -38,10 +42,14 @@ pub(super) struct Past {
     /// Ten minutes were left out of the measure of the errors.
     pub(super) had_incident: bool,
     requests: f64,
+    /// How long each look at a pod was, and how many requests it saw.
+    looks: Vec<(Duration, f64)>,
 }
 
 impl Counter {
-    pub(super) fn new(found: Found, limit: Option<Duration>) -> Self {
+    pub(super) fn new(chosen: &Found, subject: &Subject) -> Self {
+        let (name, limit) = (chosen.description(), subject.policy.max_latency_p99);
+        let found = probes::without(chosen, &subject.pod_spec, &subject.policy.ignore_paths);
         let (mut readings, mut low, mut high, mut latency) = (vec![found.reading.clone()], None, None, None);
         if let Some(limit) = limit {
             let mut ask = |reading: Reading| {
@@ -54,7 +62,7 @@ impl Counter {
             }
             high = found.slower_for_certain(limit).map(ask);
         }
-        Self { found, readings, low, high, latency, past: Past::default(), must_show: true }
+        Self { found, name, readings, low, high, latency, past: Past::default(), must_show: true }
     }
 
     pub(super) fn readings(&self) -> &[Reading] {
@@ -74,6 +82,7 @@ impl Counter {
             high: of(self.high).map(|measured| measured.dispersion).unwrap_or_default(),
             had_incident: errors.incident.is_some(),
             requests: all.requests(),
+            looks: all.looks().collect(),
         };
     }
 
@@ -83,6 +92,7 @@ impl Counter {
         let clock = Clock::of(errors);
         let mut parameters = statistics::CounterParameters::new(interval);
         parameters.must_show = self.must_show;
+        parameters.probes = self.probes(subject, errors.scrape_interval);
         parameters.evenness = self.past.evenness;
         parameters.dispersion = self.past.errors;
         let compares = subject.policy.client_errors == ClientErrors::Compare && self.found.reading.tells_client_errors();
@@ -111,6 +121,15 @@ impl Counter {
         let lacking = errors.lacking.as_slice();
         let bounds = [low, high].map(|side| side.map(|(bound, _)| bound));
         Some(Seen { counter, scrapes: clock.scrapes(errors), clock, lacking, latency, bounds, counted: errors })
+    }
+
+    /// Rates of what is no traffic, unless the past shows that this counter leaves it out, or nothing is known of it.
+    fn probes(&self, subject: &Subject, scrape_interval: Option<i64>) -> Vec<f64> {
+        let every = scrape_interval.and_then(|interval| Some(Duration::from_millis(u64::try_from(interval).ok()?)));
+        // The pods' own pages are read for a minute, and only where there is much more traffic than that.
+        let rates = probes::rates(&self.found, &subject.pod_spec, every, false);
+        let are_counted = !self.past.looks.is_empty() && statistics::probes::are_counted(self.past.looks.iter().copied(), &rates);
+        if are_counted { rates } else { Vec::new() }
     }
 
     fn timed<'a>(

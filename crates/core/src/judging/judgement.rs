@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::checks::Outcome;
 use super::verdict::Measured;
-use crate::metrics::counting::Lacking;
+use crate::metrics::counting::{Fall, Lacking};
 use crate::metrics::discovery::{LatencyError, NotFound};
 use crate::statistics::{Analysis, ClientErrors, Coverage, Forecast, Silence, TrafficShare};
 
@@ -59,6 +59,8 @@ pub enum Finding {
     },
     /// The canary's series can't be read as the primary's are.
     Lacking(Lacking),
+    /// What is read falls again and again.
+    NoCounter(Fall),
     /// The primary's errors came in bursts: requests tell less than so many independent ones would.
     Bursts {
         requests: f64,

@@ -94,11 +94,18 @@ impl<'a> Known<'a> {
         let latency = seen.latency.clone().filter(|error| !is_excused(error));
         let is_silent_at_last = is_silent_at_last(&seen.counter);
         let mut joined = result.joined;
-        if joined.verdict != Verdict::Reject && (latency.is_some() || !seen.lacking.is_empty() || is_silent_at_last) {
+        if joined.verdict != Verdict::Reject
+            && (latency.is_some() || !seen.lacking.is_empty() || is_silent_at_last || seen.counted.no_counter.is_some())
+        {
             // A counter that appears with the first request lacks no more than that.
             let is_traffic = |lacking: &Lacking| matches!(lacking, Lacking::Metric { .. });
             let has_no_requests = seen.counted.canary.requests <= 0.0 && seen.lacking.iter().all(is_traffic);
-            let clean = latency.is_none() && !is_silent_at_last && has_no_requests && result.joined.clean && deadline == Deadline::Reached;
+            let clean = latency.is_none()
+                && seen.counted.no_counter.is_none()
+                && !is_silent_at_last
+                && has_no_requests
+                && result.joined.clean
+                && deadline == Deadline::Reached;
             joined = Joined { clean, ..Joined::unusable(deadline) };
         }
         Said { counter, seen, result, joined, latency, is_silent_at_last }
@@ -127,7 +134,7 @@ impl<'a> Known<'a> {
     fn findings(self, said: &[Said<'_>], of: fn(&Said<'_>, Self) -> Vec<Finding>) -> Vec<Finding> {
         let name = |said: &Said<'_>, finding| match self.counters.len() {
             0 | 1 => finding,
-            _ => Finding::Of(said.counter.found.description(), Box::new(finding)),
+            _ => Finding::Of(said.counter.name.clone(), Box::new(finding)),
         };
         said.iter().flat_map(|said| of(said, self).into_iter().map(|finding| name(said, finding))).collect()
     }
@@ -180,11 +187,16 @@ impl<'a> Known<'a> {
         if self.served() >= self.subject.policy.duration {
             return self.in_the_way(said);
         }
-        said.seen.lacking.iter().filter(|lacking| matches!(lacking, Lacking::Label { .. })).cloned().map(Finding::Lacking).collect()
+        let labels = said.seen.lacking.iter().filter(|lacking| matches!(lacking, Lacking::Label { .. })).cloned().map(Finding::Lacking);
+        labels.chain(said.seen.counted.no_counter.clone().map(Finding::NoCounter)).collect()
     }
 
     /// What is in the way of a promotion, and why there may be so little traffic.
     fn in_the_way(self, said: &Said<'_>) -> Vec<Finding> {
+        // What isn't a counter says nothing else.
+        if let Some(fall) = &said.seen.counted.no_counter {
+            return vec![Finding::NoCounter(fall.clone())];
+        }
         // A counter that appears with the first request isn't missed where there are none.
         let is_quiet = said.result.silence.ordinary <= statistics::NEARLY_NO_TRAFFIC;
         let is_missed = |lacking: &&Lacking| !is_quiet || matches!(lacking, Lacking::Label { .. });

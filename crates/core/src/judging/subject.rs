@@ -30,6 +30,8 @@ pub struct Subject {
     pub began: Option<Timestamp>,
     pub policy: Policy,
     pub page_path: Option<String>,
+    /// Of the live template, for its probes.
+    pub pod_spec: Value,
     /// Whether the pods' own pages may be read.
     pub reads_pages: bool,
     /// How long the source wants to be left alone between two questions.
@@ -52,14 +54,15 @@ impl Subject {
             began: began(primary),
             policy: policy.clone(),
             page_path: primary.pointer(PATH_ANNOTATION).and_then(Value::as_str).map(str::to_owned),
+            pod_spec: primary.pointer("/spec/template/spec").cloned().unwrap_or_default(),
             reads_pages: true,
             rest: Duration::ZERO,
         })
     }
 
     /// What the user wants to be read.
-    pub(super) fn wanted(&self) -> (&Choice, Option<Duration>) {
-        (&self.policy.metrics, self.policy.max_latency_p99)
+    pub(super) fn wanted(&self) -> (&Choice, Option<Duration>, &[String]) {
+        (&self.policy.metrics, self.policy.max_latency_p99, &self.policy.ignore_paths)
     }
 
     pub(super) fn served(&self, now: Timestamp) -> Duration {

@@ -85,6 +85,7 @@ fn finding(found: &Finding) -> String {
         Finding::ClientErrors { errors, rejects, served } => client_errors(errors, *rejects, *served),
         Finding::Lacking(lacking @ Lacking::Label { .. }) => format!("{lacking}, so nobody can tell which of its requests failed"),
         Finding::Lacking(lacking) => lacking.to_string(),
+        Finding::NoCounter(fall) => fall.to_string(),
         Finding::Bursts { requests, effective } => format!(
             "errors came in bursts in the past hour: {} requests tell as much as {}",
             format_count(*requests),

@@ -59,7 +59,7 @@ impl Judge {
         let policy = &self.subject.policy;
         match discovery::choose(&policy.metrics, series, &scope.pods, &self.subject.primary) {
             Ok(chosen) => {
-                let counters = chosen.counters.iter().map(|found| Counter::new(found.clone(), policy.max_latency_p99)).collect();
+                let counters = chosen.counters.iter().map(|found| Counter::new(found, &self.subject)).collect();
                 self.series = Series::Found { counters, attempts: 0 };
                 self.news.push(News::Reading(chosen));
             }

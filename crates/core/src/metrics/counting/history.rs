@@ -16,6 +16,8 @@ pub struct History {
     pub windows: Vec<Vec<Vec<Tally>>>,
     /// Requests of each pod that was there before and after a window, in windows made for that question.
     pub shares: Vec<Vec<f64>>,
+    /// From one scrape to the next.
+    pub interval: Duration,
 }
 
 impl History {
@@ -46,6 +48,7 @@ impl History {
         let sane = |pods: Vec<Tally>| pods.into_iter().map(Tally::sane).collect();
         Self {
             windows: windows.into_values().map(|scrapes| scrapes.into_values().map(sane).collect()).collect(),
+            interval: Duration::from_millis(interval.unsigned_abs()),
             shares: evenness::windows(&served, Duration::ZERO, last),
         }
     }
@@ -59,6 +62,11 @@ impl History {
 
     pub fn evenness(&self) -> Option<Evenness> {
         evenness::evenness(&self.shares)
+    }
+
+    /// Each look at a pod: how long it was, and how many requests it saw.
+    pub fn looks(&self) -> impl Iterator<Item = (Duration, f64)> {
+        self.windows.iter().flatten().flatten().map(|tally| (self.interval, tally.requests))
     }
 
     pub fn requests(&self) -> f64 {

@@ -2,7 +2,9 @@
 
 use super::world::{BROKEN, FAILING, FINE, GOOD, NONE, NOTHING, PRIMARY, Traffic, even, tally};
 use super::*;
-use crate::api::policy::ClientErrors;
+use serde_json::json;
+
+use crate::api::policy::{ClientErrors, OnInconclusive};
 use crate::judging::verdict::event;
 
 fn story(subject: Subject, mut world: World) -> String {
@@ -207,7 +209,7 @@ stops to answer, nothing known of the past
 stops to answer, and its clients wait for it
     160s Inconclusive { clean: false }: the canary finished 0 requests in the last 2m25s, after 90 a second before; an ordinary pod of the primary goes on with 20 a second; requests may hang
 never answers, even service
-    160s Inconclusive { clean: false }: the canary has no series http_requests_total, which the primary has; the canary finished 0 requests, an ordinary pod of the primary 14,400: requests may hang, or clients may not have come to it
+    160s Inconclusive { clean: false }: the canary has no series http_requests_total, which the primary has; the canary finished 0 requests, an ordinary pod of the primary 14,367: requests may hang, or clients may not have come to it
 never answers
     160s Inconclusive { clean: false }: the canary has no series http_requests_total, which the primary has; the canary finished 0 requests, an ordinary pod of the primary 14,400: requests may hang, or clients may not have come to it
 its page dies before it fails
@@ -267,4 +269,24 @@ fn a_worker() {
     insta::assert_snapshot!(end_of(subject.clone(), World::default()), @"60s Promote: its pod stayed Ready for 60s; canary.metrics is none; check smoke: Job app-canary-smoke succeeded");
     let check = Ok(Outcome::Failed("Job app-canary-smoke failed".to_owned()));
     insta::assert_snapshot!(end_of(subject, World { check, ..World::default() }), @"0s Reject: check smoke after 0ms: Job app-canary-smoke failed");
+}
+
+#[test]
+fn probes_are_no_traffic() {
+    let mut subject = subject();
+    subject.policy.on_inconclusive = OnInconclusive::Promote;
+    subject.policy.max_error_rate = 0.05;
+    subject.pod_spec = json!({"containers": [{
+        "ports": [{"containerPort": 8080}],
+        "readinessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1},
+        "livenessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1},
+    }]});
+    let probed: Traffic = |_| (tally(2.0, 0.0, 0.0), PRIMARY);
+    insta::assert_snapshot!(end_of(subject, World { traffic: probed, history: even(), ..World::default() }), @"580s Inconclusive { clean: false }: only probes reach the canary: does the Service's targetPort fit?; the canary finished 0 requests, an ordinary pod of the primary 50,921: requests may hang, or clients may not have come to it");
+}
+
+/// A registry for each worker process, read in turn.
+#[test]
+fn what_falls_again_and_again_is_no_counter() {
+    insta::assert_snapshot!(end(World { has_workers: true, ..World::default() }), @"160s Inconclusive { clean: false }: http_requests_total of app-canary-77f-ccccc falls without a restart (3 of 32 scrapes): does each worker process keep its own?");
 }

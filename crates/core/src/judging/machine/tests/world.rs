@@ -1,5 +1,7 @@
 //! A world that answers the judge: three pods of the primary and a canary, scraped every five seconds.
 
+use serde_json::Value;
+
 use super::*;
 use crate::api::policy::Policy;
 use crate::judging::question::Place;
@@ -26,6 +28,7 @@ pub(super) fn subject() -> Subject {
         began: Some(at(-READY)),
         policy: Policy::default(),
         page_path: None,
+        pod_spec: Value::Null,
         reads_pages: false,
         rest: Duration::ZERO,
     }
@@ -58,7 +61,7 @@ const CODES: [(&str, Part); 3] =
 /// An hour in which every pod had its part in each minute.
 pub(super) fn even() -> History {
     let minute = vec![vec![tally(1350.0, 0.0, 0.0); 3]; 20];
-    History { windows: vec![minute; 12], shares: vec![vec![5400.0; 3]; 60] }
+    History { windows: vec![minute; 12], shares: vec![vec![5400.0; 3]; 60], interval: Duration::from_secs(15) }
 }
 
 #[derive(Debug)]
@@ -74,6 +77,8 @@ pub(super) struct World {
     /// What the canary's counter calls the code.
     pub(super) label: &'static str,
     pub(super) history: History,
+    /// Two processes answer for the canary's page in turn, each with a counter of its own.
+    pub(super) has_workers: bool,
     pub(super) check: Result<Outcome, Failure>,
     /// A kind of question that has no answer so often.
     pub(super) broken: Option<(&'static str, usize, Failure)>,
@@ -90,6 +95,7 @@ impl Default for World {
             primary_until: i64::MAX,
             label: "code",
             history: History::default(),
+            has_workers: false,
             check,
             broken: None,
             story: Vec::new(),
@@ -194,6 +200,10 @@ impl World {
         sums
     }
 
+    fn part(&self, at: i64) -> f64 {
+        if self.has_workers && at % 10 == 0 { 0.4 } else { 1.0 }
+    }
+
     /// What Prometheus has: scrapes every five seconds, readable at once.
     fn series(&self) -> Vec<Counter> {
         let scrapes = |from: i64| (from..=self.second).step_by(5);
@@ -211,7 +221,7 @@ impl World {
         series.push(up(CANARY, "10.0.0.9", scrapes.iter().map(|at| (*at, *at < self.page_until))));
         for (code, of) in CODES {
             let answered = scrapes.iter().filter(|at| **at < self.page_until);
-            let samples: Vec<(i64, f64)> = answered.map(|at| (*at, of(self.sum(0, *at).0))).collect();
+            let samples: Vec<(i64, f64)> = answered.map(|at| (*at, self.part(*at) * of(self.sum(0, *at).0))).collect();
             if samples.iter().any(|(_, value)| *value > 0.0) {
                 series.push(counter(CANARY, "10.0.0.9", (self.label, code), samples));
             }
