@@ -1,5 +1,6 @@
 //! For tests only: texts that nobody thought of, a few each time, or for so long as `COALMINE_FUZZ_SECONDS` says.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use proptest::strategy::{Just, Strategy, Union};
@@ -11,21 +12,23 @@ const SHORT: u32 = 128;
 pub(crate) fn fuzz<S: Strategy>(strategy: S, attempt: impl Fn(S::Value)) {
     let seconds = std::env::var("COALMINE_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     let until = Instant::now() + Duration::from_secs(seconds);
-    let mut runner = TestRunner::new(Config { cases: SHORT, failure_persistence: None, ..Config::default() });
-    let mut attempts: u64 = 0;
+    let attempts = Cell::new(0_u64);
     loop {
+        // Each with a seed of its own; one that has had its tries makes no more.
+        let mut runner = TestRunner::new(Config { cases: SHORT, failure_persistence: None, ..Config::default() });
         let found = runner.run(&strategy, |input| {
+            attempts.set(attempts.get() + 1);
             attempt(input);
             Ok(())
         });
         found.unwrap_or_else(|finding| panic!("{finding}"));
-        attempts += u64::from(SHORT);
         if Instant::now() >= until {
             break;
         }
     }
+    assert!(attempts.get() >= u64::from(SHORT));
     if seconds > 0 {
-        eprintln!("{attempts} texts without a finding");
+        eprintln!("{} texts without a finding", attempts.get());
     }
 }
 
