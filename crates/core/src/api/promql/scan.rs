@@ -5,6 +5,8 @@ use std::ops::{Range, RangeInclusive};
 
 use regex::RegexBuilder;
 
+use crate::api::foreign::survived;
+
 /// A longer query is a mistake.
 const LONGEST: usize = 2000;
 const DEEPEST: usize = 32;
@@ -170,7 +172,14 @@ pub(super) fn scan(text: &str) -> Result<Tokens, OutOfBounds> {
 /// What a label is matched against, compiled once with a bound; the parser would take ten megabytes for each.
 fn check_expression(literal: &str, column: usize) -> Result<(), OutOfBounds> {
     // A literal that can't be unquoted is the parser's to refuse, before it compiles anything.
-    let Ok(expression) = promql_parser::util::unquote_string(literal) else { return Ok(()) };
+    // But for an escaped letter of more than one byte, on which the parser's own reading ends.
+    let escapes_more_than_a_byte = literal.split('\\').skip(1).any(|rest| rest.chars().next().is_some_and(|next| !next.is_ascii()));
+    let unquoted = if escapes_more_than_a_byte { None } else { survived(|| promql_parser::util::unquote_string(literal)) };
+    let expression = match unquoted {
+        Some(Ok(expression)) => expression,
+        Some(Err(_)) => return Ok(()),
+        None => return Err(OutOfBounds::NoExpression { column, text: shown(literal) }),
+    };
     match RegexBuilder::new(&format!("^(?:{expression})$")).size_limit(LARGEST_EXPRESSION).nest_limit(20).build() {
         Ok(_) => Ok(()),
         Err(regex::Error::CompiledTooBig(_)) => Err(OutOfBounds::Expression { column, text: shown(&expression) }),

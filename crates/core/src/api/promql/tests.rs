@@ -40,6 +40,7 @@ fn what_people_ask_is_not_refused_before_it_is_read(#[case] text: &str) {
 #[case(r#"a{b=~"\\pL{900}"}"#, Some(6), r#"the regular expression "\\pL{900}" is too large"#)]
 #[case(r#"a{b!~"((x{50}){50}){50}"}"#, Some(6), r#"the regular expression "((x{50}){50}){50}" is too large"#)]
 #[case(r#"a{b=~"x{y}"}"#, Some(6), r#""x{y}" isn't a regular expression that can be read; a brace of its own is written \\{"#)]
+#[case(r#"a{b=~"\é"}"#, Some(6), r#""\"\\é\"" isn't a regular expression that can be read; a brace of its own is written \\{"#)]
 #[case(&format!("a{{{}}}", r#"b=~"c","#.repeat(21)), Some(146), "more than 20 regular expressions")]
 fn what_is_out_of_bounds(#[case] text: &str, #[case] column: Option<usize>, #[case] sentence: &str) {
     let Err(ParseError::OutOfBounds(found)) = parse(text) else { panic!("{:?}", parse(text)) };
