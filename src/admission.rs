@@ -99,7 +99,7 @@ async fn admit_status(State((webhook, intake)): State<(Arc<Webhook>, Intake)>, r
         }
     };
     let answer = caught("decide a status", async {
-        let request = review::read_status(&taken.body)?;
+        let request = review::read(&taken.body)?;
         let by_controller = request.user_info.username == webhook.settings.controller;
         let changed = request.old_object.as_ref().and_then(|old| status::admit_status(old, &request.object, by_controller));
         Ok(review::status_response(&request, changed.as_ref()))

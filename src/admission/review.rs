@@ -28,54 +28,6 @@ pub(super) fn read(body: &[u8]) -> Result<ReviewRequest, Unreadable> {
     Ok(ReviewRequest { object: object.unwrap_or_default(), old_object, ..request })
 }
 
-/// Reads a review of a status: of the objects only what decides about it. The template and the records of ownership are most of an object, and
-/// the Deployment controller writes statuses all the time.
-pub(super) fn read_status(body: &[u8]) -> Result<ReviewRequest, Unreadable> {
-    #[derive(Deserialize)]
-    struct Review {
-        #[serde(default)]
-        request: Option<Request>,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Request {
-        uid: String,
-        #[serde(default)]
-        object: Option<Object>,
-        #[serde(default)]
-        old_object: Option<Object>,
-        #[serde(default)]
-        user_info: UserInfo,
-    }
-    /// What is not named is skipped.
-    #[derive(Deserialize, Serialize)]
-    struct Object {
-        #[serde(default)]
-        metadata: Metadata,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        status: Option<Value>,
-    }
-    #[derive(Default, Deserialize, Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Metadata {
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        annotations: Option<Value>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        creation_timestamp: Option<Value>,
-    }
-    let review: Review = serde_json::from_str(std::str::from_utf8(body)?)?;
-    let missing = || <serde_json::Error as serde::de::Error>::missing_field("request");
-    let request = review.request.ok_or_else(missing)?;
-    let value = |object: Option<Object>| object.map(serde_json::to_value).transpose();
-    Ok(ReviewRequest {
-        uid: request.uid,
-        user_info: request.user_info,
-        object: value(request.object)?.unwrap_or_default(),
-        old_object: value(request.old_object)?,
-        ..ReviewRequest::default()
-    })
-}
-
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unreadable {
     #[error("it isn't UTF-8")]
@@ -229,34 +181,4 @@ impl Answer<'_> {
 /// Straight into text: objects are large, and every way round costs a copy.
 fn written(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default() // writing JSON into memory can't fail
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_a_status_review_nothing_is_missed_that_decides() {
-        let object = |updated: u64, phase: &str| {
-            json!({
-                "apiVersion": "apps/v1", "kind": "Deployment",
-                "metadata": {"name": "app", "creationTimestamp": "2026-11-23T12:00:00Z", "managedFields": [{"manager": "kubectl"}],
-                    "annotations": {"canary.state/held": "x", "canary.state/phase": phase, "canary.state/message": "words"}},
-                "spec": {"replicas": 3, "template": {"spec": {"containers": [{"name": "app"}]}}},
-                "status": {"updatedReplicas": updated, "conditions": [{"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"}]},
-            })
-        };
-        for phase in ["Running", "Rejected", "Promoted", "none"] {
-            let review =
-                json!({"request": {"uid": "u", "name": "app", "oldObject": object(0, phase), "object": object(3, phase)}}).to_string();
-            let (whole, slim) = (read(review.as_bytes()).unwrap(), read_status(review.as_bytes()).unwrap());
-            let decided = |request: &ReviewRequest| {
-                let changed = status::admit_status(request.old_object.as_ref().unwrap(), &request.object, false);
-                changed.map(|changed| serde_json::to_value(status::patch(&request.object, &changed)).unwrap())
-            };
-            assert_eq!(decided(&slim), decided(&whole), "{phase}");
-            assert_eq!(slim.uid, "u");
-        }
-        assert!(read_status(b"{}").is_err() && read_status(b"[").is_err());
-    }
 }

@@ -216,7 +216,7 @@ impl ClientErrorTest {
         let ln_plain = self.ln_harm(&self.plain);
         ClientErrors {
             evidence,
-            ln_harm: self.ln_harm(&self.without_excess),
+            ln_harm: self.ln_kept(),
             ln_plain,
             rejected_at: self.rejected_at,
             holds: ln_plain >= HOLDS.ln(),
@@ -228,7 +228,12 @@ impl ClientErrorTest {
     }
 
     fn against(&self) -> Strength {
-        Strength::at_level(self.ln_harm(&self.without_excess), self.parameters.alpha)
+        Strength::at_level(self.ln_kept(), self.parameters.alpha)
+    }
+
+    /// Leaving one client's requests out may only speak for the canary, never against it: the comparison with the primary alone doesn't promise that.
+    fn ln_kept(&self) -> f64 {
+        self.ln_harm(&self.without_excess).min(self.ln_harm(&self.plain))
     }
 
     /// A primary that says nothing is no comparison.
