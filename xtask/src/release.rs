@@ -1,4 +1,5 @@
-//! `cargo xtask release VERSION`: everything that a release consists of, into `dist/`, equal byte by byte wherever it is made.
+//! `cargo xtask release VERSION`: everything that a release consists of, into `dist/`, without a path, a time or an order of its own.
+//! Two runs may still differ in a few bytes of the programs: the generator of the `PromQL` parser's tables orders names by chance.
 //!
 //! It pushes, signs and publishes nothing: `.github/workflows/release.yml` does that with what it finds there.
 
