@@ -311,17 +311,20 @@ async fn pods_are_told_apart_by_address_and_checks_are_asked() {
     let counted = world.looks(&found, ready, 8).await;
     assert_eq!(counted.primary_pods, 3, "{counted:?}");
 
-    let history = sources::history(
-        &world.client,
-        &world.scope,
-        found.pod_label,
-        std::slice::from_ref(&found.reading),
-        Duration::from_mins(5),
-        Duration::from_secs(2),
-    )
-    .await;
-    let history = history.unwrap().remove(0);
-    assert!(!history.windows.is_empty() && history.windows.iter().flatten().all(|pods| pods.len() == 3), "{history:?}");
+    // The past is read in steps of a usual scrape interval, so it needs some of them.
+    let deadline = Instant::now() + Duration::from_mins(2);
+    let history = loop {
+        let readings = std::slice::from_ref(&found.reading);
+        let since = Duration::from_mins(5);
+        let history = sources::history(&world.client, &world.scope, found.pod_label, readings, since, Duration::from_secs(2)).await;
+        let history = history.unwrap().remove(0);
+        if !history.windows.is_empty() {
+            break history;
+        }
+        assert!(Instant::now() < deadline, "no history came");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    };
+    assert!(history.windows.iter().flatten().all(|pods| pods.len() == 3), "{history:?}");
 
     let sources = |rules: Rules| {
         let metrics = Arc::new(Prometheus::new(Settings::new(world.client.url())).unwrap());

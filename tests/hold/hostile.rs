@@ -37,12 +37,13 @@ fn put(namespace: &Namespace, object: &Value) -> String {
 
 #[test]
 #[ignore = "needs a control plane"]
-fn a_hundred_and_seventy_thousand_variables_are_refused_in_words() {
-    let _row = row("a PUT of 2.9 MB with 170,000 small variables", "PUT", "denied by their number, unread");
+fn forty_thousand_variables_are_refused_in_words() {
+    // An API server of 1.37 needs a second for them, and its whole 34 seconds for four times as many, without any webhook.
+    let _row = row("a PUT with 40,000 small variables", "PUT", "denied by their number, unread");
     let namespace = Namespace::with_a(ServerSide);
     let started = start_time();
     let mut object = namespace.app();
-    let variables: Vec<Value> = (0..170_000).map(|number| json!({"name": format!("V{number:x}")})).collect();
+    let variables: Vec<Value> = (0..40_000).map(|number| json!({"name": format!("V{number:x}")})).collect();
     object["spec"]["template"]["spec"]["containers"][0]["env"] = variables.into();
     let refused = put(&namespace, &object);
     assert!(refused.contains("canary: this Deployment has too many fields and items"), "{refused}");

@@ -219,13 +219,14 @@ fn a_change_of_the_second_applier_while_b_is_held_comes_to_b(#[values("kubectl f
     let container = json!({"name": "side", "image": "registry.example/side:1"});
     let manifest = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "app"},
         "spec": {"template": {"spec": {"containers": [container]}}}});
-    let person = |namespace: &Namespace| namespace.kubectl.apply(ServerSide, &manifest).succeeded();
+    // Flux takes over whatever a manager named kubectl has set.
+    let person = |namespace: &Namespace| namespace.kubectl.apply_with(ServerSide, &manifest, &["--field-manager=platform"]).succeeded();
     if order == "Flux first" {
         flux(&namespace);
         let output = person(&namespace);
         assert_said!(output, @r#"
 Warning: canary: template held; trying it in app-canary for 60s; watch: kubectl events --for deploy/app -w
-Warning: canary: the canary starts over, with what comes from "kustomize-controller" and "kubectl" together
+Warning: canary: the canary starts over, with what comes from "kustomize-controller" and "platform" together
 "#);
     } else {
         person(&namespace);
