@@ -1,14 +1,14 @@
-//! Which pods are the canary's and which the primary's, by name and by address.
+//! Which pods are the canary's and which the primary's, by name and by address: those that the API server names, and no others. A prefix would
+//! take in pods of other clusters that write to the same store.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::metrics::counting::{Members, Pods};
 
-/// Pods come and go; new ones of the same ReplicaSets are recognised by name anyway.
+/// Pods come and go.
 pub(super) const KEPT: Duration = Duration::from_secs(15);
-/// What the ReplicaSet controller appends to a pod's name.
-const RANDOM_PART: usize = 5;
+/// So many that went are remembered.
+const MOST_GONE: usize = 500;
 
 /// What the API server says of a pod.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,9 +20,15 @@ pub struct Pod {
     pub on_host_network: bool,
 }
 
-pub(super) fn pods(canary: &[Pod], primary: &[Pod], deployment: &str) -> Pods {
+/// `before` are those that were named earlier in the run: what a pod has served counts after it has gone.
+pub(super) fn pods(canary: &[Pod], primary: &[Pod], deployment: &str, before: Option<&Pods>) -> Pods {
     let owned: Vec<&Pod> = primary.iter().filter(|pod| is_of(pod, deployment)).collect();
-    Pods { canary: named(&canary.iter().collect::<Vec<_>>()), primary: alike(&owned) }
+    let mut primary = named(&owned);
+    // By name alone: an address may be another pod's by now.
+    let gone = before.into_iter().flat_map(|before| &before.primary.names).filter(|name| !primary.names.contains(*name));
+    let gone: Vec<String> = gone.take(MOST_GONE).cloned().collect();
+    primary.names.extend(gone);
+    Pods { canary: named(&canary.iter().collect::<Vec<_>>()), primary }
 }
 
 /// Of a ReplicaSet of this Deployment: its name is the Deployment's with a hash behind it, and a hash has no dash.
@@ -36,12 +42,6 @@ fn is_of(pod: &Pod, deployment: &str) -> bool {
 /// These pods and no others: an earlier run of the same template has pods of the same prefix, which may still be stopping and be scraped.
 fn named(pods: &[&Pod]) -> Members {
     with_addresses(Members::of_names(pods.iter().map(|pod| pod.name.clone())), pods)
-}
-
-/// These pods and those that their ReplicaSets will make.
-fn alike(pods: &[&Pod]) -> Members {
-    let prefixes = pods.iter().map(|pod| pod.name.get(..pod.name.len().saturating_sub(RANDOM_PART)).unwrap_or(&pod.name).to_owned());
-    with_addresses(Members::of_prefixes(prefixes.collect::<BTreeSet<_>>()), pods)
 }
 
 fn with_addresses(members: Members, pods: &[&Pod]) -> Members {
@@ -68,8 +68,12 @@ mod tests {
             pod("app-worker-6d5f-ccccc", "app-worker-6d5f", "10.0.0.3"),
             Pod { replica_sets: Vec::new(), ..pod("app-6d5f-ddddd", "", "10.0.0.4") },
         ];
-        let pods = pods(&canary, &primary, "app");
+        let pods = pods(&canary, &primary, "app", None);
         assert_eq!(pods.canary, Members::of_names(["app-canary-77f-abcde"]).with_address("10.0.0.9", "app-canary-77f-abcde"));
-        assert_eq!(pods.primary, Members::of_prefixes(["app-6d5f-"]).with_address("10.0.0.1", "app-6d5f-aaaaa"));
+        assert_eq!(pods.primary, Members::of_names(["app-6d5f-aaaaa", "app-6d5f-bbbbb"]).with_address("10.0.0.1", "app-6d5f-aaaaa"));
+        // A pod that went has served what it served; its address may be another's.
+        let later = super::pods(&canary, &[pod("app-6d5f-eeeee", "app-6d5f", "10.0.0.1")], "app", Some(&pods));
+        let names = ["app-6d5f-aaaaa", "app-6d5f-bbbbb", "app-6d5f-eeeee"];
+        assert_eq!(later.primary, Members::of_names(names).with_address("10.0.0.1", "app-6d5f-eeeee"));
     }
 }

@@ -33,7 +33,8 @@ impl Judge {
         let Some(kind) = self.asked.take() else { return };
         match (kind, answer) {
             (Kind::Pods, Answer::Pods { canary, primary }) => {
-                let pods = scope::pods(&canary, &primary, &self.subject.primary);
+                let before = self.scope.as_ref().map(|(_, scope)| &scope.pods);
+                let pods = scope::pods(&canary, &primary, &self.subject.primary, before);
                 self.scope = Some((now, Arc::new(Scope { namespace: self.subject.namespace.clone(), pods })));
             }
             (Kind::Present, Answer::Present(series)) => self.take_present(&series, now),
