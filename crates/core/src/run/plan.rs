@@ -197,6 +197,9 @@ pub fn ready_since(canary: &Value) -> Option<Timestamp> {
     object::annotation(canary, READY_ANNOTATION)?.parse().ok()
 }
 
+/// So much may the clocks of two replicas differ.
+const AHEAD: Duration = Duration::from_mins(1);
+
 /// When this run began, which is what the deadline counts from.
 pub fn began(primary: &Value) -> Option<Timestamp> {
     object::annotation(primary, key::SINCE)?.parse().ok()
@@ -231,7 +234,8 @@ fn trying(observed: &Observed<'_>, phase: Phase, template: &Value, canary_label:
     let primary = observed.primary;
     let run = object::annotation(primary, key::RUN).unwrap_or_default();
     let own = observed.namesake.filter(|namesake| canary::is_canary_of(namesake, primary) && !object::is_being_deleted(namesake));
-    let Some(since) = began(primary).filter(|_| phase == Phase::Running) else {
+    // A beginning that is yet to come was written by a clock that was ahead: by it the deadline would never come.
+    let Some(since) = began(primary).filter(|since| phase == Phase::Running && elapsed(now, *since) < AHEAD) else {
         // What was seen of this template before, if anything was, is of another trial.
         let mut actions: Vec<Action> = own.filter(|own| canary::run_of(own) == Some(run)).map(delete).into_iter().collect();
         if object::replicas(primary) == 0 {

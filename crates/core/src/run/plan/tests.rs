@@ -488,6 +488,16 @@ fn a_canary_that_something_keeps_changing_is_given_up() {
 }
 
 #[test]
+fn a_run_that_a_clock_months_ahead_began_begins_now() {
+    let mut given = Given::new("Running");
+    given.primary["metadata"]["annotations"]["canary.state/since"] = json!("2026-06-01T00:00:00Z");
+    insta::assert_snapshot!(given.plan(), @"
+    Write { phase: Running, message: None }
+    look again: Some(1s)
+    ");
+}
+
+#[test]
 fn an_abandoned_canary_makes_room() {
     let mut given = Given::new("Running").canary("r0", true);
     given.namesake.as_mut().unwrap()["metadata"].as_object_mut().unwrap().remove("ownerReferences");
