@@ -2,6 +2,7 @@
 //! out of what makes other charts drift or hang: certificates, hooks, finalizers.
 
 mod golden;
+mod life;
 mod rendering;
 mod same;
 mod table;

@@ -150,7 +150,11 @@ fn chart(options: &Options) -> Result<()> {
     let state = State::open()?;
     let tests = Tests::build(&state)?;
     let Some(names) = Tests::names("chart::", options.filter.as_deref())? else { return Ok(()) };
-    with_control_plane(&state, options, |kubeconfig, version| tests.run(&names, options.threads, kubeconfig, version))
+    // These install what the others only ask about.
+    let (installing, others) = names.into_iter().partition(|name| name.contains("::life::"));
+    with_control_plane(&state, options, |kubeconfig, version| {
+        tests.run_in_turn([(others, options.threads), (installing, 1)], kubeconfig, version)
+    })
 }
 
 /// Runs `work` with the kubeconfig and the version of a control plane that is gone afterwards.
