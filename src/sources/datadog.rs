@@ -115,9 +115,7 @@ async fn key(path: &PathBuf) -> Result<String, Problem> {
 
 /// A filter that holds for these pods.
 pub(super) fn filter(members: &Members) -> String {
-    let names = members.names.iter().map(|name| format!("pod_name:{name}"));
-    let prefixes = members.prefixes.iter().map(|prefix| format!("pod_name:{prefix}*"));
-    let all: Vec<String> = names.chain(prefixes).collect();
+    let all: Vec<String> = members.names.iter().map(|name| format!("pod_name:{name}")).collect();
     match all.len() {
         0 => String::new(),
         1 => all.concat(),

@@ -62,9 +62,8 @@ fn place_labels(dialect: Dialect<'_>) -> String {
 
 fn with_few_pods(scope: &Scope) -> Scope {
     let mut scope = scope.clone();
-    let Members { names, prefixes, addresses } = &mut scope.pods.primary;
+    let Members { names, addresses } = &mut scope.pods.primary;
     *names = names.iter().take(PODS_WITH_BUCKETS).cloned().collect();
-    *prefixes = prefixes.iter().take(PODS_WITH_BUCKETS).cloned().collect();
     *addresses = addresses
         .iter()
         .filter(|(_, pod)| names.is_empty() || names.contains(*pod))

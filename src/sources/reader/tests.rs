@@ -69,7 +69,7 @@ impl Source for Store {
 }
 
 fn scope() -> Scope {
-    let pods = Pods { canary: Members::of_names([CANARY]), primary: Members::of_prefixes(["app-6d5f-"]) };
+    let pods = Pods { canary: Members::of_names([CANARY]), primary: Members::of_names(["app-6d5f-aaaaa", "app-6d5f-bbbbb"]) };
     Scope { namespace: "shop".to_owned(), pods }
 }
 

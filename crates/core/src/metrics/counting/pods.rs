@@ -55,30 +55,17 @@ impl PodLabel {
     }
 }
 
-/// The pods of one side: exact names, prefixes (a ReplicaSet's name and a dash), and addresses for scrapes that don't keep names.
+/// The pods of one side: their names, and their addresses for scrapes that don't keep names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Members {
     pub names: BTreeSet<String>,
-    pub prefixes: BTreeSet<String>,
     /// Pod address to pod name.
     pub addresses: BTreeMap<String, String>,
 }
 
-/// The API server keeps this much of a long prefix and appends five characters of its own.
-const LONGEST_PREFIX: usize = 58;
-
 impl Members {
     pub fn of_names<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Self {
         Self { names: names.into_iter().map(Into::into).collect(), ..Self::default() }
-    }
-
-    /// `prefixes` end with the dash that comes before the random part: `app-6d5f8c-`.
-    pub fn of_prefixes<S: Into<String>>(prefixes: impl IntoIterator<Item = S>) -> Self {
-        let cut = |prefix: S| -> String {
-            let prefix: String = prefix.into();
-            prefix.chars().take(LONGEST_PREFIX).collect()
-        };
-        Self { prefixes: prefixes.into_iter().map(cut).collect(), ..Self::default() }
     }
 
     #[must_use]
@@ -88,11 +75,11 @@ impl Members {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.names.is_empty() && self.prefixes.is_empty() && self.addresses.is_empty()
+        self.names.is_empty() && self.addresses.is_empty()
     }
 
     fn holds(&self, pod: &str) -> bool {
-        self.names.contains(pod) || self.prefixes.iter().any(|prefix| pod.strip_prefix(prefix.as_str()).is_some_and(is_random_part))
+        self.names.contains(pod)
     }
 
     /// Alternatives of a regular expression over `label` that matches these pods; empty when there are none.
@@ -101,9 +88,7 @@ impl Members {
         if label == PodLabel::Instance {
             return self.addresses.keys().map(|address| format!("{}(:[0-9]+)?", escaped(&bracketed(address)))).collect();
         }
-        let names = self.names.iter().map(|name| escaped(name));
-        let prefixes = self.prefixes.iter().map(|prefix| format!("{}[a-z0-9]+", escaped(prefix)));
-        names.chain(prefixes).collect()
+        self.names.iter().map(|name| escaped(name)).collect()
     }
 
     /// The alternatives as one expression, for the placeholder `{{pods}}` of a check.
@@ -149,10 +134,6 @@ impl Pods {
         alternatives.extend(self.primary.alternatives(label));
         alternatives.join("|")
     }
-}
-
-fn is_random_part(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }
 
 /// `10.0.0.7:8080`, `[fd00::7]:8080` or a bare address, without the port.
@@ -209,7 +190,7 @@ mod tests {
             canary: Members::of_names(["app-canary-77f-abcde"])
                 .with_address("10.0.0.9", "app-canary-77f-abcde")
                 .with_address("fd00::9", "six"),
-            primary: Members::of_prefixes(["app-6d5f-"]).with_address("10.0.0.1", "app-6d5f-aaaaa"),
+            primary: Members::of_names(["app-6d5f-x2z9q"]).with_address("10.0.0.1", "app-6d5f-aaaaa"),
         }
     }
 
@@ -223,6 +204,7 @@ mod tests {
     #[case::address(&[("instance", "10.0.0.9:8080")], Some((Role::Canary, "app-canary-77f-abcde")))]
     #[case::six(&[("instance", "[fd00::9]:8080")], Some((Role::Canary, "six")))]
     #[case::another_canary(&[("pod", "app-canary-77f-zzzzz")], None)]
+    #[case::another_clusters(&[("pod", "app-6d5f-y3x8r")], None)]
     #[case::a_longer_name(&[("pod", "app-6d5f-worker-x2z9q")], None)]
     #[case::another_address(&[("instance", "10.0.0.11:8080")], None)]
     #[case::nothing(&[], None)]
@@ -244,14 +226,7 @@ mod tests {
 
     #[test]
     fn one_pattern_selects_both_sides() {
-        insta::assert_snapshot!(pods().pattern(PodLabel::Pod), @"app-canary-77f-abcde|app-6d5f-[a-z0-9]+");
+        insta::assert_snapshot!(pods().pattern(PodLabel::Pod), @"app-canary-77f-abcde|app-6d5f-x2z9q");
         insta::assert_snapshot!(pods().pattern(PodLabel::Instance), @"10[.]0[.]0[.]9(:[0-9]+)?|[[]fd00::9[]](:[0-9]+)?|10[.]0[.]0[.]1(:[0-9]+)?");
-    }
-
-    #[test]
-    fn a_long_prefix_is_cut_as_the_api_server_cuts_it() {
-        let long = format!("{}-6d5f8c-", "a".repeat(60));
-        let members = Members::of_prefixes([long]);
-        assert!(members.holds(&format!("{}x2z9q", "a".repeat(58))));
     }
 }

@@ -31,7 +31,7 @@ fn with(mut series: Series, label: &str, value: &str) -> Series {
 }
 
 fn pods() -> Pods {
-    Pods { canary: Members::of_names([CANARY]), primary: Members::of_prefixes(["app-6d5f-"]) }
+    Pods { canary: Members::of_names([CANARY]), primary: Members::of_names(["app-6d5f-aaaaa", "app-6d5f-bbbbb", "app-6d5f-ddddd"]) }
 }
 
 fn reading() -> Reading {

@@ -22,7 +22,7 @@ macro_rules! page {
 }
 
 fn pods() -> Pods {
-    Pods { canary: Members::of_names([CANARY]), primary: Members::of_prefixes(["app-6d5f-"]) }
+    Pods { canary: Members::of_names([CANARY]), primary: Members::of_names(["app-6d5f-aaaaa", "app-6d5f-bbbbb", "app-6d5f-ddddd"]) }
 }
 
 /// What a pod had served at each of the scrapes `first..=last`, five seconds apart, at so many good, bad and slow requests a scrape.
