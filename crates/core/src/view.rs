@@ -45,15 +45,6 @@ impl Screen {
     }
 }
 
-/// One line of at most `width` characters, without control characters.
-pub fn cut(text: &str, width: usize) -> String {
-    let clean: Vec<char> = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if clean.len() <= width {
-        return clean.into_iter().collect();
-    }
-    clean.into_iter().take(width.saturating_sub(1)).chain(['…']).collect()
-}
-
 /// A duration as kubectl's AGE column writes it: `12s`, `5m10s`, `3h`, `2d`.
 pub fn age(since: Option<Timestamp>, now: Timestamp) -> String {
     since.map_or_else(|| "-".to_owned(), |since| short(elapsed(since, now)))

@@ -54,6 +54,8 @@ pub enum Finding {
     },
     ClientErrors {
         errors: ClientErrors,
+        /// As most of the canary's are spelled.
+        code: Option<String>,
         rejects: bool,
         served: Duration,
     },

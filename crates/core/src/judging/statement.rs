@@ -166,7 +166,9 @@ impl<'a> Known<'a> {
             .iter()
             .filter_map(|found| match found {
                 Found::Silent(silence) => Some(Finding::Silent { silence: *silence, rejects: true, served }),
-                Found::ClientErrors(errors) => Some(Finding::ClientErrors { errors: *errors, rejects: true, served }),
+                Found::ClientErrors(errors) => {
+                    Some(Finding::ClientErrors { errors: *errors, code: said.seen.counted.client_error.clone(), rejects: true, served })
+                }
                 Found::Errors(_) => Some(Finding::Measure(self.measure(Measured::ErrorRate, said.result.errors))),
                 Found::Latency(_) => {
                     let analysis = said.result.latency.and_then(|latency| latency.rejecting)?;
@@ -234,7 +236,9 @@ impl<'a> Known<'a> {
             Found::NotObserved(coverage) | Found::ObservedTooShort(coverage) => vec![Finding::Unobserved(self.unobserved(said, *coverage))],
             Found::OnlyProbes => vec![Finding::OnlyProbes],
             Found::Silent(silence) => vec![Finding::Silent { silence: *silence, rejects: false, served }],
-            Found::ClientErrors(errors) => vec![Finding::ClientErrors { errors: *errors, rejects: false, served }],
+            Found::ClientErrors(errors) => {
+                vec![Finding::ClientErrors { errors: *errors, code: said.seen.counted.client_error.clone(), rejects: false, served }]
+            }
             Found::Errors(reason) => {
                 let analysis = lacking(result.errors, *reason);
                 let mut findings = vec![Finding::Measure(self.waiting(Measured::ErrorRate, analysis, self.subject.policy.warm_up))];

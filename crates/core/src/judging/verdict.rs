@@ -10,6 +10,7 @@ use crate::metrics::counting::Lacking;
 use crate::metrics::discovery::{Chosen, Found};
 use crate::run::events::{self, Event};
 use crate::run::plan;
+use crate::run::words::within;
 use crate::statistics::{Analysis, Basis, ClientCounts, ClientErrors, Coverage, Forecast, Reason, Silence, TrafficShare, Verdict};
 
 /// What was measured: the words of a sentence.
@@ -82,7 +83,7 @@ fn finding(found: &Finding) -> String {
         Finding::Unobserved(unobserved) => not_observed(unobserved),
         Finding::OnlyProbes => "only probes reach the canary: does the Service's targetPort fit?".to_owned(),
         Finding::Silent { silence, rejects, served } => silent(silence, *rejects, *served),
-        Finding::ClientErrors { errors, rejects, served } => client_errors(errors, *rejects, *served),
+        Finding::ClientErrors { errors, code, rejects, served } => client_errors(errors, code.as_deref(), *rejects, *served),
         Finding::Lacking(lacking @ Lacking::Label { .. }) => format!("{lacking}, so nobody can tell which of its requests failed"),
         Finding::Lacking(lacking) => lacking.to_string(),
         Finding::NoCounter(fall) => fall.to_string(),
@@ -152,18 +153,22 @@ fn silent(silence: &Silence, rejects: bool, served: Duration) -> String {
     )
 }
 
-fn client_errors(errors: &ClientErrors, rejects: bool, served: Duration) -> String {
+fn client_errors(errors: &ClientErrors, code: Option<&str>, rejects: bool, served: Duration) -> String {
     let share = |counts: ClientCounts| if counts.requests > 0.0 { counts.client_errors / counts.requests } else { 0.0 };
     let of = |counts: ClientCounts| format!("{} of {}", format_count(counts.client_errors), format_count(counts.requests));
     let after = if rejects { format!(" after {}", format_duration(served)) } else { String::new() };
+    let mostly = code.map(|code| format!(", mostly {}", within(code, LONGEST_CODE))).unwrap_or_default();
     format!(
-        "{} of the canary's answers are client errors ({}){after}, of the primary's {} ({}); if that is meant: canary.client-errors: \"off\"",
+        "{} of the canary's answers are client errors ({}{mostly}){after}, of the primary's {} ({}); if that is meant: canary.client-errors: \"off\"",
         format_percentage(share(errors.canary)),
         of(errors.canary),
         format_percentage(share(errors.primary)),
         of(errors.primary)
     )
 }
+
+/// An application may write whatever it likes where a code belongs.
+const LONGEST_CODE: usize = 20;
 
 fn measured(measure: &Measure) -> String {
     let said = sentence(measure.measured, &measure.analysis, measure.served);

@@ -75,6 +75,8 @@ pub struct Counted {
     pub primary_scrape: Option<i64>,
     /// What the canary's series lack, so that they can't be read.
     pub lacking: Vec<Lacking>,
+    /// As most of the canary's client errors are spelled.
+    pub client_error: Option<String>,
     /// What is read is no counter at all.
     pub no_counter: Option<Fall>,
     /// Pods of the primary that were seen since counting began.
@@ -165,6 +167,7 @@ pub fn count(series: &[Series], pods: &Pods, reading: &Reading, window: Window) 
         }
     }
     counted.primary_pods = primary_pods.len();
+    counted.client_error = commonest_client_error(of(Role::Canary), &reading);
     counted.no_counter = no_counter(falls, primaries);
     counted.first_scrape = ends.first().copied();
     counted.last_scrape = ends.last().copied();
@@ -183,6 +186,18 @@ pub fn count(series: &[Series], pods: &Pods, reading: &Reading, window: Window) 
         counted.details.push(Detail { canary: sides[0], primary: primary.into_iter().map(Tally::sane).collect() });
     }
     counted
+}
+
+/// By what the counters say in the end: it is said beside counts, and is none.
+fn commonest_client_error<'a>(canary: impl Iterator<Item = &'a Group<'a>>, reading: &Reading) -> Option<String> {
+    let mut by_code: BTreeMap<&str, f64> = BTreeMap::new();
+    for counter in canary.flat_map(|group| &group.counters) {
+        let last = counter.samples.last().map(|sample| sample.value).filter(|value| *value > 0.0);
+        if let (Some(code), Some(value)) = (reading.client_error(&counter.series.labels), last) {
+            *by_code.entry(code).or_default() += value;
+        }
+    }
+    by_code.into_iter().max_by(|(_, one), (_, other)| one.total_cmp(other)).map(|(code, _)| code.to_owned())
 }
 
 /// The series that shows that this is no counter: of the canary, or of half of the primary's pods.

@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Screen, age, cut, images, table};
+use super::{Screen, age, images, table};
 use crate::{
     api::{annotations::Phase, policy::Policy, quantity::format_duration},
     manifest::object,
     run::canary,
+    run::words::within,
     state::{HeldState, State},
 };
 
@@ -31,7 +32,7 @@ pub fn status(objects: &Objects, now: Timestamp, screen: Screen) -> Vec<String> 
     let mut lines = facts(objects, &state, now, screen);
     lines.push(String::new());
     lines.extend(tree(objects, now, screen));
-    lines.extend(objects.missing.iter().map(|missing| cut(missing, screen.width)));
+    lines.extend(objects.missing.iter().map(|missing| within(missing, screen.width)));
     lines
 }
 
@@ -168,7 +169,7 @@ fn pod_state(pod: &Value) -> (String, String) {
 pub fn ending(state: &State) -> String {
     match (state.phase, &state.message) {
         (None, _) => "nothing is held".to_owned(),
-        (Some(phase), Some(message)) if !message.is_empty() => cut(&format!("{}: {message}", phase.as_str()), 2000),
+        (Some(phase), Some(message)) if !message.is_empty() => within(&format!("{}: {message}", phase.as_str()), 2000),
         (Some(phase), _) => phase.as_str().to_owned(),
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use coalmine_core::{api::annotations::Phase, state::State, view};
+use coalmine_core::{api::annotations::Phase, run::words::within, state::State, view};
 use futures::{StreamExt as _, pin_mut};
 use kube::runtime::watcher::watch_object;
 
@@ -66,5 +66,5 @@ async fn news(cluster: &Cluster, name: &str, state: &State) -> Result<Vec<String
         let at: Option<jiff::Timestamp> = text(event, "/eventTime").parse().ok();
         began.is_none_or(|began| at.is_none_or(|at| at >= began))
     });
-    Ok(recent.map(|event| view::cut(&format!("{}: {}", text(event, "/reason"), text(event, "/note")), 2000)).collect())
+    Ok(recent.map(|event| within(&format!("{}: {}", text(event, "/reason"), text(event, "/note")), 2000)).collect())
 }

@@ -94,6 +94,14 @@ impl Reading {
         }
     }
 
+    /// What a series' label says of its requests, where that is a client's error.
+    pub(super) fn client_error<'a>(&self, labels: &'a Labels) -> Option<&'a str> {
+        let Self::Labelled { requests, failures } = self else { return None };
+        let mut said =
+            failures.iter().filter_map(|(label, failure)| Some((failure.answer(label, said(labels, label)?), said(labels, label)?)));
+        said.find(|(answer, _)| requests.matches(labels) && *answer == Answer::ClientError).map(|(_, value)| value)
+    }
+
     /// Whether a series counts requests and says nothing about how they ended.
     pub(super) fn is_mute(&self, labels: &Labels) -> bool {
         let says = |label: &&str| said(labels, label).is_some();
