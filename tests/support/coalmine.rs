@@ -4,6 +4,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::OnceLock,
 };
@@ -116,6 +117,11 @@ fn register(control_plane: &ControlPlane, name: &str, port: u16, namespaces: &Va
     control_plane.apply(&path, &configuration);
 }
 
+/// Of the control plane's certificates, beside its kubeconfig.
+fn authority() -> PathBuf {
+    PathBuf::from(variable("KUBECONFIG")).with_file_name("pki").join("ca.crt")
+}
+
 /// The documents of a YAML file of the repository.
 pub(crate) fn manifests(control_plane: &ControlPlane, file: &str) -> Vec<Value> {
     let text = std::fs::read_to_string(control_plane.repository.join(file)).expect("a file of the repository");
@@ -139,6 +145,9 @@ fn spawn(control_plane: &ControlPlane, kubectl: &Kubectl, name: &str, webhook_po
         .arg(format!("--webhook-address=127.0.0.1:{webhook_port}"))
         .arg(format!("--webhook-url=https://127.0.0.1:{webhook_port}"))
         .arg(format!("--admin-address=127.0.0.1:{admin_port}"))
+        // Nobody but the API server is answered: see SECURITY.md.
+        .arg(format!("--client-ca-file={}", authority().display()))
+        .arg("--client-name=webhooks.kube-apiserver")
         .env("KUBECONFIG", path)
         .env("COALMINE_LOG", "coalmine=debug,info")
         .stdin(Stdio::piped())

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    command,
+    command::{self, write_private},
     directory::State,
     pki::Pki,
     process::{Daemon, Processes},
@@ -66,6 +66,9 @@ impl ControlPlane {
         self.pki.write_kubeconfig(&self.kubeconfig(), "admin", &self.server(), context)?;
         let manager_config = self.directory.join("controller-manager.kubeconfig");
         self.pki.write_kubeconfig(&manager_config, "controller-manager", &self.server(), context)?;
+        if !node {
+            self.authenticate_to_webhooks()?;
+        }
         self.processes.ensure(&Daemon {
             name: "etcd",
             program: tools.path("etcd"),
@@ -88,6 +91,30 @@ impl ControlPlane {
             environment: Vec::new(),
             files: Vec::new(),
         })
+    }
+
+    /// With a client certificate, as SECURITY.md tells those who want reviews to come from the API server alone.
+    fn authenticate_to_webhooks(&self) -> Result<()> {
+        let kubeconfig = self.directory.join("webhooks.kubeconfig");
+        let (certificate, key) = (self.pki.certificate("webhooks"), self.pki.key("webhooks"));
+        write_private(
+            &kubeconfig,
+            format!(
+                "apiVersion: v1\nkind: Config\nusers:\n- name: '*'\n  user:\n    client-certificate: {certificate}\n    client-key: {key}\n"
+            ),
+        )?;
+        write_private(
+            &self.admission(),
+            format!(
+                "apiVersion: apiserver.config.k8s.io/v1\nkind: AdmissionConfiguration\nplugins:\n- name: MutatingAdmissionWebhook\n  configuration:\n    \
+                 apiVersion: apiserver.config.k8s.io/v1\n    kind: WebhookAdmissionConfiguration\n    kubeConfigFile: {}\n",
+                kubeconfig.display()
+            ),
+        )
+    }
+
+    fn admission(&self) -> PathBuf {
+        self.directory.join("admission.yaml")
     }
 
     /// Everything that its log could tell is said when one of them ends instead.
@@ -153,6 +180,7 @@ impl ControlPlane {
         } else {
             // A loopback address may not be an endpoint of the `kubernetes` service, and no pod asks for it.
             arguments.push("--endpoint-reconciler-type=none".to_owned());
+            arguments.push(format!("--admission-control-config-file={}", self.admission().display()));
         }
         arguments
     }

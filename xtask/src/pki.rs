@@ -21,17 +21,23 @@ struct Client {
     file: &'static str,
     user: &'static str,
     group: Option<&'static str>,
+    /// A DNS name, for servers that tell clients of one authority apart by it.
+    name: Option<&'static str>,
 }
 
-/// Who talks to the API server. `kubelet-client` is the other way round: the API server as the kubelet's client.
-const CLIENTS: [Client; 7] = [
-    Client { file: "admin", user: "kubernetes-admin", group: Some("system:masters") },
-    Client { file: "controller-manager", user: "system:kube-controller-manager", group: None },
-    Client { file: "scheduler", user: "system:kube-scheduler", group: None },
-    Client { file: "kubelet", user: "system:node:node1", group: Some("system:nodes") },
-    Client { file: "kube-proxy", user: "system:kube-proxy", group: None },
-    Client { file: "coredns", user: "system:coredns", group: None },
-    Client { file: "kubelet-client", user: "kube-apiserver-kubelet-client", group: Some("system:masters") },
+/// The name that the API server has where it is a client of webhooks.
+pub(crate) const CLIENT_OF_WEBHOOKS: &str = "webhooks.kube-apiserver";
+
+/// Who talks to the API server. The last two are the other way round: the API server as the kubelet's client, and as that of webhooks.
+const CLIENTS: [Client; 8] = [
+    Client { file: "admin", user: "kubernetes-admin", group: Some("system:masters"), name: None },
+    Client { file: "controller-manager", user: "system:kube-controller-manager", group: None, name: None },
+    Client { file: "scheduler", user: "system:kube-scheduler", group: None, name: None },
+    Client { file: "kubelet", user: "system:node:node1", group: Some("system:nodes"), name: None },
+    Client { file: "kube-proxy", user: "system:kube-proxy", group: None, name: None },
+    Client { file: "coredns", user: "system:coredns", group: None, name: None },
+    Client { file: "kubelet-client", user: "kube-apiserver-kubelet-client", group: Some("system:masters"), name: None },
+    Client { file: "webhooks", user: "kube-apiserver", group: None, name: Some(CLIENT_OF_WEBHOOKS) },
 ];
 
 /// The directory with a cluster's certificates.
@@ -105,6 +111,7 @@ fn make(directory: &Path, names: &[&str]) -> Result<()> {
     for client in CLIENTS {
         let mut leaf = parameters(client.user, client.group)?;
         leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        leaf.subject_alt_names = CertificateParams::new(client.name.map(str::to_owned).into_iter().collect::<Vec<_>>())?.subject_alt_names;
         let key = KeyPair::generate()?;
         write_pair(directory, client.file, &leaf.signed_by(&key, &issuer)?.pem(), &key)?;
     }
