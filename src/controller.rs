@@ -53,6 +53,7 @@ use coalmine_core::{
     message,
     run::{
         events::{Event, Reason, Told},
+        evidence::Evidence,
         plan,
         shared::Alone,
     },
@@ -281,7 +282,7 @@ async fn tell_of_a_fault(context: &Context, namespace: &str, name: &str) {
             context.publish(&primary, &Event::warning(Reason::Fault, message::fault_at_work())).await;
             let policy = Policy::of(object::annotations(&primary)).unwrap_or_default();
             let end = plan::after_a_fault(&primary, &policy, clock::now());
-            if let Err(error) = act::act(context, &primary, &Record::None, end.into_iter().collect()).await {
+            if let Err(error) = act::act(context, &primary, &Record::None, &Evidence::default(), end.into_iter().collect()).await {
                 tracing::warn!(namespace, name, error = %chain(&error), "failed to end the run after a fault");
             }
         }
@@ -304,13 +305,14 @@ async fn step(context: &Context, namespace: &str, name: &str) -> Result<Option<D
         let mut remembered = context.remembered.lock().await;
         remembered.entry(format!("{namespace}/{name}")).or_default().alone.see(seen.is_in_trouble_alone(), clock::now())
     };
+    let evidence = judge::evidence(context, &primary, &seen).await;
     let mut observed = seen.observed(&primary, judgement, &held, alone_for);
     let hash = held.valid().map(|held| template::hash(&held.template));
     // A refusal has an answer, and what is refused of that has one too; beyond that it is tried again later.
     for _ in 0..=MOST_REFUSALS {
         let plan = plan::plan(&observed, &context.canary_label, clock::now());
         tracing::debug!(namespace, name, template = hash, actions = plan.actions.len(), again = ?plan.look_again, "planned");
-        match act::act(context, &primary, &held, plan.actions).await? {
+        match act::act(context, &primary, &held, &evidence, plan.actions).await? {
             act::Outcome::Done => return Ok(plan.look_again),
             act::Outcome::Refused(refused) => observed.refused = Some(refused),
         }

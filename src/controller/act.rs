@@ -16,6 +16,8 @@ use coalmine_core::{
     manifest::object,
     run::{
         canary,
+        evidence::Evidence,
+        history::{self, Verdict},
         plan::{Action, EXCUSED_ANNOTATION, READY_ANNOTATION, READY_POD_ANNOTATION, Refused},
     },
 };
@@ -27,8 +29,15 @@ pub(super) enum Outcome {
     Refused(Refused),
 }
 
-pub(super) async fn act(context: &Context, primary: &Value, held: &Record, actions: Vec<Action>) -> Result<Outcome, Error> {
-    let actor = Actor { context, primary, held, now: clock::now() };
+/// `evidence` goes into the history with a verdict.
+pub(super) async fn act(
+    context: &Context,
+    primary: &Value,
+    held: &Record,
+    evidence: &Evidence,
+    actions: Vec<Action>,
+) -> Result<Outcome, Error> {
+    let actor = Actor { context, primary, held, evidence, now: clock::now() };
     for action in actions {
         context.may_write()?;
         let Err(error) = actor.carry_out(&action).await else { continue };
@@ -43,6 +52,7 @@ struct Actor<'a> {
     context: &'a Context,
     primary: &'a Value,
     held: &'a Record,
+    evidence: &'a Evidence,
     now: Timestamp,
 }
 
@@ -60,7 +70,10 @@ impl Actor<'_> {
                 self.patch(&self.canary_name(), &Patch::Merge(patch), "excuse what the primary's pods share").await
             }
             Action::CountRemade(count) => {
-                self.json_patch(promotion::remade_patch(self.primary, count), "count a canary that is made anew").await
+                self.json_patch(promotion::note_patch(self.primary, key::REMADE, count), "count a canary that is made anew").await
+            }
+            Action::Remember(history) => {
+                self.json_patch(promotion::note_patch(self.primary, key::HISTORY, history), "write the history").await
             }
             Action::MarkReady { pod } => {
                 let patch = json!({"metadata": {"annotations": {READY_ANNOTATION: self.now.to_string(), READY_POD_ANNOTATION: pod}}});
@@ -71,7 +84,7 @@ impl Actor<'_> {
             Action::Promote { message } => {
                 let Record::Valid(held) = self.held else { return Ok(()) };
                 let patch = promotion::patch(self.primary, &held.template, message, &second(self.now));
-                self.json_patch(patch, "promote the held template").await?;
+                self.json_patch(self.remembering(patch, Phase::Promoted, message), "promote the held template").await?;
                 self.context.metrics.verdict(Phase::Promoted);
                 Ok(())
             }
@@ -98,15 +111,26 @@ impl Actor<'_> {
         }
     }
 
-    async fn write(&self, phase: Phase, message: Option<&str>) -> Result<(), Error> {
+    fn state_patch(&self, phase: Phase, message: Option<&str>) -> Value {
         let patch = promotion::state_patch(self.primary, phase, message, &second(self.now));
-        self.json_patch(patch, "write the phase").await?;
+        self.remembering(patch, phase, message.unwrap_or_default())
+    }
+
+    /// With the history, where this is a verdict.
+    fn remembering(&self, patch: Value, phase: Phase, message: &str) -> Value {
+        let Record::Valid(held) = self.held else { return patch };
+        let verdict = Verdict { phase, message, template: &held.template, user: &held.user };
+        promotion::with_note(patch, key::HISTORY, history::after(self.primary, verdict, self.evidence, self.now).as_deref())
+    }
+
+    async fn write(&self, phase: Phase, message: Option<&str>) -> Result<(), Error> {
+        self.json_patch(self.state_patch(phase, message), "write the phase").await?;
         self.context.metrics.verdict(phase);
         Ok(())
     }
 
     async fn write_aside(&self, phase: Phase, message: Option<&str>) -> Result<(), Error> {
-        let patch = json_patch(promotion::state_patch(self.primary, phase, message, &second(self.now)))?;
+        let patch = json_patch(self.state_patch(phase, message))?;
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let api = self.context.deployments(self.namespace());
         api.patch_status(object::name(self.primary), &parameters, &patch).await.map_err(Error::api("write the phase to the status"))?;

@@ -4,7 +4,8 @@
 mod ask;
 mod job;
 
-use serde_json::Value;
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
 
 use super::{Context, observe::Seen};
 use crate::{
@@ -12,15 +13,22 @@ use crate::{
     sources::{Reader, Source},
 };
 use coalmine_core::{
+    api::annotations as key,
+    hold::admit::FIELD_MANAGER,
     judging::{Judge, News, Step, Subject, verdict},
     manifest::object,
-    run::plan::Judgement,
+    run::{
+        evidence::{self, Evidence},
+        plan::Judgement,
+    },
 };
 
 /// What is remembered about one primary.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     judging: Option<Judging>,
+    /// What was seen of the present run's canary.
+    evidence: Evidence,
 }
 
 #[derive(Debug)]
@@ -49,7 +57,12 @@ pub(super) async fn judge(context: &Context, primary: &Value, seen: &Seen) -> Op
     };
     let judgement = judging.run(context, primary, canary).await;
     let news = judging.judge.news();
+    memory.see(canary, object::annotation(primary, key::RUN).unwrap_or_default(), &news);
+    let due = memory.evidence.due(clock::now());
     context.memory.lock().await.insert(name, memory);
+    if let Some(text) = due {
+        context.show_evidence(canary, text).await;
+    }
     for news in news {
         if let News::NoHistory(failure) = &news {
             tracing::info!(error = failure.words, name = object::name(primary), "no history of the primary's errors");
@@ -59,6 +72,45 @@ pub(super) async fn judge(context: &Context, primary: &Value, seen: &Seen) -> Op
         }
     }
     judgement
+}
+
+/// What is known of the canary's run so far.
+pub(super) async fn evidence(context: &Context, primary: &Value, seen: &Seen) -> Evidence {
+    let run = object::annotation(primary, key::RUN).unwrap_or_default();
+    let name = format!("{}/{}", object::namespace(primary), object::name(primary));
+    let memory = context.memory.lock().await;
+    match memory.get(&name).map(|memory| &memory.evidence).filter(|evidence| evidence.is_of(run)) {
+        Some(evidence) => evidence.clone(),
+        None => seen.canary(primary).map(|canary| Evidence::of_run(canary, run)).unwrap_or_default(),
+    }
+}
+
+impl Memory {
+    /// Goes on from what stands on the canary: another replica may have led until now.
+    fn see(&mut self, canary: &Value, run: &str, news: &[News]) {
+        if !self.evidence.is_of(run) {
+            self.evidence = Evidence::of_run(canary, run);
+        }
+        for news in news {
+            if let News::Looked(look) = news {
+                self.evidence.push(*look);
+            }
+        }
+    }
+}
+
+impl Context {
+    /// For people: that it can't be written holds nothing up.
+    async fn show_evidence(&self, canary: &Value, text: String) {
+        if self.may_write().is_err() {
+            return;
+        }
+        let patch = Patch::Merge(json!({"metadata": {"annotations": {evidence::ANNOTATION: text}}}));
+        let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        if let Err(error) = self.deployments(object::namespace(canary)).patch(object::name(canary), &parameters, &patch).await {
+            tracing::debug!(error = %super::chain(&error), name = object::name(canary), "failed to write the evidence");
+        }
+    }
 }
 
 impl Judging {

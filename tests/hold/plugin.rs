@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     control_plane::variable,
-    eventually,
+    eventually, fixtures,
     kubectl::{Apply::ClientSide, Output},
     namespace::Namespace,
 };
@@ -126,6 +126,28 @@ fn mistakes_get_one_line_and_exit_code_one() {
     insta::assert_snapshot!(nothing.said(), @"error: nothing is kept out of deployment app (nothing was held yet)");
 }
 
+/// What was let through is remembered with who and why, and a user can't take that away.
+#[test]
+#[ignore = "needs a control plane"]
+fn the_history_tells_what_was_let_through_and_can_t_be_rewritten() {
+    let namespace = Namespace::with_a(ClientSide);
+    let empty = plugin(&namespace, &["history", "app"]).succeeded();
+    assert_eq!(empty.said(), "There was no verdict on deployment app yet.");
+    let mut manifest = fixtures::deployment("app", &fixtures::Template::named("B"));
+    manifest["metadata"]["annotations"]["canary.bypass"] = json!("hotfix");
+    namespace.kubectl.apply(ClientSide, &manifest).succeeded();
+    let forged = namespace.kubectl.run(&["annotate", "deploy/app", "--overwrite", "canary.state/history=[]"]).succeeded();
+    assert!(forged.stderr.contains("canary.state/history is Coalmine's own; the change to it was undone"), "{}", forged.stderr);
+    namespace.kubectl.run(&["annotate", "deploy/app", "canary.state/history-"]).succeeded();
+    let history: Value = serde_json::from_str(&plugin(&namespace, &["history", "app", "-o", "json"]).succeeded().stdout).expect("JSON");
+    assert_eq!((&history["apiVersion"], &history["kind"]), (&json!("coalmine.dev/v1"), &json!("CanaryHistory")));
+    let newest = &history["items"][0];
+    assert_eq!((&newest["phase"], &newest["images"]["app"][1]), (&json!("Bypassed"), &json!("registry.example/app:b")));
+    assert!(newest["message"].as_str().is_some_and(|message| message.ends_with("without a canary: hotfix")), "{newest}");
+    let table = plugin(&namespace, &["history", "app"]).succeeded();
+    assert!(table.stdout.contains("-     Bypassed   app:a -> b"), "{}", table.stdout);
+}
+
 /// Somebody without any right is told which one is missing, and sees what the rest allows.
 #[test]
 #[ignore = "needs a control plane"]
@@ -158,7 +180,7 @@ fn lint_says_what_admission_says() {
     let namespace = Namespace::with_a(ClientSide);
     for (key, value) in [("canary.duration", "soon"), ("canary.max-error-rate", "1"), ("canary.mertics", "auto"), ("canary.checks", "- a")]
     {
-        let mut manifest = crate::support::fixtures::deployment("other", &crate::support::fixtures::Template::named("A"));
+        let mut manifest = fixtures::deployment("other", &fixtures::Template::named("A"));
         manifest["metadata"]["annotations"][key] = json!(value);
         let applied = namespace.kubectl.apply(ClientSide, &manifest).failed();
         let path = std::env::temp_dir().join(format!("{}-{key}.json", namespace.name));

@@ -2,6 +2,8 @@
 
 pub mod canary;
 pub mod events;
+pub mod evidence;
+pub mod history;
 pub mod live;
 pub mod plan;
 pub mod pods;

@@ -16,6 +16,8 @@ use crate::{
     manifest::{object, template},
     run::{
         canary,
+        evidence::{Evidence, Look},
+        history::{self, Entry},
         plan::{READY_POD_ANNOTATION, ready_since},
     },
 };
@@ -51,6 +53,12 @@ pub struct State {
     pub proven: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary: Option<Canary>,
+    /// What was counted while the present trial went on, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Look>,
+    /// The last verdicts, newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<Entry>,
     /// What is wrong with the annotations, where something is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub invalid: Option<String>,
@@ -101,6 +109,7 @@ impl State {
         let annotations = object::annotations(primary);
         let own = canary.filter(|candidate| canary::is_canary_of(candidate, primary));
         let text = |name: &str| object::annotation(primary, name).map(str::to_owned);
+        let run = object::annotation(primary, key::RUN).unwrap_or_default();
         Self {
             api_version: API_VERSION,
             kind: "Canary",
@@ -115,6 +124,8 @@ impl State {
             held: text(key::HELD).map(|record| HeldState::of(&record)),
             proven: text(key::PROVEN).map(|proven| proven.split(',').map(str::to_owned).collect()).unwrap_or_default(),
             canary: own.map(Canary::of),
+            evidence: own.map(|canary| Evidence::of_run(canary, run).looks).unwrap_or_default(),
+            history: history::of(annotations),
             invalid: if object::is_asked_for(annotations) { Policy::of(annotations).err().map(|error| error.to_string()) } else { None },
         }
     }
@@ -126,12 +137,7 @@ impl State {
 
 impl Template {
     fn of(template: &Value) -> Self {
-        let containers = ["/spec/initContainers", "/spec/containers"].into_iter().filter_map(|path| template.pointer(path)?.as_array());
-        let images = containers.flatten().filter_map(|container| {
-            let part = |name: &str| container.get(name)?.as_str().map(str::to_owned);
-            Some((part("name")?, part("image")?))
-        });
-        Self { hash: template::hash(template), images: images.collect() }
+        Self { hash: template::hash(template), images: template::images(template) }
     }
 }
 
@@ -182,6 +188,7 @@ mod tests {
             "metadata": {"name": "app", "namespace": "shop", "uid": "u-1", "annotations": {
                 "canary.enabled": "true", "canary.state/phase": "Running", "canary.state/run": "r1", "canary.state/proven": "a,b",
                 "canary.state/since": "2026-11-23T12:00:00Z", "canary.state/held": held.encode().unwrap(),
+                "canary.state/history": r#"[{"t":1795780860,"p":"Rejected","i":{"app":["app:0","app:a"]},"n":160,"f":40,"s":12,"u":"ann","m":"error rate 25%"}]"#,
             }},
             "spec": {"template": {"spec": {"containers": [{"name": "app", "image": "app:a"}]}}},
         })
@@ -193,6 +200,8 @@ mod tests {
         let mut canary = canary::deployment(&primary, json!({}), "r1", &("tier".to_owned(), "canary".to_owned()));
         canary["metadata"]["annotations"]["coalmine.dev/ready-since"] = json!("2026-11-23T12:00:05Z");
         canary["metadata"]["annotations"]["coalmine.dev/ready-pod"] = json!("app-canary-x");
+        canary["metadata"]["annotations"]["coalmine.dev/evidence"] =
+            json!(r#"{"run":"r1","looks":[[1795780865,12.0,0.0,108.0,1.0,0.2,3.0,338.0]]}"#);
         insta::assert_snapshot!(serde_json::to_string_pretty(&State::of(&primary, Some(&canary))).unwrap(), @r#"
         {
           "apiVersion": "coalmine.dev/v1",
@@ -227,7 +236,40 @@ mod tests {
             "readySince": "2026-11-23T12:00:05Z",
             "readyPod": "app-canary-x",
             "run": "r1"
-          }
+          },
+          "evidence": [
+            {
+              "time": "2026-11-27T12:01:05Z",
+              "canary": {
+                "requests": 12.0,
+                "failures": 0.0
+              },
+              "primary": {
+                "requests": 108.0,
+                "failures": 1.0
+              },
+              "against": 0.2,
+              "inFavour": 3.0,
+              "needed": 338.0
+            }
+          ],
+          "history": [
+            {
+              "time": "2026-11-27T12:01:00Z",
+              "phase": "Rejected",
+              "images": {
+                "app": [
+                  "app:0",
+                  "app:a"
+                ]
+              },
+              "requests": 160.0,
+              "failures": 40.0,
+              "seconds": 12,
+              "user": "ann",
+              "message": "error rate 25%"
+            }
+          ]
         }
         "#);
     }

@@ -2,6 +2,7 @@
 //! terminal: width and colour are arguments.
 
 pub mod diff;
+pub mod history;
 pub mod list;
 pub mod status;
 pub mod table;
@@ -65,21 +66,24 @@ type Images = BTreeMap<String, String>;
 
 /// The images that change between two templates, as `old -> new`; and that none does.
 pub(crate) fn images(live: &Images, held: &Images) -> String {
-    change(live, held, |before, image| format!("{before} -> {image}"))
+    changes(live, held, |before, image| format!("{before} -> {image}"))
 }
 
 /// The same for a column of a table: `app:1.9.0 -> 2.0.0`, registries and paths left out.
 pub(crate) fn images_in_short(live: &Images, held: &Images) -> String {
-    change(live, held, |before, image| {
-        let (before, image) = (without_path(before), without_path(image));
-        match (before.split_once(':'), image.split_once(':')) {
-            (Some((name, _)), Some((same, tag))) if name == same => format!("{before} -> {tag}"),
-            _ => format!("{before} -> {image}"),
-        }
-    })
+    changes(live, held, |before, image| change(without_path(before), without_path(image)))
 }
 
-fn change(live: &Images, held: &Images, words: impl Fn(&str, &str) -> String) -> String {
+/// `app:1.9.0 -> 2.0.0`
+fn change(before: &str, image: &str) -> String {
+    match (before.split_once(':'), image.split_once(':')) {
+        (Some((name, _)), Some((same, tag))) if name == same => format!("{before} -> {tag}"),
+        _ if before.is_empty() => image.to_owned(),
+        _ => format!("{before} -> {image}"),
+    }
+}
+
+fn changes(live: &Images, held: &Images, words: impl Fn(&str, &str) -> String) -> String {
     let changed = held.iter().filter(|(name, image)| live.get(*name) != Some(image));
     let changes: Vec<String> = changed
         .map(|(name, image)| match live.get(name) {

@@ -77,6 +77,13 @@ pub(crate) enum Verb {
         #[arg(value_name = "DEPLOYMENT", value_parser = deployment)]
         name: String,
     },
+    /// The last verdicts, newest first: what was tried, what was counted, who applied it
+    History {
+        #[arg(value_name = "DEPLOYMENT", value_parser = deployment)]
+        name: String,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Try a template that was kept out once more
     Retry {
         #[arg(value_name = "DEPLOYMENT", value_parser = deployment)]

@@ -25,6 +25,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<End> {
         Verb::Status { name, output } => read::status(&Cluster::connect(&connection).await?, &name, output).await,
         Verb::Diff { name } => read::diff(&Cluster::connect(&connection).await?, &name).await,
         Verb::Explain { name } => read::explain(&Cluster::connect(&connection).await?, &name).await,
+        Verb::History { name, output } => read::history(&Cluster::connect(&connection).await?, &name, output).await,
         Verb::Watch { name, timeout } => watch::watch(&Cluster::connect(&connection).await?, &name, timeout).await,
         Verb::Retry { name } => retry::retry(&Cluster::connect(&connection).await?, &name).await,
         Verb::Lint { files } => lint::lint(&files),

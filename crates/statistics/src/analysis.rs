@@ -93,6 +93,11 @@ impl Analysis {
         Strength::at_level(ln_evidence, self.beta)
     }
 
+    /// How many requests would show that it keeps the limit, with as many errors as there are. `None`: no number would.
+    pub fn requests_needed(&self) -> Option<f64> {
+        requests_needed(self.limit, self.canary.errors, self.beta, self.dispersion).map(|needed| needed.max(self.min_requests))
+    }
+
     /// Whether it is worse than the primary by what was seen, whatever the evidence.
     pub fn is_above_harm_line(&self) -> bool {
         self.canary.errors > self.canary.requests * self.tolerated

@@ -60,6 +60,8 @@ pub const PROVEN: &str = "canary.state/proven";
 
 /// The templates that were rejected last, so that they stay out whatever comes in between (see `hold::rejected`).
 pub const REJECTED: &str = "canary.state/rejected";
+/// The last verdicts, for people (see `run::history`).
+pub const HISTORY: &str = "canary.state/history";
 /// How often the canary of the present run was made anew since something changed it: `<run> <count>`.
 pub const REMADE: &str = "canary.state/remade";
 

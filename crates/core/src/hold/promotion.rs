@@ -31,11 +31,17 @@ pub fn state_patch(primary: &Value, phase: Phase, message: Option<&str>, now: &s
     Value::Array(operations)
 }
 
-/// Counts a canary that is made anew within one run.
-pub fn remade_patch(primary: &Value, remade: &str) -> Value {
-    let mut operations = preconditions(primary);
-    operations.push(put(key::REMADE, remade));
-    Value::Array(operations)
+/// Writes one more annotation of Coalmine's, and nothing else: how often the canary of a run was made anew, or the history.
+pub fn note_patch(primary: &Value, name: &str, value: &str) -> Value {
+    with_note(Value::Array(preconditions(primary)), name, Some(value))
+}
+
+/// The same together with another patch.
+pub fn with_note(mut patch: Value, name: &str, value: Option<&str>) -> Value {
+    if let (Some(operations), Some(value)) = (patch.as_array_mut(), value) {
+        operations.push(put(name, value));
+    }
+    patch
 }
 
 /// Takes the label away by which the controller finds the Deployment, unless another template is held by now: nobody would try that one.

@@ -22,6 +22,7 @@ use super::subject::Subject;
 use crate::api::checks::Check;
 use crate::metrics::counting::{PodLabel, Scope};
 use crate::metrics::discovery::{Choice, Chosen};
+use crate::run::evidence::Look;
 use crate::run::plan::elapsed;
 
 /// While the source is silent or has nothing.
@@ -48,6 +49,8 @@ pub enum News {
     Reading(Chosen),
     /// The errors are taken as independent.
     NoHistory(Failure),
+    /// The counts of this moment.
+    Looked(Look),
 }
 
 /// How far the series are known.

@@ -13,6 +13,7 @@ use super::subject::Subject;
 use super::verdict::Measured;
 use crate::metrics::counting::{Counted, Lacking};
 use crate::metrics::discovery::{LatencyError, NotFound};
+use crate::run::evidence::{self, Look};
 use crate::statistics::{
     self, Analysis, CounterResult, Coverage, Deadline, Dispersion, Finding as Found, Joined, Now, Parameters, Reason, RunParameters,
     TrafficShare, Verdict, join, traffic_share,
@@ -50,8 +51,8 @@ struct Said<'a> {
     is_silent_at_last: bool,
 }
 
-/// The answer of the counts. `counted` belong to the readings of all counters in their order.
-pub(super) fn state(known: Known<'_>, mut counted: &[Counted]) -> Round {
+/// The answer of the counts, and the numbers for people. `counted` belong to the readings of all counters in their order.
+pub(super) fn state(known: Known<'_>, mut counted: &[Counted]) -> (Round, Option<Look>) {
     let mut all = Vec::new();
     for counter in known.counters {
         let Some((own, others)) = counted.split_at_checked(counter.readings().len()) else { break };
@@ -61,7 +62,7 @@ pub(super) fn state(known: Known<'_>, mut counted: &[Counted]) -> Round {
     // One histogram is enough to judge by, where a counter has none beside it.
     let has_histogram = all.iter().any(|(_, seen)| seen.counter.parameters.latency.is_some());
     let said: Vec<Said<'_>> = all.into_iter().map(|(counter, seen)| known.said(counter, seen, has_histogram)).collect();
-    known.answer(&said)
+    (known.answer(&said), known.look(&said))
 }
 
 pub(super) fn run_parameters(subject: &Subject, counters: usize) -> RunParameters {
@@ -128,6 +129,21 @@ impl<'a> Known<'a> {
             Decision::Inconclusive { .. } => self.findings(said, |said, known| known.in_the_way(said)),
         };
         Round::Done(Judgement { decision, findings })
+    }
+
+    /// The errors of the busiest counter.
+    fn look(self, said: &[Said<'_>]) -> Option<Look> {
+        let errors = said.iter().map(|said| said.result.errors);
+        let analysis = errors.max_by(|one, other| one.canary.requests.total_cmp(&other.canary.requests))?;
+        let counted = |counts: statistics::Counts| evidence::Counted { requests: counts.requests, failures: counts.errors };
+        Some(Look {
+            time: self.now,
+            canary: counted(analysis.canary),
+            primary: counted(analysis.primary),
+            against: analysis.against().shown(),
+            in_favour: analysis.in_favour().shown(),
+            needed: analysis.requests_needed(),
+        })
     }
 
     /// Of all counters; each says its name where there are several.

@@ -12,6 +12,14 @@ pub fn metadata_map<'a>(object: &'a Value, part: &str) -> &'a Map<String, Value>
     object.pointer("/metadata").and_then(|metadata| metadata.get(part)).and_then(Value::as_object).unwrap_or(&EMPTY)
 }
 
+/// What the API server takes of all annotations of an object together (keys and values).
+pub const MOST_ANNOTATION_BYTES: usize = 256 << 10;
+
+/// Of all annotations, as the API server counts it.
+pub fn size(annotations: &Map<String, Value>) -> usize {
+    annotations.iter().map(|(name, value)| name.len() + value.as_str().map_or(0, str::len)).sum()
+}
+
 pub fn annotations(object: &Value) -> &Map<String, Value> {
     metadata_map(object, "annotations")
 }

@@ -1,6 +1,8 @@
 //! Comparing and naming pod templates, which stay `serde_json::Value` so that no field newer than this program is lost.
 //! Nothing here reads what a template means.
 
+use std::collections::BTreeMap;
+
 use serde::{
     Serialize, Serializer,
     ser::{SerializeMap as _, SerializeSeq as _},
@@ -48,6 +50,16 @@ pub fn first_difference(left: &Value, right: &Value, path: &str) -> Option<Strin
 /// A name for a template: 128 bits of SHA-256 over its canonical text, in hexadecimal.
 pub fn hash(template: &Value) -> String {
     names::digest(&[&canonical(template)], 16)
+}
+
+/// The image of each container.
+pub fn images(template: &Value) -> BTreeMap<String, String> {
+    let containers = ["/spec/initContainers", "/spec/containers"].into_iter().filter_map(|path| template.pointer(path)?.as_array());
+    let images = containers.flatten().filter_map(|container| {
+        let part = |name: &str| container.get(name)?.as_str().map(str::to_owned);
+        Some((part("name")?, part("image")?))
+    });
+    images.collect()
 }
 
 /// What `kubectl rollout restart` writes into the template.

@@ -104,6 +104,8 @@ pub enum Action {
     Excuse(Timestamp),
     /// Counts a canary that is about to be made anew.
     CountRemade(String),
+    /// Writes the history, where its newest entry had no time yet.
+    Remember(String),
     /// This pod of the canary's is Ready for the first time.
     MarkReady {
         pod: String,

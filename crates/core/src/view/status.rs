@@ -1,14 +1,19 @@
 //! One Deployment with all that belongs to it: lines of keys and values, then the tree of ReplicaSets, pods and the canary.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Screen, age, images, table};
 use crate::{
-    api::{annotations::Phase, policy::Policy, quantity::format_duration},
+    api::{
+        annotations::Phase,
+        policy::Policy,
+        quantity::{format_count, format_duration},
+    },
     manifest::object,
-    run::canary,
-    run::words::within,
+    run::{canary, evidence::Look, plan::elapsed, words::within},
     state::{HeldState, State},
 };
 
@@ -40,8 +45,7 @@ fn facts(objects: &Objects, state: &State, now: Timestamp, screen: Screen) -> Ve
     let mut facts: Vec<(&str, String)> = vec![("Name", state.name.clone()), ("Namespace", state.namespace.clone())];
     let phase = match state.phase {
         Some(phase) => {
-            let since =
-                state.since.map(|since| format!(" for {}", super::short(crate::run::plan::elapsed(since, now)))).unwrap_or_default();
+            let since = state.since.map(|since| format!(" for {}", super::short(elapsed(since, now)))).unwrap_or_default();
             format!("{}{since}", phase.as_str())
         }
         None if state.enabled => "nothing was held yet; the next change of the template is tried first".to_owned(),
@@ -70,11 +74,45 @@ fn facts(objects: &Objects, state: &State, now: Timestamp, screen: Screen) -> Ve
         let served = ready.map_or_else(|| "not Ready yet".to_owned(), |ready| format!("Ready for {}", age(Some(ready), now)));
         facts.push(("Canary", format!("{served}; judged for {duration}, given up after {deadline}")));
     }
+    facts.extend(evidence(&state.evidence).map(|words| ("Evidence", words)));
     if let Some((reason, words)) = &objects.last_event {
         facts.push(("Last Event", format!("{reason}: {words}")));
     }
     let lines = facts.into_iter().map(|(name, value)| (name, fact(name, &value, screen.width)));
     lines.map(|(name, line)| if name == "Phase" { coloured(&line, state.phase, screen) } else { line }).collect()
+}
+
+/// What was counted so far, and how much is missing: `12 of 338 requests that are needed, 0 failed; about 40s at this rate; ...`.
+pub fn evidence(looks: &[Look]) -> Option<String> {
+    let last = looks.last()?;
+    let failed = format!("{} failed", format_count(last.canary.failures));
+    let seen = format_count(last.canary.requests);
+    let requests = match last.needed {
+        Some(needed) if needed > last.canary.requests => {
+            format!("{seen} of {} requests that are needed, {failed}{}", format_count(needed), in_sight(looks, needed))
+        }
+        Some(_) => format!("{seen} requests, {failed}"),
+        None => format!("{seen} requests, {failed}; no number of requests would show the limit"),
+    };
+    let against = format!("evidence against it {}:1 (100:1 rejects)", format_ratio(last.against));
+    let primary = format!("primary {} of {} failed", format_count(last.primary.failures), format_count(last.primary.requests));
+    Some(format!("{requests}; {primary}; {against}"))
+}
+
+/// When there will be enough, if it goes on as it did.
+fn in_sight(looks: &[Look], needed: f64) -> String {
+    let (Some(first), Some(last)) = (looks.first(), looks.last()) else { return String::new() };
+    let seconds = elapsed(first.time, last.time).as_secs_f64();
+    let per_second = (last.canary.requests - first.canary.requests) / seconds;
+    let missing = (needed - last.canary.requests) / per_second;
+    let is_known = seconds > 0.0 && per_second > 0.0 && missing < 86_400.0;
+    let left = Duration::try_from_secs_f64(missing.ceil()).ok().filter(|_| is_known);
+    left.map(|left| format!("; about {} at this rate", format_duration(left))).unwrap_or_default()
+}
+
+/// Three digits are more than anybody reads.
+fn format_ratio(ratio: f64) -> String {
+    if ratio >= 10.0 { format_count(ratio.round()) } else { format!("{ratio:.1}") }
 }
 
 /// Colours come last: they must not count as room, nor come from foreign words.

@@ -5,11 +5,14 @@ use serde_json::{Value, json};
 use super::{
     Colour, Screen,
     list::list,
-    status::{Objects, status},
+    status::{Objects, evidence, status},
 };
 use crate::{
     hold::held::{Held, Operation},
-    run::canary,
+    run::{
+        canary,
+        evidence::{Counted, Look},
+    },
     state::State,
 };
 
@@ -58,6 +61,8 @@ fn objects() -> Objects {
     let mut namesake = canary::deployment(&primary, template("b"), "r1", &("tier".to_owned(), "canary".to_owned()));
     namesake["metadata"]["uid"] = json!("u-2");
     namesake["metadata"]["annotations"]["coalmine.dev/ready-since"] = json!("2026-11-23T12:00:35Z");
+    namesake["metadata"]["annotations"]["coalmine.dev/evidence"] =
+        json!(r#"{"run":"r1","looks":[[1795780835,0.0,0.0,0.0,0.0,0.01,0.01,300.0],[1795780842,12.0,0.0,108.0,1.0,0.2,3.0,338.0]]}"#);
     namesake["status"] = json!({"readyReplicas": 1});
     let running = |ready: bool| json!({"phase": "Running", "containerStatuses": [{"ready": ready, "restartCount": 0}]});
     Objects {
@@ -100,6 +105,9 @@ fn a_running_trial_at_eighty_columns() {
     Change:      registry.example/shop/app:1.9.0 -> registry.example/shop/app:2.0.0
     Applied by:  ann (kubectl-client-side-apply)
     Canary:      Ready for 7s; judged for 30s, given up after 10m
+    Evidence:    12 of 338 requests that are needed, 0 failed; about 3m11s at this
+                 rate; primary 1 of 108 failed; evidence against it 0.2:1 (100:1
+                 rejects)
     Last Event:  CanaryWaiting: 12 of 338 requests without a failure that are needed
                  to show an error rate below 1%; about 40s at this rate
 
@@ -123,6 +131,8 @@ fn a_running_trial_at_a_hundred_and_twenty_columns() {
     Change:      registry.example/shop/app:1.9.0 -> registry.example/shop/app:2.0.0
     Applied by:  ann (kubectl-client-side-apply)
     Canary:      Ready for 7s; judged for 30s, given up after 10m
+    Evidence:    12 of 338 requests that are needed, 0 failed; about 3m11s at this rate; primary 1 of 108 failed; evidence
+                 against it 0.2:1 (100:1 rejects)
     Last Event:  CanaryWaiting: 12 of 338 requests without a failure that are needed to show an error rate below 1%; about
                  40s at this rate
 
@@ -175,6 +185,53 @@ fn a_list_of_several() {
     NAME   PHASE      SINCE   CHANGE               MESSAGE
     app    Rejected   42s     app:1.9.0 -> 2.0.0   error rate 100% (160 of 160 requ…
     cart   -          -       -
+    ");
+}
+
+#[test]
+fn verdicts_of_before() {
+    let mut primary = primary("Rejected", "");
+    primary["metadata"]["annotations"]["canary.state/history"] = json!(
+        r#"[{"p":"Bypassed","i":{"app":["r.example/app:1","r.example/app:2"]},"u":"bob","m":"template let through by bob without a canary: hotfix"},
+            {"t":1795435230,"p":"Rejected","i":{"app":["r.example/app:0","r.example/app:1"]},"n":160,"f":40,"s":12,"u":"ann","m":"error rate 25% (40 of 160 requests) exceeds 1%"},
+            {"t":1795348830,"p":"Promoted","n":12000,"f":0,"s":63,"u":"ann","m":"error rate 0%"}]"#
+    );
+    insta::assert_snapshot!(shown(super::history::history(&State::of(&primary, None), now(), WIDE)), @r"
+    AGE   VERDICT    CHANGE           REQUESTS   FAILED   TOOK   BY    MESSAGE
+    -     Bypassed   app:1 -> 2       -          -        -      bob   template let through by bob without a canary: hotfix
+    12s   Rejected   app:0 -> 1       160        40       12s    ann   error rate 25% (40 of 160 requests) exceeds 1%
+    24h   Promoted   no other image   12,000     0        1m3s   ann   error rate 0%
+    ");
+    insta::assert_snapshot!(shown(super::history::history(&State::of(&primary, None), now(), NARROW)), @r"
+    AGE   VERDICT    CHANGE           REQUESTS   FAILED   TOOK   BY    MESSAGE
+    -     Bypassed   app:1 -> 2       -          -        -      bob   template let…
+    12s   Rejected   app:0 -> 1       160        40       12s    ann   error rate 2…
+    24h   Promoted   no other image   12,000     0        1m3s   ann   error rate 0%
+    ");
+}
+
+#[test]
+fn what_was_counted_is_said_with_what_is_missing() {
+    let look = |second, requests, needed| Look {
+        time: jiff::Timestamp::from_second(second).unwrap(),
+        canary: Counted { requests, failures: 0.0 },
+        primary: Counted { requests: 1200.0, failures: 1.0 },
+        against: 0.26,
+        in_favour: 3.0,
+        needed,
+    };
+    let all = [
+        evidence(&[]).unwrap_or_default(),
+        evidence(&[look(0, 12.0, Some(338.0))]).unwrap(),
+        evidence(&[look(0, 12.0, Some(338.0)), look(10, 92.0, Some(338.0))]).unwrap(),
+        evidence(&[look(0, 12.0, Some(338.0)), look(10, 492.0, Some(338.0))]).unwrap(),
+        evidence(&[look(0, 12.0, None), look(10, 12.0, None)]).unwrap(),
+    ];
+    insta::assert_snapshot!(all.join("\n"), @r"
+    12 of 338 requests that are needed, 0 failed; primary 1 of 1,200 failed; evidence against it 0.3:1 (100:1 rejects)
+    92 of 338 requests that are needed, 0 failed; about 31s at this rate; primary 1 of 1,200 failed; evidence against it 0.3:1 (100:1 rejects)
+    492 requests, 0 failed; primary 1 of 1,200 failed; evidence against it 0.3:1 (100:1 rejects)
+    12 requests, 0 failed; no number of requests would show the limit; primary 1 of 1,200 failed; evidence against it 0.3:1 (100:1 rejects)
     ");
 }
 

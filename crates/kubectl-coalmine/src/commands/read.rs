@@ -6,7 +6,7 @@ use coalmine_core::{
     hold::held::Held,
     manifest::object,
     run::canary,
-    state::State,
+    state::{API_VERSION, State},
     view,
 };
 use jiff::Timestamp;
@@ -69,6 +69,24 @@ pub(super) async fn diff(cluster: &Cluster, name: &str) -> Result<End> {
     Ok(End::Good)
 }
 
+pub(super) async fn history(cluster: &Cluster, name: &str, output: Output) -> Result<End> {
+    let state = State::of(&cluster.deployment(name).await?, None);
+    let list =
+        || json!({"apiVersion": API_VERSION, "kind": "CanaryHistory", "namespace": state.namespace, "name": name, "items": state.history});
+    match output.format {
+        Some(format @ (Format::Json | Format::Yaml)) => structured(&list(), format)?,
+        Some(Format::Name) => terminal::print(&format!("deployment.apps/{name}")),
+        _ if state.history.is_empty() => terminal::remark(&format!("There was no verdict on deployment {name} yet.")),
+        Some(Format::Wide) => print_history(&state, view::Screen { width: usize::MAX, ..terminal::screen() }),
+        None => print_history(&state, terminal::screen()),
+    }
+    Ok(End::Good)
+}
+
+fn print_history(state: &State, screen: view::Screen) {
+    terminal::print(&view::history::history(state, now(), screen).join("\n"));
+}
+
 /// The newest word of each kind about this run, oldest first: what is read, why it waits, how it ended.
 pub(super) async fn explain(cluster: &Cluster, name: &str) -> Result<End> {
     let primary = cluster.deployment(name).await?;
@@ -87,6 +105,7 @@ pub(super) async fn explain(cluster: &Cluster, name: &str) -> Result<End> {
     let phase = state.phase.map_or("nothing was held yet", Phase::as_str);
     let mut rows = vec![vec!["Phase".to_owned(), phase.to_owned()]];
     rows.extend(state.message.filter(|message| !message.is_empty()).map(|message| vec!["Verdict".to_owned(), message]));
+    rows.extend(view::status::evidence(&state.evidence).map(|words| vec!["Evidence".to_owned(), words]));
     rows.extend(newest.into_iter().map(|(reason, note)| vec![reason, note]));
     terminal::print(&view::table::lines(&rows, screen.width).join("\n"));
     Ok(End::of(state.phase))

@@ -21,7 +21,10 @@ use crate::{
         template,
     },
     message::{self, denied},
-    run::canary,
+    run::{
+        canary,
+        history::{self, Verdict},
+    },
 };
 
 /// The field manager of Helm; with the operation Update its patch never reads last-applied.
@@ -258,7 +261,9 @@ impl Update<'_> {
         self.end(phase, reason);
         if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
             annotations.insert(key::PROVEN.to_owned(), proven.into());
-            rejected::forget(annotations, object::template(self.request.new));
+            let template = object::template(self.request.new);
+            rejected::forget(annotations, template);
+            history::let_through(annotations, self.old, Verdict { phase, message: reason, template, user: self.request.username });
         }
         Admission::changed(self.request.new, self.changed, self.warnings, effect)
     }

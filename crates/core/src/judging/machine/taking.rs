@@ -105,7 +105,8 @@ impl Judge {
         }
         let (interval, look_again) = (self.pace.interval().unwrap_or(UNKNOWN_INTERVAL), self.at_next_scrape(now));
         let known = Known { subject: &self.subject, counters, interval, look_again, now };
-        let (metrics, pod_label) = (statement::state(known, counted), pod_label(counters));
+        let ((metrics, look), pod_label) = (statement::state(known, counted), pod_label(counters));
+        self.news.extend(look.map(News::Looked));
         self.metrics_say(metrics, pod_label, now);
     }
 

@@ -10,7 +10,7 @@ use super::{AT_ONCE, Action, Event, Observed, OnTrial, Plan, ROLLOUT, Reason, de
 use crate::{
     api::annotations::{self as key, Phase},
     manifest::object,
-    run::canary,
+    run::{canary, history},
 };
 
 /// Nothing is left to try, and nobody waits for it any more.
@@ -34,6 +34,7 @@ pub(super) fn ended(observed: &Observed<'_>, phase: Phase, now: Timestamp) -> Pl
     actions.extend(canary.map(delete));
     let kept = observed.namesake.filter(|namesake| canary::is_canary_of(namesake, primary) && canary::keeps_its_pods(namesake));
     actions.extend(kept.map(evict));
+    actions.extend(history::dated(object::annotations(primary), now).map(Action::Remember));
     if phase.is_kept_out() {
         actions.extend(live_is_broken(observed));
     } else {

@@ -17,10 +17,8 @@ use crate::{
         template,
     },
     message::{self, denied},
+    run::history,
 };
-
-/// What the API server takes of all annotations of an object together (keys and values).
-const MOST_ANNOTATION_BYTES: usize = 256 << 10;
 
 impl Update<'_> {
     /// Puts Coalmine's own annotations and label back to what they were: they are never the client's to write.
@@ -169,9 +167,10 @@ impl Update<'_> {
             if by_helm {
                 annotations.insert(key::ENABLED.to_owned(), "held".into());
             }
-            let total = annotations.iter().map(|(name, value)| name.len() + value.as_str().map_or(0, str::len)).sum::<usize>();
-            if total > MOST_ANNOTATION_BYTES {
-                return Err(Admission::denied(denied::too_large(total, MOST_ANNOTATION_BYTES, size)));
+            history::make_room(annotations);
+            let total = object::size(annotations);
+            if total > object::MOST_ANNOTATION_BYTES {
+                return Err(Admission::denied(denied::too_large(total, object::MOST_ANNOTATION_BYTES, size)));
             }
         }
         Ok(())
