@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use coalmine_simulate::{chart, tables};
+use coalmine_simulate::{chart, situation, tables};
 
 #[derive(Args, Debug)]
 pub(crate) struct SimulateOptions {
@@ -30,8 +30,8 @@ pub(crate) fn simulate(options: &SimulateOptions) -> Result<()> {
     if broken.is_empty() {
         println!(
             "All bounds hold: false rejections <= {} %, false promotions <= {} % ({} s)",
-            tables::FALSE_REJECTS * 100.0,
-            tables::FALSE_PROMOTIONS * 100.0,
+            situation::FALSE_REJECTS * 100.0,
+            situation::FALSE_PROMOTIONS * 100.0,
             begin.elapsed().as_secs()
         );
         return Ok(());

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::random::Random;
 use crate::setup::Setup;
+use crate::situation::DEADLINE;
 use crate::statistics::{Deadline, Parameters, Trial, Verdict};
-use crate::tables::DEADLINE;
 use crate::traffic::Traffic;
 
 const SCRAPE: Duration = Duration::from_secs(5);

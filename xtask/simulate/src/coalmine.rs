@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::outcome::Outcome;
 use crate::random::Random;
-use crate::rules::Outcome;
 use crate::setup::Setup;
 use crate::statistics::{
     Buckets, CounterParameters, CounterTest, Counts, Deadline, Joined, Latency, Now, Parameters, PodCounts, RunParameters, Sample, Verdict,

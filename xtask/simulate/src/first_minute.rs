@@ -4,11 +4,12 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::early::{Early, INTERVAL, PRIMARY_PODS, Round};
+use crate::outcome::Outcome;
 use crate::random::Random;
-use crate::rules::Outcome;
-use crate::setup::{Clustering, Setup, Step, episode, steady};
+use crate::setup::Setup;
+use crate::situation::{Broken, Situation, Wrong, percent};
 use crate::statistics::{Budget, Counts, Parameters, Verdict};
-use crate::tables::{Broken, Situation, Wrong, percent};
+use crate::steps::{Clustering, Step, episode, steady};
 use crate::tally::Tally;
 use crate::traffic::Traffic;
 

@@ -6,12 +6,15 @@
 pub mod chart;
 mod coalmine;
 pub mod first_minute;
+pub mod outcome;
 pub mod random;
 pub mod rules;
 pub mod scenarios;
 pub mod seen;
 pub mod setup;
 pub mod shape;
+pub mod situation;
+pub mod steps;
 pub mod tables;
 pub mod tally;
 pub mod traffic;

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::coalmine::Coalmine;
+use crate::outcome::Outcome;
 use crate::random::Random;
 use crate::setup::Setup;
 use crate::statistics::{Counts, Verdict};
@@ -17,15 +18,6 @@ pub const NAMES: [&str; RULES] = ["Coalmine", "Flagger", "Argo 0", "Argo 2", "th
 const LONGEST: f64 = 900.0;
 const MINUTE: f64 = 60.0;
 const CHECKS: usize = 10;
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Outcome {
-    pub verdict: Verdict,
-    /// Seconds from Ready.
-    pub at: f64,
-    /// Failed requests that the canary had answered by then.
-    pub errors: f64,
-}
 
 /// One run under every rule. The other tools look at the first counter.
 pub fn run(setup: &Setup, deadline: Duration, random: Random) -> [Outcome; RULES] {

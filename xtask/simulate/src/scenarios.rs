@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::random::normal_tail;
-use crate::setup::{Setup, Step, episode, steady};
+use crate::setup::Setup;
+use crate::situation::{Situation, Wrong};
 use crate::statistics::Parameters;
-use crate::tables::{Situation, Wrong};
+use crate::steps::{Step, episode, steady};
 
 const SCRAPE: Duration = Duration::from_secs(15);
 

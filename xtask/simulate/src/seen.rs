@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use crate::setup::{Clustering, Setup, Step, episode, steady};
+use crate::setup::Setup;
 use crate::shape::{Crawler, Scaling, Shape, Sides, Slow};
+use crate::situation::{Situation, Wrong};
 use crate::statistics::Parameters;
-use crate::tables::{Situation, Wrong};
+use crate::steps::{Clustering, Step, episode, steady};
 
 const FIVE: Duration = Duration::from_secs(5);
 const MINUTE: Duration = Duration::from_mins(1);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::setup::{Clustering, Step};
+use crate::steps::{Clustering, Step};
 
 /// Both versions' rates, or multiples, over time.
 #[derive(Clone, Debug, Default, PartialEq)]

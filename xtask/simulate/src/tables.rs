@@ -7,15 +7,10 @@ use crate::first_minute;
 use crate::rules::{NAMES, RULES};
 use crate::scenarios;
 use crate::seen;
-use crate::setup::{Clustering, Setup};
+use crate::setup::Setup;
+use crate::situation::{Broken, DEADLINE, FALSE_PROMOTIONS, FALSE_REJECTS, Situation, Wrong, percent};
+use crate::steps::Clustering;
 use crate::tally::{Tally, tally};
-
-/// The bounds that the verdict promises.
-pub const FALSE_REJECTS: f64 = 0.01;
-pub const FALSE_PROMOTIONS: f64 = 0.05;
-
-/// When an analysis ends without a verdict.
-pub const DEADLINE: Duration = Duration::from_mins(10);
 
 const TRAFFIC: [f64; 5] = [1.0, 10.0, 100.0, 1000.0, 10_000.0];
 const CLUSTERINGS: [(&str, Clustering); 3] = [
@@ -24,41 +19,6 @@ const CLUSTERINGS: [(&str, Clustering); 3] = [
     ("bursts of 8", Clustering::Bursts { mean: 8.0 }),
 ];
 const SCRAPE: Duration = Duration::from_secs(15);
-
-/// What must not happen in a situation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wrong {
-    /// The canary is no worse than the primary.
-    Reject,
-    /// The canary is not below the limit.
-    Promote,
-    /// Both: no worse than a primary that is not below the limit either.
-    Either,
-    /// Worse than the primary but within the limit: both are right, as far as bounds go.
-    Nothing,
-}
-
-impl Wrong {
-    pub fn to_reject(self) -> bool {
-        matches!(self, Self::Reject | Self::Either)
-    }
-
-    pub fn to_promote(self) -> bool {
-        matches!(self, Self::Promote | Self::Either)
-    }
-}
-
-/// One line of a table.
-#[derive(Clone, Debug)]
-pub struct Situation {
-    pub name: String,
-    pub setup: Setup,
-    pub wrong: Wrong,
-}
-
-/// A bound that did not hold.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Broken(pub String);
 
 /// Canaries that are as good, or as bad, as the primary.
 pub fn identical() -> Vec<Situation> {
@@ -225,10 +185,6 @@ fn print_line(name: &str, width: usize, style: Style, tallies: &[Tally; RULES], 
     }
     writeln!(out, "{}", if is_broken { "  <- beyond its bound" } else { "" })?;
     out.flush()
-}
-
-pub(crate) fn percent(rate: f64) -> String {
-    format!("{} %", rate * 100.0)
 }
 
 /// A share in percent, in as few characters as tell it.

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use crate::outcome::Outcome;
 use crate::random::Random;
-use crate::rules::{Outcome, RULES, run};
+use crate::rules::{RULES, run};
 use crate::setup::Setup;
 use crate::statistics::Verdict;
 

@@ -1,7 +1,8 @@
 //! The promised bounds, on fewer runs than `cargo xtask simulate` makes: pooled, so that few runs a line still say something.
 
 use coalmine_simulate::scenarios;
-use coalmine_simulate::tables::{DEADLINE, FALSE_PROMOTIONS, FALSE_REJECTS, Situation, exceeded, identical, worse};
+use coalmine_simulate::situation::{DEADLINE, FALSE_PROMOTIONS, FALSE_REJECTS, Situation};
+use coalmine_simulate::tables::{exceeded, identical, worse};
 use coalmine_simulate::tally::{Tally, tally};
 use rstest::rstest;
 
@@ -55,6 +56,6 @@ fn a_broken_bound_is_noticed() {
     let mut good = identical().remove(12);
     let tally = simulate(&good, 50_000, RUNS);
     assert_eq!(exceeded(&good, &tally), None);
-    good.wrong = coalmine_simulate::tables::Wrong::Promote;
+    good.wrong = coalmine_simulate::situation::Wrong::Promote;
     assert!(exceeded(&good, &tally).is_some_and(|broken| broken.0.contains("30 of 30 falsely promoted")));
 }

@@ -1,7 +1,8 @@
 //! What must be seen, and what must mislead nobody: each line by itself, and the endings that must not change.
 
 use coalmine_simulate::seen;
-use coalmine_simulate::tables::{DEADLINE, exceeded};
+use coalmine_simulate::situation::DEADLINE;
+use coalmine_simulate::tables::exceeded;
 use coalmine_simulate::tally::{Tally, tally};
 use rstest::rstest;
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use coalmine_simulate::chart;
 use coalmine_simulate::scenarios;
 use coalmine_simulate::setup::Setup;
+use coalmine_simulate::situation::DEADLINE;
 use coalmine_simulate::statistics::Verdict;
-use coalmine_simulate::tables::DEADLINE;
 use coalmine_simulate::tally::{Tally, tally};
 use rstest::rstest;
 

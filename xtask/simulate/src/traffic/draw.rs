@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Counts, PodCounts, Timed, Traffic};
-use crate::setup::{Clustering, Step};
+use crate::steps::{Clustering, Step};
 
 /// What a pod counted.
 #[derive(Clone, Copy, Debug, Default)]
