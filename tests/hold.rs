@@ -3,11 +3,14 @@
 
 mod apply;
 mod certificates;
+mod changes;
 mod commands;
+mod corners;
 mod differential;
 mod down;
 mod examples;
 mod gitops;
+mod going_back;
 mod helm;
 mod hostile;
 mod limits;
@@ -19,6 +22,7 @@ mod rejected;
 mod rights;
 mod status;
 mod texts;
+mod undo;
 mod verdicts;
 
 use serde_json::Value;

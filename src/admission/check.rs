@@ -53,7 +53,21 @@ impl Checker {
 
     /// Creates the canary by a dry run. `uid` is the primary's, as the review says.
     pub(super) async fn check(&self, namespace: &str, primary: &str, uid: &str, canary: Value) -> Answer {
-        match self.asked(self.create_for(namespace, primary, uid, canary)).await {
+        let ask = async {
+            let asked = self.create_for(namespace, primary, uid, canary).await;
+            // What the canary of the template held before uses up is free again when this one is made.
+            let ours = match &asked {
+                Err(error) if is_quota(error) => self.has_canary(namespace, primary, uid).await,
+                _ => false,
+            };
+            if ours { Err("the quota is used up, the present canary's part of it too") } else { Ok(asked) }
+        };
+        let asked = match self.asked(ask).await {
+            Some(Err(unknown)) => return Answer::Unknown(unknown.to_owned()),
+            Some(Ok(asked)) => Some(asked),
+            None => None,
+        };
+        match asked {
             Some(Ok(true)) => Answer::Valid,
             Some(Ok(false)) => Answer::Unknown("the review is about an object that is not stored".to_owned()),
             Some(Err(error)) => read_refusal(&error, primary),
@@ -77,6 +91,12 @@ impl Checker {
             return Ok(false);
         }
         self.create(namespace, canary).await.map(|()| true)
+    }
+
+    async fn has_canary(&self, namespace: &str, primary: &str, owner: &str) -> bool {
+        let found = self.deployments(namespace).get_opt(&canary::name(primary)).await.ok().flatten();
+        let found = found.and_then(|found| serde_json::to_value(found).ok());
+        found.is_some_and(|found| canary::is_canary_of(&found, &json!({"metadata": {"uid": owner}})))
     }
 
     async fn create(&self, namespace: &str, mut canary: Value) -> kube::Result<()> {
@@ -114,6 +134,11 @@ impl Checker {
             }
         }
     }
+}
+
+/// In the words of the API server's own quota admission.
+fn is_quota(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 403 && status.message.contains("exceeded quota: "))
 }
 
 fn read_refusal(error: &kube::Error, primary: &str) -> Answer {

@@ -1,4 +1,4 @@
-//! kubectl's imperative commands: each changes the live template, so the latest wins and says what it drops.
+//! kubectl's imperative commands: each changes the live template; while another is on trial, that one.
 
 use coalmine_core::{
     api::annotations::Phase,
@@ -63,23 +63,6 @@ fn commands_are_template_changes_and_are_held(#[case] name: &str, #[case] comman
         }
     }
     assert_eq!(seen, expected);
-}
-
-#[rstest]
-#[case::set_image(&["set", "image", "deployment/app", IMAGE])]
-#[case::restart(&["rollout", "restart", "deployment/app"])]
-#[ignore = "needs a control plane"]
-fn the_latest_wins_and_the_warning_says_what_it_drops(#[case] command: &[&str]) {
-    let name = format!("kubectl {} {}", command[0], command[1]);
-    let _row = row("a command while B is held", &name, "computed against A; B dropped, and said so");
-    let namespace = Namespace::with_b_held(ServerSide);
-    let output = namespace.kubectl.run(command).succeeded();
-    assert_said!(output, @r#"
-Warning: canary: template held; trying it in app-canary for 60s; watch: kubectl events --for deploy/app -w
-Warning: canary: the template held before, from "kubectl", is dropped: this one was computed without it
-"#);
-    let held = held(&namespace.app()).expect("a held template").template;
-    assert_eq!(held["spec"]["containers"][0]["env"][1]["name"], "ONLY_A");
 }
 
 #[rstest]

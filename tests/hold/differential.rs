@@ -35,6 +35,16 @@ pub(super) enum Step {
     Merge(Value),
     Json(Value),
     Scale(u32),
+    /// A file put in the object's place.
+    Put(Value),
+    /// Another program's patch, which it made from the live object.
+    Reload(Value),
+    Restart(u32),
+    Undo,
+    OptOut,
+    OptIn,
+    /// Records put in order by a client: what one command had set becomes the file's.
+    CleanUp,
     Promote,
     Reject,
 }
@@ -49,6 +59,26 @@ impl Step {
         }
     }
 
+    /// Computed from the live object, so that it is made to what is on trial.
+    fn is_change(&self) -> bool {
+        matches!(self, Self::Strategic(_) | Self::Merge(_) | Self::Json(_) | Self::Reload(_) | Self::Restart(_))
+    }
+
+    /// Empties a map or a list of the live template. The request shows the same as one that takes each of its items away, so what the
+    /// template on trial has besides can't be known to be meant.
+    fn empties(&self) -> bool {
+        match self {
+            Self::Merge(body) => body["spec"]["template"]["metadata"].get("annotations").is_some_and(Value::is_null),
+            Self::Json(body) => body[0]["value"] == json!([]),
+            _ => false,
+        }
+    }
+
+    /// States a whole template.
+    fn is_file(&self) -> bool {
+        matches!(self, Self::ClientSideApply(_) | Self::Put(_)) || self.applier().is_some()
+    }
+
     fn is_request(&self) -> bool {
         !matches!(self, Self::Promote | Self::Reject)
     }
@@ -61,12 +91,14 @@ struct Worlds {
     /// The requests whose template is held: one, or what each applier that has a part in it stated last, and each time that it came again.
     pending: Vec<Step>,
     promotions: u32,
+    /// Changes that could not be made to what was on trial.
+    alone: u32,
 }
 
 impl Worlds {
     /// `None` when nothing can be created from the first file.
     fn begin(first: &Step) -> Option<Self> {
-        let worlds = Self { held: Namespace::new(), plain: Namespace::without_coalmine(), pending: Vec::new(), promotions: 0 };
+        let worlds = Self { held: Namespace::new(), plain: Namespace::without_coalmine(), pending: Vec::new(), promotions: 0, alone: 0 };
         let created = [&worlds.held, &worlds.plain].map(|world| send(world, first, false).is_ok());
         assert_eq!(created[0], created[1], "Coalmine refuses nothing that is created");
         created[0].then_some(worlds)
@@ -80,7 +112,10 @@ impl Worlds {
                 }
             }
             Step::Promote => self.promote(),
+            Step::Undo => self.undo(),
             // A request that changes nothing, by the name of an applier, can't be told from that applier's own statement of the live template.
+            step if step.empties() && self.phase().is_some_and(Phase::is_trying) => {}
+            Step::CleanUp if !self.held.app()["metadata"]["managedFields"].to_string().contains("kubectl-annotate") => {}
             Step::Scale(replicas) if self.held.app()["spec"]["replicas"] == *replicas => {}
             request => self.request(request),
         }
@@ -106,8 +141,8 @@ impl Worlds {
             return;
         }
         send(&self.plain, step, false).expect("what passed with Coalmine passes without");
-        let states_files = matches!(step, Step::ClientSideApply(_)) || step.applier().is_some();
-        assert!(annotation(&after).is_some() || annotation(&before).is_none() || states_files || changes, "withdrawn by {step:?}");
+        let may_end = step.is_file() || *step == Step::OptOut || changes;
+        assert!(annotation(&after).is_some() || annotation(&before).is_none() || may_end, "withdrawn by {step:?}");
         if annotation(&after).is_none() {
             self.pending.clear();
             self.compare("after a request that passed");
@@ -126,9 +161,45 @@ impl Worlds {
     /// Appliers come together, each with the last that it stated, where their parts can be merged; anything else stands alone.
     fn held_now(&mut self, after: &Value, step: &Step) {
         let together = held(after).expect("a held template").contributions;
-        let has_part = |pending: &Step| together.iter().any(|part| Some(part.manager.as_str()) == pending.applier());
-        self.pending.retain(|pending| has_part(pending) && pending.applier() != step.applier());
+        if step.is_change() {
+            // It comes to all that is on trial, but for what cannot be merged, and for what was kept out.
+            if together.is_empty() {
+                self.alone += 1;
+                self.pending.clear();
+            }
+        } else {
+            let has_part = |pending: &Step| together.iter().any(|part| Some(part.manager.as_str()) == pending.applier());
+            let changes = together.iter().any(|part| part.change);
+            self.pending.retain(|pending| (pending.is_change() && changes) || (has_part(pending) && pending.applier() != step.applier()));
+        }
         self.pending.push(step.clone());
+    }
+
+    /// To the revision before, which both know; from there, once more would be to what was just left, which is tried.
+    fn undo(&mut self) {
+        for world in [&self.held, &self.plain] {
+            world.await_seen();
+        }
+        let undo = |world: &Namespace| world.kubectl.run(&["rollout", "undo", "deployment/app"]);
+        let before = self.held.app();
+        let output = undo(&self.held);
+        if output.code != 0 {
+            return;
+        }
+        let after = self.held.app();
+        let record = |app: &Value| object::annotation(app, key::HELD).map(str::to_owned);
+        if record(&after).is_some() && !template::same(object::template(&before), object::template(&after)) {
+            panic!("live and held at once");
+        }
+        if record(&after).is_some() {
+            if record(&after) != record(&before) {
+                self.pending = vec![Step::Undo];
+            }
+            return;
+        }
+        undo(&self.plain).succeeded();
+        self.pending.clear();
+        self.compare("after an undo");
     }
 
     fn would_change_the_template(&self, step: &Step) -> bool {
@@ -144,11 +215,19 @@ impl Worlds {
         let steps = std::mem::take(&mut self.pending);
         assert!(!steps.is_empty(), "a request that was held");
         for step in &steps {
-            send(&self.plain, step, false).expect("what could be promoted passes without Coalmine");
+            if *step == Step::Undo {
+                self.plain.await_seen();
+                self.plain.kubectl.run(&["rollout", "undo", "deployment/app"]).succeeded();
+            } else {
+                send(&self.plain, step, false).expect("what could be promoted passes without Coalmine");
+            }
         }
         self.promotions += 1;
         self.compare("after a promotion");
-        for step in steps.iter().filter(|step| matches!(step, Step::ClientSideApply(_)) || step.applier().is_some()) {
+        if steps.iter().any(Step::is_change) {
+            return; // a file again would undo what was changed after it
+        }
+        for step in steps.iter().filter(|step| step.is_file() && !matches!(step, Step::Put(_))) {
             self.again(step);
         }
     }
@@ -219,12 +298,43 @@ fn send(world: &Namespace, step: &Step, dry_run: bool) -> Result<Value, String> 
                               "spec": {"template": template}});
             patch("platform&force=true", "application/apply-patch+yaml", &part)
         }
+        Step::Put(template) => {
+            let mut object = manifest(template);
+            object["spec"]["replicas"] = world.app()["spec"]["replicas"].clone();
+            let more = if dry_run { "&dryRun=All" } else { "" };
+            let path = format!("{}?fieldManager=kubectl-replace{more}", world.path("app"));
+            world.control_plane.send(As::Administrator, "PUT", &path, "application/json", &object).map_err(|refused| refused.message)
+        }
+        Step::Reload(body) => patch("Reloader", "application/strategic-merge-patch+json", body),
+        Step::Restart(time) => {
+            let stamp = json!({"kubectl.kubernetes.io/restartedAt": time.to_string()});
+            let body = json!({"spec": {"template": {"metadata": {"annotations": stamp}}}});
+            patch("kubectl-rollout", "application/strategic-merge-patch+json", &body)
+        }
+        Step::OptOut | Step::OptIn => {
+            let enabled = (*step == Step::OptIn).to_string();
+            patch("kubectl-annotate", "application/merge-patch+json", &json!({"metadata": {"annotations": {"canary.enabled": enabled}}}))
+        }
+        Step::CleanUp => {
+            let entries: Vec<Value> = managed_fields_in_order(&world.app());
+            patch(
+                "kubectl",
+                "application/json-patch+json",
+                &json!([{"op": "replace", "path": "/metadata/managedFields", "value": entries}]),
+            )
+        }
         Step::Strategic(body) => patch("kubectl-set", "application/strategic-merge-patch+json", body),
         Step::Merge(body) => patch("kubectl-patch", "application/merge-patch+json", body),
         Step::Json(body) => patch("kubectl-patch", "application/json-patch+json", body),
         Step::Scale(replicas) => patch("kubectl", "application/merge-patch+json", &json!({"spec": {"replicas": replicas}})),
-        Step::Promote | Step::Reject => unreachable!("no requests"),
+        Step::Promote | Step::Reject | Step::Undo => unreachable!("no requests"),
     }
+}
+
+/// What a command of kubectl's had set is nobody's any more, as some clean-ups have it.
+fn managed_fields_in_order(app: &Value) -> Vec<Value> {
+    let entries = app["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
+    entries.into_iter().filter(|entry| entry["manager"] != "kubectl-annotate").collect()
 }
 
 fn run(steps: &[Step]) -> Option<Worlds> {
@@ -251,7 +361,7 @@ fn random_sequences_end_as_without_coalmine(#[values(1, 2, 3, 4)] part: u32) {
     let config = Config {
         cases: u32::try_from(wanted.unwrap_or(40).div_ceil(4)).expect("not as many"),
         failure_persistence: None,
-        max_shrink_iters: 80,
+        max_shrink_iters: number("COALMINE_SHRINK").map_or(80, |most| u32::try_from(most).expect("not as many")),
         ..Config::default()
     };
     let result = TestRunner::new_with_rng(config, rng).run(&random::any_sequence(), |sequence| {

@@ -153,6 +153,16 @@ impl Namespace {
         });
     }
 
+    /// Waits until the Deployment controller has seen the present object, its revisions too.
+    #[track_caller]
+    pub(crate) fn await_seen(&self) {
+        eventually("the Deployment controller", || {
+            let app = self.app();
+            let seen = app["status"]["observedGeneration"] == app["metadata"]["generation"];
+            if seen { Ok(()) } else { Err(app["status"].to_string()) }
+        });
+    }
+
     pub(crate) fn apply(&self, how: Apply, template: &str) -> Output {
         self.kubectl.apply(how, &fixtures::deployment("app", &Template::named(template)))
     }
@@ -198,6 +208,14 @@ impl Namespace {
             assert_eq!(but_for_status(&after), but_for_status(&before));
             if version(&after) == version(&before) { Ok(answer) } else { Err(format!("{before}\n{after}")) }
         })
+    }
+
+    /// Nothing is held.
+    #[track_caller]
+    pub(crate) fn assert_live_only(&self) -> Value {
+        let app = self.app();
+        assert_eq!(held(&app), None);
+        app
     }
 
     /// A is live, and the named template is on trial.

@@ -40,11 +40,44 @@ pub fn superseded(by_another_client: bool, manager: &str) -> String {
     }
 }
 
+/// A change that was made to what is on trial, where both set one thing.
+pub fn overrides(later: &str, earlier: &str, field: &str) -> String {
+    warning(&format!("canary: the canary starts over; {later:?} overrides {earlier:?} at {}", last_steps(field)))
+}
+
+/// The end of a path, which says most; the whole is in the Event.
+fn last_steps(field: &str) -> &str {
+    const LONGEST: usize = 40;
+    if field.len() <= LONGEST {
+        return field;
+    }
+    let from = field.ceil_char_boundary(field.len() - LONGEST);
+    field[from..].find(['.', '[']).map_or(field, |step| field[from + step..].trim_start_matches('.'))
+}
+
+/// The same for the Event.
+pub fn merged(earlier: &str, later: &str, user: &str, conflict: Option<&str>) -> String {
+    let conflict = conflict.map(|field| format!("; both set {field}, where {later:?} counts as the later")).unwrap_or_default();
+    let text =
+        format!("a change by {later:?} ({user}) was made to the template on trial from {earlier:?}{conflict}; the canary starts over");
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// To the client whose template it is, and who says nothing of it.
+pub fn still_on_trial(name: &str) -> String {
+    warning(&format!("canary: a template is on trial still; to drop it: kubectl annotate deploy/{name} --overwrite canary.enabled=false"))
+}
+
 /// What several appliers have on trial together, or one of them after another went back.
 pub fn together(managers: &[&str]) -> String {
     let names: Vec<String> = managers.iter().map(|manager| format!("{manager:?}")).collect();
     let rest = if names.len() > 1 { " together" } else { " alone" };
     warning(&format!("canary: the canary starts over, with what comes from {}{rest}", names.join(" and ")))
+}
+
+/// Nobody reads it there.
+pub fn misplaced(key: &str) -> String {
+    warning(&format!("canary: {key} does nothing on the pod template; write it on the Deployment itself"))
 }
 
 pub fn withdrawn() -> String {

@@ -88,6 +88,20 @@ fn any_part() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// What others do to the live object beside whoever has the file.
+fn any_other_client() -> impl Strategy<Value = Step> {
+    let in_app = |container: Value| Step::Reload(json!({"spec": {"template": {"spec": {"containers": [container]}}}}));
+    prop_oneof![
+        3 => ("[1-3]").prop_map(move |value| in_app(json!({"name": "app", "env": [{"name": "STAKATER", "value": value}]}))),
+        1 => ("[a-c]").prop_map(move |image| in_app(json!({"name": "app", "image": format!("registry.example/app:{image}")}))),
+        2 => (1_u32..3).prop_map(Step::Restart),
+        2 => Just(Step::Undo),
+        1 => Just(Step::OptOut),
+        1 => Just(Step::OptIn),
+        1 => Just(Step::CleanUp),
+    ]
+}
+
 /// Mostly files, from a few of them, so that the same one comes again.
 pub(super) fn any_sequence() -> impl Strategy<Value = Vec<Step>> {
     let files = proptest::collection::vec(any_template(), 2..4);
@@ -101,11 +115,14 @@ pub(super) fn any_sequence() -> impl Strategy<Value = Vec<Step>> {
             };
             prop_oneof![9 => Just(same), 1 => Just(other)]
         });
+        let put = proptest::sample::select(files).prop_map(Step::Put);
         let step = prop_oneof![
             6 => apply.clone(),
             2 => any_patch(),
             2 => any_part(),
-            1 => (1_u32..4).prop_map(Step::Scale),
+            1 => (0_u32..4).prop_map(Step::Scale),
+            2 => any_other_client(),
+            1 => put,
             4 => Just(Step::Promote),
             1 => Just(Step::Reject),
         ];

@@ -65,6 +65,9 @@ pub const HISTORY: &str = "canary.state/history";
 /// How often the canary of the present run was made anew since something changed it: `<run> <count>`.
 pub const REMADE: &str = "canary.state/remade";
 
+/// Whose changes were made to the template on trial, in words, for the Event.
+pub const MERGED: &str = "canary.state/merged";
+
 /// Set on a Deployment while the controller has something to do with it: what its watch selects.
 pub const ACTIVE_LABEL: &str = "coalmine.dev/active";
 /// On every canary Deployment and its pods.
@@ -157,6 +160,16 @@ impl Phase {
     pub fn holds(self) -> bool {
         self.is_trying() || self.is_kept_out()
     }
+}
+
+/// An annotation that is the user's to write for Coalmine. Other tools' prefixes begin so, too (`canary.flagger.app/...`).
+pub fn is_of_user(name: &str) -> bool {
+    name.starts_with(USER_PREFIX) && !name.contains('/')
+}
+
+/// An annotation that concerns Coalmine.
+pub fn is_ours(name: &str) -> bool {
+    is_of_user(name) || name.starts_with(STATE_PREFIX)
 }
 
 #[cfg(test)]

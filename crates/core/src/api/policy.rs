@@ -104,7 +104,7 @@ impl Policy {
     /// Reads the annotations of a Deployment. Keys that do not begin with `canary.` are not looked at.
     pub fn parse(annotations: &BTreeMap<&str, &str>) -> Result<Self, InvalidAnnotation> {
         for name in annotations.keys() {
-            if name.starts_with(key::USER_PREFIX) && !name.starts_with(key::STATE_PREFIX) && !key::USER_KEYS.contains(name) {
+            if key::is_of_user(name) && !key::USER_KEYS.contains(name) {
                 return Err(InvalidAnnotation::UnknownKey { key: shown(name) });
             }
         }
@@ -320,6 +320,12 @@ mod tests {
 
     #[test]
     fn a_stranger_is_not_looked_at() {
-        parse(&[("canaries.example/x", "1"), ("canary.state/phase", "Held"), ("prometheus.io/scrape", "true")]).unwrap();
+        parse(&[
+            ("canaries.example/x", "1"),
+            ("canary.flagger.app/primary", "app"),
+            ("canary.state/phase", "Held"),
+            ("prometheus.io/scrape", "true"),
+        ])
+        .unwrap();
     }
 }

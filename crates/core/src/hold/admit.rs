@@ -12,12 +12,15 @@ mod update;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::api::{
-    annotations::CHECKS,
-    checks::{Checks, Rules},
-    policy::{InvalidAnnotation, Policy},
+use crate::{
+    api::{
+        annotations::{self as key, CHECKS},
+        checks::{Checks, Rules},
+        policy::{InvalidAnnotation, Policy},
+    },
+    manifest::{object, template},
+    message,
 };
-use crate::manifest::object;
 
 /// Everything `admit` may look at.
 #[derive(Debug, Clone, Copy)]
@@ -144,14 +147,30 @@ impl Admission {
 
 /// Decides one request on `deployments`.
 pub fn admit(settings: &Settings, request: &Request<'_>) -> Admission {
-    let Some(old) = request.old else { return create::admit(settings, request) };
+    let Some(old) = request.old else { return with_advice(create::admit(settings, request), request) };
     if object::is_being_deleted(old) {
         return Admission::passed();
     }
     if request.username == settings.controller {
         return controller::admit(request, old);
     }
-    update::admit(settings, request, old)
+    with_advice(update::admit(settings, request, old), request)
+}
+
+/// Annotations for Coalmine that stand on the pod template and not on the Deployment do nothing, which is told where they come.
+fn with_advice(mut admission: Admission, request: &Request<'_>) -> Admission {
+    let in_template = |object: &Value| {
+        let annotations = object::annotations(object::template(object));
+        annotations.keys().find(|name| key::is_of_user(name)).cloned()
+    };
+    let comes = request.old.is_none_or(|old| !template::same(object::template(old), object::template(request.new)));
+    if comes
+        && !object::annotations(request.new).keys().any(|name| key::is_of_user(name))
+        && let Some(name) = in_template(request.new)
+    {
+        admission.warnings.push(message::misplaced(&name));
+    }
+    admission
 }
 
 /// Small, and always there to be changed; what is missing is to be taken away.

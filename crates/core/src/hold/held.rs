@@ -41,9 +41,12 @@ pub struct Held {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Contribution {
-    /// The applier's field manager.
+    /// The field manager.
     pub manager: String,
     pub template: Value,
+    /// A change of the live object, which is made to what came before it; otherwise an applier's part, or the whole.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub change: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -56,7 +56,7 @@ pub fn patch<'a>(sent: &Value, changed: &'a Value) -> Vec<PatchOperation<'a>> {
 }
 
 fn restore_annotations(old: &Value, changed: &mut Value, but_for_state: bool) {
-    let ours = |name: &str| name.starts_with(key::USER_PREFIX) && !(but_for_state && name.starts_with(key::STATE_PREFIX));
+    let ours = |name: &str| key::is_ours(name) && !(but_for_state && name.starts_with(key::STATE_PREFIX));
     let (before, now) = (object::annotations(old), object::annotations(changed));
     let of = |map: &serde_json::Map<String, Value>| -> Vec<(String, Value)> {
         map.iter().filter(|(name, _)| ours(name)).map(|(name, value)| (name.clone(), value.clone())).collect()

@@ -12,6 +12,7 @@ use super::items::{Items, keys, keys_of};
 use super::template;
 
 const ITSELF: &str = ".";
+const MOST_ITEMS: usize = 1000;
 
 #[must_use]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,6 +75,26 @@ impl Fields {
             }
         }
         items
+    }
+
+    /// Those of these fields that stand in a file, which states only what it means. A key that it leaves out is a default's.
+    pub fn stated_in(&self, file: &Value) -> Self {
+        let below = self.below.iter().filter_map(|(step, fields)| {
+            let (kind, name) = step.split_once(':')?;
+            let inside = match kind {
+                "f" => fields.stated_in(file.get(name)?),
+                "k" => {
+                    let keys = serde_json::from_str::<Map<String, Value>>(name).ok()?;
+                    let fits = |item: &&Value| keys.iter().all(|(key, value)| item.get(key).is_none_or(|other| other == value));
+                    // No one writes so many by hand; to look for each of them would take too long.
+                    let items = file.as_array()?;
+                    if items.len() > MOST_ITEMS { fields.clone() } else { fields.stated_in(items.iter().find(fits)?) }
+                }
+                _ => fields.clone(),
+            };
+            (!inside.is_empty()).then(|| (step.clone(), inside))
+        });
+        Self { itself: self.itself, below: below.collect() }
     }
 
     pub fn union(&self, other: &Self) -> Self {

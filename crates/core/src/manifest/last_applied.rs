@@ -69,6 +69,11 @@ pub fn without_state(text: &str) -> String {
     })
 }
 
+/// The pod template in the text.
+pub fn template(text: &str) -> Option<Value> {
+    serde_json::from_str::<Value>(text).ok()?.pointer_mut("/spec/template").map(Value::take)
+}
+
 /// Whether the marker stands in the text.
 pub fn is_marked(text: &str) -> bool {
     text.contains(MARKER)

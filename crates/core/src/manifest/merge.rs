@@ -23,12 +23,16 @@ pub struct Owned<'a> {
     pub known: &'a Fields,
     /// What was stated by who made theirs. The rest of theirs is only what was there.
     pub stated: &'a Fields,
+    /// What was stated counts also where it is what was there.
+    pub asserted: bool,
+    /// Theirs is the whole as they left it: also the order of its lists.
+    pub whole: bool,
 }
 
 impl Owned<'_> {
     fn below(&self, name: &str) -> Self {
         let step = format!("f:{name}");
-        Self { known: self.known.below(&step), stated: self.stated.below(&step) }
+        Self { known: self.known.below(&step), stated: self.stated.below(&step), ..*self }
     }
 }
 
@@ -50,7 +54,7 @@ fn equal(left: Option<&Value>, right: Option<&Value>) -> bool {
 }
 
 fn merge_at(owned: Owned<'_>, base: Option<&Value>, ours: Option<&Value>, theirs: Option<&Value>) -> Merged {
-    if equal(theirs, base) {
+    if equal(theirs, base) && (equal(ours, base) || !owned.asserted || owned.stated.is_empty()) {
         return Ok(ours.cloned());
     }
     if equal(ours, base) || equal(ours, theirs) {
@@ -79,10 +83,39 @@ fn merge_at(owned: Owned<'_>, base: Option<&Value>, ours: Option<&Value>, theirs
                 None => Ok(Some(theirs.clone().into())),
             }
         }
-        (None, Some(_)) if base.is_some() => Err(Contradiction),
+        (None, Some(_)) if base.is_some() && !owned.asserted => Err(Contradiction),
         // They took away what we have changed since: it is ours now.
         (Some(ours), None) => Ok(Some(ours.clone())),
         (_, theirs) => Ok(theirs.cloned()),
+    }
+}
+
+/// Where both changed one thing, each otherwise: the first such place.
+pub fn conflict(known: &Fields, base: &Value, ours: &Value, theirs: &Value, path: &str) -> Option<String> {
+    if same(ours, theirs) || same(ours, base) || same(theirs, base) {
+        return None;
+    }
+    let below = |value: &Value, name: &str| value.get(name).cloned().unwrap_or_default();
+    match (ours, theirs, known.list_keys()) {
+        (Value::Object(left), Value::Object(right), _) => {
+            let names: BTreeSet<&String> = left.keys().chain(right.keys()).collect();
+            names.into_iter().find_map(|name| {
+                let known = known.below(&format!("f:{name}"));
+                conflict(known, &below(base, name), &below(ours, name), &below(theirs, name), &format!("{path}.{name}"))
+            })
+        }
+        (Value::Array(left), Value::Array(right), Some(keys)) => {
+            let fields = known.items();
+            let base = keys.index(base.as_array().map_or(&[][..], Vec::as_slice));
+            let (ours, theirs) = (keys.index(left), keys.index(right));
+            let of = |items: &std::collections::HashMap<String, &Value>, key: &str| items.get(key).copied().cloned().unwrap_or_default();
+            left.iter().chain(right).find_map(|item| {
+                let key = keys.of(item);
+                let label = item.get("name").and_then(Value::as_str).unwrap_or("*");
+                conflict(fields.of(item), &of(&base, &key), &of(&ours, &key), &of(&theirs, &key), &format!("{path}[{label}]"))
+            })
+        }
+        _ => Some(path.to_owned()),
     }
 }
 
@@ -103,14 +136,14 @@ fn lists(owned: Owned<'_>, keys: &ListKeys, base: &[Value], ours: &[Value], thei
         return Err(Contradiction);
     }
     let (known, owned_by_who_states) = (owned.known.items(), owned.stated.items());
-    let stated: Vec<&Value> = theirs.iter().filter(|item| owned_by_who_states.has(item)).collect();
+    let stated: Vec<&Value> = theirs.iter().filter(|item| owned.whole || owned_by_who_states.has(item)).collect();
     let ordered = in_order(keys, ours, &stated);
     let there: HashSet<String> = ordered.iter().map(|item| keys.of(item)).collect();
     let new = theirs.iter().filter(|item| !there.contains(&keys.of(item)));
     let (base, ours, theirs) = (keys.index(base), keys.index(ours), keys.index(theirs));
     let mut merged = Vec::new();
     for item in ordered.iter().copied().chain(new) {
-        let (key, below) = (keys.of(item), Owned { known: known.of(item), stated: owned_by_who_states.of(item) });
+        let (key, below) = (keys.of(item), Owned { known: known.of(item), stated: owned_by_who_states.of(item), ..owned });
         merged.extend(merge_at(below, base.get(&key).copied(), ours.get(&key).copied(), theirs.get(&key).copied())?);
     }
     Ok(Some(merged.into()))
@@ -168,7 +201,7 @@ mod tests {
 
     /// All of theirs was stated.
     fn owned(known: &Fields) -> Owned<'_> {
-        Owned { known, stated: known }
+        Owned { known, stated: known, asserted: false, whole: false }
     }
 
     fn app(image: &str, env: &[(&str, &str)]) -> Value {

@@ -30,7 +30,11 @@ pub fn deployment(primary: &Value, mut template: Value, run: &str, canary_label:
         template.entry("metadata").or_insert_with(|| json!({}));
     }
     let (label, value) = canary_label;
-    let taken = template.pointer("/metadata/labels").is_some_and(|labels| labels.get(label).is_some());
+    let stated = template.pointer("/metadata/labels").is_some_and(|labels| labels.get(label).is_some());
+    // Such as `tier DoesNotExist`: with the label, the canary's own selector would match nothing.
+    let expressions = primary.pointer("/spec/selector/matchExpressions").and_then(Value::as_array);
+    let taken = stated
+        || expressions.is_some_and(|list| list.iter().any(|expression| expression.get("key").and_then(Value::as_str) == Some(label)));
     let (own_label, own_value) = if taken { (ROLE_LABEL, ROLE_CANARY) } else { (label.as_str(), value.as_str()) };
     if let Some(labels) = object::metadata_map_mut(&mut template, "labels") {
         labels.insert(own_label.to_owned(), own_value.into());
@@ -219,6 +223,16 @@ mod tests {
         let canary = deployment(&primary(), template.clone(), "r1", &label());
         assert_eq!(canary["spec"]["template"]["metadata"]["labels"]["tier"], "web");
         assert_eq!(canary["spec"]["selector"]["matchLabels"], json!({"app": "app", "coalmine.dev/role": "canary"}));
+    }
+
+    #[test]
+    fn a_selector_that_speaks_of_the_label_is_left_alone() {
+        let mut primary = primary();
+        primary["spec"]["selector"] = json!({"matchExpressions": [
+            {"key": "app", "operator": "In", "values": ["app", "web"]}, {"key": "tier", "operator": "DoesNotExist"}]});
+        let canary = deployment(&primary, json!({"metadata": {"labels": {"app": "app"}}}), "r1", &label());
+        assert_eq!(canary["spec"]["selector"]["matchLabels"], json!({"coalmine.dev/role": "canary"}));
+        assert_eq!(canary["spec"]["template"]["metadata"]["labels"].get("tier"), None);
     }
 
     #[test]

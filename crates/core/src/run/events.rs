@@ -21,6 +21,8 @@ pub enum Reason {
     Superseded,
     /// The live template can't start another pod.
     LiveBroken,
+    /// A change of the live object was made to the template on trial.
+    Merged,
     /// Somebody changed the canary.
     Changed,
     /// The Deployment was scaled to zero in the middle of a trial.
@@ -58,7 +60,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::Held,
         Self::Started,
         Self::Analyzing,
@@ -66,6 +68,7 @@ impl Reason {
         Self::Unreached,
         Self::Superseded,
         Self::LiveBroken,
+        Self::Merged,
         Self::Changed,
         Self::ScaledToZero,
         Self::Waiting,
@@ -100,6 +103,7 @@ impl Reason {
             Self::Unreached => "CanaryUnreached",
             Self::Superseded => "CanarySuperseded",
             Self::LiveBroken => "CanaryLiveBroken",
+            Self::Merged => "CanaryMerged",
             Self::Changed => "CanaryChanged",
             Self::ScaledToZero => "CanaryScaledToZero",
             Self::Waiting => "CanaryWaiting",

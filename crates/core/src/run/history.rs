@@ -125,10 +125,10 @@ pub fn dated(annotations: &Map<String, Value>, now: Timestamp) -> Option<String>
     Some(text(entries, room(annotations, SPARE)))
 }
 
-/// Forgets as much as it must for all annotations together to fit.
-pub fn make_room(annotations: &mut Map<String, Value>) {
-    if annotations.contains_key(key::HISTORY) && object::size(annotations) > object::MOST_ANNOTATION_BYTES {
-        let text = text(of(annotations), room(annotations, 0));
+/// Forgets as much as it must for all annotations together to fit, and so much to spare.
+pub fn make_room(annotations: &mut Map<String, Value>, spare: usize) {
+    if annotations.contains_key(key::HISTORY) && object::size(annotations) + spare > object::MOST_ANNOTATION_BYTES {
+        let text = text(of(annotations), room(annotations, spare));
         annotations.insert(key::HISTORY.to_owned(), text.into());
     }
 }
@@ -301,12 +301,12 @@ mod tests {
         let annotations = primary["metadata"]["annotations"].as_object_mut().unwrap();
         let filled = object::MOST_ANNOTATION_BYTES - object::size(annotations) + whole / 2 - "big".len() + 100;
         annotations.insert("big".to_owned(), "x".repeat(filled).into());
-        make_room(annotations);
+        make_room(annotations, 0);
         assert!(object::size(annotations) <= object::MOST_ANNOTATION_BYTES);
         let left = of(annotations);
         assert!(left.len() < 10 && left[0].message == "verdict 9", "{}", left.len());
         annotations.insert("bigger".to_owned(), "x".repeat(whole).into());
-        make_room(annotations);
+        make_room(annotations, 0);
         assert_eq!(object::text(annotations, key::HISTORY), Some("[]"));
     }
 

@@ -245,6 +245,7 @@ fn trying(observed: &Observed<'_>, phase: Phase, template: &Value, canary_label:
             return Plan::then(actions, ASLEEP);
         }
         // The time of the run is written before anything is created: from here on the deadline counts.
+        actions.extend(object::annotation(primary, key::MERGED).map(|told| Action::normal(Reason::Merged, told)));
         actions.push(Action::Write { phase: Phase::Running, message: None });
         return Plan::then(actions, AT_ONCE);
     };

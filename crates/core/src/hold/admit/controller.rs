@@ -58,9 +58,10 @@ fn promote(request: &Request<'_>, old: &Value, held: Held) -> Admission {
         annotations.insert(key::PHASE.to_owned(), Phase::Promoted.as_str().into());
         annotations.insert(key::PROVEN.to_owned(), proven.into());
         rejected::forget(annotations, &held.template);
-        if let Some(raw) = held.last_applied {
-            annotations.insert(key::LAST_APPLIED.to_owned(), raw.into());
-        }
+        match held.last_applied {
+            Some(raw) => annotations.insert(key::LAST_APPLIED.to_owned(), raw.into()),
+            None => annotations.remove(key::LAST_APPLIED),
+        };
     }
     if let Some(metadata) = changed.get_mut("metadata").and_then(Value::as_object_mut) {
         let mut records = with_template_owners(sent_records(request.new), held.owners);
@@ -153,6 +154,7 @@ pub(super) fn end_hold(annotations: &mut Map<String, Value>) {
     annotations.remove(key::HELD);
     annotations.remove(key::MARKER);
     annotations.remove(key::REMADE);
+    annotations.remove(key::MERGED);
     if annotations.get(key::ENABLED).and_then(Value::as_str) == Some("held") {
         annotations.insert(key::ENABLED.to_owned(), "true".into());
     }

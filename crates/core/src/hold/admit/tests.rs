@@ -1,5 +1,6 @@
 //! The table of the hold, on plain JSON. The same rows run against real API servers in `tests/hold`.
 
+mod changes;
 mod rejected;
 mod together;
 
@@ -103,14 +104,18 @@ fn another_client_that_leaves_the_template_alone_keeps_the_hold() {
 }
 
 #[test]
-fn replace_drops_annotations_but_not_the_hold() {
+fn a_file_put_in_its_place_drops_annotations_but_not_the_hold() {
     let (held, _) = apply(&deployment("VX"), "VY");
     let mut replaced = held.clone();
     replaced["metadata"]["annotations"] = json!({"canary.enabled": "true"});
     replaced["metadata"]["labels"] = json!({});
+    replaced["spec"]["template"] = template("VY");
     let changed = ask(&held, &replaced, "ann", "kubectl-replace").stored(&replaced).unwrap();
     assert_eq!(changed["metadata"]["annotations"], held["metadata"]["annotations"]);
     assert_eq!(changed["metadata"]["labels"], held["metadata"]["labels"]);
+    // Of the live template: somebody went back.
+    replaced["spec"]["template"] = template("VX");
+    assert_eq!(ask(&held, &replaced, "ann", "kubectl-replace").effect, Effect::Withdrawn);
 }
 
 fn promote(held: &Value) -> Value {

@@ -1,10 +1,13 @@
 //! UPDATE by anybody but the controller: the table of the hold. Reads top to bottom in the order in which the cases exclude each other.
 
+mod delta;
 mod put_back;
+mod statement;
 mod together;
 
 use serde_json::{Map, Value};
 
+use self::statement::Statement;
 use super::{Admission, Effect, Request, Settings, Unchecked, changeable, controller::proven_after, overlap, policy};
 use crate::{
     api::{
@@ -27,11 +30,6 @@ use crate::{
     },
 };
 
-/// The field manager of Helm; with the operation Update its patch never reads last-applied.
-const HELM: &str = "helm";
-/// The field manager of kubectl's client-side apply.
-const CLIENT_SIDE_APPLY: &str = "kubectl-client-side-apply";
-
 pub(super) fn admit(settings: &Settings, request: &Request<'_>, old: &Value) -> Admission {
     let before = object::annotations(old);
     let sent = object::annotations(request.new);
@@ -45,6 +43,7 @@ pub(super) fn admit(settings: &Settings, request: &Request<'_>, old: &Value) -> 
         phase: object::phase(before),
         changed: changeable(request.new),
         warnings: Vec::new(),
+        manager: statement::manager(request, old),
     };
     update.restore_state();
     update.decide()
@@ -55,12 +54,12 @@ pub(super) fn admit(settings: &Settings, request: &Request<'_>, old: &Value) -> 
 pub fn needs_merge(request: &Request<'_>) -> Option<Value> {
     let old = request.old?;
     let (live, sent) = (object::template(old), object::template(request.new));
-    let by_helm = request.field_manager == HELM && object::annotation(old, key::ENABLED) == Some("held");
-    if !by_helm || template::same(live, sent) {
+    if object::annotation(old, key::ENABLED) != Some("held") || template::same(live, sent) {
         return None;
     }
     let held = object::annotation(old, key::HELD).and_then(|text| Held::decode(text).ok())?;
-    (!template::same(&held.template, sent)).then_some(held.template)
+    let by_helm = held.operation == Operation::Update && held.manager == request.field_manager && statement::is_of_helm(request);
+    (by_helm && !template::same(&held.template, sent)).then_some(held.template)
 }
 
 struct Update<'a> {
@@ -73,6 +72,8 @@ struct Update<'a> {
     phase: Option<Phase>,
     changed: Value,
     warnings: Vec<String>,
+    /// The field manager of the request, by the records where the client named none.
+    manager: String,
 }
 
 impl Update<'_> {
@@ -106,6 +107,15 @@ impl Update<'_> {
             self.warnings.push(message::bypassed());
             return self.let_through(Phase::Bypassed, &reason, Effect::Bypassed);
         }
+        if self.is_undo_to_before_the_opt_in() {
+            return self.roll_back();
+        }
+        if let Some(held) = self.held.clone()
+            && self.statement() == Statement::Change
+            && let Some(merged) = self.merged(&held)
+        {
+            return self.hold_merged(&held, merged);
+        }
         if !self.comes_again(sent)
             && !self.asks_to_retry()
             && let Some(verdict) = rejected::verdict(self.before, sent)
@@ -117,16 +127,15 @@ impl Update<'_> {
             return self.let_through(Phase::Skipped, "no replicas, so no traffic to judge with; template let through", Effect::Skipped);
         }
         if self.is_proven(sent) {
-            self.warnings.push(message::rolled_back());
-            let reason = format!("template let through at once for {}: it was live before", self.request.username);
-            return self.let_through(Phase::RolledBack, &reason, Effect::RolledBack);
+            return self.roll_back();
         }
         if let Some(held) = &self.held
             && (!held.contributions.is_empty() || !template::same(&held.template, sent))
-            && let Some(record) = self.together(held)
         {
             let held = held.clone();
-            return self.hold_together(&held, record);
+            if let Some(record) = self.stated_again(&held).or_else(|| self.together(&held)) {
+                return self.hold_together(&held, record);
+            }
         }
         match self.held.take() {
             Some(held) if template::same(&held.template, sent) || self.request.held_merged.is_some_and(|m| template::same(m, sent)) => {
@@ -138,7 +147,7 @@ impl Update<'_> {
                 {
                     return Admission::denied(denied::helm_leftovers(&field));
                 }
-                let another = held.manager != self.request.field_manager;
+                let another = held.manager != self.manager;
                 self.warnings.push(message::superseded(another, &held.manager));
                 self.hold()
             }
@@ -148,10 +157,7 @@ impl Update<'_> {
 
     fn policy_changes(&self) -> bool {
         let policy = |map: &Map<String, Value>| -> Vec<(String, Value)> {
-            map.iter()
-                .filter(|(name, _)| name.starts_with(key::USER_PREFIX) && !name.starts_with(key::STATE_PREFIX))
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect()
+            map.iter().filter(|(name, _)| key::is_of_user(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
         };
         policy(self.before) != policy(object::annotations(&self.changed))
     }
@@ -163,32 +169,6 @@ impl Update<'_> {
         })
     }
 
-    /// A client that states the whole configuration stated the live template: the user went back.
-    fn restates(&self) -> bool {
-        let Some(held) = &self.held else { return false };
-        // Where nothing was applied by the client before, kubectl finds no marker to take away.
-        let marker_goes = self.before.contains_key(key::MARKER) && !self.sent.contains_key(key::MARKER);
-        let client_side_apply = self.sends_last_applied() && (marker_goes || self.request.field_manager == CLIENT_SIDE_APPLY);
-        let helm = text(self.before, key::ENABLED) == Some("held")
-            && text(self.sent, key::ENABLED) == Some("true")
-            && self.request.field_manager == held.manager;
-        // kubectl's two ways of applying are one client: a person may change from one to the other.
-        let same_client = (held.operation == Operation::Apply && held.manager == self.request.field_manager)
-            || (held.manager == CLIENT_SIDE_APPLY && self.request.field_manager == "kubectl");
-        let server_side_apply = same_client && self.states_its_part();
-        client_side_apply || helm || server_side_apply
-    }
-
-    /// By server-side apply, whose states may be empty.
-    fn states_its_part(&self) -> bool {
-        let metadata = self.request.new.get("metadata").unwrap_or(&Value::Null);
-        self.operation() == Operation::Apply || managed_fields::owns_nothing(metadata, self.request.field_manager)
-    }
-
-    fn operation(&self) -> Operation {
-        if managed_fields::applies(self.old, self.request.new, self.request.field_manager) { Operation::Apply } else { Operation::Update }
-    }
-
     fn keep_or_withdraw(mut self) -> Admission {
         if self.held.is_none() {
             return Admission::changed(self.request.new, self.changed, self.warnings, Effect::Passed);
@@ -197,6 +177,7 @@ impl Update<'_> {
             return self.keep();
         }
         if let Some(held) = self.held.clone().filter(|held| !held.contributions.is_empty())
+            && !self.restates_all()
             && let Some(record) = self.together(&held)
         {
             return self.hold_together(&held, record);
@@ -205,6 +186,9 @@ impl Update<'_> {
             self.warnings.push(message::withdrawn());
             self.end(Phase::Withdrawn, "back to the live template; the held one is withdrawn");
             return Admission::changed(self.request.new, self.changed, self.warnings, Effect::Withdrawn);
+        }
+        if self.held.as_ref().is_some_and(|held| held.manager == self.manager) && self.phase.is_some_and(Phase::is_trying) {
+            self.warnings.push(message::still_on_trial(self.request.name));
         }
         self.keep()
     }
@@ -241,23 +225,24 @@ impl Update<'_> {
         Admission::changed(self.request.new, self.changed, self.warnings, Effect::Passed)
     }
 
-    /// Clients put `managedFields` in order in requests of their own (kubectl's migration, kustomize-controller's clean-up). That is no
-    /// statement of a template: it changes what others own, which no apply does that changes nothing else.
-    fn edits_records_alone(&self) -> bool {
-        let others = |object: &Value| managed_fields::of_others(managed_fields::records(object), self.request.field_manager);
-        // Who puts them in order for server-side apply takes last-applied away, too.
-        let annotations =
-            |object| -> Vec<_> { object::annotations(object).iter().filter(|(name, _)| *name != key::LAST_APPLIED).collect() };
-        let last_applied_stays = self.sent.get(key::LAST_APPLIED).is_none_or(|sent| self.before.get(key::LAST_APPLIED) == Some(sent));
-        last_applied_stays
-            && !managed_fields::says_the_same(&others(self.request.new), &others(self.old))
-            && self.old.get("spec") == self.request.new.get("spec")
-            && object::metadata_map(self.old, "labels") == object::metadata_map(self.request.new, "labels")
-            && annotations(self.old) == annotations(self.request.new)
+    fn roll_back(mut self) -> Admission {
+        self.warnings.push(message::rolled_back());
+        let reason = format!("template let through at once for {}: it was live before", self.request.username);
+        self.let_through(Phase::RolledBack, &reason, Effect::RolledBack)
     }
 
     fn let_through(mut self, phase: Phase, reason: &str, effect: Effect) -> Admission {
-        let proven = proven_after(self.old, object::template(self.old));
+        let live = object::template(self.old);
+        let mut proven = proven_after(self.old, live);
+        if phase == Phase::RolledBack {
+            // What somebody goes back from is tried when it comes again.
+            let left = template::hash(live);
+            proven = proven.split(',').filter(|hash| *hash != left).collect::<Vec<_>>().join(",");
+            let back = template::hash(object::template(self.request.new));
+            if !proven.split(',').any(|hash| hash == back) {
+                proven = if proven.is_empty() { back } else { format!("{back},{proven}") };
+            }
+        }
         self.end(phase, reason);
         if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
             annotations.insert(key::PROVEN.to_owned(), proven.into());
@@ -306,7 +291,7 @@ impl Update<'_> {
         let mut changed = false;
         // Where several have a part in it, none of them states all.
         if record.contributions.is_empty() && (self.operation() == Operation::Apply || self.sends_last_applied()) {
-            changed |= replace(&mut record.manager, self.request.field_manager.to_owned());
+            changed |= replace(&mut record.manager, self.manager.clone());
             changed |= replace(&mut record.operation, self.operation());
             // Who states only a part adds nothing to what the whole was said to be.
             if self.request.held_merged.is_none() {
@@ -350,15 +335,11 @@ impl Update<'_> {
 
     /// A template that was rejected, after others: it stays out without another canary. What somebody else has on trial goes on.
     fn keep_out(mut self, verdict: String) -> Admission {
-        self.warn_kept_out(&verdict);
         let on_trial = self.held.take().filter(|_| self.phase.is_some_and(Phase::is_trying));
-        if let Some(held) = on_trial.filter(|held| held.manager != self.request.field_manager) {
-            let reused = text(self.before, key::HELD).map(str::to_owned);
-            if let Err(refused) = self.put_back(&held, reused) {
-                return refused;
-            }
-            return Admission::changed(self.request.new, self.changed, self.warnings, Effect::Kept);
+        if let Some(held) = on_trial.filter(|held| held.manager != self.manager) {
+            return self.keep_out_of_the_trial(&held, &verdict);
         }
+        self.warn_kept_out(&verdict);
         let record = self.record();
         if let Err(refused) = self.put_back(&record, None) {
             return refused;
@@ -367,6 +348,15 @@ impl Update<'_> {
         if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
             annotations.insert(key::PHASE.to_owned(), Phase::Rejected.as_str().into());
             annotations.insert(key::MESSAGE.to_owned(), verdict.into());
+        }
+        Admission::changed(self.request.new, self.changed, self.warnings, Effect::Kept)
+    }
+
+    fn keep_out_of_the_trial(mut self, held: &Held, verdict: &str) -> Admission {
+        self.warn_kept_out(verdict);
+        let reused = text(self.before, key::HELD).map(str::to_owned);
+        if let Err(refused) = self.put_back(held, reused) {
+            return refused;
         }
         Admission::changed(self.request.new, self.changed, self.warnings, Effect::Kept)
     }
@@ -394,7 +384,7 @@ impl Update<'_> {
     fn record(&self) -> Held {
         Held {
             template: object::template(self.request.new).clone(),
-            manager: self.request.field_manager.to_owned(),
+            manager: self.manager.clone(),
             operation: self.operation(),
             user: self.request.username.to_owned(),
             owners: self.sent_owners(),

@@ -22,6 +22,38 @@ pub fn applied_by(owners: &TemplateOwners, manager: &str) -> Fields {
     applied.fold(Fields::default(), |all, (_, fields)| all.union(&Fields::read(fields)))
 }
 
+/// All fields that a manager owns by updates.
+pub fn updated_by(owners: &TemplateOwners, manager: &str) -> Fields {
+    let updated = owners.iter().filter(|(identity, _)| is_update_of(identity, manager));
+    updated.fold(Fields::default(), |all, (_, fields)| all.union(&Fields::read(fields)))
+}
+
+fn is_update_of(identity: &str, manager: &str) -> bool {
+    let mut parts = identity.split(SEPARATOR);
+    parts.next() == Some(manager) && parts.next() == Some("Update")
+}
+
+/// The owners of a held template once `manager` has updated it: what that changed is its own, and nobody else's. `sent` are the owners of
+/// the live template after the same request, and `known` all fields that anybody owns.
+pub fn updated(held: &TemplateOwners, sent: &TemplateOwners, manager: &str, known: &Fields, change: Change<'_>) -> TemplateOwners {
+    let changed = |fields: &Fields| fields.changed(known, change.from, change.to);
+    let mut owners: TemplateOwners = held
+        .iter()
+        .filter_map(|(identity, fields)| {
+            let fields = Fields::read(fields);
+            Some((identity.clone(), fields.difference(&changed(&fields)).write()?))
+        })
+        .collect();
+    let own = |identity: &&String| is_update_of(identity, manager) || is_application_of(identity, manager);
+    for identity in sent.keys().filter(own) {
+        let gained = changed(&of(sent, identity));
+        if let Some(fields) = of(&owners, identity).union(&gained).write() {
+            owners.insert(identity.clone(), fields);
+        }
+    }
+    owners
+}
+
 fn is_application_of(identity: &str, manager: &str) -> bool {
     let mut parts = identity.split(SEPARATOR);
     parts.next() == Some(manager) && parts.next() == Some("Apply")

@@ -159,6 +159,17 @@ look again: Some(1s)
 }
 
 #[test]
+fn whose_changes_are_on_trial_is_told_when_it_begins() {
+    let mut given = Given::new("Held");
+    given.primary["metadata"]["annotations"][key::MERGED] = json!("a change by \"Reloader\" was made to it");
+    insta::assert_snapshot!(given.plan(), @r#"
+    CanaryMerged a change by "Reloader" was made to it
+    Write { phase: Running, message: None }
+    look again: Some(1s)
+    "#);
+}
+
+#[test]
 fn a_superseded_canary_goes_first() {
     insta::assert_snapshot!(Given::new("Running").canary("r0", true).plan(), @r#"
 CanarySuperseded app-canary tried a template that was superseded; starting over

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{HELM, Update};
+use super::Update;
 use crate::{
     api::annotations::{self as key, Phase},
     hold::{
@@ -13,20 +13,21 @@ use crate::{
     manifest::{
         last_applied,
         managed_fields::{self, Change, template_owners},
-        object::{self, is_opted_in, metadata_map_mut, text},
+        object::{self, metadata_map_mut, text},
         template,
     },
     message::{self, denied},
     run::history,
 };
 
+/// Left for what controllers add: the verdict in words, the revision, and on the copy of the `ReplicaSet` the numbers of the rollout.
+const ROOM: usize = 8 << 10;
+
 impl Update<'_> {
     /// Puts Coalmine's own annotations and label back to what they were: they are never the client's to write.
     pub(super) fn restore_state(&mut self) {
         // `rollout undo` replaces all annotations by those of the old revision, which may be from before the opt-in or carry old state.
-        let undo = self.request.field_manager.is_empty()
-            && !template::same(object::template(self.old), object::template(self.request.new))
-            && is_opted_in(self.before);
+        let undo = self.is_undo();
         if !undo
             && let Some(forged) =
                 self.sent.iter().find(|(name, value)| name.starts_with(key::STATE_PREFIX) && self.before.get(*name) != Some(value))
@@ -38,8 +39,10 @@ impl Update<'_> {
             annotations.retain(|name, _| !name.starts_with(key::STATE_PREFIX));
             let mine = self.before.iter().filter(|(name, _)| name.starts_with(key::STATE_PREFIX));
             annotations.extend(mine.map(|(name, value)| (name.clone(), value.clone())));
-            if undo && !is_opted_in(annotations) {
-                let users = self.before.iter().filter(|(name, _)| name.starts_with(key::USER_PREFIX));
+            if undo {
+                // What is asked of Coalmine is no part of a revision: an undo opts nobody in or out.
+                annotations.retain(|name, _| !key::is_of_user(name));
+                let users = self.before.iter().filter(|(name, _)| key::is_of_user(name));
                 annotations.extend(users.map(|(name, value)| (name.clone(), value.clone())));
             }
             match (text(self.before, key::ENABLED), text(annotations, key::ENABLED)) {
@@ -67,15 +70,21 @@ impl Update<'_> {
     pub(super) fn follow_owners(&mut self) -> Result<(), Admission> {
         let before = template_owners(self.old.get("metadata").unwrap_or(&Value::Null));
         let after = self.sent_owners();
-        let applier = (self.operation() == Operation::Apply).then_some(self.request.field_manager);
+        let applier = (self.operation() == Operation::Apply && !self.edits_records_alone()).then_some(self.manager.clone());
         let Some(held) = self.held.as_mut() else { return Ok(()) };
         let change = Change { from: object::template(self.old), to: &held.template };
         let mut owners = if before == after { held.owners.clone() } else { managed_fields::follow(&held.owners, &before, &after, change) };
         if let Some(manager) = applier {
-            owners = managed_fields::restated(&owners, &after, manager, change);
+            owners = managed_fields::restated(&owners, &after, &manager, change);
         }
-        if owners != held.owners {
+        // Who puts the records in order for server-side apply takes last-applied away; it doesn't come back with the promotion.
+        let drops_last_applied =
+            held.last_applied.is_some() && self.before.contains_key(key::LAST_APPLIED) && !self.sent.contains_key(key::LAST_APPLIED);
+        if owners != held.owners || drops_last_applied {
             held.owners = owners;
+            if drops_last_applied {
+                held.last_applied = None;
+            }
             let held = held.clone();
             self.keep_record(&held)?;
         }
@@ -114,6 +123,7 @@ impl Update<'_> {
         if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
             annotations.remove(key::MESSAGE);
             annotations.remove(key::SINCE);
+            annotations.remove(key::MERGED);
             annotations.insert(key::PHASE.to_owned(), Phase::Held.as_str().into());
             annotations.insert(key::RUN.to_owned(), run.into());
         }
@@ -149,7 +159,6 @@ impl Update<'_> {
             }
             managed_fields::put_records(metadata, records);
         }
-        let by_helm = self.request.field_manager == HELM && record.operation == Operation::Update;
         if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
             if let Some(sent) = text(annotations, key::LAST_APPLIED).filter(|text| !last_applied::is_marked(text)) {
                 match text(self.before, key::LAST_APPLIED) {
@@ -162,13 +171,19 @@ impl Update<'_> {
                     None => drop(annotations.remove(key::LAST_APPLIED)),
                 }
             }
+            // A file that was put in the object's place has none; the live template came by what stood there.
+            if let Some(before) = text(self.before, key::LAST_APPLIED).filter(|_| !self.sent.contains_key(key::LAST_APPLIED))
+                && let Some(kept) = last_applied::while_held(before, before)
+            {
+                annotations.insert(key::LAST_APPLIED.to_owned(), kept.into());
+            }
             annotations.insert(key::MARKER.to_owned(), last_applied::MARKED.into());
             annotations.insert(key::HELD.to_owned(), encoded.into());
-            if by_helm {
+            if Self::is_compared(record) && text(annotations, key::ENABLED) == Some("true") {
                 annotations.insert(key::ENABLED.to_owned(), "held".into());
             }
-            history::make_room(annotations);
-            let total = object::size(annotations);
+            history::make_room(annotations, ROOM);
+            let total = object::size(annotations) + ROOM;
             if total > object::MOST_ANNOTATION_BYTES {
                 return Err(Admission::denied(denied::too_large(total, object::MOST_ANNOTATION_BYTES, size)));
             }

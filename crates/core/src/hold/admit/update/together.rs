@@ -22,15 +22,15 @@ impl Update<'_> {
     /// The record of what is held once this request has come to it. `None` where it is no part beside others: it then stands alone.
     pub(super) fn together(&self, held: &Held) -> Option<Held> {
         let (live, sent) = (object::template(self.old), object::template(self.request.new));
-        let manager = self.request.field_manager;
+        let manager = self.manager.as_str();
         if held.operation != Operation::Apply || held.is_outdated(live) {
             return None;
         }
         let mut parts = held.contributions.clone();
         if parts.is_empty() {
-            parts.push(Contribution { manager: held.manager.clone(), template: held.template.clone() });
+            parts.push(Contribution { manager: held.manager.clone(), template: held.template.clone(), change: false });
         }
-        let mine = parts.iter().position(|part| part.manager == manager);
+        let mine = parts.iter().position(|part| part.manager == manager && !part.change);
         let applies = if mine.is_some() { self.states_its_part() } else { self.operation() == Operation::Apply };
         match mine {
             _ if !applies => return None,
@@ -38,9 +38,9 @@ impl Update<'_> {
             Some(_) if parts.len() == 1 => return None,
             None if template::same(live, sent) => return None,
             _ => {
-                parts.retain(|part| part.manager != manager);
+                parts.retain(|part| part.manager != manager || part.change);
                 if !template::same(live, sent) {
-                    parts.push(Contribution { manager: manager.to_owned(), template: sent.clone() });
+                    parts.push(Contribution { manager: manager.to_owned(), template: sent.clone(), change: false });
                 }
             }
         }
@@ -52,8 +52,12 @@ impl Update<'_> {
         let (first, others) = parts.split_first()?;
         let template = others.iter().try_fold(first.template.clone(), |ours, part| {
             let owners = if part.manager == manager { &sent_owners } else { &held.owners };
-            let stated = managed_fields::applied_by(owners, &part.manager);
-            merge(Owned { known: &known, stated: &stated }, live, &ours, &part.template)
+            let stated = if part.change {
+                managed_fields::updated_by(owners, &part.manager)
+            } else {
+                managed_fields::applied_by(owners, &part.manager)
+            };
+            merge(Owned { known: &known, stated: &stated, asserted: false, whole: part.change }, live, &ours, &part.template)
         })?;
         let change = Change { from: &held.template, to: &template };
         let managers: Vec<&str> = parts.iter().map(|part| part.manager.as_str()).collect();
