@@ -114,6 +114,31 @@ impl Fields {
         self.changed_at(all, &Found::value(before), &Found::value(after))
     }
 
+    /// Those of these fields that an update sets which makes `after` of `before`: what changes and is there afterwards.
+    pub fn set(&self, all: &Self, before: &Value, after: &Value) -> Self {
+        self.set_at(all, &Found::value(before), &Found::value(after))
+    }
+
+    fn set_at(&self, all: &Self, before: &Found<'_>, after: &Found<'_>) -> Self {
+        match (before, after) {
+            (_, Found::Nothing) => Self::default(),
+            (Found::Several(left), Found::Several(right)) if left == right => Self::default(),
+            (_, Found::Several(_)) => self.clone(),
+            (before, Found::One(right)) => {
+                let nothing = Value::Null;
+                let (left, is_new) = match before {
+                    Found::One(left) => (*left, false),
+                    _ => (&nothing, true),
+                };
+                let itself = self.itself && (is_new || (all.below.is_empty() && !template::same(left, right)));
+                let (mut left, mut right) = (Steps::from(left), Steps::from(right));
+                let below =
+                    self.below.iter().map(|(name, fields)| (name.clone(), fields.set_at(all.below(name), &left.at(name), &right.at(name))));
+                Self { itself, below: below.filter(|(_, set)| !set.is_empty()).collect() }
+            }
+        }
+    }
+
     /// Those of these fields that are stated as empty maps or lists, or as `null`, where others have something in `before`, and that are
     /// gone in `after`: nothing there contradicts the statement. `all` are the fields that anybody owns.
     pub fn stated_empty(&self, all: &Self, before: &Value, after: &Value) -> Self {

@@ -1,17 +1,20 @@
 //! Merges what two clients made of one template, each without the other's part, as if the second had come after the first.
 //! What is a list by keys and what is one value is told by the records of ownership. Guesses nothing: what can't be merged is not.
 
-use std::collections::{BTreeSet, HashSet};
+mod order;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
+use self::order::{in_order, in_order_of_a_change, keyed};
 use super::{
     fields::{Fields, ListKeys},
     template::same,
 };
 
-/// `ours` with all that `theirs` changed of `base`; where both changed one thing, theirs counts. `None` when they contradict each other:
-/// theirs changes a thing that ours took away, or a list has one key twice.
+/// `ours` with all that `theirs` changed of `base`; where both changed one thing, theirs counts. `None` when two parts
+/// contradict each other: theirs changes a thing that ours took away, or a list has one key twice.
 pub fn merge(owned: Owned<'_>, base: &Value, ours: &Value, theirs: &Value) -> Option<Value> {
     merge_at(owned, present(base), present(ours), present(theirs)).ok().map(Option::unwrap_or_default)
 }
@@ -25,8 +28,34 @@ pub struct Owned<'a> {
     pub stated: &'a Fields,
     /// What was stated counts also where it is what was there.
     pub asserted: bool,
-    /// Theirs is the whole as they left it: also the order of its lists.
+    /// Theirs is what they made of the whole of base, and no part of it: what they took away goes, what they changed stays although ours had
+    /// taken it away, and their lists have an order.
     pub whole: bool,
+    /// What a map or a list by keys of which theirs has left nothing was meant to become.
+    pub emptied: Emptied,
+}
+
+/// The request shows one object where the last thing was taken away and where all was: a patch of the one names the thing, a patch of the
+/// other the map or list, and what others have put there goes with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Emptied {
+    /// Each thing by itself.
+    ByItem,
+    /// By itself where there was one thing, all where there were several.
+    Usual,
+    /// All, whatever there was.
+    AsWhole,
+}
+
+impl Emptied {
+    fn as_whole(self, base: &Value) -> bool {
+        let things = base.as_array().map(Vec::len).or_else(|| base.as_object().map(Map::len)).unwrap_or_default();
+        match self {
+            Self::ByItem => false,
+            Self::Usual => things > 1,
+            Self::AsWhole => things > 0,
+        }
+    }
 }
 
 impl Owned<'_> {
@@ -61,11 +90,16 @@ fn merge_at(owned: Owned<'_>, base: Option<&Value>, ours: Option<&Value>, theirs
         return Ok(theirs.cloned());
     }
     // A list by keys and a map of strings that are not there are empty: what is in them is each for itself.
+    let has_none =
+        |value: Option<&Value>| value.is_none_or(|value| *value == Value::Array(Vec::new()) || *value == Value::Object(Map::new()));
     let several = |value: &Value| match value {
         Value::Array(_) => owned.known.list_keys().is_some(),
         Value::Object(map) => map.values().all(Value::is_string),
         _ => false,
     };
+    if has_none(theirs) && base.is_some_and(|base| several(base) && owned.emptied.as_whole(base)) {
+        return Ok(theirs.cloned());
+    }
     if let (None, Some(value)) | (Some(value), None) = (ours, theirs)
         && base.is_some_and(several)
         && several(value)
@@ -83,9 +117,9 @@ fn merge_at(owned: Owned<'_>, base: Option<&Value>, ours: Option<&Value>, theirs
                 None => Ok(Some(theirs.clone().into())),
             }
         }
-        (None, Some(_)) if base.is_some() && !owned.asserted => Err(Contradiction),
+        (None, Some(_)) if base.is_some() && !owned.asserted && !owned.whole => Err(Contradiction),
         // They took away what we have changed since: it is ours now.
-        (Some(ours), None) => Ok(Some(ours.clone())),
+        (Some(ours), None) if !owned.whole => Ok(Some(ours.clone())),
         (_, theirs) => Ok(theirs.cloned()),
     }
 }
@@ -132,11 +166,14 @@ fn maps(owned: Owned<'_>, base: Option<&Map<String, Value>>, ours: &Map<String, 
 }
 
 fn lists(owned: Owned<'_>, keys: &ListKeys, base: &[Value], ours: &[Value], theirs: &[Value]) -> Merged {
+    if owned.whole {
+        return changed_list(owned, keys, base, ours, theirs);
+    }
     if [base, ours, theirs].iter().any(|list| keys.has_duplicates(list)) {
         return Err(Contradiction);
     }
     let (known, owned_by_who_states) = (owned.known.items(), owned.stated.items());
-    let stated: Vec<&Value> = theirs.iter().filter(|item| owned.whole || owned_by_who_states.has(item)).collect();
+    let stated: Vec<&Value> = theirs.iter().filter(|item| owned_by_who_states.has(item)).collect();
     let ordered = in_order(keys, ours, &stated);
     let there: HashSet<String> = ordered.iter().map(|item| keys.of(item)).collect();
     let new = theirs.iter().filter(|item| !there.contains(&keys.of(item)));
@@ -149,40 +186,19 @@ fn lists(owned: Owned<'_>, keys: &ListKeys, base: &[Value], ours: &[Value], thei
     Ok(Some(merged.into()))
 }
 
-/// The items of both, each once, in the API server's order (structured-merge-diff, `visitListItems`): what both have stands as it was
-/// stated, what only was there stays before what comes after it.
-fn in_order<'a>(keys: &ListKeys, there: &'a [Value], stated: &[&'a Value]) -> Vec<&'a Value> {
-    let same = |left: &Value, right: &Value| keys.of(left) == keys.of(right);
-    let (all_there, all_stated) = (keys.index(there), stated.iter().map(|item| keys.of(item)).collect::<HashSet<_>>());
-    let is_stated = |item: &Value| all_stated.contains(&keys.of(item));
-    let mut shared = stated.iter().filter(|item| all_there.contains_key(&keys.of(item))).peekable();
-    let (mut there, mut stated) = (there.iter().peekable(), stated.iter().peekable());
-    let mut ordered = Vec::new();
-    loop {
-        match (there.peek().copied(), stated.peek().copied()) {
-            (None, None) => return ordered,
-            (Some(old), Some(new)) if same(old, new) => {
-                ordered.push(*new);
-                there.next();
-                stated.next();
-                shared.next();
-            }
-            // It stands elsewhere now.
-            (Some(old), Some(_)) if is_stated(old) && shared.peek().is_some_and(|next| !same(next, old)) => drop(there.next()),
-            (Some(old), _) if !is_stated(old) => {
-                ordered.push(old);
-                there.next();
-            }
-            (_, Some(new)) => {
-                ordered.push(*new);
-                stated.next();
-                if shared.peek().is_some_and(|next| same(next, new)) {
-                    shared.next();
-                }
-            }
-            (Some(_), None) => drop(there.next()),
-        }
+fn changed_list(owned: Owned<'_>, keys: &ListKeys, base: &[Value], ours: &[Value], theirs: &[Value]) -> Merged {
+    let (known, stated) = (owned.known.items(), owned.stated.items());
+    let [base, ours, theirs] = [base, ours, theirs].map(|list| keyed(keys, list));
+    let index = |list: &[order::Keyed<'_>]| list.iter().map(|one| (one.key.clone(), one.item.clone())).collect::<HashMap<_, _>>();
+    let ordered = in_order_of_a_change(&base, &ours, &theirs);
+    let [base, ours, theirs] = [&base, &ours, &theirs].map(|list| index(list));
+    let mut merged = Vec::new();
+    for key in ordered {
+        let Some(item) = ours.get(key).or_else(|| theirs.get(key)) else { continue };
+        let below = Owned { known: known.of(item), stated: stated.of(item), ..owned };
+        merged.extend(merge_at(below, base.get(key), ours.get(key), theirs.get(key))?);
     }
+    Ok(Some(merged.into()))
 }
 
 #[cfg(test)]
@@ -201,7 +217,7 @@ mod tests {
 
     /// All of theirs was stated.
     fn owned(known: &Fields) -> Owned<'_> {
-        Owned { known, stated: known, asserted: false, whole: false }
+        Owned { known, stated: known, asserted: false, whole: false, emptied: Emptied::ByItem }
     }
 
     fn app(image: &str, env: &[(&str, &str)]) -> Value {
@@ -236,17 +252,19 @@ mod tests {
     }
 
     #[rstest]
-    #[case::added_at_the_end(&["a"], &["b"], &["a", "b"])]
-    #[case::as_stated(&["b", "a"], &["a", "b"], &["a", "b"])]
-    #[case::around_what_is_there(&["a", "x"], &["b", "a"], &["b", "a", "x"])]
-    #[case::what_is_there_stays_before(&["x", "a"], &["a", "b"], &["x", "a", "b"])]
-    #[case::in_between(&["a", "x", "b"], &["b", "a"], &["x", "b", "a"])]
-    #[case::nothing_stated(&["a", "b"], &[], &["a", "b"])]
-    fn the_order_is_the_api_servers(#[case] there: &[&str], #[case] stated: &[&str], #[case] ordered: &[&str]) {
-        let list = |names: &[&str]| names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>();
-        let (there, stated) = (list(there), list(stated));
-        let found = in_order(&ListKeys::Fields(vec!["name".to_owned()]), &there, &stated.iter().collect::<Vec<_>>());
-        assert_eq!(found, list(ordered).iter().collect::<Vec<_>>());
+    #[case::each_thing(Emptied::ByItem, json!({"b": "1"}), json!({"b": "1"}))]
+    #[case::the_last_thing(Emptied::Usual, json!({"b": "1"}), json!({}))]
+    #[case::the_whole(Emptied::AsWhole, json!({}), json!({}))]
+    fn what_is_left_empty(#[case] emptied: Emptied, #[case] of_one: Value, #[case] of_two: Value) {
+        let map = |value: &Value| json!({"labels": value});
+        for (base, expected) in [(json!({"a": "1"}), of_one), (json!({"a": "1", "c": "1"}), of_two)] {
+            let ours = json!({"a": "2", "b": "1"});
+            let left = |theirs: Value| {
+                let merged = merge(Owned { emptied, whole: true, ..owned(&known()) }, &map(&base), &map(&ours), &theirs).unwrap();
+                merged.get("labels").cloned().unwrap_or(json!({}))
+            };
+            assert_eq!([left(map(&json!({}))), left(json!({}))], [expected.clone(), expected]);
+        }
     }
 
     #[test]

@@ -6,6 +6,9 @@ use serde_json::Value;
 use super::{SEPARATOR, TemplateOwners};
 use crate::manifest::fields::Fields;
 
+/// That by which Deployments are written.
+const API_VERSION: &str = "apps/v1";
+
 /// All fields that anybody owns.
 pub fn all(owners: &TemplateOwners) -> Fields {
     owners.values().fold(Fields::default(), |all, fields| all.union(&Fields::read(fields)))
@@ -33,25 +36,25 @@ fn is_update_of(identity: &str, manager: &str) -> bool {
     parts.next() == Some(manager) && parts.next() == Some("Update")
 }
 
-/// The owners of a held template once `manager` has updated it: what that changed is its own, and nobody else's. `sent` are the owners of
-/// the live template after the same request, and `known` all fields that anybody owns.
-pub fn updated(held: &TemplateOwners, sent: &TemplateOwners, manager: &str, known: &Fields, change: Change<'_>) -> TemplateOwners {
-    let changed = |fields: &Fields| fields.changed(known, change.from, change.to);
-    let mut owners: TemplateOwners = held
-        .iter()
-        .filter_map(|(identity, fields)| {
-            let fields = Fields::read(fields);
-            Some((identity.clone(), fields.difference(&changed(&fields)).write()?))
-        })
-        .collect();
-    let own = |identity: &&String| is_update_of(identity, manager) || is_application_of(identity, manager);
-    for identity in sent.keys().filter(own) {
-        let gained = changed(&of(sent, identity));
-        if let Some(fields) = of(&owners, identity).union(&gained).write() {
-            owners.insert(identity.clone(), fields);
-        }
+/// The owners of a held template once `manager` has updated it: what that changed is its own, and nobody else's. `known` are all fields
+/// that anybody owns.
+pub fn updated(held: &TemplateOwners, manager: &str, known: &Fields, change: Change<'_>) -> TemplateOwners {
+    let others = held.iter().filter_map(|(identity, fields)| {
+        let fields = Fields::read(fields);
+        let changed = fields.changed(known, change.from, change.to);
+        Some((identity.clone(), fields.difference(&changed).write()?))
+    });
+    let mut owners: TemplateOwners = others.collect();
+    let identity = held.keys().find(|identity| is_update_of(identity, manager)).cloned().unwrap_or_else(|| update_of(manager));
+    let gained = known.set(known, change.from, change.to);
+    if let Some(fields) = of(&owners, &identity).union(&gained).write() {
+        owners.insert(identity, fields);
     }
     owners
+}
+
+fn update_of(manager: &str) -> String {
+    [manager, "Update", API_VERSION, ""].join(&SEPARATOR.to_string())
 }
 
 fn is_application_of(identity: &str, manager: &str) -> bool {

@@ -3,7 +3,10 @@
 
 use serde_json::Value;
 
-use super::{Update, statement::CLIENT_SIDE_APPLY};
+use super::{
+    Update,
+    statement::{CLIENT_SIDE_APPLY, emptied_by},
+};
 use crate::{
     api::annotations::{self as key, Phase},
     hold::{
@@ -15,7 +18,7 @@ use crate::{
         fields::Fields,
         last_applied,
         managed_fields::{self, Change, template_owners},
-        merge::{Owned, conflict, merge},
+        merge::{Emptied, Owned, conflict, merge},
         object::{self, metadata_map_mut},
         template,
     },
@@ -44,13 +47,18 @@ impl Update<'_> {
         }
         let (known, sent_owners) = (self.known(held), self.sent_owners());
         let stated = managed_fields::updated_by(&sent_owners, &self.manager);
-        let merged = merge(Owned { known: &known, stated: &stated, asserted: false, whole: true }, live, &held.template, sent)?;
+        let merged = merge(
+            Owned { known: &known, stated: &stated, asserted: false, whole: true, emptied: emptied_by(&self.manager) },
+            live,
+            &held.template,
+            sent,
+        )?;
         let mut record = held.clone();
         if template::same(&merged, &held.template) {
             return Some(Merged { record, conflict: None });
         }
         let change = Change { from: &held.template, to: &merged };
-        record.owners = managed_fields::updated(&held.owners, &sent_owners, &self.manager, &known, change);
+        record.owners = managed_fields::updated(&held.owners, &self.manager, &known, change);
         record.user = self.request.username.to_owned();
         if record.contributions.is_empty() {
             record.contributions.push(Contribution { manager: held.manager.clone(), template: held.template.clone(), change: false });
@@ -98,14 +106,19 @@ impl Update<'_> {
             let file = self.sent_last_applied().and_then(|text| last_applied::template(&text));
             managed_fields::updated_by(&sent_owners, &self.manager).stated_in(file.as_ref().unwrap_or(sent))
         };
-        let asserted = merge(Owned { known: &known, stated: &stated, asserted: true, whole: false }, live, &held.template, sent)?;
+        let asserted = merge(
+            Owned { known: &known, stated: &stated, asserted: true, whole: false, emptied: Emptied::ByItem },
+            live,
+            &held.template,
+            sent,
+        )?;
         let mut record = held.clone();
         if self.sends_last_applied() {
             record.last_applied = self.sent_last_applied();
         }
         if !template::same(&asserted, &held.template) {
             let change = Change { from: &held.template, to: &asserted };
-            record.owners = managed_fields::updated(&held.owners, &sent_owners, &self.manager, &known, change);
+            record.owners = managed_fields::updated(&held.owners, &self.manager, &known, change);
             record.contributions =
                 vec![first.clone(), Contribution { manager: self.manager.clone(), template: asserted.clone(), change: true }];
             record.template = asserted;

@@ -9,6 +9,7 @@ use crate::{
     hold::{admit::Request, held::Operation},
     manifest::{
         managed_fields::{self, records},
+        merge::Emptied,
         object::{self, text},
         template,
     },
@@ -55,6 +56,16 @@ pub(super) fn is_of_helm(request: &Request<'_>) -> bool {
 /// One of kubectl's commands, which a person sends.
 fn is_kubectl(manager: &str) -> bool {
     manager == KUBECTL || manager.starts_with("kubectl-")
+}
+
+/// What this manager means that leaves a map or a list empty. kubectl's commands that name things take those away; a patch that a person
+/// writes by hand says `null` or `[]` of the whole.
+pub(super) fn emptied_by(manager: &str) -> Emptied {
+    match manager {
+        "kubectl-set" | "kubectl-edit" => Emptied::ByItem,
+        "kubectl-patch" => Emptied::AsWhole,
+        _ => Emptied::Usual,
+    }
 }
 
 impl Update<'_> {

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::Update;
+use super::{Update, statement::emptied_by};
 use crate::{
     hold::{
         admit::{Admission, Unchecked},
@@ -12,7 +12,7 @@ use crate::{
     manifest::{
         fields::Fields,
         managed_fields::{self, Change, LeftPart, template_owners},
-        merge::{Owned, merge},
+        merge::{Emptied, Owned, merge},
         object, template,
     },
     message,
@@ -52,12 +52,12 @@ impl Update<'_> {
         let (first, others) = parts.split_first()?;
         let template = others.iter().try_fold(first.template.clone(), |ours, part| {
             let owners = if part.manager == manager { &sent_owners } else { &held.owners };
-            let stated = if part.change {
-                managed_fields::updated_by(owners, &part.manager)
+            let (stated, emptied) = if part.change {
+                (managed_fields::updated_by(owners, &part.manager), emptied_by(&part.manager))
             } else {
-                managed_fields::applied_by(owners, &part.manager)
+                (managed_fields::applied_by(owners, &part.manager), Emptied::ByItem)
             };
-            merge(Owned { known: &known, stated: &stated, asserted: false, whole: part.change }, live, &ours, &part.template)
+            merge(Owned { known: &known, stated: &stated, asserted: false, whole: part.change, emptied }, live, &ours, &part.template)
         })?;
         let change = Change { from: &held.template, to: &template };
         let managers: Vec<&str> = parts.iter().map(|part| part.manager.as_str()).collect();

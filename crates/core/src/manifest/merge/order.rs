@@ -1,0 +1,144 @@
+//! In which order the items of two lists stand together. Says nothing of what becomes of each.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::Value;
+
+use crate::manifest::fields::ListKeys;
+
+/// The items of both, each once, in the API server's order (structured-merge-diff, `visitListItems`): what both have stands as it was
+/// stated, what only was there stays before what comes after it.
+pub(super) fn in_order<'a>(keys: &ListKeys, there: &'a [Value], stated: &[&'a Value]) -> Vec<&'a Value> {
+    let same = |left: &Value, right: &Value| keys.of(left) == keys.of(right);
+    let (all_there, all_stated) = (keys.index(there), stated.iter().map(|item| keys.of(item)).collect::<HashSet<_>>());
+    let is_stated = |item: &Value| all_stated.contains(&keys.of(item));
+    let mut shared = stated.iter().filter(|item| all_there.contains_key(&keys.of(item))).peekable();
+    let (mut there, mut stated) = (there.iter().peekable(), stated.iter().peekable());
+    let mut ordered = Vec::new();
+    loop {
+        match (there.peek().copied(), stated.peek().copied()) {
+            (None, None) => return ordered,
+            (Some(old), Some(new)) if same(old, new) => {
+                ordered.push(*new);
+                there.next();
+                stated.next();
+                shared.next();
+            }
+            // It stands elsewhere now.
+            (Some(old), Some(_)) if is_stated(old) && shared.peek().is_some_and(|next| !same(next, old)) => drop(there.next()),
+            (Some(old), _) if !is_stated(old) => {
+                ordered.push(old);
+                there.next();
+            }
+            (_, Some(new)) => {
+                ordered.push(*new);
+                stated.next();
+                if shared.peek().is_some_and(|next| same(next, new)) {
+                    shared.next();
+                }
+            }
+            (Some(_), None) => drop(there.next()),
+        }
+    }
+}
+
+/// An item by its key. Of several with one key each by its place among them, as a strategic merge patch finds the first of them.
+pub(super) struct Keyed<'a> {
+    pub(super) key: String,
+    pub(super) item: &'a Value,
+}
+
+pub(super) fn keyed<'a>(keys: &ListKeys, list: &'a [Value]) -> Vec<Keyed<'a>> {
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let of = |item: &'a Value| {
+        let key = keys.of(item);
+        let count = seen.entry(key.clone()).and_modify(|count| *count += 1).or_default();
+        Keyed { key: if *count == 0 { key } else { format!("{key}#{count}") }, item }
+    };
+    list.iter().map(of).collect()
+}
+
+/// The keys of `ours` once the change that made `theirs` of `base` has come to it. What is new stands where they put it: before all, after
+/// all, or behind what it came behind; what ours had taken away comes first again, as a strategic merge patch has it.
+pub(super) fn in_order_of_a_change<'a>(base: &[Keyed<'_>], ours: &'a [Keyed<'_>], theirs: &'a [Keyed<'_>]) -> Vec<&'a str> {
+    let set = |list: &[Keyed<'_>]| list.iter().map(|one| one.key.clone()).collect::<HashSet<_>>();
+    let (in_base, in_ours, in_theirs) = (set(base), set(ours), set(theirs));
+    let common =
+        |list: &'a [Keyed<'_>]| list.iter().map(|one| one.key.as_str()).filter(|key| in_ours.contains(*key) && in_theirs.contains(*key));
+    let moved = {
+        let before = base.iter().map(|one| one.key.as_str()).filter(|key| in_theirs.contains(*key));
+        let after = theirs.iter().map(|one| one.key.as_str()).filter(|key| in_base.contains(*key));
+        before.ne(after)
+    };
+    // Where they put things in another order, theirs counts for what both have.
+    let mut stated = common(theirs);
+    let mut ordered: Vec<&str> = if moved {
+        ours.iter().filter_map(|one| if in_theirs.contains(&one.key) { stated.next() } else { Some(one.key.as_str()) }).collect()
+    } else {
+        ours.iter().map(|one| one.key.as_str()).collect()
+    };
+    let last_known = theirs.iter().rposition(|one| in_base.contains(&one.key));
+    let mut front = 0;
+    let mut behind: Option<&str> = None;
+    for (place, one) in theirs.iter().enumerate() {
+        let key = one.key.as_str();
+        if in_ours.contains(key) {
+            behind = Some(key);
+            continue;
+        }
+        let comes_after = behind.and_then(|key| ordered.iter().position(|other| *other == key));
+        let is_last = last_known.is_some_and(|last| place > last);
+        let at = match comes_after {
+            _ if in_base.contains(key) => None,
+            _ if is_last => Some(ordered.len()),
+            found => found.map(|found| found + 1),
+        };
+        ordered.insert(at.unwrap_or(front), key);
+        front += usize::from(at.is_none());
+        behind = Some(key);
+    }
+    ordered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use serde_json::json;
+
+    #[rstest]
+    #[case::added_at_the_end(&["a"], &["b"], &["a", "b"])]
+    #[case::as_stated(&["b", "a"], &["a", "b"], &["a", "b"])]
+    #[case::around_what_is_there(&["a", "x"], &["b", "a"], &["b", "a", "x"])]
+    #[case::what_is_there_stays_before(&["x", "a"], &["a", "b"], &["x", "a", "b"])]
+    #[case::in_between(&["a", "x", "b"], &["b", "a"], &["x", "b", "a"])]
+    #[case::nothing_stated(&["a", "b"], &[], &["a", "b"])]
+    fn the_order_is_the_api_servers(#[case] there: &[&str], #[case] stated: &[&str], #[case] ordered: &[&str]) {
+        let list = |names: &[&str]| names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>();
+        let (there, stated) = (list(there), list(stated));
+        let found = in_order(&ListKeys::Fields(vec!["name".to_owned()]), &there, &stated.iter().collect::<Vec<_>>());
+        assert_eq!(found, list(ordered).iter().collect::<Vec<_>>());
+    }
+
+    #[rstest]
+    #[case::put_first(&["a"], &["b", "a"], &["n", "a"], &["n", "b", "a"])]
+    #[case::put_last(&["a"], &["a", "b"], &["a", "n"], &["a", "b", "n"])]
+    #[case::put_between(&["a", "c"], &["b", "a", "c"], &["a", "n", "c"], &["b", "a", "n", "c"])]
+    #[case::where_there_was_nothing(&[], &["b"], &["n", "m"], &["n", "m", "b"])]
+    #[case::turned_around(&["a", "c"], &["a", "b", "c"], &["c", "a"], &["c", "b", "a"])]
+    #[case::had_gone(&["a", "c"], &["a", "b"], &["a", "c"], &["c", "a", "b"])]
+    #[case::twice(&["a", "a"], &["a", "b", "a"], &["a", "a"], &["a", "b", "a#1"])]
+    fn a_change_puts_things_where_it_put_them(
+        #[case] base: &[&str],
+        #[case] ours: &[&str],
+        #[case] theirs: &[&str],
+        #[case] ordered: &[&str],
+    ) {
+        let list = |names: &[&str]| names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>();
+        let keys = ListKeys::Fields(vec!["name".to_owned()]);
+        let [base, ours, theirs] = [base, ours, theirs].map(list);
+        let [base, ours, theirs] = [&base, &ours, &theirs].map(|list| keyed(&keys, list));
+        let found = in_order_of_a_change(&base, &ours, &theirs);
+        assert_eq!(found.iter().map(|key| key.replace('"', "")).collect::<Vec<_>>(), ordered);
+    }
+}
