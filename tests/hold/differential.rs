@@ -43,8 +43,8 @@ pub(super) enum Step {
     Undo,
     OptOut,
     OptIn,
-    /// Records put in order by a client: what one command had set becomes the file's.
-    CleanUp,
+    /// Records put in order by a client: what this manager had set by updates is nobody's any more.
+    CleanUp(&'static str),
     Promote,
     Reject,
 }
@@ -64,16 +64,6 @@ impl Step {
         matches!(self, Self::Strategic(_) | Self::Merge(_) | Self::Json(_) | Self::Reload(_) | Self::Restart(_))
     }
 
-    /// Empties a map or a list of the live template. The request shows the same as one that takes each of its items away, so what the
-    /// template on trial has besides can't be known to be meant.
-    fn empties(&self) -> bool {
-        match self {
-            Self::Merge(body) => body["spec"]["template"]["metadata"].get("annotations").is_some_and(Value::is_null),
-            Self::Json(body) => body[0]["value"] == json!([]),
-            _ => false,
-        }
-    }
-
     /// States a whole template.
     fn is_file(&self) -> bool {
         matches!(self, Self::ClientSideApply(_) | Self::Put(_)) || self.applier().is_some()
@@ -91,14 +81,12 @@ struct Worlds {
     /// The requests whose template is held: one, or what each applier that has a part in it stated last, and each time that it came again.
     pending: Vec<Step>,
     promotions: u32,
-    /// Changes that could not be made to what was on trial.
-    alone: u32,
 }
 
 impl Worlds {
     /// `None` when nothing can be created from the first file.
     fn begin(first: &Step) -> Option<Self> {
-        let worlds = Self { held: Namespace::new(), plain: Namespace::without_coalmine(), pending: Vec::new(), promotions: 0, alone: 0 };
+        let worlds = Self { held: Namespace::new(), plain: Namespace::without_coalmine(), pending: Vec::new(), promotions: 0 };
         let created = [&worlds.held, &worlds.plain].map(|world| send(world, first, false).is_ok());
         assert_eq!(created[0], created[1], "Coalmine refuses nothing that is created");
         created[0].then_some(worlds)
@@ -113,9 +101,8 @@ impl Worlds {
             }
             Step::Promote => self.promote(),
             Step::Undo => self.undo(),
-            // A request that changes nothing, by the name of an applier, can't be told from that applier's own statement of the live template.
-            step if step.empties() && self.phase().is_some_and(Phase::is_trying) => {}
-            Step::CleanUp if !self.held.app()["metadata"]["managedFields"].to_string().contains("kubectl-annotate") => {}
+            // Such a request that changes nothing can't be told from the applier's own statement of the live template.
+            Step::CleanUp(manager) if in_order(&self.held.app(), manager).is_none() => {}
             Step::Scale(replicas) if self.held.app()["spec"]["replicas"] == *replicas => {}
             request => self.request(request),
         }
@@ -136,7 +123,7 @@ impl Worlds {
             if self.pending.contains(step) {
                 self.held_again(step);
             } else if annotation(&after) != annotation(&before) {
-                self.held_now(&after, step);
+                self.held_now(&before, &after, step);
             }
             return;
         }
@@ -159,13 +146,16 @@ impl Worlds {
     }
 
     /// Appliers come together, each with the last that it stated, where their parts can be merged; anything else stands alone.
-    fn held_now(&mut self, after: &Value, step: &Step) {
+    fn held_now(&mut self, before: &Value, after: &Value, step: &Step) {
         let together = held(after).expect("a held template").contributions;
         if step.is_change() {
-            // It comes to all that is on trial, but for what cannot be merged, and for what was kept out.
-            if together.is_empty() {
-                self.alone += 1;
+            // It comes to all that is on trial. What was kept out gets no change, and a program's own wish is a whole one.
+            let on_trial = held(before).filter(|_| object::phase(object::annotations(before)).is_some_and(Phase::is_trying));
+            let is_own = on_trial.as_ref().is_some_and(|held| held.manager == "Reloader") && matches!(step, Step::Reload(_));
+            if on_trial.is_none() || is_own {
                 self.pending.clear();
+            } else {
+                assert!(!together.is_empty(), "{step:?} is made to what is on trial");
             }
         } else {
             let has_part = |pending: &Step| together.iter().any(|part| Some(part.manager.as_str()) == pending.applier());
@@ -224,9 +214,6 @@ impl Worlds {
         }
         self.promotions += 1;
         self.compare("after a promotion");
-        if steps.iter().any(Step::is_change) {
-            return; // a file again would undo what was changed after it
-        }
         for step in steps.iter().filter(|step| step.is_file() && !matches!(step, Step::Put(_))) {
             self.again(step);
         }
@@ -257,7 +244,9 @@ impl Worlds {
             let records = records(&namespace.app());
             Records { last_applied: records.last_applied.map(|text| text.replace(&namespace.name, "NAMESPACE")), ..records }
         };
-        assert_eq!(of(&self.held), of(&self.plain), "{when}");
+        let (left, right) = (of(&self.held), of(&self.plain));
+        let first = template::first_difference(&left.spec, &right.spec, "spec").unwrap_or_else(|| "the records".to_owned());
+        assert_eq!(left, right, "{when}: {first}");
     }
 
     /// Brings a hold that is left to its end, so that all records can be compared.
@@ -315,13 +304,10 @@ fn send(world: &Namespace, step: &Step, dry_run: bool) -> Result<Value, String> 
             let enabled = (*step == Step::OptIn).to_string();
             patch("kubectl-annotate", "application/merge-patch+json", &json!({"metadata": {"annotations": {"canary.enabled": enabled}}}))
         }
-        Step::CleanUp => {
-            let entries: Vec<Value> = managed_fields_in_order(&world.app());
-            patch(
-                "kubectl",
-                "application/json-patch+json",
-                &json!([{"op": "replace", "path": "/metadata/managedFields", "value": entries}]),
-            )
+        Step::CleanUp(manager) => {
+            let entries = in_order(&world.app(), manager).unwrap_or_default();
+            let body = json!([{"op": "replace", "path": "/metadata/managedFields", "value": entries}]);
+            patch("kubectl", "application/json-patch+json", &body)
         }
         Step::Strategic(body) => patch("kubectl-set", "application/strategic-merge-patch+json", body),
         Step::Merge(body) => patch("kubectl-patch", "application/merge-patch+json", body),
@@ -331,10 +317,12 @@ fn send(world: &Namespace, step: &Step, dry_run: bool) -> Result<Value, String> 
     }
 }
 
-/// What a command of kubectl's had set is nobody's any more, as some clean-ups have it.
-fn managed_fields_in_order(app: &Value) -> Vec<Value> {
-    let entries = app["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
-    entries.into_iter().filter(|entry| entry["manager"] != "kubectl-annotate").collect()
+/// The records without what this manager had set by updates; `None` where it had set nothing, or nobody else anything.
+fn in_order(app: &Value, manager: &str) -> Option<Vec<Value>> {
+    let entries = app["metadata"]["managedFields"].as_array()?;
+    let is_of = |entry: &&Value| entry["manager"] == manager && entry["operation"] == "Update" && entry.get("subresource").is_none();
+    let others: Vec<Value> = entries.iter().filter(|entry| !is_of(entry)).cloned().collect();
+    (!others.is_empty() && others.len() < entries.len()).then_some(others)
 }
 
 fn run(steps: &[Step]) -> Option<Worlds> {

@@ -98,7 +98,8 @@ fn any_other_client() -> impl Strategy<Value = Step> {
         2 => Just(Step::Undo),
         1 => Just(Step::OptOut),
         1 => Just(Step::OptIn),
-        1 => Just(Step::CleanUp),
+        1 => proptest::sample::select(vec!["kubectl-annotate", "kubectl-client-side-apply", "kubectl-set", "kubectl-patch", "Reloader"])
+            .prop_map(Step::CleanUp),
     ]
 }
 

@@ -124,19 +124,29 @@ impl Fields {
             (_, Found::Nothing) => Self::default(),
             (Found::Several(left), Found::Several(right)) if left == right => Self::default(),
             (_, Found::Several(_)) => self.clone(),
-            (before, Found::One(right)) => {
-                let nothing = Value::Null;
-                let (left, is_new) = match before {
-                    Found::One(left) => (*left, false),
-                    _ => (&nothing, true),
-                };
-                let itself = self.itself && (is_new || (all.below.is_empty() && !template::same(left, right)));
+            (Found::One(left), Found::One(right)) => {
+                let itself = self.itself && all.below.is_empty() && !template::same(left, right);
                 let (mut left, mut right) = (Steps::from(left), Steps::from(right));
-                let below =
-                    self.below.iter().map(|(name, fields)| (name.clone(), fields.set_at(all.below(name), &left.at(name), &right.at(name))));
-                Self { itself, below: below.filter(|(_, set)| !set.is_empty()).collect() }
+                self.each(itself, |name, fields| fields.set_at(all.below(name), &left.at(name), &right.at(name)))
             }
+            // What comes new is set by itself, besides what is in it, whoever states only what is in it.
+            (_, Found::One(right)) => self.there(right, true),
         }
+    }
+
+    /// Those of these fields that are there; by themselves in any case, if `as_new`.
+    fn there(&self, value: &Value, as_new: bool) -> Self {
+        let mut steps = Steps::from(value);
+        self.each(self.itself || as_new, |name, fields| match steps.at(name) {
+            Found::Nothing => Self::default(),
+            Found::One(value) => fields.there(value, as_new),
+            Found::Several(_) => fields.clone(),
+        })
+    }
+
+    fn each(&self, itself: bool, mut of: impl FnMut(&str, &Self) -> Self) -> Self {
+        let below = self.below.iter().map(|(name, fields)| (name.clone(), of(name, fields)));
+        Self { itself, below: below.filter(|(_, fields)| !fields.is_empty()).collect() }
     }
 
     /// Those of these fields that are stated as empty maps or lists, or as `null`, where others have something in `before`, and that are
@@ -153,11 +163,7 @@ impl Fields {
         }
         let Found::One(right) = after else { return Self::default() };
         let (mut left, mut right) = (Steps::from(left), Steps::from(right));
-        let below = self
-            .below
-            .iter()
-            .map(|(name, fields)| (name.clone(), fields.stated_empty_at(all.below(name), &left.at(name), &right.at(name))));
-        Self { itself: false, below: below.filter(|(_, stated)| !stated.is_empty()).collect() }
+        self.each(false, |name, fields| fields.stated_empty_at(all.below(name), &left.at(name), &right.at(name)))
     }
 
     fn changed_at(&self, all: &Self, before: &Found<'_>, after: &Found<'_>) -> Self {
@@ -166,12 +172,10 @@ impl Fields {
             (Found::One(left), Found::One(right)) => {
                 let itself = self.itself && all.below.is_empty() && !template::same(left, right);
                 let (mut left, mut right) = (Steps::from(left), Steps::from(right));
-                let below = self
-                    .below
-                    .iter()
-                    .map(|(name, fields)| (name.clone(), fields.changed_at(all.below(name), &left.at(name), &right.at(name))));
-                Self { itself, below: below.filter(|(_, changed)| !changed.is_empty()).collect() }
+                self.each(itself, |name, fields| fields.changed_at(all.below(name), &left.at(name), &right.at(name)))
             }
+            // What is stated as `null` is in neither.
+            (Found::Nothing, Found::One(value)) | (Found::One(value), Found::Nothing) => self.there(value, false),
             // Items with one key are one leaf together.
             (Found::Several(left), Found::Several(right)) if left == right => Self::default(),
             _ => self.clone(),
