@@ -81,13 +81,21 @@ struct Worlds {
     /// The requests whose template is held: one, or what each applier that has a part in it stated last, and each time that it came again.
     pending: Vec<Step>,
     promotions: u32,
+    /// Revisions count.
+    undoes: bool,
 }
 
 impl Worlds {
     /// `None` when nothing can be created from the first file.
-    fn begin(first: &Step) -> Option<Self> {
-        let worlds = Self { held: Namespace::new(), plain: Namespace::without_coalmine(), pending: Vec::new(), promotions: 0 };
-        let created = [&worlds.held, &worlds.plain].map(|world| send(world, first, false).is_ok());
+    fn begin(steps: &[Step]) -> Option<Self> {
+        let worlds = Self {
+            held: Namespace::new(),
+            plain: Namespace::without_coalmine(),
+            pending: Vec::new(),
+            promotions: 0,
+            undoes: steps.contains(&Step::Undo),
+        };
+        let created = [&worlds.held, &worlds.plain].map(|world| send(world, &steps[0], false).is_ok());
         assert_eq!(created[0], created[1], "Coalmine refuses nothing that is created");
         created[0].then_some(worlds)
     }
@@ -109,6 +117,7 @@ impl Worlds {
     }
 
     fn request(&mut self, step: &Step) {
+        self.await_revisions();
         let before = self.held.app();
         if let Err(refused) = send(&self.held, step, false) {
             let plain = send(&self.plain, step, true);
@@ -167,9 +176,7 @@ impl Worlds {
 
     /// To the revision before, which both know; from there, once more would be to what was just left, which is tried.
     fn undo(&mut self) {
-        for world in [&self.held, &self.plain] {
-            world.await_seen();
-        }
+        self.await_revisions();
         let undo = |world: &Namespace| world.kubectl.run(&["rollout", "undo", "deployment/app"]);
         let before = self.held.app();
         let output = undo(&self.held);
@@ -192,6 +199,13 @@ impl Worlds {
         self.compare("after an undo");
     }
 
+    fn await_revisions(&self) {
+        if self.undoes {
+            self.held.await_seen();
+            self.plain.await_seen();
+        }
+    }
+
     fn would_change_the_template(&self, step: &Step) -> bool {
         let merged = send(&self.plain, step, true).expect("what passed with Coalmine passes without");
         !template::same(object::template(&merged), object::template(&self.plain.app()))
@@ -201,9 +215,15 @@ impl Worlds {
         if !self.phase().is_some_and(Phase::is_trying) {
             return;
         }
+        self.await_revisions();
         self.held.promote();
         let steps = std::mem::take(&mut self.pending);
         assert!(!steps.is_empty(), "a request that was held");
+        // What was tried together is one revision.
+        let together = self.undoes && steps.len() > 1;
+        if together {
+            pause(&self.plain, true);
+        }
         for step in &steps {
             if *step == Step::Undo {
                 self.plain.await_seen();
@@ -211,6 +231,9 @@ impl Worlds {
             } else {
                 send(&self.plain, step, false).expect("what could be promoted passes without Coalmine");
             }
+        }
+        if together {
+            pause(&self.plain, false);
         }
         self.promotions += 1;
         self.compare("after a promotion");
@@ -259,6 +282,13 @@ impl Worlds {
         self.compare("at the end");
         assert_eq!(held(&self.held.app()), None);
     }
+}
+
+/// A paused Deployment makes no revision.
+fn pause(world: &Namespace, paused: bool) {
+    let body = json!({"spec": {"paused": paused.then_some(true)}});
+    let path = format!("{}?fieldManager=pause", world.path("app"));
+    world.control_plane.send(As::Administrator, "PATCH", &path, "application/merge-patch+json", &body).expect("a pause");
 }
 
 /// Sends one request; the object that comes of it, or why it was refused.
@@ -326,7 +356,7 @@ fn in_order(app: &Value, manager: &str) -> Option<Vec<Value>> {
 }
 
 fn run(steps: &[Step]) -> Option<Worlds> {
-    let mut worlds = Worlds::begin(&steps[0])?;
+    let mut worlds = Worlds::begin(steps)?;
     for step in &steps[1..] {
         worlds.take(step);
     }

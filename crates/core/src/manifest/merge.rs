@@ -16,7 +16,7 @@ use super::{
 /// `ours` with all that `theirs` changed of `base`; where both changed one thing, theirs counts. `None` when two parts
 /// contradict each other: theirs changes a thing that ours took away, or a list has one key twice.
 pub fn merge(owned: Owned<'_>, base: &Value, ours: &Value, theirs: &Value) -> Option<Value> {
-    merge_at(owned, present(base), present(ours), present(theirs)).ok().map(Option::unwrap_or_default)
+    merge_at(owned, NO_MAP, present(base), present(ours), present(theirs)).ok().map(Option::unwrap_or_default)
 }
 
 /// Which fields are whose.
@@ -65,6 +65,10 @@ impl Owned<'_> {
     }
 }
 
+/// The maps of a template: what is in them is nobody's but the user's. Other objects have fields that belong together.
+const MAPS: [&str; 6] = ["annotations", "labels", "limits", "matchLabels", "nodeSelector", "requests"];
+const NO_MAP: &str = "";
+
 /// The two can't be merged.
 struct Contradiction;
 
@@ -82,19 +86,19 @@ fn equal(left: Option<&Value>, right: Option<&Value>) -> bool {
     }
 }
 
-fn merge_at(owned: Owned<'_>, base: Option<&Value>, ours: Option<&Value>, theirs: Option<&Value>) -> Merged {
+fn merge_at(owned: Owned<'_>, name: &str, base: Option<&Value>, ours: Option<&Value>, theirs: Option<&Value>) -> Merged {
     if equal(theirs, base) && (equal(ours, base) || !owned.asserted || owned.stated.is_empty()) {
         return Ok(ours.cloned());
     }
     if equal(ours, base) || equal(ours, theirs) {
         return Ok(theirs.cloned());
     }
-    // A list by keys and a map of strings that are not there are empty: what is in them is each for itself.
+    // A list by keys and a map that are not there are empty: what is in them is each for itself.
     let has_none =
         |value: Option<&Value>| value.is_none_or(|value| *value == Value::Array(Vec::new()) || *value == Value::Object(Map::new()));
     let several = |value: &Value| match value {
         Value::Array(_) => owned.known.list_keys().is_some(),
-        Value::Object(map) => map.values().all(Value::is_string),
+        Value::Object(_) => MAPS.contains(&name),
         _ => false,
     };
     if has_none(theirs) && base.is_some_and(|base| several(base) && owned.emptied.as_whole(base)) {
@@ -105,7 +109,7 @@ fn merge_at(owned: Owned<'_>, base: Option<&Value>, ours: Option<&Value>, theirs
         && several(value)
     {
         let empty = if value.is_array() { Value::Array(Vec::new()) } else { Value::Object(Map::new()) };
-        let merged = merge_at(owned, base, ours.or(Some(&empty)), theirs.or(Some(&empty)))?;
+        let merged = merge_at(owned, name, base, ours.or(Some(&empty)), theirs.or(Some(&empty)))?;
         return Ok(merged.filter(|merged| *merged != empty));
     }
     match (ours, theirs) {
@@ -117,11 +121,26 @@ fn merge_at(owned: Owned<'_>, base: Option<&Value>, ours: Option<&Value>, theirs
                 None => Ok(Some(theirs.clone().into())),
             }
         }
+        _ => one_is_gone(owned, base, ours, theirs),
+    }
+}
+
+fn one_is_gone(owned: Owned<'_>, base: Option<&Value>, ours: Option<&Value>, theirs: Option<&Value>) -> Merged {
+    match (ours, theirs) {
         (None, Some(_)) if base.is_some() && !owned.asserted && !owned.whole => Err(Contradiction),
         // They took away what we have changed since: it is ours now.
         (Some(ours), None) if !owned.whole => Ok(Some(ours.clone())),
         (_, theirs) => Ok(theirs.cloned()),
     }
+}
+
+/// An item of a list, which comes and goes as a whole.
+fn one_item(owned: Owned<'_>, base: Option<&Value>, ours: Option<&Value>, theirs: Option<&Value>) -> Merged {
+    let changed = !equal(ours, base) && !equal(theirs, base);
+    if changed && base.is_some() && ours.is_some() != theirs.is_some() {
+        return one_is_gone(owned, base, ours, theirs);
+    }
+    merge_at(owned, NO_MAP, base, ours, theirs)
 }
 
 /// Where both changed one thing, each otherwise: the first such place.
@@ -159,7 +178,7 @@ fn maps(owned: Owned<'_>, base: Option<&Map<String, Value>>, ours: &Map<String, 
     let mut merged = Map::new();
     for name in names {
         let (base, ours, theirs) = (base.and_then(|base| get(base, name)), get(ours, name), get(theirs, name));
-        let value = merge_at(owned.below(name), base.as_ref(), ours.as_ref(), theirs.as_ref())?;
+        let value = merge_at(owned.below(name), name, base.as_ref(), ours.as_ref(), theirs.as_ref())?;
         merged.extend(value.map(|value| (name.clone(), value)));
     }
     Ok(Some(merged.into()))
@@ -181,7 +200,7 @@ fn lists(owned: Owned<'_>, keys: &ListKeys, base: &[Value], ours: &[Value], thei
     let mut merged = Vec::new();
     for item in ordered.iter().copied().chain(new) {
         let (key, below) = (keys.of(item), Owned { known: known.of(item), stated: owned_by_who_states.of(item), ..owned });
-        merged.extend(merge_at(below, base.get(&key).copied(), ours.get(&key).copied(), theirs.get(&key).copied())?);
+        merged.extend(one_item(below, base.get(&key).copied(), ours.get(&key).copied(), theirs.get(&key).copied())?);
     }
     Ok(Some(merged.into()))
 }
@@ -196,7 +215,7 @@ fn changed_list(owned: Owned<'_>, keys: &ListKeys, base: &[Value], ours: &[Value
     for key in ordered {
         let Some(item) = ours.get(key).or_else(|| theirs.get(key)) else { continue };
         let below = Owned { known: known.of(item), stated: stated.of(item), ..owned };
-        merged.extend(merge_at(below, base.get(key), ours.get(key), theirs.get(key))?);
+        merged.extend(one_item(below, base.get(key), ours.get(key), theirs.get(key))?);
     }
     Ok(Some(merged.into()))
 }
@@ -231,6 +250,7 @@ mod tests {
     #[case::one_adds_and_one_drops(app("b", &[("V", "1"), ("X", "1")]), app("a", &[]), Some(app("b", &[("X", "1")])))]
     #[case::the_same_thing(app("b", &[("V", "1")]), app("c", &[("V", "1")]), Some(app("c", &[("V", "1")])))]
     #[case::theirs_is_nothing_new(app("b", &[("X", "1")]), app("a", &[("V", "1")]), Some(app("b", &[("X", "1")])))]
+    #[case::what_is_gone_is_changed(app("a", &[("X", "1")]), app("a", &[("V", "2")]), None)]
     #[case::in_what_is_gone(app("a", &[]), app("a", &[("V", "2")]), None)]
     #[case::a_key_twice(app("b", &[("V", "1"), ("V", "2")]), app("a", &[("V", "2")]), None)]
     fn two_changes(#[case] ours: Value, #[case] theirs: Value, #[case] merged: Option<Value>) {
@@ -274,6 +294,17 @@ mod tests {
         assert_eq!(merged, Some(command(&["c"])));
         let set = |items: &[&str]| json!({"finalizers": items});
         assert_eq!(merge(owned(&known()), &set(&["a"]), &set(&["a", "b"]), &set(&["c"])), Some(set(&["b", "c"])));
+    }
+
+    /// What a part contradicts, a change decides.
+    #[rstest]
+    #[case::gone_and_changed(&[("X", "1")], &[("V", "2")], &[("V", "2"), ("X", "1")])]
+    #[case::changed_and_gone(&[("V", "3"), ("X", "1")], &[], &[("X", "1")])]
+    #[case::a_key_twice(&[("V", "1"), ("V", "2")], &[("V", "3")], &[("V", "3"), ("V", "2")])]
+    fn a_change_is_the_later(#[case] ours: &[(&str, &str)], #[case] theirs: &[(&str, &str)], #[case] merged: &[(&str, &str)]) {
+        let list = |env: &[(&str, &str)]| json!({"containers": [app("a", env)]});
+        let found = merge(Owned { whole: true, ..owned(&known()) }, &list(&[("V", "1")]), &list(ours), &list(theirs));
+        assert_eq!(found, Some(list(merged)));
     }
 
     #[test]

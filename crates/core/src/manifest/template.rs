@@ -83,9 +83,10 @@ pub fn hash_but_for_restarts(template: &Value) -> String {
     hash(&template)
 }
 
-/// Names one attempt at a template. A new value of `canary.retry` makes it another attempt.
-pub fn run_id(template: &Value, retry: Option<&str>) -> String {
-    names::digest(&[&canonical(template), b"\0", retry.unwrap_or_default().as_bytes()], 5)
+/// Names one attempt at a template, by the uid of the Deployment whose it is: another one in the same namespace may try the same template,
+/// and pods are found by this name. A new value of `canary.retry` makes it another attempt.
+pub fn run_id(template: &Value, uid: &str, retry: Option<&str>) -> String {
+    names::digest(&[&canonical(template), b"\0", retry.unwrap_or_default().as_bytes(), b"\0", uid.as_bytes()], 5)
 }
 
 /// The text without `null`s, keys in order.
@@ -156,10 +157,11 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_is_another_run() {
+    fn a_retry_is_another_run_and_so_is_another_deployments() {
         let template = json!({"spec": {}});
-        assert_eq!(run_id(&template, None), run_id(&template, None));
-        assert_ne!(run_id(&template, None), run_id(&template, Some("1")));
-        assert_eq!(run_id(&template, None).len(), 10);
+        assert_eq!(run_id(&template, "u", None), run_id(&template, "u", None));
+        assert_ne!(run_id(&template, "u", None), run_id(&template, "u", Some("1")));
+        assert_ne!(run_id(&template, "u", None), run_id(&template, "other", None));
+        assert_eq!(run_id(&template, "u", None).len(), 10);
     }
 }

@@ -131,7 +131,7 @@ impl Update<'_> {
     }
 
     pub(super) fn start_run_of(&mut self, template: &Value) -> String {
-        let run = template::run_id(template, text(self.sent, key::RETRY));
+        let run = template::run_id(template, object::uid(self.old), text(self.sent, key::RETRY));
         self.start(&run);
         run
     }
@@ -148,8 +148,12 @@ impl Update<'_> {
         }
         if let Some(metadata) = self.changed.get_mut("metadata").and_then(Value::as_object_mut) {
             let (sent, stored) = (managed_fields::records(self.request.new), managed_fields::records(self.old));
+            // Who states the live template, one part of it aside, says who set what of it.
+            let states_the_live_one = template::same(object::template(self.old), object::template(self.request.new));
             // The usual case, and the cheap one: nothing but the template and a time is another.
-            let mut records = if managed_fields::differs_in_template_only(sent, stored) {
+            let mut records = if states_the_live_one {
+                sent.to_vec()
+            } else if managed_fields::differs_in_template_only(sent, stored) {
                 stored.to_vec()
             } else {
                 managed_fields::with_template_owners(sent, template_owners(self.old.get("metadata").unwrap_or(&Value::Null)))
