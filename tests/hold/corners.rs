@@ -93,6 +93,23 @@ fn a_quota_that_only_the_present_canary_uses_up_refuses_nothing() {
     assert_eq!(held_name(&namespace.app()), Some("C".to_owned()));
 }
 
+#[test]
+#[ignore = "needs a control plane"]
+fn two_deployments_with_one_template_have_runs_of_their_own() {
+    let _row = row("two Deployments with the same templates in one namespace", "kubectl apply", "two runs, two canaries");
+    let namespace = Namespace::with_b_held(ServerSide);
+    let twin = |template: &str| {
+        namespace.kubectl.apply(ServerSide, &fixtures::deployment("twin", &Template::named(template))).succeeded();
+        namespace.control_plane.get(&namespace.path("twin"))
+    };
+    let live = twin("A");
+    let (app, twin) = (namespace.app(), twin("B"));
+    assert_eq!(object::template(&live), object::template(&app));
+    assert_eq!(held(&twin).unwrap().template, held(&app).unwrap().template);
+    let run = |app: &serde_json::Value| object::annotation(app, key::RUN).map(str::to_owned).expect("a run");
+    assert_ne!(run(&app), run(&twin));
+}
+
 /// A finalizer keeps it; who takes the finalizer away must not be stopped, whatever else the request says.
 #[test]
 #[ignore = "needs a control plane"]

@@ -70,9 +70,9 @@ fn any_patch() -> impl Strategy<Value = Step> {
         Just(Step::Merge(in_template(json!({"metadata": {"annotations": null}})))),
         "[a-c]".prop_map(|image| {
             let value = format!("registry.example/app:{image}");
-            Step::Json(json!([{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": value}]))
+            Step::Json(json!([{"op": "replace", "path": "/spec/template/spec/containers/app/image", "value": value}]))
         }),
-        Just(Step::Json(json!([{"op": "add", "path": "/spec/template/spec/containers/0/env", "value": []}]))),
+        Just(Step::Json(json!([{"op": "add", "path": "/spec/template/spec/containers/app/env", "value": []}]))),
     ]
 }
 

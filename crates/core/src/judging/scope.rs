@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use crate::metrics::counting::{Members, Pods};
+use crate::{
+    metrics::counting::{Members, Pods},
+    run::canary,
+};
 
 /// Pods come and go.
 pub(super) const KEPT: Duration = Duration::from_secs(15);
@@ -22,13 +25,15 @@ pub struct Pod {
 
 /// `before` are those that were named earlier in the run: what a pod has served counts after it has gone.
 pub(super) fn pods(canary: &[Pod], primary: &[Pod], deployment: &str, before: Option<&Pods>) -> Pods {
+    // A label can be written by anybody.
+    let canaries: Vec<&Pod> = canary.iter().filter(|pod| is_of(pod, &canary::name(deployment))).collect();
     let owned: Vec<&Pod> = primary.iter().filter(|pod| is_of(pod, deployment)).collect();
     let mut primary = named(&owned);
     // By name alone: an address may be another pod's by now.
     let gone = before.into_iter().flat_map(|before| &before.primary.names).filter(|name| !primary.names.contains(*name));
     let gone: Vec<String> = gone.take(MOST_GONE).cloned().collect();
     primary.names.extend(gone);
-    Pods { canary: named(&canary.iter().collect::<Vec<_>>()), primary }
+    Pods { canary: named(&canaries), primary }
 }
 
 /// Of a ReplicaSet of this Deployment: its name is the Deployment's with a hash behind it, and a hash has no dash.
@@ -61,7 +66,11 @@ mod tests {
 
     #[test]
     fn the_canary_by_name_and_the_primary_by_its_replica_sets() {
-        let canary = [pod("app-canary-77f-abcde", "app-canary-77f", "10.0.0.9")];
+        let canary = [
+            pod("app-canary-77f-abcde", "app-canary-77f", "10.0.0.9"),
+            pod("twin-canary-77f-fffff", "twin-canary-77f", "10.0.0.8"),
+            Pod { replica_sets: Vec::new(), ..pod("app-canary-77f-by-hand", "", "10.0.0.7") },
+        ];
         let primary = [
             pod("app-6d5f-aaaaa", "app-6d5f", "10.0.0.1"),
             Pod { on_host_network: true, ..pod("app-6d5f-bbbbb", "app-6d5f", "192.168.0.1") },

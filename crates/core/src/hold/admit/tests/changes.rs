@@ -75,7 +75,7 @@ fn a_change_is_made_to_what_is_on_trial() {
     insta::assert_snapshot!(object::annotation(&both, key::MERGED).unwrap(), @r#"a change by "Reloader" (bob) was made to the template on trial from "flux"; the canary starts over"#);
     let owners = record(&both).owners;
     assert_eq!(owners["flux|Apply|apps/v1|"], fields(&["A", "B"])["f:spec"]["f:template"]);
-    assert!(owners["Reloader|Update|apps/v1|"].to_string().contains("X"), "{owners:?}");
+    assert!(owners["Reloader|Update|apps/v1|"].to_string().contains('X'), "{owners:?}");
     // Each of them again, as often as they like.
     for _ in 0..2 {
         let (again, answer) = flux(&both, "b", &["A", "B"]);

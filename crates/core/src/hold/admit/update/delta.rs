@@ -59,7 +59,7 @@ impl Update<'_> {
         }
         let change = Change { from: &held.template, to: &merged };
         record.owners = managed_fields::updated(&held.owners, &self.manager, &known, change);
-        record.user = self.request.username.to_owned();
+        self.request.username.clone_into(&mut record.user);
         if record.contributions.is_empty() {
             record.contributions.push(Contribution { manager: held.manager.clone(), template: held.template.clone(), change: false });
         }
