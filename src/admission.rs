@@ -160,7 +160,7 @@ impl Webhook {
         input.held_merged = merged.as_ref();
         let mut admission = admit::admit(&self.settings, &input);
         let Some(unchecked) = admission.unchecked.take() else { return (admission, asked) };
-        let canary = self.canary(request, unchecked);
+        let canary = self.canary(request, *unchecked);
         let question = Instant::now();
         let answer = self.checker.check(&request.namespace, &request.name, request.uid_of_stored(), canary).await;
         asked += question.elapsed();
@@ -187,6 +187,7 @@ impl Webhook {
         if let (Some(owner), Some(uid)) = (owner, canary.pointer_mut("/metadata/ownerReferences/0/uid")) {
             *uid = owner.into();
         }
+        canary::requested_by(&mut canary, &unchecked.requested_by);
         canary
     }
 }

@@ -61,6 +61,8 @@ pub(super) struct ReviewRequest {
 pub(super) struct UserInfo {
     #[serde(default)]
     pub(super) username: String,
+    #[serde(default)]
+    groups: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -83,6 +85,7 @@ impl ReviewRequest {
     pub(super) fn input(&self) -> admit::Request<'_> {
         admit::Request {
             username: &self.user_info.username,
+            groups: &self.user_info.groups,
             field_manager: self.field_manager(),
             name: &self.name,
             old: self.old_object.as_ref().filter(|old| !old.is_null()),

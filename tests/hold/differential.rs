@@ -168,8 +168,9 @@ impl Worlds {
             }
         } else {
             let has_part = |pending: &Step| together.iter().any(|part| Some(part.manager.as_str()) == pending.applier());
+            // What was changed in between was changed of what had been stated before.
             let changes = together.iter().any(|part| part.change);
-            self.pending.retain(|pending| (pending.is_change() && changes) || (has_part(pending) && pending.applier() != step.applier()));
+            self.pending.retain(|pending| changes || (has_part(pending) && pending.applier() != step.applier()));
         }
         self.pending.push(step.clone());
     }

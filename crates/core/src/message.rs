@@ -8,9 +8,14 @@ use crate::api::{annotations::Phase, quantity::format_duration};
 /// What the API server passes on of one warning.
 pub const LONGEST_WARNING: usize = 120;
 
+/// Words of others, which may carry anything, on one line.
+pub fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c }).collect()
+}
+
 /// Makes any text fit to be a warning.
 pub fn warning(text: &str) -> String {
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let text = one_line(text);
     if text.chars().count() <= LONGEST_WARNING {
         return text;
     }
@@ -58,9 +63,9 @@ fn last_steps(field: &str) -> &str {
 /// The same for the Event.
 pub fn merged(earlier: &str, later: &str, user: &str, conflict: Option<&str>) -> String {
     let conflict = conflict.map(|field| format!("; both set {field}, where {later:?} counts as the later")).unwrap_or_default();
-    let text =
-        format!("a change by {later:?} ({user}) was made to the template on trial from {earlier:?}{conflict}; the canary starts over");
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    one_line(&format!(
+        "a change by {later:?} ({user}) was made to the template on trial from {earlier:?}{conflict}; the canary starts over"
+    ))
 }
 
 /// To the client whose template it is, and who says nothing of it.

@@ -68,6 +68,14 @@ pub const REMADE: &str = "canary.state/remade";
 /// Whose changes were made to the template on trial, in words, for the Event.
 pub const MERGED: &str = "canary.state/merged";
 
+/// On a primary: who asked for the template on trial, or that was promoted last. Several, where it came of changes by several.
+pub const REQUESTED_BY: &str = "canary.state/requested-by";
+/// The groups that all of them are in, as a JSON list.
+pub const REQUESTED_BY_GROUPS: &str = "canary.state/requested-by-groups";
+/// The same two on a canary.
+pub const CANARY_REQUESTED_BY: &str = "coalmine.dev/requested-by";
+pub const CANARY_REQUESTED_BY_GROUPS: &str = "coalmine.dev/requested-by-groups";
+
 /// Set on a Deployment while the controller has something to do with it: what its watch selects.
 pub const ACTIVE_LABEL: &str = "coalmine.dev/active";
 /// On every canary Deployment and its pods.

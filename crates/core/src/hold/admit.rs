@@ -7,6 +7,7 @@
 pub(in crate::hold) mod controller;
 mod create;
 mod overlap;
+mod requester;
 mod update;
 
 use serde::Serialize;
@@ -26,6 +27,7 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     pub username: &'a str,
+    pub groups: &'a [String],
     /// The request's field manager; empty when the client named none.
     pub field_manager: &'a str,
     pub name: &'a str,
@@ -58,7 +60,7 @@ pub struct Admission {
     pub warnings: Vec<String>,
     pub effect: Effect,
     /// What is now held and was not before: the API server has yet to be asked whether it would take it.
-    pub unchecked: Option<Unchecked>,
+    pub unchecked: Option<Box<Unchecked>>,
 }
 
 /// A template that a run begins with.
@@ -67,6 +69,8 @@ pub struct Unchecked {
     pub template: Value,
     /// The run's name, as its canary will carry it.
     pub run: String,
+    /// Who asked for it: the annotations of the primary that say so.
+    pub requested_by: Map<String, Value>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -141,7 +145,7 @@ impl Admission {
     }
 
     fn held(sent: &Value, changed: Value, warnings: Vec<String>, unchecked: Unchecked) -> Self {
-        Self { unchecked: Some(unchecked), ..Self::changed(sent, changed, warnings, Effect::Held) }
+        Self { unchecked: Some(Box::new(unchecked)), ..Self::changed(sent, changed, warnings, Effect::Held) }
     }
 }
 

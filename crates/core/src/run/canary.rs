@@ -3,7 +3,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::api::annotations::{FIELD_MANAGER, PRIMARY_ANNOTATION, ROLE_CANARY, ROLE_LABEL, RUN_LABEL};
+use crate::api::annotations::{
+    CANARY_REQUESTED_BY, CANARY_REQUESTED_BY_GROUPS, FIELD_MANAGER, PRIMARY_ANNOTATION, REQUESTED_BY, REQUESTED_BY_GROUPS, ROLE_CANARY,
+    ROLE_LABEL, RUN_LABEL,
+};
 use crate::{manifest::object, names::shortened};
 
 /// The garbage collector's own: what the object owns goes before it.
@@ -75,7 +78,18 @@ pub fn deployment(primary: &Value, mut template: Value, run: &str, canary_label:
         },
     });
     canary["spec"] = spec;
+    requested_by(&mut canary, object::annotations(primary));
     canary
+}
+
+/// Says on the canary who asked for its template, as the primary's annotations do.
+pub fn requested_by(canary: &mut Value, of_primary: &Map<String, Value>) {
+    let Some(annotations) = object::metadata_map_mut(canary, "annotations") else { return };
+    for (theirs, own) in [(REQUESTED_BY, CANARY_REQUESTED_BY), (REQUESTED_BY_GROUPS, CANARY_REQUESTED_BY_GROUPS)] {
+        if let Some(value) = of_primary.get(theirs) {
+            annotations.insert(own.to_owned(), value.clone());
+        }
+    }
 }
 
 /// Whether a Deployment is the canary of this primary: owned by it and marked as ours. Anything else is never touched.

@@ -56,6 +56,7 @@ fn review(deployment: &Value) -> coalmine_core::hold::admit::Admission {
     let settings = Settings { controller: String::new(), canary_label: ("tier".to_owned(), "canary".to_owned()), checks: Rules::default() };
     let request = Request {
         username: "lint",
+        groups: &[],
         field_manager: "kubectl-coalmine",
         name: object::name(deployment),
         old: None,

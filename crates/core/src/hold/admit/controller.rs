@@ -102,7 +102,11 @@ pub(in crate::hold) fn after_a_verdict(old: &Value, annotations: &mut Map<String
             let verdict = text(annotations, key::MESSAGE).unwrap_or("it was rejected").to_owned();
             rejected::remember(annotations, &held.template, &verdict);
         }
-        (Some(Phase::Superseded), _) => end_hold(annotations),
+        (Some(Phase::Superseded), _) => {
+            end_hold(annotations);
+            annotations.remove(key::REQUESTED_BY);
+            annotations.remove(key::REQUESTED_BY_GROUPS);
+        }
         _ => {}
     }
 }
@@ -119,7 +123,7 @@ pub(in crate::hold) fn may_write_state(old: &Value, new: &Value) -> bool {
     let holds = before.contains_key(key::HELD);
     let untouchable = match (holds, supersedes) {
         (true, true) => &[key::RUN, key::PROVEN, key::REJECTED][..],
-        (true, false) => &[key::HELD, key::MARKER, key::RUN, key::PROVEN, key::REJECTED][..],
+        (true, false) => &[key::HELD, key::MARKER, key::RUN, key::PROVEN, key::REJECTED, key::REQUESTED_BY, key::REQUESTED_BY_GROUPS][..],
         (false, _) => &[key::REJECTED][..],
     };
     let forges = untouchable.iter().any(|name| before.get(*name) != now.get(*name))

@@ -155,7 +155,7 @@ fn deployment(version: u64) -> Value {
 }
 
 fn request<'a>(old: Option<&'a Value>, new: &'a Value, user: &'a str, manager: &'a str) -> Request<'a> {
-    Request { username: user, field_manager: manager, name: "app", old, new, dry_run: false, held_merged: None }
+    Request { username: user, groups: &[], field_manager: manager, name: "app", old, new, dry_run: false, held_merged: None }
 }
 
 /// What is stored: version 1, and in every phase but none version 2 held or ended beside it.

@@ -44,7 +44,16 @@ fn applied(stored: &Value, env: &str) -> Value {
 fn ask<'a>(old: &'a Value, new: &'a Value, user: &'a str, manager: &'a str) -> Admission {
     admit(
         &settings(),
-        &Request { username: user, field_manager: manager, name: "app", old: Some(old), new, dry_run: false, held_merged: None },
+        &Request {
+            username: user,
+            groups: &[],
+            field_manager: manager,
+            name: "app",
+            old: Some(old),
+            new,
+            dry_run: false,
+            held_merged: None,
+        },
     )
 }
 
@@ -269,7 +278,16 @@ fn a_copy_brings_no_state() {
     let (held, _) = apply(&deployment("VX"), "VY");
     let answer = admit(
         &settings(),
-        &Request { username: "ann", field_manager: "kubectl", name: "copy", old: None, new: &held, dry_run: false, held_merged: None },
+        &Request {
+            username: "ann",
+            groups: &[],
+            field_manager: "kubectl",
+            name: "copy",
+            old: None,
+            new: &held,
+            dry_run: false,
+            held_merged: None,
+        },
     );
     let changed = answer.stored(&held).unwrap();
     assert_eq!(changed["metadata"]["annotations"], json!({"canary.enabled": "true"}));
@@ -338,7 +356,7 @@ proptest! {
     fn arbitrary_objects_never_panic_and_the_patch_applies(old in arbitrary_json(), new in arbitrary_json(), by_controller in any::<bool>()) {
         let user = if by_controller { settings().controller } else { "ann".to_owned() };
         for old in [Some(&old), None] {
-            let request = Request { username: &user, field_manager: "kubectl", name: "app", old, new: &new, dry_run: false, held_merged: None };
+            let request = Request { username: &user, groups: &[], field_manager: "kubectl", name: "app", old, new: &new, dry_run: false, held_merged: None };
             let answer = admit(&settings(), &request);
             prop_assert_eq!(&answer, &admit(&settings(), &request));
             prop_assert!(answer.warnings.iter().all(|w| w.chars().count() <= 120 && !w.contains(char::is_control)));

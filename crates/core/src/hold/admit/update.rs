@@ -7,8 +7,8 @@ mod together;
 
 use serde_json::{Map, Value};
 
-use self::statement::Statement;
-use super::{Admission, Effect, Request, Settings, Unchecked, changeable, controller::proven_after, overlap, policy};
+use self::{put_back::Who, statement::Statement};
+use super::{Admission, Effect, Request, Settings, changeable, controller::proven_after, overlap, policy};
 use crate::{
     api::{
         annotations::{self as key, Phase},
@@ -124,7 +124,8 @@ impl Update<'_> {
         }
         if object::replicas(self.request.new) == 0 && !self.comes_again(sent) {
             self.warnings.push(message::skipped());
-            return self.let_through(Phase::Skipped, "no replicas, so no traffic to judge with; template let through", Effect::Skipped);
+            let told = format!("no replicas, so no traffic to judge with; template of {} let through", self.request.username);
+            return self.let_through(Phase::Skipped, &told, Effect::Skipped);
         }
         if self.is_proven(sent) {
             return self.roll_back();
@@ -184,7 +185,8 @@ impl Update<'_> {
         }
         if self.restates() {
             self.warnings.push(message::withdrawn());
-            self.end(Phase::Withdrawn, "back to the live template; the held one is withdrawn");
+            let told = format!("back to the live template; the held one is withdrawn by {}", self.request.username);
+            self.end(Phase::Withdrawn, &told);
             return Admission::changed(self.request.new, self.changed, self.warnings, Effect::Withdrawn);
         }
         if self.held.as_ref().is_some_and(|held| held.manager == self.manager) && self.phase.is_some_and(Phase::is_trying) {
@@ -215,7 +217,8 @@ impl Update<'_> {
     fn opt_out(mut self) -> Admission {
         if self.held.is_some() {
             self.warnings.push(message::cancelled());
-            self.end(Phase::Cancelled, "opted out; the held template is dropped");
+            let told = format!("opted out by {}; the held template is dropped", self.request.username);
+            self.end(Phase::Cancelled, &told);
             return Admission::changed(self.request.new, self.changed, self.warnings, Effect::Cancelled);
         }
         let active = object::label(self.old, key::ACTIVE_LABEL).is_some();
@@ -270,7 +273,7 @@ impl Update<'_> {
     /// What is live now is what it is tried against.
     fn run_again(&mut self) -> Result<(), Admission> {
         if let Some(mut held) = self.held.take() {
-            self.start_run_of(&held.template);
+            self.start_run_of(&held.template, Who::Besides);
             let against = Some(template::hash(object::template(self.old)));
             if replace(&mut held.against, against) {
                 self.keep_record(&held)?;
@@ -344,7 +347,7 @@ impl Update<'_> {
         if let Err(refused) = self.put_back(&record, None) {
             return refused;
         }
-        self.start_run_of(&record.template);
+        self.start_run_of(&record.template, Who::Alone);
         if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
             annotations.insert(key::PHASE.to_owned(), Phase::Rejected.as_str().into());
             annotations.insert(key::MESSAGE.to_owned(), verdict.into());
@@ -374,10 +377,11 @@ impl Update<'_> {
         if let Err(refused) = self.put_back(&record, None) {
             return refused;
         }
-        let run = self.start_run_of(&record.template);
+        let run = self.start_run_of(&record.template, Who::Alone);
         self.warn_held();
         self.warnings.extend(overlap::warning(&record.template));
-        Admission::held(self.request.new, self.changed, self.warnings, Unchecked { template: record.template, run })
+        let unchecked = self.unchecked(record.template, run);
+        Admission::held(self.request.new, self.changed, self.warnings, unchecked)
     }
 
     /// What this request asks for, by itself.

@@ -63,19 +63,14 @@ pub(super) fn keyed<'a>(keys: &ListKeys, list: &'a [Value]) -> Vec<Keyed<'a>> {
 pub(super) fn in_order_of_a_change<'a>(base: &[Keyed<'_>], ours: &'a [Keyed<'_>], theirs: &'a [Keyed<'_>]) -> Vec<&'a str> {
     let set = |list: &[Keyed<'_>]| list.iter().map(|one| one.key.clone()).collect::<HashSet<_>>();
     let (in_base, in_ours, in_theirs) = (set(base), set(ours), set(theirs));
-    let common =
-        |list: &'a [Keyed<'_>]| list.iter().map(|one| one.key.as_str()).filter(|key| in_ours.contains(*key) && in_theirs.contains(*key));
-    let moved = {
-        let before = base.iter().map(|one| one.key.as_str()).filter(|key| in_theirs.contains(*key));
-        let after = theirs.iter().map(|one| one.key.as_str()).filter(|key| in_base.contains(*key));
-        before.ne(after)
-    };
-    // Where they put things in another order, theirs counts for what both have.
-    let mut stated = common(theirs);
-    let mut ordered: Vec<&str> = if moved {
-        ours.iter().filter_map(|one| if in_theirs.contains(&one.key) { stated.next() } else { Some(one.key.as_str()) }).collect()
-    } else {
+    let in_all = |key: &str| in_base.contains(key) && in_ours.contains(key) && in_theirs.contains(key);
+    let common = |list: &[Keyed<'_>]| list.iter().map(|one| one.key.clone()).filter(|key| in_all(key)).collect::<Vec<_>>();
+    // Where they put things in another order, theirs counts for what all have.
+    let mut stated = theirs.iter().map(|one| one.key.as_str()).filter(|key| in_all(key));
+    let mut ordered: Vec<&str> = if common(base) == common(theirs) {
         ours.iter().map(|one| one.key.as_str()).collect()
+    } else {
+        ours.iter().filter_map(|one| if in_all(&one.key) { stated.next() } else { Some(one.key.as_str()) }).collect()
     };
     let last_known = theirs.iter().rposition(|one| in_base.contains(&one.key));
     let mut front = 0;
@@ -127,6 +122,8 @@ mod tests {
     #[case::where_there_was_nothing(&[], &["b"], &["n", "m"], &["n", "m", "b"])]
     #[case::turned_around(&["a", "c"], &["a", "b", "c"], &["c", "a"], &["c", "b", "a"])]
     #[case::had_gone(&["a", "c"], &["a", "b"], &["a", "c"], &["c", "a", "b"])]
+    #[case::new_in_both(&["a", "c"], &["a", "b"], &["b", "a", "c"], &["c", "a", "b"])]
+    #[case::new_in_both_and_turned_around(&["a", "c"], &["a", "c", "b"], &["b", "c", "a"], &["c", "a", "b"])]
     #[case::twice(&["a", "a"], &["a", "b", "a"], &["a", "a"], &["a", "b", "a#1"])]
     fn a_change_puts_things_where_it_put_them(
         #[case] base: &[&str],

@@ -30,7 +30,7 @@ pub(super) fn ended(observed: &Observed<'_>, phase: Phase, now: Timestamp) -> Pl
     if phase == Phase::Promoted {
         return promoted(observed, canary, &message, now);
     }
-    let mut actions = vec![event(phase, &message)];
+    let mut actions = vec![event(phase, &told(primary, phase, &message))];
     actions.extend(canary.map(delete));
     let kept = observed.namesake.filter(|namesake| canary::is_canary_of(namesake, primary) && canary::keeps_its_pods(namesake));
     actions.extend(kept.map(evict));
@@ -45,6 +45,14 @@ pub(super) fn ended(observed: &Observed<'_>, phase: Phase, now: Timestamp) -> Pl
     Plan::end(actions)
 }
 
+/// What became of a template, and who had asked for it. What ends a hold otherwise says by itself who did.
+fn told(primary: &Value, phase: Phase, message: &str) -> String {
+    match object::annotation(primary, key::REQUESTED_BY) {
+        Some(name) if matches!(phase, Phase::Promoted | Phase::Rejected | Phase::Inconclusive) => format!("{message}; asked for by {name}"),
+        _ => message.to_owned(),
+    }
+}
+
 fn event(phase: Phase, message: &str) -> Action {
     let warning = matches!(phase, Phase::Rejected | Phase::Inconclusive | Phase::Bypassed);
     Action::Publish(Event { reason: Reason::of(phase), note: message.to_owned(), warning })
@@ -53,7 +61,10 @@ fn event(phase: Phase, message: &str) -> Action {
 fn promoted(observed: &Observed<'_>, canary: Option<&Value>, message: &str, now: Timestamp) -> Plan {
     if let Some(canary) = canary {
         let condition = Action::Condition { phase: Phase::Promoted, message: message.to_owned() };
-        return Plan::then(vec![event(Phase::Promoted, message), condition, delete(canary)], AT_ONCE);
+        return Plan::then(
+            vec![event(Phase::Promoted, &told(observed.primary, Phase::Promoted, message)), condition, delete(canary)],
+            AT_ONCE,
+        );
     }
     match rollout(observed.primary) {
         Rollout::Complete => Plan::end(vec![

@@ -17,7 +17,8 @@ pub(super) fn create(observed: &Observed<'_>, template: &Value, run: &str, canar
     let mut actions = Vec::new();
     if first {
         let duration = format_duration(observed.policy.duration);
-        actions.push(Action::normal(Reason::Held, format!("template held; trying it in {name} for {duration}")));
+        let of = object::annotation(observed.primary, key::REQUESTED_BY).map(|name| format!(" of {name}")).unwrap_or_default();
+        actions.push(Action::normal(Reason::Held, format!("template{of} held; trying it in {name} for {duration}")));
     }
     actions.push(Action::Create(canary::deployment(observed.primary, template.clone(), run, canary_label)));
     actions.push(Action::normal(Reason::Started, format!("created {name} with one replica of the held template")));

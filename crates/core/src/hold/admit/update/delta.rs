@@ -5,12 +5,13 @@ use serde_json::Value;
 
 use super::{
     Update,
+    put_back::Who,
     statement::{CLIENT_SIDE_APPLY, emptied_by},
 };
 use crate::{
     api::annotations::{self as key, Phase},
     hold::{
-        admit::{Admission, Unchecked},
+        admit::Admission,
         held::{Contribution, Held, Operation},
         rejected,
     },
@@ -79,7 +80,7 @@ impl Update<'_> {
         if let Err(refused) = self.put_back(&record, None) {
             return refused;
         }
-        let run = self.start_run_of(&record.template);
+        let run = self.start_run_of(&record.template, Who::Besides);
         if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
             let told = message::merged(&held.manager, &self.manager, self.request.username, conflict.as_deref());
             annotations.insert(key::MERGED.to_owned(), told.into());
@@ -89,7 +90,8 @@ impl Update<'_> {
             None => message::together(&[&held.manager, &self.manager]),
         });
         self.warn_held();
-        Admission::held(self.request.new, self.changed, self.warnings, Unchecked { template: record.template, run })
+        let unchecked = self.unchecked(record.template, run);
+        Admission::held(self.request.new, self.changed, self.warnings, unchecked)
     }
 
     /// The template that changes were made to, stated once more: what it states counts again, and the rest of the changes stays.

@@ -7,7 +7,7 @@ use super::Update;
 use crate::{
     api::annotations::{self as key, Phase},
     hold::{
-        admit::{Admission, controller::end_hold},
+        admit::{Admission, Unchecked, controller::end_hold, requester},
         held::{Held, Operation},
     },
     manifest::{
@@ -22,6 +22,13 @@ use crate::{
 
 /// Left for what controllers add: the verdict in words, the revision, and on the copy of the `ReplicaSet` the numbers of the rollout.
 const ROOM: usize = 8 << 10;
+
+/// Whether those who asked before asked for a part of this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Who {
+    Alone,
+    Besides,
+}
 
 impl Update<'_> {
     /// Puts Coalmine's own annotations and label back to what they were: they are never the client's to write.
@@ -106,10 +113,19 @@ impl Update<'_> {
             end_hold(annotations);
             annotations.remove(key::SINCE);
             annotations.remove(key::RUN);
+            annotations.remove(key::REQUESTED_BY);
+            annotations.remove(key::REQUESTED_BY_GROUPS);
             annotations.insert(key::PHASE.to_owned(), phase.as_str().into());
-            annotations.insert(key::MESSAGE.to_owned(), reason.into());
+            annotations.insert(key::MESSAGE.to_owned(), message::one_line(reason).into());
         }
         self.activate();
+    }
+
+    /// A run that has just been started, for the API server to look at its template.
+    pub(super) fn unchecked(&self, template: Value, run: String) -> Unchecked {
+        let annotations = object::annotations(&self.changed).iter();
+        let requested_by = annotations.filter(|(name, _)| [key::REQUESTED_BY, key::REQUESTED_BY_GROUPS].contains(&name.as_str()));
+        Unchecked { template, run, requested_by: requested_by.map(|(name, value)| (name.clone(), value.clone())).collect() }
     }
 
     pub(super) fn activate(&mut self) {
@@ -130,7 +146,11 @@ impl Update<'_> {
         self.activate();
     }
 
-    pub(super) fn start_run_of(&mut self, template: &Value) -> String {
+    pub(super) fn start_run_of(&mut self, template: &Value, who: Who) -> String {
+        let requested_by = requester::of(self.request, (who == Who::Besides).then_some(self.before));
+        if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
+            annotations.extend(requested_by);
+        }
         let run = template::run_id(template, object::uid(self.old), text(self.sent, key::RETRY));
         self.start(&run);
         run

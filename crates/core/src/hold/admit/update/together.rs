@@ -3,10 +3,10 @@
 
 use serde_json::Value;
 
-use super::{Update, statement::emptied_by};
+use super::{Update, put_back::Who, statement::emptied_by};
 use crate::{
     hold::{
-        admit::{Admission, Unchecked},
+        admit::Admission,
         held::{Contribution, Held, Operation},
     },
     manifest::{
@@ -88,13 +88,15 @@ impl Update<'_> {
         if let Err(refused) = self.put_back(&record, None) {
             return refused;
         }
-        let run = self.start_run_of(&record.template);
+        let who = if record.contributions.is_empty() { Who::Alone } else { Who::Besides };
+        let run = self.start_run_of(&record.template, who);
         let mut managers: Vec<&str> = record.contributions.iter().map(|part| part.manager.as_str()).collect();
         if managers.is_empty() {
             managers.push(&record.manager);
         }
         self.warnings.push(message::together(&managers));
         self.warn_held();
-        Admission::held(self.request.new, self.changed, self.warnings, Unchecked { template: record.template, run })
+        let unchecked = self.unchecked(record.template, run);
+        Admission::held(self.request.new, self.changed, self.warnings, unchecked)
     }
 }
