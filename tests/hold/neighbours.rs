@@ -18,7 +18,7 @@ use crate::support::{
         assert_said,
     },
     mutator::Mutator,
-    namespace::{Namespace, held},
+    namespace::{Namespace, held, records},
     results::row,
 };
 
@@ -246,6 +246,38 @@ Warning: canary: the canary starts over, with what comes from "kustomize-control
     assert_eq!(images(object::template(&namespace.app())), ["app:b", "side:1"]);
     namespace.assert_no_write(|| flux(&namespace));
     namespace.assert_no_write(|| person(&namespace));
+}
+
+/// What a manager named kubectl has set is Flux's to take away, which the hold doesn't change.
+#[rstest]
+#[ignore = "needs a control plane"]
+fn flux_takes_a_persons_part_as_without_coalmine(#[values("kubectl first", "Flux first")] order: &str) {
+    let _row = row("a person's part beside Flux, both on trial", "Flux, kubectl apply --server-side", "as without Coalmine");
+    let container = json!({"name": "side", "image": "registry.example/side:1"});
+    let manifest = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "app"},
+        "spec": {"template": {"spec": {"containers": [container]}}}});
+    let ended = |namespace: Namespace| {
+        Flux.apply(&namespace, "A").succeeded();
+        namespace.await_revision(1);
+        let person = || drop(namespace.kubectl.apply_with(ServerSide, &manifest, &["--force-conflicts"]).succeeded());
+        let flux = || drop(Flux.apply(&namespace, "B").succeeded());
+        if order == "Flux first" {
+            flux();
+            person();
+        } else {
+            person();
+        }
+        // The next interval, and the one after it.
+        flux();
+        flux();
+        if held(&namespace.app()).is_some() {
+            namespace.promote();
+        }
+        flux();
+        let records = records(&namespace.app());
+        (records.spec, records.template_owners)
+    };
+    assert_eq!(ended(Namespace::new()), ended(Namespace::without_coalmine()));
 }
 
 #[test]

@@ -171,6 +171,24 @@ fn rollout_status_goes_on_waiting_when_c_supersedes_a_rejected_b() {
     finish(&namespace, child).succeeded();
 }
 
+/// Whoever waits for B sees a trial that starts over, never a green A.
+#[rstest]
+#[ignore = "needs a control plane"]
+fn rollout_status_started_for_b_goes_on_waiting_when_something_is_changed(#[values(ClientSide, ServerSide)] how: Apply) {
+    let _row = row("held, then a variable by another manager", "kubectl rollout status", "waits; exit 0 after the rollout of both");
+    let namespace = waiting(how);
+    let mut child = namespace.kubectl.command(&ROLLOUT_STATUS).spawn().unwrap();
+    let patch = r#"{"spec":{"template":{"spec":{"containers":[{"name":"app","env":[{"name":"STAKATER","value":"1"}]}]}}}}"#;
+    namespace.kubectl.run(&["patch", "deployment/app", "--field-manager=Reloader", "--patch", patch]).succeeded();
+    let app = namespace.settle();
+    assert_eq!(condition(&app, "Progressing")["reason"], "CanaryRunning");
+    assert!(child.try_wait().unwrap().is_none(), "still waiting");
+    namespace.promote();
+    finish(&namespace, child).succeeded();
+    let env = namespace.app()["spec"]["template"]["spec"]["containers"][0]["env"].to_string();
+    assert!(env.contains("ONLY_B") && env.contains("STAKATER"), "{env}");
+}
+
 #[test]
 #[ignore = "needs a control plane"]
 fn wait_sees_the_phase_and_the_condition() {

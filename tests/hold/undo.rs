@@ -19,6 +19,17 @@ fn undo(namespace: &Namespace) -> crate::support::kubectl::Output {
     namespace.kubectl.run(&["rollout", "undo", "deployment/app"]).succeeded()
 }
 
+/// A, B, and back again, as a server-side apply has it.
+fn undone_without_coalmine() -> Namespace {
+    let plain = Namespace::without_coalmine();
+    for (template, revision) in [("A", 1), ("B", 2)] {
+        plain.apply(ServerSide, template).succeeded();
+        plain.await_revision(revision);
+    }
+    undo(&plain);
+    plain
+}
+
 #[rstest]
 #[case::by_file(true)]
 #[case::by_undo(false)]
@@ -34,9 +45,15 @@ fn what_was_gone_back_from_is_tried_again(#[case] by_file: bool, #[values(Client
     namespace.await_revision(3);
     if by_file {
         let manifest = fixtures::deployment("app", &Template::named("B"));
-        // The undo took over what the applier had set.
-        let more: &[&str] = if how == ServerSide { &["--force-conflicts"] } else { &[] };
-        namespace.kubectl.apply_with(how, &manifest, more).succeeded();
+        if how == ServerSide {
+            // The undo took over what the applier had set, which is a conflict without Coalmine, too.
+            let plain = undone_without_coalmine();
+            let refused = |namespace: &Namespace| namespace.kubectl.apply(how, &manifest).failed().stderr;
+            assert_eq!(refused(&namespace), refused(&plain));
+            namespace.kubectl.apply_with(how, &manifest, &["--force-conflicts"]).succeeded();
+        } else {
+            namespace.kubectl.apply(how, &manifest).succeeded();
+        }
     } else {
         undo(&namespace);
     }

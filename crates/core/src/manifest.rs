@@ -2,6 +2,7 @@
 //! about canaries.
 
 pub mod fields;
+pub mod identity;
 mod items;
 pub mod last_applied;
 pub mod managed_fields;

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     api::annotations as key,
-    manifest::{managed_fields::TemplateOwners, object, template},
+    manifest::{identity::Identity, managed_fields::TemplateOwners, object, template},
     run::plan::OnTrial,
 };
 
@@ -31,7 +31,7 @@ pub struct Held {
     /// last-applied as the request left it, byte for byte.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_applied: Option<String>,
-    /// The hash of the template that was live. If another one is, it came while nobody looked, and is the user's later wish.
+    /// What the template that was live is known by. If another one is, it came while nobody looked, and is the user's later wish.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub against: Option<String>,
     /// Where several appliers state a part each: what the live template becomes by each one alone, in the order in which they came.
@@ -82,7 +82,7 @@ impl Record {
         match object::annotation(deployment, key::HELD).map(Held::decode) {
             None => Self::None,
             Some(Err(_)) => Self::Unreadable,
-            Some(Ok(held)) if held.is_outdated(object::template(deployment)) => Self::Outdated,
+            Some(Ok(held)) if held.is_outdated(deployment) => Self::Outdated,
             Some(Ok(held)) => Self::Valid(held),
         }
     }
@@ -106,9 +106,14 @@ impl Record {
 }
 
 impl Held {
-    /// Whether the live template is not the one that this was held against.
-    pub fn is_outdated(&self, live: &Value) -> bool {
-        self.against.as_ref().is_some_and(|against| *against != template::hash(live))
+    /// Whether the live template of this object is not the one that this was held against.
+    pub fn is_outdated(&self, deployment: &Value) -> bool {
+        self.against.as_ref().is_some_and(|against| !Identity::of_object(deployment).is(against))
+    }
+
+    /// Whether that is the held template.
+    pub fn is(&self, template: &Value, owners: &TemplateOwners) -> bool {
+        template::same(&self.template, template) || Identity::of(template, owners).is(&Identity::of(&self.template, &self.owners).text())
     }
 
     /// The value of the annotation.
@@ -195,8 +200,9 @@ mod tests {
     fn another_live_template_makes_it_outdated() {
         let live = json!({"spec": {"containers": []}});
         let record = Held { against: Some(template::hash(&live)), ..held("b") };
-        assert!(!record.is_outdated(&live));
-        assert!(record.is_outdated(&json!({"spec": {}})));
-        assert!(!held("b").is_outdated(&live), "unknown in records of before");
+        let deployment = |template: &Value| json!({"spec": {"template": template}});
+        assert!(!record.is_outdated(&deployment(&live)));
+        assert!(record.is_outdated(&deployment(&json!({"spec": {}}))));
+        assert!(!held("b").is_outdated(&deployment(&live)), "unknown in records of before");
     }
 }

@@ -4,7 +4,11 @@
 use serde_json::{Map, Value, json};
 
 use crate::api::annotations::STATE_PREFIX;
-use crate::manifest::{object, template};
+use crate::manifest::{
+    identity::Identity,
+    managed_fields::{TemplateOwners, template_owners},
+    object,
+};
 
 const TEMPLATE_HASH_LABEL: &str = "pod-template-hash";
 
@@ -46,9 +50,9 @@ pub fn without_state(set: &Value) -> Option<Value> {
 
 /// The proven templates that still have a ReplicaSet, or are live.
 pub fn still_there(proven: &str, sets: &[&Value], primary: &Value) -> String {
-    let mut there: Vec<String> = sets.iter().map(|set| template::hash(&template_of(set))).collect();
-    there.push(template::hash(object::template(primary)));
-    proven.split(',').filter(|hash| there.iter().any(|known| known == hash)).collect::<Vec<_>>().join(",")
+    let mut there: Vec<Identity> = sets.iter().map(|set| Identity::of(&template_of(set), &owners_of(set))).collect();
+    there.push(Identity::of_object(primary));
+    proven.split(',').filter(|text| there.iter().any(|known| known.is(text))).collect::<Vec<_>>().join(",")
 }
 
 /// A ReplicaSet's template is the Deployment's, with one label more.
@@ -60,9 +64,14 @@ fn template_of(set: &Value) -> Value {
     template
 }
 
+fn owners_of(set: &Value) -> TemplateOwners {
+    template_owners(set.get("metadata").unwrap_or(&Value::Null))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::template;
 
     fn set(env: &str) -> Value {
         json!({"metadata": {"name": format!("app-{env}"), "ownerReferences": [{"uid": "u"}], "annotations": {"canary.state/held": "x", "other": "y"}},

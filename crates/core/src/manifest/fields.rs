@@ -13,6 +13,7 @@ use super::template;
 
 const ITSELF: &str = ".";
 const MOST_ITEMS: usize = 1000;
+const SECURITY: &str = "f:securityContext";
 
 #[must_use]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -95,6 +96,30 @@ impl Fields {
             (!inside.is_empty()).then(|| (step.clone(), inside))
         });
         Self { itself: self.itself, below: below.collect() }
+    }
+
+    /// What these fields are of a value, and nothing else of it.
+    pub fn only(&self, value: &Value) -> Value {
+        if self.below.is_empty() {
+            return value.clone();
+        }
+        match value {
+            Value::Object(map) => {
+                let of = |(name, value): (&String, &Value)| {
+                    let step = format!("f:{name}");
+                    let fields = self.below.get(&step)?;
+                    // A struct with fields of its own that nobody has set: the API server's default, and a newer one's fields come into it.
+                    let empty = step == SECURITY && fields.below.is_empty();
+                    Some((name.clone(), if empty { Value::Object(Map::new()) } else { fields.only(value) }))
+                };
+                Value::Object(map.iter().filter_map(of).collect())
+            }
+            Value::Array(list) => {
+                let items = self.items();
+                Value::Array(list.iter().filter(|item| items.has(item)).map(|item| items.of(item).only(item)).collect())
+            }
+            other => other.clone(),
+        }
     }
 
     pub fn union(&self, other: &Self) -> Self {

@@ -65,11 +65,11 @@ pub fn images(template: &Value) -> BTreeMap<String, String> {
 /// What `kubectl rollout restart` writes into the template.
 const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 
-/// The same for a template that was only started again.
-pub fn hash_but_for_restarts(template: &Value) -> String {
+/// The template as it was before it was only started again.
+pub fn without_restarts(template: &Value) -> Value {
     let annotations = template.pointer("/metadata/annotations").and_then(Value::as_object);
     if !annotations.is_some_and(|annotations| annotations.contains_key(RESTARTED_AT)) {
-        return hash(template);
+        return template.clone();
     }
     let mut template = template.clone();
     if let Some(metadata) = template.get_mut("metadata").and_then(Value::as_object_mut)
@@ -80,7 +80,7 @@ pub fn hash_but_for_restarts(template: &Value) -> String {
             metadata.remove("annotations");
         }
     }
-    hash(&template)
+    template
 }
 
 /// Names one attempt at a template, by the uid of the Deployment whose it is: another one in the same namespace may try the same template,

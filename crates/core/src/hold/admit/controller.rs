@@ -11,6 +11,7 @@ use crate::{
         rejected,
     },
     manifest::{
+        identity::Identity,
         last_applied,
         managed_fields::{drop_manager, put_records, records as sent_records, with_template_owners},
         object::{self, metadata_map_mut, text},
@@ -40,7 +41,7 @@ pub(super) fn admit(request: &Request<'_>, old: &Value) -> Admission {
     let Some(held) = text(before, key::HELD).and_then(|text| Held::decode(text).ok()) else {
         return Admission::denied(denied::not_being_tried());
     };
-    if held.is_outdated(live) {
+    if held.is_outdated(old) {
         return Admission::denied(denied::outdated());
     }
     if !template::same(&held.template, sent) || !same_but_for_template(old, request.new) {
@@ -52,12 +53,12 @@ pub(super) fn admit(request: &Request<'_>, old: &Value) -> Admission {
 /// B becomes the live template, and the records become those that the user's own request would have left.
 fn promote(request: &Request<'_>, old: &Value, held: Held) -> Admission {
     let mut changed = changeable(request.new);
-    let proven = proven_after(old, &held.template);
+    let proven = proven_after(old, &Identity::of(&held.template, &held.owners));
     if let Some(annotations) = metadata_map_mut(&mut changed, "annotations") {
         end_hold(annotations);
         annotations.insert(key::PHASE.to_owned(), Phase::Promoted.as_str().into());
         annotations.insert(key::PROVEN.to_owned(), proven.into());
-        rejected::forget(annotations, &held.template);
+        rejected::forget(annotations, &held.template, &held.owners);
         match held.last_applied {
             Some(raw) => annotations.insert(key::LAST_APPLIED.to_owned(), raw.into()),
             None => annotations.remove(key::LAST_APPLIED),
@@ -100,7 +101,7 @@ pub(in crate::hold) fn after_a_verdict(old: &Value, annotations: &mut Map<String
     match (is, Record::of(old)) {
         (Some(Phase::Rejected), Record::Valid(held)) => {
             let verdict = text(annotations, key::MESSAGE).unwrap_or("it was rejected").to_owned();
-            rejected::remember(annotations, &held.template, &verdict);
+            rejected::remember(annotations, &held.template, &held.owners, &verdict);
         }
         (Some(Phase::Superseded), _) => {
             end_hold(annotations);
@@ -170,17 +171,17 @@ pub(super) fn end_hold(annotations: &mut Map<String, Value>) {
 
 /// The list of proven templates once `next` is live: it, the one that was live, and those before, as many as the Deployment keeps
 /// revisions of (a template without its `ReplicaSet` is no rollback).
-pub(super) fn proven_after(old: &Value, next: &Value) -> String {
+pub(super) fn proven_after(old: &Value, next: &Identity) -> String {
     let kept = old.pointer("/spec/revisionHistoryLimit").and_then(Value::as_u64).unwrap_or(10);
     let limit = usize::try_from(kept).unwrap_or(usize::MAX).saturating_add(1).min(50);
-    let mut hashes = vec![template::hash(next)];
-    let before = object::annotation(old, key::PROVEN).unwrap_or_default().to_owned();
-    let live = template::hash(object::template(old));
-    for hash in std::iter::once(live.as_str()).chain(before.split(',')) {
-        if !hash.is_empty() && !hashes.iter().any(|known| known == hash) {
-            hashes.push(hash.to_owned());
-        }
+    let live = Identity::of_object(old);
+    let mut list = vec![next.text()];
+    if !live.is(&list[0]) {
+        list.push(live.text());
     }
-    hashes.truncate(limit);
-    hashes.join(",")
+    let before = object::annotation(old, key::PROVEN).unwrap_or_default();
+    let others = before.split(',').filter(|text| !text.is_empty() && !next.is(text) && !live.is(text));
+    list.extend(others.map(str::to_owned));
+    list.truncate(limit);
+    list.join(",")
 }

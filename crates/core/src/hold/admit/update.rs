@@ -19,6 +19,7 @@ use crate::{
         rejected,
     },
     manifest::{
+        identity::Identity,
         managed_fields,
         object::{self, is_asked_for, is_opted_in, metadata_map_mut, text},
         template,
@@ -44,7 +45,10 @@ pub(super) fn admit(settings: &Settings, request: &Request<'_>, old: &Value) -> 
         changed: changeable(request.new),
         warnings: Vec::new(),
         manager: statement::manager(request, old),
+        sends_the_held_one: false,
     };
+    let sent = object::template(request.new);
+    update.sends_the_held_one = update.held.as_ref().is_some_and(|held| held.is(sent, &update.sent_owners()));
     update.restore_state();
     update.decide()
 }
@@ -74,6 +78,8 @@ struct Update<'a> {
     warnings: Vec<String>,
     /// The field manager of the request, by the records where the client named none.
     manager: String,
+    /// The template in it is the held one.
+    sends_the_held_one: bool,
 }
 
 impl Update<'_> {
@@ -118,7 +124,7 @@ impl Update<'_> {
         }
         if !self.comes_again(sent)
             && !self.asks_to_retry()
-            && let Some(verdict) = rejected::verdict(self.before, sent)
+            && let Some(verdict) = rejected::verdict(self.before, sent, &self.sent_owners())
         {
             return self.keep_out(verdict.to_owned());
         }
@@ -131,7 +137,7 @@ impl Update<'_> {
             return self.roll_back();
         }
         if let Some(held) = &self.held
-            && (!held.contributions.is_empty() || !template::same(&held.template, sent))
+            && (!held.contributions.is_empty() || !self.sends_the_held_one)
         {
             let held = held.clone();
             if let Some(record) = self.stated_again(&held).or_else(|| self.together(&held)) {
@@ -139,7 +145,7 @@ impl Update<'_> {
             }
         }
         match self.held.take() {
-            Some(held) if template::same(&held.template, sent) || self.request.held_merged.is_some_and(|m| template::same(m, sent)) => {
+            Some(held) if self.sends_the_held_one || self.request.held_merged.is_some_and(|m| template::same(m, sent)) => {
                 self.hold_again(held)
             }
             Some(held) => {
@@ -165,8 +171,8 @@ impl Update<'_> {
 
     fn is_proven(&self, sent: &Value) -> bool {
         text(self.before, key::PROVEN).is_some_and(|proven| {
-            let hash = template::hash(sent);
-            proven.split(',').any(|proven| proven == hash)
+            let identity = Identity::of(sent, &self.sent_owners());
+            proven.split(',').any(|proven| identity.is(proven))
         })
     }
 
@@ -235,22 +241,22 @@ impl Update<'_> {
     }
 
     fn let_through(mut self, phase: Phase, reason: &str, effect: Effect) -> Admission {
-        let live = object::template(self.old);
-        let mut proven = proven_after(self.old, live);
+        let live = Identity::of_object(self.old);
+        let mut proven = proven_after(self.old, &live);
         if phase == Phase::RolledBack {
             // What somebody goes back from is tried when it comes again.
-            let left = template::hash(live);
-            proven = proven.split(',').filter(|hash| *hash != left).collect::<Vec<_>>().join(",");
-            let back = template::hash(object::template(self.request.new));
-            if !proven.split(',').any(|hash| hash == back) {
-                proven = if proven.is_empty() { back } else { format!("{back},{proven}") };
+            proven = proven.split(',').filter(|text| !live.is(text)).collect::<Vec<_>>().join(",");
+            let back = Identity::of_object(self.request.new);
+            if !proven.split(',').any(|text| back.is(text)) {
+                proven = if proven.is_empty() { back.text() } else { format!("{},{proven}", back.text()) };
             }
         }
         self.end(phase, reason);
+        let owners = self.sent_owners();
         if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
             annotations.insert(key::PROVEN.to_owned(), proven.into());
             let template = object::template(self.request.new);
-            rejected::forget(annotations, template);
+            rejected::forget(annotations, template, &owners);
             history::let_through(annotations, self.old, Verdict { phase, message: reason, template, user: self.request.username });
         }
         Admission::changed(self.request.new, self.changed, self.warnings, effect)
@@ -267,14 +273,14 @@ impl Update<'_> {
 
     /// The same, without being asked: it proved nothing since the live one was changed meanwhile, past Coalmine, and is applied again.
     fn is_wanted_on_another(&self, record: &Held) -> bool {
-        self.phase == Some(Phase::Inconclusive) && record.is_outdated(object::template(self.old))
+        self.phase == Some(Phase::Inconclusive) && record.is_outdated(self.old)
     }
 
     /// What is live now is what it is tried against.
     fn run_again(&mut self) -> Result<(), Admission> {
         if let Some(mut held) = self.held.take() {
             self.start_run_of(&held.template, Who::Besides);
-            let against = Some(template::hash(object::template(self.old)));
+            let against = Some(Identity::of_object(self.old).text());
             if replace(&mut held.against, against) {
                 self.keep_record(&held)?;
             }
@@ -330,7 +336,7 @@ impl Update<'_> {
     /// The held template, or an applier's part of it, once more.
     fn comes_again(&self, sent: &Value) -> bool {
         self.held.as_ref().is_some_and(|held| {
-            template::same(&held.template, sent)
+            self.sends_the_held_one
                 || self.request.held_merged.is_some_and(|merged| template::same(merged, sent))
                 || held.contributions.iter().any(|part| template::same(&part.template, sent))
         })
@@ -393,7 +399,7 @@ impl Update<'_> {
             user: self.request.username.to_owned(),
             owners: self.sent_owners(),
             last_applied: self.sent_last_applied(),
-            against: Some(template::hash(object::template(self.old))),
+            against: Some(Identity::of_object(self.old).text()),
             contributions: Vec::new(),
         }
     }

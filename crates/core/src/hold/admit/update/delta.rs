@@ -43,7 +43,7 @@ impl Update<'_> {
     /// `None` where there is nothing on trial that this could be made to, or the two can't be merged: it then stands alone.
     pub(super) fn merged(&self, held: &Held) -> Option<Merged> {
         let (live, sent) = (object::template(self.old), object::template(self.request.new));
-        if !self.phase.is_some_and(Phase::is_trying) || held.is_outdated(live) || template::same(&held.template, sent) {
+        if !self.phase.is_some_and(Phase::is_trying) || held.is_outdated(self.old) || template::same(&held.template, sent) {
             return None;
         }
         let (known, sent_owners) = (self.known(held), self.sent_owners());
@@ -74,7 +74,7 @@ impl Update<'_> {
         if template::same(&record.template, &held.template) {
             return self.keep_holding(record, false);
         }
-        if let Some(verdict) = rejected::verdict(self.before, &record.template).filter(|_| !self.asks_to_retry()) {
+        if let Some(verdict) = rejected::verdict(self.before, &record.template, &record.owners).filter(|_| !self.asks_to_retry()) {
             return self.keep_out_of_the_trial(held, verdict);
         }
         if let Err(refused) = self.put_back(&record, None) {
@@ -98,7 +98,7 @@ impl Update<'_> {
     pub(super) fn stated_again(&self, held: &Held) -> Option<Held> {
         let (live, sent) = (object::template(self.old), object::template(self.request.new));
         let first = held.contributions.first().filter(|first| template::same(&first.template, sent))?;
-        if held.is_outdated(live) || !held.contributions.iter().any(|part| part.change) {
+        if held.is_outdated(self.old) || !held.contributions.iter().any(|part| part.change) {
             return None;
         }
         let (known, sent_owners) = (self.known(held), self.sent_owners());

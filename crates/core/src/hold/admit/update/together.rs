@@ -11,6 +11,7 @@ use crate::{
     },
     manifest::{
         fields::Fields,
+        identity::Identity,
         managed_fields::{self, Change, LeftPart, template_owners},
         merge::{Emptied, Owned, merge},
         object, template,
@@ -23,7 +24,7 @@ impl Update<'_> {
     pub(super) fn together(&self, held: &Held) -> Option<Held> {
         let (live, sent) = (object::template(self.old), object::template(self.request.new));
         let manager = self.manager.as_str();
-        if held.operation != Operation::Apply || held.is_outdated(live) {
+        if held.operation != Operation::Apply || held.is_outdated(self.old) {
             return None;
         }
         let mut parts = held.contributions.clone();
@@ -73,7 +74,7 @@ impl Update<'_> {
             user: if unchanged { held.user.clone() } else { self.request.username.to_owned() },
             owners,
             last_applied: if self.sends_last_applied() { self.sent_last_applied() } else { held.last_applied.clone() },
-            against: Some(template::hash(live)),
+            against: Some(Identity::of_object(self.old).text()),
             contributions: if parts.len() > 1 { parts } else { Vec::new() },
             template,
         })
