@@ -92,6 +92,20 @@ fn a_change_is_made_to_what_is_on_trial() {
 }
 
 #[test]
+fn changes_of_one_manager_are_one_and_the_record_does_not_grow() {
+    let (held, _) = flux(&live(), "b", &["A", "B"]);
+    let mut object = held;
+    for name in ["X", "Y", "Z"] {
+        object = variable(&object, "kubectl-set", name).0;
+        assert_eq!(record(&object).contributions.len(), 2);
+    }
+    assert_eq!(record(&object).template, container("b", &["A", "B", "X", "Y", "Z"]));
+    // All of them are there when the part that they were made to is another.
+    let (other, _) = flux(&object, "c", &["A"]);
+    assert_eq!(record(&other).template, container("c", &["A", "X", "Y", "Z"]));
+}
+
+#[test]
 fn where_both_set_one_thing_the_later_counts_and_both_are_named() {
     let (held, _) = flux(&live(), "b", &["A", "B"]);
     let (both, answer) = image(&held, "kubectl-set", "c");

@@ -48,12 +48,11 @@ impl Update<'_> {
         }
         let (known, sent_owners) = (self.known(held), self.sent_owners());
         let stated = managed_fields::updated_by(&sent_owners, &self.manager);
-        let merged = merge(
-            Owned { known: &known, stated: &stated, asserted: false, whole: true, emptied: emptied_by(&self.manager) },
-            live,
-            &held.template,
-            sent,
-        )?;
+        let made_to = |ours: &Value| {
+            let emptied = emptied_by(&self.manager);
+            merge(Owned { known: &known, stated: &stated, asserted: false, whole: true, emptied }, live, ours, sent)
+        };
+        let merged = made_to(&held.template)?;
         let mut record = held.clone();
         if template::same(&merged, &held.template) {
             return Some(Merged { record, conflict: None });
@@ -64,7 +63,10 @@ impl Update<'_> {
         if record.contributions.is_empty() {
             record.contributions.push(Contribution { manager: held.manager.clone(), template: held.template.clone(), change: false });
         }
-        record.contributions.push(Contribution { manager: self.manager.clone(), template: sent.clone(), change: true });
+        // One that changes again and again, such as a restart, is one change: the record must not grow with it.
+        let before = record.contributions.pop_if(|last| last.change && last.manager == self.manager);
+        let change = before.and_then(|before| made_to(&before.template)).unwrap_or_else(|| sent.clone());
+        record.contributions.push(Contribution { manager: self.manager.clone(), template: change, change: true });
         record.template = merged;
         Some(Merged { record, conflict: conflict(&known, live, &held.template, sent, "spec.template") })
     }
