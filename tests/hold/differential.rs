@@ -110,7 +110,7 @@ impl Worlds {
             Step::Promote => self.promote(),
             Step::Undo => self.undo(),
             // Such a request that changes nothing can't be told from the applier's own statement of the live template.
-            Step::CleanUp(manager) if in_order(&self.held.app(), manager).is_none() => {}
+            Step::CleanUp(manager) if [&self.held, &self.plain].iter().any(|world| in_order(&world.app(), manager).is_none()) => {}
             Step::Scale(replicas) if self.held.app()["spec"]["replicas"] == *replicas => {}
             request => self.request(request),
         }
@@ -359,7 +359,8 @@ fn in_order(app: &Value, manager: &str) -> Option<Vec<Value>> {
     let entries = app["metadata"]["managedFields"].as_array()?;
     let is_of = |entry: &&Value| entry["manager"] == manager && entry["operation"] == "Update" && entry.get("subresource").is_none();
     let others: Vec<Value> = entries.iter().filter(|entry| !is_of(entry)).cloned().collect();
-    (!others.is_empty() && others.len() < entries.len()).then_some(others)
+    let some_are_left = others.iter().any(|entry| entry.get("subresource").is_none());
+    (some_are_left && others.len() < entries.len()).then_some(others)
 }
 
 fn run(steps: &[Step]) -> Option<Worlds> {

@@ -41,6 +41,47 @@ fn a_template_that_came_past_coalmine_ends_the_hold(#[case] verdict: Option<Phas
     namespace.assert_phase("C", Some("B"), Some(verdict.unwrap_or(Phase::Held)));
 }
 
+/// What a newer API server adds to a stored template: a field that nobody owns.
+fn upgrade_the_api_server(namespace: &Namespace) {
+    let send = |content_type: &str, body: &serde_json::Value| {
+        let path = format!("{}?fieldManager=newer", namespace.path("app"));
+        namespace.control_plane.send(As::Administrator, "PATCH", &path, content_type, body).unwrap()
+    };
+    namespace.without_webhook(|| {
+        send("application/merge-patch+json", &json!({"spec": {"template": {"spec": {"subdomain": "default"}}}}));
+        let mut entries = namespace.app()["metadata"]["managedFields"].as_array().unwrap().clone();
+        entries.retain(|entry| entry["manager"] != "newer");
+        send("application/json-patch+json", &json!([{"op": "replace", "path": "/metadata/managedFields", "value": entries}]));
+    });
+}
+
+#[rstest]
+#[case::on_trial(None)]
+#[case::rejected(Some(Phase::Rejected))]
+#[ignore = "needs a control plane"]
+fn a_newer_servers_defaults_are_no_change(#[case] verdict: Option<Phase>, #[values(ClientSide, ServerSide)] how: Apply) {
+    let _row = row("B held or rejected, a default of a newer API server", how.words(), "goes on; B again is no write; A is known");
+    let namespace = Namespace::with_b_held(how);
+    if let Some(phase) = verdict {
+        namespace.judge(phase, "error rate 48.1%");
+    }
+    upgrade_the_api_server(&namespace);
+    let phase = verdict.unwrap_or(Phase::Held);
+    namespace.assert_no_write(|| namespace.apply(how, "B").succeeded());
+    namespace.assert_phase("A", Some("B"), Some(phase));
+    if verdict.is_some() {
+        namespace.apply(how, "C").succeeded();
+        namespace.apply(how, "B").succeeded();
+        namespace.assert_phase("A", Some("B"), Some(Phase::Rejected));
+        return;
+    }
+    namespace.promote();
+    namespace.assert_phase("B", None, Some(Phase::Promoted));
+    upgrade_the_api_server(&namespace);
+    namespace.apply(how, "A").succeeded();
+    namespace.assert_phase("A", None, Some(Phase::RolledBack));
+}
+
 #[test]
 #[ignore = "needs a control plane"]
 fn a_record_that_nobody_can_read_ends_the_hold() {
