@@ -26,16 +26,19 @@ use self::{
     intake::Intake,
     review::{ReviewRequest, Unreadable},
 };
-use crate::panics::{Panicked, caught};
+use crate::{
+    clock,
+    panics::{Panicked, caught},
+};
 use coalmine_core::{
-    api::annotations::STATE_PREFIX,
+    api::{annotations::STATE_PREFIX, policy::Policy},
     hold::{
         admit::{self, Admission, Effect, Outcome, Settings, Unchecked},
-        status,
+        audit, status,
     },
     manifest::object,
     message::{self, denied},
-    run::canary,
+    run::{canary, gates},
 };
 
 /// From a review's head to its answer. The API server waits half as long (`timeoutSeconds` in deploy/webhook.yaml); this is for who sends a
@@ -47,6 +50,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 pub struct Webhook {
     pub settings: Settings,
     pub checker: Checker,
+    /// Whether the verb `approve` is asked for.
+    pub approval_verb: bool,
     pub metrics: Metrics,
 }
 
@@ -130,6 +135,12 @@ impl Webhook {
         let response = review::response(request, &admission);
         self.metrics.observe(admission.effect, started.elapsed().saturating_sub(asked));
         self.metrics.count(admission.effect);
+        if !request.dry_run {
+            let decided = audit::admitted(&request.input(), &self.settings.controller, &admission);
+            if let Some(decided) = decided {
+                crate::telemetry::audit(&decided.line(clock::now()));
+            }
+        }
         if admission.effect != Effect::Passed {
             tracing::info!(
                 namespace = request.namespace,
@@ -159,13 +170,17 @@ impl Webhook {
         };
         input.held_merged = merged.as_ref();
         let mut admission = admit::admit(&self.settings, &input);
+        let approves = matches!(admission.effect, Effect::Approved | Effect::PromotedByHand);
+        if approves && self.approval_verb && !self.checker.may_approve(&request.namespace, &request.name, &request.user_info).await {
+            admission = Admission::denied(denied::no_right_to_approve(&request.user_info.username));
+        }
         let Some(unchecked) = admission.unchecked.take() else { return (admission, asked) };
         let canary = self.canary(request, *unchecked);
         let question = Instant::now();
         let answer = self.checker.check(&request.namespace, &request.name, request.uid_of_stored(), canary).await;
         asked += question.elapsed();
         match answer {
-            check::Answer::Valid => {}
+            check::Answer::Valid => admission.warnings.extend(self.not_now(request).await),
             check::Answer::Refused(reason) => {
                 admission.outcome = Outcome::Denied(denied::template_refused(&reason));
                 admission.effect = Effect::Denied;
@@ -177,6 +192,13 @@ impl Webhook {
             }
         }
         (admission, asked)
+    }
+
+    /// Why what is held now is not tried yet, for the user to know at once.
+    async fn not_now(&self, request: &ReviewRequest) -> Option<String> {
+        let gates = Policy::of(object::annotations(&request.object)).ok()?.gates;
+        let freeze = self.checker.freeze(&request.namespace).await;
+        gates::closed(&gates, freeze.as_deref(), clock::now()).map(|why| message::not_now(&why))
     }
 
     /// What the controller will create. The template is the record's: it may hold more than this request stated.
@@ -216,15 +238,59 @@ mod tests {
             let answers: Vec<axum::http::Response<Body>> = Vec::new();
             Ok::<_, std::convert::Infallible>(answers.into_iter().next().expect("a fault"))
         });
-        router(Arc::new(Webhook {
+        router(Arc::new(Webhook { checker: Checker::new(kube::Client::new(service, "default")), ..webhook() }))
+    }
+
+    fn webhook() -> Webhook {
+        let nobody = tower::service_fn(|_: Request<kube::client::Body>| {
+            std::future::ready(Ok::<_, std::convert::Infallible>(axum::http::Response::new(Body::empty())))
+        });
+        Webhook {
             settings: Settings {
                 controller: "coalmine".to_owned(),
                 canary_label: ("tier".to_owned(), "canary".to_owned()),
                 checks: coalmine_core::api::checks::Rules::default(),
             },
-            checker: Checker::new(kube::Client::new(service, "default")),
+            checker: Checker::new(kube::Client::new(nobody, "default")),
+            approval_verb: false,
             metrics: Metrics::register(&mut prometheus_client::registry::Registry::default()),
-        }))
+        }
+    }
+
+    /// An API server that lets bob approve.
+    fn asking_who_may() -> Router {
+        let service = tower::service_fn(|request: Request<kube::client::Body>| async {
+            let body = to_bytes(Body::new(request.into_body()), usize::MAX).await.expect("a body");
+            let mut review: Value = serde_json::from_slice(&body).expect("a question");
+            let asked = &review["spec"]["resourceAttributes"];
+            assert_eq!((&asked["verb"], &asked["resource"], &asked["name"]), (&json!("approve"), &json!("deployments"), &json!("app")));
+            review["status"] = json!({"allowed": review["spec"]["user"] == "bob" && review["spec"]["groups"][0] == "leads"});
+            Ok::<_, std::convert::Infallible>(axum::http::Response::new(Body::from(review.to_string())))
+        });
+        router(Arc::new(Webhook { checker: Checker::new(kube::Client::new(service, "default")), approval_verb: true, ..webhook() }))
+    }
+
+    #[rstest]
+    #[case("bob", true)]
+    #[case("eve", false)]
+    #[tokio::test]
+    async fn with_the_verb_only_who_has_it_approves(#[case] user: &str, #[case] allowed: bool) {
+        let mut held = app("a", json!({"canary.enabled": "true", "canary.approval": "required"}));
+        let mut sent = held.clone();
+        sent["spec"]["template"]["spec"]["containers"][0]["image"] = json!("b");
+        let review = json!({"request": {"uid": "u", "name": "app", "oldObject": held, "object": sent}}).to_string();
+        let read = review::read(review.as_bytes()).unwrap();
+        let Outcome::Changed(changed) = admit::admit(&webhook().settings, &read.input()).outcome else { panic!("it is held") };
+        held["metadata"]["annotations"] = changed["metadata"]["annotations"].clone();
+        let mut approved = held.clone();
+        approved["metadata"]["annotations"]["canary.approve"] = held["metadata"]["annotations"]["canary.state/run"].clone();
+        let who = json!({"username": user, "groups": ["leads"]});
+        let review = json!({"request": {"uid": "u", "name": "app", "userInfo": who, "oldObject": held, "object": approved}}).to_string();
+        let answer: Value = post(&asking_who_may(), "/admit", review).await.1.parse().unwrap();
+        assert_eq!(answer["response"]["allowed"], allowed, "{answer}");
+        if !allowed {
+            insta::assert_snapshot!(answer["response"]["status"]["message"].as_str().unwrap(), @"canary: eve may not approve: the verb approve on this Deployment is missing (kubectl auth can-i approve deployments.apps)");
+        }
     }
 
     fn app(image: &str, annotations: Value) -> Value {

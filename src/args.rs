@@ -39,6 +39,10 @@ pub struct Arguments {
     #[arg(long, env = "POD_NAME")]
     pub identity: Option<String>,
 
+    /// Who approves a template must have the RBAC verb `approve` on its Deployment
+    #[arg(long, env = "COALMINE_APPROVAL_VERB")]
+    pub approval_verb: bool,
+
     /// Prometheus, or what speaks its query API
     #[arg(long, env = "COALMINE_PROMETHEUS_URL", default_value = "http://prometheus.monitoring.svc:9090", value_parser = http_url)]
     pub prometheus_url: Uri,

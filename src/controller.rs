@@ -5,6 +5,7 @@
 
 mod act;
 mod events;
+mod freezes;
 mod judge;
 mod observe;
 mod orphans;
@@ -34,8 +35,9 @@ use serde_json::Value;
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::shares::Shares;
+pub(crate) use self::freezes::look as freeze;
 pub use self::telemetry::Metrics;
+use self::{freezes::Freezes, shares::Shares};
 use crate::{
     clock,
     kubernetes::{WATCH_FOR, deployments},
@@ -134,6 +136,7 @@ pub struct Context {
     failures: std::sync::Mutex<HashMap<String, u32>>,
     /// Steps under way, by namespace.
     shares: Shares,
+    freezes: Freezes,
 }
 
 impl Context {
@@ -146,7 +149,19 @@ impl Context {
         metrics: Metrics,
     ) -> Self {
         let (memory, remembered, failures) = (Mutex::default(), Mutex::default(), std::sync::Mutex::default());
-        Self { client, claims, sources, canary_label, identity, metrics, memory, remembered, failures, shares: Shares::default() }
+        Self {
+            client,
+            claims,
+            sources,
+            canary_label,
+            identity,
+            metrics,
+            memory,
+            remembered,
+            failures,
+            shares: Shares::default(),
+            freezes: Freezes::default(),
+        }
     }
 
     /// Leadership is data with an expiry, looked at right before each write.

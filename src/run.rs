@@ -58,6 +58,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let webhook = admission::router(Arc::new(Webhook {
         settings: settings(&arguments),
         checker: Checker::new(client.clone()),
+        approval_verb: arguments.approval_verb,
         metrics: admission::Metrics::register(&mut registry),
     }));
 

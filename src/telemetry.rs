@@ -9,7 +9,14 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
-use tracing_subscriber::EnvFilter;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 use crate::args::LogFormat;
 use crate::clock;
@@ -25,14 +32,41 @@ pub fn start(format: LogFormat) {
         Ok(filter) => (filter, None),
         Err(error) => (EnvFilter::new(USUAL), Some(error)),
     };
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = match format {
-        LogFormat::Text => subscriber.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
-        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let others = filter_fn(|metadata| metadata.target() != AUDIT);
+    let lines = match format {
+        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).with_filter(filter.and(others)).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_filter(filter.and(others)).boxed(),
     };
+    // Whoever keeps these lines wants all of them, whatever else is logged.
+    let audit = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).event_format(Bare);
+    let audit = audit.with_filter(filter_fn(|metadata| metadata.target() == AUDIT));
+    let started = tracing_subscriber::registry().with(lines).with(audit).try_init();
     crate::panics::log_them();
     if let (Ok(()), Some(error)) = (started, mistake) {
         tracing::warn!("{LEVEL_VARIABLE}={asked:?} is not understood, using info: {error}");
+    }
+}
+
+/// The log target of decisions about templates, each a line of JSON and nothing else.
+const AUDIT: &str = "audit";
+
+/// Writes one such line.
+pub fn audit(line: &str) {
+    tracing::info!(target: AUDIT, "{line}");
+}
+
+/// The message alone.
+struct Bare;
+
+impl<S, N> FormatEvent<S, N> for Bare
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        context.field_format().format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
     }
 }
 

@@ -9,6 +9,7 @@ mod corners;
 mod differential;
 mod down;
 mod examples;
+mod gates;
 mod gitops;
 mod going_back;
 mod helm;

@@ -61,7 +61,7 @@ impl Reviewer {
             checks: coalmine_core::api::checks::Rules::default(),
         };
         let metrics = Metrics::register(&mut Registry::default());
-        let router = admission::router(Arc::new(Webhook { settings, checker: Checker::new(client), metrics }));
+        let router = admission::router(Arc::new(Webhook { settings, checker: Checker::new(client), approval_verb: false, metrics }));
         Self { router, requests, runtime }
     }
 

@@ -5,6 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use kube::{
     Api, Client, Resource as _,
     api::{DynamicObject, Patch, PatchParams, PostParams, Request},
@@ -12,7 +13,8 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::kubernetes::deployments;
+use super::review::UserInfo;
+use crate::{controller, kubernetes::deployments};
 use coalmine_core::{hold::admit::FIELD_MANAGER, manifest::object, run::canary};
 
 /// Well inside the webhook's own five seconds.
@@ -49,6 +51,41 @@ impl Checker {
 
     fn deployments(&self, namespace: &str) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), namespace, &deployments())
+    }
+
+    /// What the namespace says in `canary.freeze`; nothing where nobody can be asked: this is for a warning alone.
+    pub(super) async fn freeze(&self, namespace: &str) -> Option<String> {
+        self.asked(controller::freeze(&self.client, namespace)).await.and_then(Result::ok).flatten()
+    }
+
+    /// Whether this user has the verb `approve` on the Deployment. A no where nobody can be asked in time.
+    pub(super) async fn may_approve(&self, namespace: &str, name: &str, user: &UserInfo) -> bool {
+        let attributes = ResourceAttributes {
+            group: Some("apps".to_owned()),
+            resource: Some("deployments".to_owned()),
+            verb: Some("approve".to_owned()),
+            namespace: Some(namespace.to_owned()),
+            name: Some(name.to_owned()),
+            ..ResourceAttributes::default()
+        };
+        let spec = SubjectAccessReviewSpec {
+            extra: Some(user.extra.clone()),
+            groups: Some(user.groups.clone()),
+            resource_attributes: Some(attributes),
+            uid: Some(user.uid.clone()),
+            user: Some(user.username.clone()),
+            ..SubjectAccessReviewSpec::default()
+        };
+        let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
+        let api = Api::<SubjectAccessReview>::all(self.client.clone());
+        match self.asked(api.create(&PostParams::default(), &review)).await {
+            Some(Ok(answer)) => answer.status.is_some_and(|status| status.allowed),
+            Some(Err(error)) => {
+                tracing::warn!(namespace, name, error = %error, "failed to ask who may approve");
+                false
+            }
+            None => false,
+        }
     }
 
     /// Creates the canary by a dry run. `uid` is the primary's, as the review says.

@@ -1,6 +1,8 @@
 //! The wire form of `admission.k8s.io/v1`: only what is read, the objects as they came. kube's own types would write a patch as an array
 //! of numbers, and would read the objects through typed structs.
 
+use std::collections::BTreeMap;
+
 use axum::{
     http::header,
     response::{IntoResponse, Response},
@@ -62,7 +64,11 @@ pub(super) struct UserInfo {
     #[serde(default)]
     pub(super) username: String,
     #[serde(default)]
-    groups: Vec<String>,
+    pub(super) uid: String,
+    #[serde(default)]
+    pub(super) groups: Vec<String>,
+    #[serde(default)]
+    pub(super) extra: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -12,7 +12,7 @@ use super::{Context, Error, observe};
 use crate::clock;
 use coalmine_core::{
     api::annotations::{self as key, Phase},
-    hold::{admit::FIELD_MANAGER, held::Record, promotion, replica_sets, status},
+    hold::{admit::FIELD_MANAGER, audit::Decision, held::Record, promotion, replica_sets, status},
     manifest::object,
     run::{
         canary,
@@ -72,6 +72,8 @@ impl Actor<'_> {
             Action::CountRemade(count) => {
                 self.json_patch(promotion::note_patch(self.primary, key::REMADE, count), "count a canary that is made anew").await
             }
+            Action::Pause => self.json_patch(promotion::pause_patch(self.primary, &second(self.now)), "pause the trial").await,
+            Action::Resume => self.json_patch(promotion::resume_patch(self.primary, self.now), "resume the trial").await,
             Action::Remember(history) => {
                 self.json_patch(promotion::note_patch(self.primary, key::HISTORY, history), "write the history").await
             }
@@ -86,6 +88,7 @@ impl Actor<'_> {
                 let patch = promotion::patch(self.primary, &held.template, message, &second(self.now));
                 self.json_patch(self.remembering(patch, Phase::Promoted, message), "promote the held template").await?;
                 self.context.metrics.verdict(Phase::Promoted);
+                self.audit("promoted", Phase::Promoted, message);
                 Ok(())
             }
             Action::Condition { phase, message } => self.condition(*phase, message).await,
@@ -111,6 +114,10 @@ impl Actor<'_> {
         }
     }
 
+    fn audit(&self, verb: &'static str, to: Phase, reason: &str) {
+        crate::telemetry::audit(&Decision::of_controller(self.primary, verb, to, reason).line(self.now));
+    }
+
     fn state_patch(&self, phase: Phase, message: Option<&str>) -> Value {
         let patch = promotion::state_patch(self.primary, phase, message, &second(self.now));
         self.remembering(patch, phase, message.unwrap_or_default())
@@ -126,6 +133,7 @@ impl Actor<'_> {
     async fn write(&self, phase: Phase, message: Option<&str>) -> Result<(), Error> {
         self.json_patch(self.state_patch(phase, message), "write the phase").await?;
         self.context.metrics.verdict(phase);
+        self.audit("wrote", phase, message.unwrap_or_default());
         Ok(())
     }
 
@@ -135,6 +143,7 @@ impl Actor<'_> {
         let api = self.context.deployments(self.namespace());
         api.patch_status(object::name(self.primary), &parameters, &patch).await.map_err(Error::api("write the phase to the status"))?;
         self.context.metrics.verdict(phase);
+        self.audit("wrote", phase, message.unwrap_or_default());
         Ok(())
     }
 

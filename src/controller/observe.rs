@@ -39,6 +39,7 @@ pub(super) struct Seen {
     unreached: Option<String>,
     shared: Option<Shared>,
     missing_live: Vec<String>,
+    freeze: Option<String>,
 }
 
 impl Seen {
@@ -49,9 +50,18 @@ impl Seen {
         let name = canary::name(object::name(primary));
         let namesake = context.deployments(namespace).get_opt(&name).await.map_err(Error::api("get the canary"))?;
         let namesake = namesake.map(|found| json(&found, "the canary")).transpose()?;
-        let mut seen = Self { namesake, health: Health::Starting(None), policy, unreached: None, shared: None, missing_live: Vec::new() };
+        let mut seen = Self {
+            namesake,
+            health: Health::Starting(None),
+            policy,
+            unreached: None,
+            shared: None,
+            missing_live: Vec::new(),
+            freeze: None,
+        };
         let phase = object::phase(object::annotations(primary));
         if phase.is_some_and(key::Phase::is_trying) {
+            seen.freeze = context.freezes.of(&context.client, namespace).await;
             seen.look_at_the_canary(context, primary).await?;
         } else if phase.is_some_and(key::Phase::is_kept_out) {
             seen.missing_live = Self::missing_live(context, primary).await?;
@@ -146,6 +156,8 @@ impl Seen {
             shared: self.shared,
             alone_for,
             missing_live: self.missing_live.clone(),
+            applier: held.valid().map_or("", |held| &held.user),
+            freeze: self.freeze.clone(),
             refused: None,
         }
     }

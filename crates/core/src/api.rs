@@ -5,6 +5,7 @@ pub mod annotations;
 pub mod checks;
 pub mod choice;
 pub mod foreign;
+pub mod gates;
 pub mod policy;
 pub mod promql;
 pub mod quantity;

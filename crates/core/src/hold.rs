@@ -2,6 +2,7 @@
 //! meanwhile. Knows nothing of pods and metrics.
 
 pub mod admit;
+pub mod audit;
 pub mod held;
 pub mod promotion;
 pub mod rejected;

@@ -124,6 +124,26 @@ pub fn shared_volume(volume: &str) -> String {
     warning(&format!("canary: volume {volume} is a claim: if it is ReadWriteOnce, the canary shares it or waits for its node"))
 }
 
+pub fn said_too_early(key: &str) -> String {
+    warning(&format!("canary: {key} counts while this template is on trial, in a request of its own; nothing was done"))
+}
+
+pub fn approved(waits: bool) -> String {
+    warning(if waits {
+        "canary: approved; the template is let in"
+    } else {
+        "canary: approved; the template is let in once it has proved itself"
+    })
+}
+
+pub fn ordered(what: &str) -> String {
+    warning(&format!("canary: the template on trial is {what}, as you ask; an Event records it"))
+}
+
+pub fn not_now(why: &str) -> String {
+    warning(&format!("canary: not tried now: {why}"))
+}
+
 pub fn unchecked() -> String {
     warning("canary: the template could not be checked in time; it is held unchecked")
 }
@@ -144,6 +164,7 @@ pub fn condition(phase: Phase, message: Option<&str>) -> String {
     match (phase, message) {
         (Phase::Held, None) => "the new template is held; its canary is about to start".to_owned(),
         (Phase::Running, None) => "the new template is held; its canary is running".to_owned(),
+        (Phase::Held, Some(message)) => format!("the new template is held: {message}"),
         (_, Some(message)) => message.to_owned(),
         (phase, None) => phase.as_str().to_owned(),
     }
@@ -197,6 +218,45 @@ pub mod denied {
 
     pub fn not_being_tried() -> String {
         "canary: there is no template on trial, so nothing to promote".to_owned()
+    }
+
+    pub fn not_approved() -> String {
+        "canary: nobody has approved the template on trial, and canary.approval asks for it".to_owned()
+    }
+
+    pub fn no_approval_asked() -> String {
+        "canary: canary.approve: there is nothing to approve, since canary.approval is not set; to let the template in now: canary.promote"
+            .to_owned()
+    }
+
+    pub fn another_on_trial(named: &str, on_trial: &str) -> String {
+        let named: String = named.chars().take(60).collect();
+        format!("canary: canary.approve: {named:?} is not on trial; look at what is, then approve {on_trial}")
+    }
+
+    pub fn own_template(user: &str) -> String {
+        let user: String = user.chars().take(100).collect();
+        format!("canary: canary.approval is \"other\": somebody else than {user}, who applied this template, must approve it")
+    }
+
+    pub fn not_begun() -> String {
+        "canary: canary.promote: its trial has not begun; to let the template in without one, apply it with canary.bypass".to_owned()
+    }
+
+    pub fn nothing_on_trial(key: &str, phase: Option<&str>) -> String {
+        let phase = phase.map(|phase| format!(" ({phase})")).unwrap_or_default();
+        format!("canary: {key}: no template is on trial{phase}; to let one in without a trial, apply it with canary.bypass")
+    }
+
+    pub fn approval_weakened() -> String {
+        "canary: canary.approval can't ask for less while a template is on trial; approve it, or let it in with canary.bypass".to_owned()
+    }
+
+    pub fn no_right_to_approve(user: &str) -> String {
+        let user: String = user.chars().take(100).collect();
+        format!(
+            "canary: {user} may not approve: the verb approve on this Deployment is missing (kubectl auth can-i approve deployments.apps)"
+        )
     }
 
     pub fn only_state() -> String {

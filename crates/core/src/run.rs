@@ -3,6 +3,7 @@
 pub mod canary;
 pub mod events;
 pub mod evidence;
+pub mod gates;
 pub mod history;
 pub mod live;
 pub mod plan;

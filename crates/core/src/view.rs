@@ -38,7 +38,7 @@ impl Screen {
             _ if self.colour == Colour::Plain => return text.to_owned(),
             Some(Phase::Promoted) => 32,
             Some(Phase::Rejected) => 31,
-            Some(Phase::Inconclusive) => 33,
+            Some(Phase::Inconclusive | Phase::AwaitingApproval) => 33,
             Some(Phase::Held | Phase::Running) => 36,
             _ => return text.to_owned(),
         };

@@ -15,11 +15,18 @@ pub const DEADLINE: &str = "canary.deadline";
 pub const ON_INCONCLUSIVE: &str = "canary.on-inconclusive";
 pub const MODE: &str = "canary.mode";
 pub const OVERLAP: &str = "canary.overlap";
+pub const APPROVAL: &str = "canary.approval";
+pub const APPROVAL_TIMEOUT: &str = "canary.approval-timeout";
+pub const WINDOW: &str = "canary.window";
+pub const PAUSED: &str = "canary.paused";
+pub const APPROVE: &str = "canary.approve";
+pub const PROMOTE: &str = "canary.promote";
+pub const REJECT: &str = "canary.reject";
 pub const RETRY: &str = "canary.retry";
 pub const BYPASS: &str = "canary.bypass";
 
 /// All keys that a user may write, in the order in which messages list them.
-pub const USER_KEYS: [&str; 15] = [
+pub const USER_KEYS: [&str; 22] = [
     ENABLED,
     DURATION,
     MAX_ERROR_RATE,
@@ -33,9 +40,19 @@ pub const USER_KEYS: [&str; 15] = [
     ON_INCONCLUSIVE,
     MODE,
     OVERLAP,
+    APPROVAL,
+    APPROVAL_TIMEOUT,
+    WINDOW,
+    PAUSED,
+    APPROVE,
+    PROMOTE,
+    REJECT,
     RETRY,
     BYPASS,
 ];
+
+/// On a namespace: why nothing is tried or promoted there.
+pub const FREEZE: &str = "canary.freeze";
 
 /// What every annotation of the user begins with.
 pub const USER_PREFIX: &str = "canary.";
@@ -60,6 +77,14 @@ pub const PROVEN: &str = "canary.state/proven";
 
 /// The templates that were rejected last, so that they stay out whatever comes in between (see `hold::rejected`).
 pub const REJECTED: &str = "canary.state/rejected";
+/// Who approved the template on trial (see `run::gates`).
+pub const APPROVED: &str = "canary.state/approved";
+/// That a person ends the trial, and how.
+pub const ORDER: &str = "canary.state/order";
+/// Who had a part in the template on trial, where there are several.
+pub const APPLIERS: &str = "canary.state/appliers";
+/// Since when the trial stands still.
+pub const PAUSED_SINCE: &str = "canary.state/paused-since";
 /// The last verdicts, for people (see `run::history`).
 pub const HISTORY: &str = "canary.state/history";
 /// How often the canary of the present run was made anew since something changed it: `<run> <count>`.
@@ -99,6 +124,8 @@ pub enum Phase {
     Held,
     /// The canary exists.
     Running,
+    /// It proved itself, goes on being judged, and waits for somebody to agree.
+    AwaitingApproval,
     /// Proven bad. The template stays held back until something else is applied.
     Rejected,
     /// Nothing could be proven; held back like a rejected one.
@@ -120,9 +147,10 @@ pub enum Phase {
 }
 
 impl Phase {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Held,
         Self::Running,
+        Self::AwaitingApproval,
         Self::Rejected,
         Self::Inconclusive,
         Self::Promoted,
@@ -138,6 +166,7 @@ impl Phase {
         match self {
             Self::Held => "Held",
             Self::Running => "Running",
+            Self::AwaitingApproval => "AwaitingApproval",
             Self::Rejected => "Rejected",
             Self::Inconclusive => "Inconclusive",
             Self::Promoted => "Promoted",
@@ -161,7 +190,12 @@ impl Phase {
 
     /// The canary is due or running.
     pub fn is_trying(self) -> bool {
-        matches!(self, Self::Held | Self::Running)
+        self == Self::Held || self.is_running()
+    }
+
+    /// There is a canary, and it is judged.
+    pub fn is_running(self) -> bool {
+        matches!(self, Self::Running | Self::AwaitingApproval)
     }
 
     /// A held template is on the object.

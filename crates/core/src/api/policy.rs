@@ -9,6 +9,7 @@ use super::{
     annotations as key,
     checks::{Checks, Origin},
     choice::{Choice, ChoiceError},
+    gates::Gates,
     quantity::{format_duration, parse_duration, parse_percentage},
 };
 
@@ -36,6 +37,8 @@ pub struct Policy {
     pub mode: Mode,
     /// Two versions may run at once, although the Deployment's strategy says that they must not.
     pub overlap: bool,
+    /// What people reserve to themselves.
+    pub gates: Gates,
 }
 
 /// What a verdict against a template does.
@@ -96,6 +99,7 @@ impl Default for Policy {
             on_inconclusive: OnInconclusive::Reject,
             mode: Mode::Enforce,
             overlap: false,
+            gates: Gates::default(),
         }
     }
 }
@@ -104,7 +108,7 @@ impl Policy {
     /// Reads the annotations of a Deployment. Keys that do not begin with `canary.` are not looked at.
     pub fn parse(annotations: &BTreeMap<&str, &str>) -> Result<Self, InvalidAnnotation> {
         for name in annotations.keys() {
-            if key::is_of_user(name) && !key::USER_KEYS.contains(name) {
+            if *name != key::FREEZE && key::is_of_user(name) && !key::USER_KEYS.contains(name) {
                 return Err(InvalidAnnotation::UnknownKey { key: shown(name) });
             }
         }
@@ -147,7 +151,8 @@ impl Policy {
             _ => None,
         })?;
         let overlap = reader.read(key::OVERLAP, "\"true\" or \"false\"", |text| text.parse::<bool>().ok())?;
-        reader.read(key::BYPASS, "a reason in words", |text| (!text.trim().is_empty()).then_some(()))?;
+        let mode = mode.unwrap_or(defaults.mode);
+        let gates = Gates::read(&reader, duration, mode)?;
         let metrics = annotations.get(key::METRICS).map_or(Ok(defaults.metrics), |text| Choice::parse(text));
         let metrics = metrics.map_err(|error| InvalidAnnotation::Problem { key: key::METRICS.to_owned(), problem: error.to_string() })?;
         if max_latency_p99.is_some() && metrics.origin() == Origin::Datadog {
@@ -167,8 +172,9 @@ impl Policy {
             ignore_paths: ignore_paths.unwrap_or(defaults.ignore_paths),
             deadline,
             on_inconclusive,
-            mode: mode.unwrap_or(defaults.mode),
+            mode,
             overlap: overlap.unwrap_or(defaults.overlap),
+            gates,
         })
     }
 
@@ -178,12 +184,16 @@ impl Policy {
     }
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     annotations: &'a BTreeMap<&'a str, &'a str>,
 }
 
 impl Reader<'_> {
-    fn read<T>(&self, key: &str, expected: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, InvalidAnnotation> {
+    pub(super) fn text(&self, key: &str) -> Option<&str> {
+        self.annotations.get(key).copied()
+    }
+
+    pub(super) fn read<T>(&self, key: &str, expected: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, InvalidAnnotation> {
         let Some(text) = self.annotations.get(key) else { return Ok(None) };
         let refused = || InvalidAnnotation::Value { key: key.to_owned(), value: shown(text), expected: expected.to_owned() };
         parse(text).map(Some).ok_or_else(refused)
@@ -298,11 +308,11 @@ mod tests {
         "/*/x",
         r#"canary.ignore-paths: "/*/x" is not accepted; expected up to 20 paths, such as /healthz, /status/*"#
     )]
-    #[case("canary.bypass", " ", r#"canary.bypass: " " is not accepted; expected a reason in words"#)]
+    #[case("canary.bypass", " ", r#"canary.bypass: " " is not accepted; expected a reason in words, up to 300 characters"#)]
     #[case(
         "canary.durration",
         "60s",
-        "canary.durration: unknown annotation; known are canary.enabled, canary.duration, canary.max-error-rate, canary.max-latency-p99, canary.metrics, canary.checks, canary.warm-up, canary.client-errors, canary.ignore-paths, canary.deadline, canary.on-inconclusive, canary.mode, canary.overlap, canary.retry, canary.bypass"
+        "canary.durration: unknown annotation; known are canary.enabled, canary.duration, canary.max-error-rate, canary.max-latency-p99, canary.metrics, canary.checks, canary.warm-up, canary.client-errors, canary.ignore-paths, canary.deadline, canary.on-inconclusive, canary.mode, canary.overlap, canary.approval, canary.approval-timeout, canary.window, canary.paused, canary.approve, canary.promote, canary.reject, canary.retry, canary.bypass"
     )]
     fn refused_in_one_line(#[case] key: &str, #[case] value: &str, #[case] sentence: &str) {
         assert_eq!(parse(&[(key, value)]).unwrap_err().to_string(), sentence);

@@ -6,6 +6,7 @@
 
 pub(in crate::hold) mod controller;
 mod create;
+mod gates;
 mod overlap;
 mod requester;
 mod update;
@@ -97,6 +98,11 @@ pub enum Effect {
     RolledBack,
     Skipped,
     Promoted,
+    /// Somebody agreed to the template on trial.
+    Approved,
+    /// Somebody ends the trial.
+    PromotedByHand,
+    RejectedByHand,
     Denied,
 }
 
@@ -112,6 +118,9 @@ impl Effect {
             Self::RolledBack => "rolled_back",
             Self::Skipped => "skipped",
             Self::Promoted => "promoted",
+            Self::Approved => "approved",
+            Self::PromotedByHand => "promoted_by_hand",
+            Self::RejectedByHand => "rejected_by_hand",
             Self::Denied => "denied",
         }
     }
@@ -130,7 +139,7 @@ fn policy(rules: Rules, annotations: &Map<String, Value>, namespace: &str) -> Re
 }
 
 impl Admission {
-    fn denied(message: String) -> Self {
+    pub fn denied(message: String) -> Self {
         Self { outcome: Outcome::Denied(message), warnings: Vec::new(), effect: Effect::Denied, unchecked: None }
     }
 
@@ -158,7 +167,7 @@ pub fn admit(settings: &Settings, request: &Request<'_>) -> Admission {
     if request.username == settings.controller {
         return controller::admit(request, old);
     }
-    with_advice(update::admit(settings, request, old), request)
+    with_advice(gates::admit(request, old, update::admit(settings, request, old)), request)
 }
 
 /// Annotations for Coalmine that stand on the pod template and not on the Deployment do nothing, which is told where they come.

@@ -1,10 +1,12 @@
 //! The patches by which the controller writes to a primary. Each begins with its preconditions: that the template on trial is still the
 //! one that was judged, and its phase still the one that was seen. If either changed, the API server refuses the whole patch.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::api::annotations::{self as key, ACTIVE_LABEL, Phase};
 use crate::manifest::object;
+use crate::run::{gates, plan};
 
 /// Promotes `template`, which must be the held one: admission checks that again.
 pub fn patch(primary: &Value, template: &Value, message: &str, now: &str) -> Value {
@@ -24,6 +26,10 @@ pub fn state_patch(primary: &Value, phase: Phase, message: Option<&str>, now: &s
         Some(message) => operations.push(put(key::MESSAGE, message)),
         None => operations.extend(take(primary, key::MESSAGE)),
     }
+    if !phase.is_running() {
+        // What was said of this trial ends with it.
+        operations.extend([key::ORDER, key::PAUSED_SINCE].into_iter().filter_map(|name| take(primary, name)));
+    }
     if phase == Phase::Superseded {
         // Admission takes away the rest; these must go also where no admission is asked.
         operations.extend([key::HELD, key::MARKER].into_iter().filter_map(|name| take(primary, name)));
@@ -42,6 +48,22 @@ pub fn with_note(mut patch: Value, name: &str, value: Option<&str>) -> Value {
         operations.push(put(name, value));
     }
     patch
+}
+
+/// The trial stands still from now on.
+pub fn pause_patch(primary: &Value, now: &str) -> Value {
+    note_patch(primary, key::PAUSED_SINCE, now)
+}
+
+/// It goes on, later by as long as it was paused.
+pub fn resume_patch(primary: &Value, now: Timestamp) -> Value {
+    let mut operations = preconditions(primary);
+    operations.extend(take(primary, key::PAUSED_SINCE));
+    if let (Some(began), Some(paused)) = (plan::began(primary), gates::paused_since(primary)) {
+        let began = began + plan::elapsed(paused, now);
+        operations.push(put(key::SINCE, &Timestamp::from_second(began.as_second()).unwrap_or(began).to_string()));
+    }
+    Value::Array(operations)
 }
 
 /// Takes the label away by which the controller finds the Deployment, unless another template is held by now: nobody would try that one.

@@ -26,6 +26,7 @@ pub const CANARY_CONDITION: &str = "Canary";
 /// The Deployment controller's condition that every tool which waits looks at, and the reasons that it gets while a template is held.
 const PROGRESSING: &str = "Progressing";
 const ON_TRIAL: &str = "CanaryRunning";
+const AWAITS_APPROVAL: &str = "CanaryAwaitsApproval";
 /// The one reason that every such tool takes for the end.
 const FAILED: &str = "ProgressDeadlineExceeded";
 
@@ -96,7 +97,11 @@ fn tell_the_truth(old: &Value, phase: Phase, changed: &mut Value) -> Option<()> 
         .and_then(Value::as_str)
         .unwrap_or_else(|| object::metadata_text(old, "creationTimestamp"))
         .to_owned();
-    let (state, reason) = if phase.is_kept_out() { ("False", FAILED) } else { ("True", ON_TRIAL) };
+    let (state, reason) = match phase {
+        _ if phase.is_kept_out() => ("False", FAILED),
+        Phase::AwaitingApproval => ("True", AWAITS_APPROVAL),
+        _ => ("True", ON_TRIAL),
+    };
     for wish in [Wish { kind: PROGRESSING, status: state, reason, message: condition(phase, message) }, canary_wish(phase, message)] {
         let stored = condition_of(old, wish.kind).cloned();
         let incoming = conditions.iter().position(|c| is_of(wish.kind, c));
@@ -115,12 +120,14 @@ fn forget_what_was_told(old: &Value, changed: &mut Value) -> Option<()> {
     let stored = condition_of(old, PROGRESSING)?;
     let verdict = || condition_of(old, CANARY_CONDITION).is_some_and(|canary| canary.get("message") == stored.get("message"));
     let is_ours = |condition: &Value| match condition.get("reason").and_then(Value::as_str) {
-        Some(ON_TRIAL) => true,
+        Some(ON_TRIAL | AWAITS_APPROVAL) => true,
         Some(FAILED) => verdict(),
         _ => false,
     };
     if is_ours(stored) {
-        let follows = |c: &Value| is_of(PROGRESSING, c) && matches!(c.get("reason").and_then(Value::as_str), Some(ON_TRIAL | FAILED));
+        let follows = |c: &Value| {
+            is_of(PROGRESSING, c) && matches!(c.get("reason").and_then(Value::as_str), Some(ON_TRIAL | AWAITS_APPROVAL | FAILED))
+        };
         changed.pointer_mut("/status/conditions")?.as_array_mut()?.retain(|condition| !follows(condition));
     }
     Some(())
@@ -149,7 +156,7 @@ pub fn canary_condition(old: &Value, phase: Phase, message: &str, now: &str) -> 
 fn canary_wish(phase: Phase, message: Option<&str>) -> Wish {
     let status = match phase {
         Phase::Promoted | Phase::RolledBack => "True",
-        Phase::Held | Phase::Running => "Unknown",
+        phase if phase.is_trying() => "Unknown",
         _ => "False",
     };
     Wish { kind: CANARY_CONDITION, status, reason: phase.as_str(), message: condition(phase, message) }

@@ -10,11 +10,15 @@ use crate::api::policy::Policy;
 use crate::manifest::object;
 use crate::metrics::counting::Window;
 use crate::metrics::discovery::Choice;
+use crate::run::gates;
 use crate::run::plan::{began, elapsed, ready_since};
 use crate::run::pods::Health;
 
 /// Where the pods say by convention that their page is.
 const PATH_ANNOTATION: &str = "/spec/template/metadata/annotations/prometheus.io~1path";
+
+/// For so long nothing but what is gross counts, and nothing in the canary's favour.
+const WHILE_PAUSED: Duration = Duration::from_hours(100);
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subject {
@@ -41,8 +45,13 @@ pub struct Subject {
 impl Subject {
     /// `None` while there is nothing to judge.
     pub fn of(primary: &Value, canary: &Value, health: &Health, policy: &Policy) -> Option<Self> {
-        let is_running = object::phase(object::annotations(primary)) == Some(Phase::Running);
-        if !is_running || !matches!(health, Health::Ready { .. }) {
+        let phase = object::phase(object::annotations(primary)).filter(|phase| phase.is_running())?;
+        let is_paused = policy.gates.paused || gates::paused_since(primary).is_some();
+        let mut policy = policy.clone();
+        if is_paused {
+            policy.warm_up = WHILE_PAUSED;
+        }
+        if !matches!(health, Health::Ready { .. }) {
             return None;
         }
         Some(Self {
@@ -51,8 +60,9 @@ impl Subject {
             run: object::annotation(primary, key::RUN).unwrap_or_default().to_owned(),
             version: object::metadata_text(primary, "resourceVersion").to_owned(),
             since: ready_since(canary)?,
-            began: began(primary),
-            policy: policy.clone(),
+            // A trial that stands still, or proved itself already, has another clock than its deadline's.
+            began: began(primary).filter(|_| phase == Phase::Running && !is_paused),
+            policy,
             page_path: primary.pointer(PATH_ANNOTATION).and_then(Value::as_str).map(str::to_owned),
             pod_spec: primary.pointer("/spec/template/spec").cloned().unwrap_or_default(),
             reads_pages: true,

@@ -27,6 +27,11 @@ pub enum Reason {
     Changed,
     /// The Deployment was scaled to zero in the middle of a trial.
     ScaledToZero,
+    /// The namespace is frozen, or it is outside of the window.
+    NotNow,
+    Paused,
+    Resumed,
+    AwaitsApproval,
     /// The numbers do not decide yet.
     Waiting,
     /// A `ConfigMap` or Secret that the canary names is not there yet.
@@ -60,7 +65,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 34] = [
         Self::Held,
         Self::Started,
         Self::Analyzing,
@@ -71,6 +76,10 @@ impl Reason {
         Self::Merged,
         Self::Changed,
         Self::ScaledToZero,
+        Self::NotNow,
+        Self::Paused,
+        Self::Resumed,
+        Self::AwaitsApproval,
         Self::Waiting,
         Self::ConfigMissing,
         Self::NotReady,
@@ -106,6 +115,10 @@ impl Reason {
             Self::Merged => "CanaryMerged",
             Self::Changed => "CanaryChanged",
             Self::ScaledToZero => "CanaryScaledToZero",
+            Self::NotNow => "CanaryNotNow",
+            Self::Paused => "CanaryPaused",
+            Self::Resumed => "CanaryResumed",
+            Self::AwaitsApproval => "CanaryAwaitsApproval",
             Self::Waiting => "CanaryWaiting",
             Self::ConfigMissing => "CanaryConfigMissing",
             Self::NotReady => "CanaryNotReady",
@@ -150,6 +163,7 @@ impl Reason {
         match phase {
             Phase::Held => Self::Held,
             Phase::Running => Self::Started,
+            Phase::AwaitingApproval => Self::AwaitsApproval,
             Phase::Rejected => Self::Rejected,
             Phase::Inconclusive => Self::Inconclusive,
             Phase::Promoted => Self::Promoted,

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::{
     canary,
     events::{Event, Reason},
+    gates,
     pods::{Health, Known},
     shared::Shared,
 };
@@ -22,6 +23,7 @@ use crate::api::{
 use crate::manifest::object;
 
 mod finish;
+mod gated;
 mod prepare;
 mod refused;
 mod running;
@@ -59,6 +61,10 @@ pub struct Observed<'a> {
     pub alone_for: Duration,
     /// What the live template names and can't be started without.
     pub missing_live: Vec<String>,
+    /// Who applied what is held.
+    pub applier: &'a str,
+    /// Why the namespace wants nothing tried, where it says so.
+    pub freeze: Option<String>,
     /// What the API server refused of the plan that was just carried out.
     pub refused: Option<Refused>,
 }
@@ -124,6 +130,10 @@ pub enum Action {
     Promote {
         message: String,
     },
+    /// From now on the trial stands still.
+    Pause,
+    /// It goes on: what it was paused for is no time of its.
+    Resume,
     /// The condition `Canary`, once no template is held any more.
     Condition {
         phase: Phase,
@@ -174,6 +184,8 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 const POD_STARTS: Duration = Duration::from_secs(5);
 /// A rollout takes its time.
 const ROLLOUT: Duration = Duration::from_secs(10);
+/// Somebody will say something, or a namespace that nobody watches is no longer frozen.
+const GATED: Duration = Duration::from_secs(10);
 /// Nothing runs, and what ends that wakes us.
 const ASLEEP: Duration = Duration::from_mins(1);
 /// The API server will hardly change its mind sooner.
@@ -207,9 +219,11 @@ pub fn began(primary: &Value) -> Option<Timestamp> {
     object::annotation(primary, key::SINCE)?.parse().ok()
 }
 
-/// Whether the deadline of this run has passed.
+/// Whether the deadline of this run has passed. One that proved itself has as long as an approval may take.
 pub fn is_past_deadline(primary: &Value, policy: &Policy, now: Timestamp) -> bool {
-    began(primary).is_some_and(|since| elapsed(since, now) >= policy.deadline)
+    let waits = object::phase(object::annotations(primary)) == Some(Phase::AwaitingApproval);
+    let limit = if waits { policy.gates.approval_timeout } else { policy.deadline };
+    began(primary).is_some_and(|since| elapsed(since, now) >= limit)
 }
 
 /// Never negative, whatever the clocks do.
@@ -234,10 +248,15 @@ pub fn plan(observed: &Observed<'_>, canary_label: &(String, String), now: Times
 
 fn trying(observed: &Observed<'_>, phase: Phase, template: &Value, canary_label: &(String, String), now: Timestamp) -> Plan {
     let primary = observed.primary;
+    if let Some(plan) = gated::before_anything(observed, phase, now) {
+        return plan;
+    }
+    // The clock of a paused trial stands still.
+    let now = gates::paused_since(primary).filter(|_| phase.is_running()).unwrap_or(now);
     let run = object::annotation(primary, key::RUN).unwrap_or_default();
     let own = observed.namesake.filter(|namesake| canary::is_canary_of(namesake, primary) && !object::is_being_deleted(namesake));
     // A beginning that is yet to come was written by a clock that was ahead: by it the deadline would never come.
-    let Some(since) = began(primary).filter(|since| phase == Phase::Running && elapsed(now, *since) < AHEAD) else {
+    let Some(since) = began(primary).filter(|since| phase.is_running() && elapsed(now, *since) < AHEAD) else {
         // What was seen of this template before, if anything was, is of another trial.
         let mut actions: Vec<Action> = own.filter(|own| canary::run_of(own) == Some(run)).map(delete).into_iter().collect();
         if object::replicas(primary) == 0 {
@@ -260,7 +279,8 @@ fn trying(observed: &Observed<'_>, phase: Phase, template: &Value, canary_label:
             let message = format!("{name} could not be created within {}", format_duration(observed.policy.deadline));
             return inconclusive(observed, &message, true);
         }
-        return prepare::create(observed, template, run, canary_label, elapsed(since, now) < Duration::from_secs(2));
+        let first = phase == Phase::Running && elapsed(since, now) < Duration::from_secs(2);
+        return prepare::create(observed, template, run, canary_label, first);
     };
     if canary::is_abandoned(namesake, object::name(primary)) && !past {
         return Plan::then(vec![delete(namesake)], AT_ONCE);
@@ -277,8 +297,17 @@ fn trying(observed: &Observed<'_>, phase: Phase, template: &Value, canary_label:
 
 const SCALED_TO_ZERO: &str = "scaled to zero, so there is no traffic to judge by; the template is tried anew when it is scaled up";
 
-/// Not while the primary is at fault: a promotion into a paused Deployment starts nothing, and says so.
+/// Where somebody must agree, once they did.
 fn promotion(observed: &Observed<'_>, message: &str) -> Plan {
+    match gated::approval(observed, message) {
+        gated::Approval::NotAsked => promoted(observed, message),
+        gated::Approval::By(approved) => promoted(observed, &format!("{message}; approved by {}", approved.words())),
+        gated::Approval::Missing(plan) => plan,
+    }
+}
+
+/// Not while the primary is at fault: a promotion into a paused Deployment starts nothing, and says so.
+fn promoted(observed: &Observed<'_>, message: &str) -> Plan {
     let paused = observed.primary.pointer("/spec/paused").and_then(Value::as_bool) == Some(true);
     let paused = if paused { "; the Deployment is paused, so its rollout waits for `kubectl rollout resume`" } else { "" };
     Plan::then(vec![Action::Promote { message: format!("{message}; template promoted{paused}") }], AT_ONCE)
@@ -325,7 +354,7 @@ fn evict(namesake: &Value) -> Action {
 
 /// The end of a run that this program can't go on with, through a fault of its own, once there is no more time.
 pub fn after_a_fault(primary: &Value, policy: &Policy, now: Timestamp) -> Option<Action> {
-    let running = object::phase(object::annotations(primary)) == Some(Phase::Running);
+    let running = object::phase(object::annotations(primary)).is_some_and(Phase::is_running);
     let reason = "a fault of Coalmine's own kept it from being judged; its log has the place";
     (running && is_past_deadline(primary, policy, now)).then(|| kept_out(Phase::Inconclusive, reason))
 }

@@ -5,7 +5,10 @@ use serde_json::{Map, Value};
 
 use super::{Admission, Effect, Request, changeable};
 use crate::{
-    api::annotations::{self as key, Phase},
+    api::{
+        annotations::{self as key, Phase},
+        policy::Policy,
+    },
     hold::{
         held::{Held, Record},
         rejected,
@@ -18,6 +21,7 @@ use crate::{
         template,
     },
     message::denied,
+    run::gates,
 };
 
 pub use crate::api::annotations::FIELD_MANAGER;
@@ -46,6 +50,11 @@ pub(super) fn admit(request: &Request<'_>, old: &Value) -> Admission {
     }
     if !template::same(&held.template, sent) || !same_but_for_template(old, request.new) {
         return Admission::denied(denied::not_the_held_template());
+    }
+    // Whatever the controller makes of it: who must agree has agreed.
+    let asked = Policy::of(before).ok().and_then(|policy| policy.gates.approval);
+    if asked.is_some_and(|asked| gates::approved(before, asked, &held.user).is_none()) {
+        return Admission::denied(denied::not_approved());
     }
     promote(request, old, held)
 }
@@ -131,10 +140,12 @@ pub(in crate::hold) fn may_write_state(old: &Value, new: &Value) -> bool {
         || (!holds && now.contains_key(key::HELD))
         || (supersedes && [key::HELD, key::MARKER].iter().any(|name| now.contains_key(*name)))
         || proves_more(before, now);
+    let speaks_for_a_person =
+        [key::APPROVED, key::ORDER, key::APPLIERS].iter().any(|name| now.contains_key(*name) && before.get(*name) != now.get(*name));
     let promotes = is == Some(Phase::Promoted) && was != is;
     // Whether a template is tried once more is the user's to say: a verdict is final for the controller.
     let tries_again = is.is_some_and(Phase::is_trying) && !was.is_some_and(Phase::is_trying);
-    !(forges || promotes || tries_again)
+    !(forges || speaks_for_a_person || promotes || tries_again)
 }
 
 fn proves_more(before: &Map<String, Value>, now: &Map<String, Value>) -> bool {
@@ -160,12 +171,20 @@ pub(super) fn end_hold(annotations: &mut Map<String, Value>) {
     annotations.remove(key::MARKER);
     annotations.remove(key::REMADE);
     annotations.remove(key::MERGED);
+    forget_what_was_said(annotations);
     if annotations.get(key::ENABLED).and_then(Value::as_str) == Some("held") {
         annotations.insert(key::ENABLED.to_owned(), "true".into());
     }
     if let Some(text) = text(annotations, key::LAST_APPLIED).filter(|text| last_applied::is_marked(text)).map(last_applied::without_marker)
     {
         annotations.insert(key::LAST_APPLIED.to_owned(), text.into());
+    }
+}
+
+/// What people said is about one attempt.
+pub(super) fn forget_what_was_said(annotations: &mut Map<String, Value>) {
+    for name in [key::APPROVED, key::ORDER, key::APPLIERS, key::PAUSED_SINCE] {
+        annotations.remove(name);
     }
 }
 

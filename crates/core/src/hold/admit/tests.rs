@@ -1,6 +1,7 @@
 //! The table of the hold, on plain JSON. The same rows run against real API servers in `tests/hold`.
 
 mod changes;
+mod gates;
 mod rejected;
 mod together;
 
@@ -8,7 +9,10 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::{api::annotations as key, hold::held::Held};
+use crate::{
+    api::annotations::{self as key, Phase},
+    hold::held::Held,
+};
 
 pub(super) fn settings() -> Settings {
     Settings {

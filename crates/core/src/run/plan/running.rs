@@ -13,6 +13,7 @@ use crate::{
     api::{annotations::Phase, quantity::format_duration},
     manifest::object,
     run::{
+        gates,
         pods::{Health, Trouble},
         shared::{self, Shared},
     },
@@ -104,11 +105,14 @@ fn first_ready(observed: &Observed<'_>, namesake: &Value, pod: &str, is_another:
 }
 
 fn judged(observed: &Observed<'_>, namesake: &Value, now: Timestamp) -> Plan {
+    if gates::paused_since(observed.primary).is_some() {
+        return while_paused(observed);
+    }
     let past = is_past_deadline(observed.primary, observed.policy, now);
     if let Some(plan) = of_a_primary_that_never_served(observed, namesake, now) {
         return plan;
     }
-    let overdue = began(observed.primary).is_some_and(|since| elapsed(since, now) >= observed.policy.deadline + LAST_WORD);
+    let overdue = is_past_deadline(observed.primary, observed.policy, now - LAST_WORD);
     match &observed.judgement {
         Some(Judgement::Reject(message)) => verdict(observed, Phase::Rejected, message),
         Some(Judgement::Promote(message)) => promotion(observed, message),
@@ -133,6 +137,14 @@ fn judged(observed: &Observed<'_>, namesake: &Value, now: Timestamp) -> Plan {
             Plan { actions, look_again: Some(*look_again) }
         }
         None => Plan::wait(AT_ONCE),
+    }
+}
+
+/// Only what fails grossly ends a trial that stands still: the judge is told to look at nothing else.
+fn while_paused(observed: &Observed<'_>) -> Plan {
+    match &observed.judgement {
+        Some(Judgement::Reject(message)) => verdict(observed, Phase::Rejected, message),
+        _ => Plan::wait(FOR_WHAT_MAY_COME),
     }
 }
 

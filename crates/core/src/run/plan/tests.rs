@@ -1,5 +1,7 @@
 //! Whole plans, one for each state that a controller can find after dying at any moment.
 
+mod gated;
+
 use serde_json::json;
 
 use super::*;
@@ -52,6 +54,7 @@ struct Given {
     shared: Option<Shared>,
     alone_for: Duration,
     missing_live: Vec<String>,
+    freeze: Option<&'static str>,
 }
 
 impl Given {
@@ -68,6 +71,7 @@ impl Given {
             shared: None,
             alone_for: Duration::from_hours(1),
             missing_live: Vec::new(),
+            freeze: None,
         }
     }
 
@@ -101,6 +105,11 @@ impl Given {
         self
     }
 
+    fn saying(mut self, name: &str, value: &str) -> Self {
+        self.primary["metadata"]["annotations"][name] = json!(value);
+        self
+    }
+
     fn judged(mut self, judgement: Judgement) -> Self {
         self.judgement = Some(judgement);
         self
@@ -122,6 +131,8 @@ impl Given {
             shared: self.shared,
             alone_for: self.alone_for,
             missing_live: self.missing_live,
+            applier: "ann",
+            freeze: self.freeze.map(str::to_owned),
         };
         let plan = plan(&observed, &label(), now());
         let mut lines: Vec<String> = plan

@@ -7,7 +7,7 @@ use super::Update;
 use crate::{
     api::annotations::{self as key, Phase},
     hold::{
-        admit::{Admission, Unchecked, controller::end_hold, requester},
+        admit::{Admission, Unchecked, controller::{end_hold, forget_what_was_said}, requester},
         held::{Held, Operation},
     },
     manifest::{
@@ -140,6 +140,7 @@ impl Update<'_> {
             annotations.remove(key::MESSAGE);
             annotations.remove(key::SINCE);
             annotations.remove(key::MERGED);
+            forget_what_was_said(annotations);
             annotations.insert(key::PHASE.to_owned(), Phase::Held.as_str().into());
             annotations.insert(key::RUN.to_owned(), run.into());
         }

@@ -1,0 +1,176 @@
+//! What people said about the template on trial, as admission recorded it, and what keeps templates from being tried now. Admission writes the
+//! records and knows who asked; the plan acts by them.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    api::{
+        annotations as key,
+        gates::{Approval, Gates},
+    },
+    manifest::object::{self, text},
+    run::words::within,
+};
+
+/// In characters: a reason is told in Events and conditions.
+const LONGEST_REASON: usize = 200;
+
+/// Somebody agrees to the template of this run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Approved {
+    pub run: String,
+    pub by: String,
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub reason: String,
+}
+
+/// Somebody ends the trial of this run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    pub verb: Verb,
+    #[serde(flatten)]
+    pub said: Approved,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verb {
+    Promote,
+    Reject,
+}
+
+impl Approved {
+    pub fn new(run: &str, by: &str, reason: &str) -> Self {
+        Self { run: run.to_owned(), by: cut(by), reason: cut(reason) }
+    }
+
+    /// `ann decided: looks good`
+    pub fn decided(&self) -> String {
+        format!("{} decided: {}", self.by, self.reason)
+    }
+
+    /// `ann: looks good`
+    pub fn words(&self) -> String {
+        if self.reason.is_empty() { self.by.clone() } else { format!("{}: {}", self.by, self.reason) }
+    }
+}
+
+/// Who agreed to the template on trial, if that counts: it is of this attempt, and by somebody else where that is asked.
+pub fn approved(annotations: &Map<String, Value>, asked: Approval, applier: &str) -> Option<Approved> {
+    // Who promotes by hand agrees.
+    let ordered = || order(annotations).filter(|order| order.verb == Verb::Promote).map(|order| order.said);
+    said(annotations).or_else(ordered).filter(|said| may_approve(annotations, asked, applier, &said.by))
+}
+
+/// Who agreed to this attempt, as it was recorded.
+pub fn said(annotations: &Map<String, Value>) -> Option<Approved> {
+    let said = text(annotations, key::APPROVED).and_then(|text| serde_json::from_str::<Approved>(text).ok());
+    said.filter(|said| is_of_run(annotations, said))
+}
+
+/// How a person ends this trial.
+pub fn order(annotations: &Map<String, Value>) -> Option<Order> {
+    let order = text(annotations, key::ORDER).and_then(|text| serde_json::from_str::<Order>(text).ok());
+    order.filter(|order| is_of_run(annotations, &order.said))
+}
+
+fn is_of_run(annotations: &Map<String, Value>, said: &Approved) -> bool {
+    text(annotations, key::RUN) == Some(said.run.as_str())
+}
+
+pub fn may_approve(annotations: &Map<String, Value>, asked: Approval, applier: &str, user: &str) -> bool {
+    asked != Approval::Other || (cut(applier) != cut(user) && !appliers(annotations).iter().any(|applier| *applier == cut(user)))
+}
+
+/// Who had a part in the template on trial, beside the last.
+pub fn appliers(annotations: &Map<String, Value>) -> Vec<String> {
+    text(annotations, key::APPLIERS).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+/// Since when the trial stands still.
+pub fn paused_since(primary: &Value) -> Option<Timestamp> {
+    object::annotation(primary, key::PAUSED_SINCE)?.parse().ok()
+}
+
+/// Why nothing is tried or promoted now, in words. `freeze` is what the namespace says.
+pub fn closed(gates: &Gates, freeze: Option<&str>, now: Timestamp) -> Option<String> {
+    if let Some(reason) = freeze {
+        return Some(format!("namespace is frozen{}", if reason.is_empty() { String::new() } else { format!(": {}", cut(reason)) }));
+    }
+    if gates.windows.is_open(now) {
+        return None;
+    }
+    Some(
+        gates
+            .windows
+            .opens(now)
+            .map_or_else(|| "outside of canary.window".to_owned(), |opens| format!("outside of canary.window; tried from {opens}")),
+    )
+}
+
+/// What a namespace says in `canary.freeze`: its reason, or nothing.
+pub fn freeze(namespace: &Value) -> Option<String> {
+    object::annotation(namespace, key::FREEZE).filter(|reason| *reason != "false").map(|reason| cut(reason.trim()))
+}
+
+fn cut(text: &str) -> String {
+    within(text, LONGEST_REASON)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::policy::Policy;
+    use rstest::rstest;
+    use serde_json::json;
+
+    fn annotations(approved: &str, order: &str, appliers: &str) -> Map<String, Value> {
+        let all = json!({key::RUN: "r1", key::APPROVED: approved, key::ORDER: order, key::APPLIERS: appliers});
+        all.as_object().unwrap().clone()
+    }
+
+    #[rstest]
+    #[case::anybody(r#"{"run":"r1","by":"ann"}"#, "", "", Approval::Required, Some("ann"))]
+    #[case::somebody_else(r#"{"run":"r1","by":"bob","reason":"fine"}"#, "", "", Approval::Other, Some("bob"))]
+    #[case::who_applied(r#"{"run":"r1","by":"ann"}"#, "", "", Approval::Other, None)]
+    #[case::who_applied_a_part(r#"{"run":"r1","by":"bob"}"#, "", r#"["bob"]"#, Approval::Other, None)]
+    #[case::another_attempt(r#"{"run":"r0","by":"bob"}"#, "", "", Approval::Required, None)]
+    #[case::by_hand("", r#"{"verb":"promote","run":"r1","by":"bob"}"#, "", Approval::Other, Some("bob"))]
+    #[case::by_the_hand_of_who_applied("", r#"{"verb":"promote","run":"r1","by":"ann"}"#, "", Approval::Other, None)]
+    #[case::a_rejection_agrees_to_nothing("", r#"{"verb":"reject","run":"r1","by":"bob"}"#, "", Approval::Required, None)]
+    #[case::garbage("true", "{}", "x", Approval::Required, None)]
+    fn who_agreed(#[case] said: &str, #[case] order: &str, #[case] appliers: &str, #[case] asked: Approval, #[case] by: Option<&str>) {
+        let found = approved(&annotations(said, order, appliers), asked, "ann");
+        assert_eq!(found.map(|approved| approved.by).as_deref(), by);
+    }
+
+    #[test]
+    fn a_long_name_hides_nobody() {
+        let long = "a".repeat(300);
+        let annotations = annotations(&json!(Approved::new("r1", &long, "")).to_string(), "", "");
+        assert_eq!(approved(&annotations, Approval::Other, &long), None);
+    }
+
+    #[test]
+    fn why_nothing_is_tried() {
+        let gates = |window: &str| Policy::parse(&[("canary.window", window)].into_iter().collect()).unwrap().gates;
+        let now = "2026-11-28T12:00:00Z".parse().unwrap();
+        let all = [
+            closed(&Gates::default(), Some("the fair"), now),
+            closed(&Gates::default(), Some(""), now),
+            closed(&gates("Mon-Fri 09:00-17:00 Europe/Berlin"), None, now),
+            closed(&gates("Sat 09:00-17:00"), Some("the fair"), now),
+        ];
+        insta::assert_snapshot!(all.map(Option::unwrap).join("\n"), @r"
+        namespace is frozen: the fair
+        namespace is frozen
+        outside of canary.window; tried from Mon 09:00 Europe/Berlin
+        namespace is frozen: the fair
+        ");
+        assert_eq!(closed(&gates("Sat 09:00-17:00"), None, now), None);
+        let of = |value: &str| freeze(&json!({"metadata": {"annotations": {"canary.freeze": value}}}));
+        assert_eq!([of("the fair\n"), of("false"), of("")], [Some("the fair".to_owned()), None, Some(String::new())]);
+    }
+}

@@ -1,0 +1,54 @@
+//! What namespaces say in `canary.freeze`, looked up when a template of theirs is on trial and remembered for two seconds. Decides nothing.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, Client};
+use serde_json::Value;
+
+use super::{Error, chain, observe};
+use crate::clock;
+use coalmine_core::run::{gates, plan::elapsed};
+
+const REMEMBERED: Duration = Duration::from_secs(2);
+/// More namespaces than that have nothing on trial at once.
+const MOST: usize = 1000;
+
+#[derive(Debug, Default)]
+pub(super) struct Freezes {
+    known: Mutex<HashMap<String, (Timestamp, Option<String>)>>,
+}
+
+impl Freezes {
+    /// What can't be looked up may be frozen: nothing is let in there, and the words say why.
+    pub(super) async fn of(&self, client: &Client, namespace: &str) -> Option<String> {
+        let now = clock::now();
+        {
+            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((_, freeze)) = known.get(namespace).filter(|(at, _)| elapsed(*at, now) < REMEMBERED) {
+                return freeze.clone();
+            }
+        }
+        let freeze = look(client, namespace).await.unwrap_or_else(|error| {
+            tracing::warn!(namespace, error = %chain(&error), "failed to see whether the namespace is frozen");
+            Some("whether it is frozen can't be read (the right to get namespaces?)".to_owned())
+        });
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, (at, _)| elapsed(*at, now) < REMEMBERED);
+        if known.len() < MOST {
+            known.insert(namespace.to_owned(), (now, freeze.clone()));
+        }
+        freeze
+    }
+}
+
+pub(crate) async fn look(client: &Client, namespace: &str) -> Result<Option<String>, Error> {
+    let found = Api::<Namespace>::all(client.clone()).get_metadata_opt(namespace).await.map_err(Error::api("get the namespace"))?;
+    let found: Option<Value> = found.map(|found| observe::json(&found, "the namespace")).transpose()?;
+    Ok(found.as_ref().and_then(gates::freeze))
+}
