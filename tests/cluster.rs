@@ -8,6 +8,7 @@ mod changes_of_mind;
 mod disruptions;
 mod ends;
 mod evidence;
+mod gates;
 mod silence;
 mod stage;
 mod stories;

@@ -17,6 +17,7 @@ use crate::{
     run::{
         canary,
         evidence::{Evidence, Look},
+        gates::{self, Approved},
         history::{self, Entry},
         plan::{READY_POD_ANNOTATION, ready_since},
     },
@@ -53,6 +54,12 @@ pub struct State {
     pub proven: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary: Option<Canary>,
+    /// Who agreed to the template on trial.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Approved>,
+    /// Since when the trial stands still.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused_since: Option<Timestamp>,
     /// What was counted while the present trial went on, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Look>,
@@ -124,6 +131,8 @@ impl State {
             held: text(key::HELD).map(|record| HeldState::of(&record)),
             proven: text(key::PROVEN).map(|proven| proven.split(',').map(str::to_owned).collect()).unwrap_or_default(),
             canary: own.map(Canary::of),
+            approved: gates::said(annotations),
+            paused_since: gates::paused_since(primary),
             evidence: own.map(|canary| Evidence::of_run(canary, run).looks).unwrap_or_default(),
             history: history::of(annotations),
             invalid: if object::is_asked_for(annotations) { Policy::of(annotations).err().map(|error| error.to_string()) } else { None },

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use coalmine_core::api::quantity::parse_duration;
+use coalmine_core::api::{gates::LONGEST_REASON, quantity::parse_duration};
 
 #[derive(Debug, Parser)]
 #[command(name = "kubectl coalmine", bin_name = "kubectl coalmine", version, about = "See, wait for and steer canaries")]
@@ -59,7 +59,7 @@ pub(crate) enum Verb {
         #[command(flatten)]
         output: Output,
     },
-    /// Watch one Deployment until the verdict; ends with 0 promoted or nothing held, 2 rejected, 3 inconclusive, 4 timed out
+    /// Watch one Deployment until the verdict; ends with 0 promoted or nothing held, 2 rejected, 3 inconclusive, 4 timed out, 5 waits for approval
     Watch {
         #[arg(value_name = "DEPLOYMENT", value_parser = deployment)]
         name: String,
@@ -89,6 +89,48 @@ pub(crate) enum Verb {
         #[arg(value_name = "DEPLOYMENT", value_parser = deployment)]
         name: String,
     },
+    /// Agree to the template on trial, which waits for somebody to
+    Approve {
+        #[arg(value_name = "DEPLOYMENT", value_parser = deployment)]
+        name: String,
+        /// Why, for the record
+        #[arg(long, value_name = "WORDS", value_parser = reason)]
+        reason: Option<String>,
+    },
+    /// End the trial and let the template in
+    Promote {
+        #[arg(value_name = "DEPLOYMENT", value_parser = deployment)]
+        name: String,
+        /// Why, for the record
+        #[arg(long, value_name = "WORDS", value_parser = reason)]
+        reason: String,
+    },
+    /// End the trial and keep the template out
+    Reject {
+        #[arg(value_name = "DEPLOYMENT", value_parser = deployment)]
+        name: String,
+        /// Why, for the record
+        #[arg(long, value_name = "WORDS", value_parser = reason)]
+        reason: String,
+    },
+    /// Let a trial stand still: its clock stops, and nothing but a gross failure counts
+    Pause {
+        #[arg(value_name = "DEPLOYMENT", value_parser = deployment)]
+        name: String,
+    },
+    /// Let it go on; its traffic is judged anew
+    Resume {
+        #[arg(value_name = "DEPLOYMENT", value_parser = deployment)]
+        name: String,
+    },
+    /// Try and promote nothing in the namespace until it is unfrozen; trials that run end
+    Freeze {
+        /// Why, for whoever waits
+        #[arg(long, value_name = "WORDS", value_parser = reason)]
+        reason: String,
+    },
+    /// Try what is held in the namespace
+    Unfreeze,
     /// Check manifests as admission would, without a cluster: 0 all are accepted, 1 one is refused
     Lint {
         /// A file of YAML or JSON, or - for standard input; may be repeated
@@ -124,6 +166,11 @@ pub(crate) enum Format {
 
 fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| "expected a duration such as 90s, 5m or 1h".to_owned())
+}
+
+fn reason(text: &str) -> Result<String, String> {
+    let fits = !text.trim().is_empty() && text.chars().count() <= LONGEST_REASON;
+    if fits { Ok(text.to_owned()) } else { Err(format!("expected a reason in words, up to {LONGEST_REASON} characters")) }
 }
 
 /// `app`, `deploy/app` and `deployment.apps/app` are the same, as for kubectl.

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use coalmine_core::{
-    api::annotations::{HELD, PHASE},
+    api::annotations::{HELD, PHASE, RUN},
     manifest::object,
     run::canary,
     view::status::Objects,
@@ -118,7 +118,7 @@ impl Cluster {
         let name = object::name(read);
         let path = |key: &str| format!("/metadata/annotations/{}", key.replace('~', "~0").replace('/', "~1"));
         let precondition = |key: &str| Some(json!({"op": "test", "path": path(key), "value": object::annotation(read, key)?}));
-        let mut operations: Vec<Value> = [HELD, PHASE].into_iter().filter_map(precondition).collect();
+        let mut operations: Vec<Value> = [HELD, PHASE, RUN].into_iter().filter_map(precondition).collect();
         operations.push(json!({"op": "add", "path": path(key), "value": value}));
         let patch = serde_json::from_value(Value::Array(operations)).context("failed to make a patch")?;
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
@@ -129,6 +129,17 @@ impl Cluster {
             }
             _ => refused(error, "patch", "deployments", &self.namespace),
         })
+    }
+}
+
+impl Cluster {
+    /// Writes one annotation of the namespace, or takes it away.
+    pub(crate) async fn annotate_namespace(&self, key: &str, value: Option<&str>) -> Result<()> {
+        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &resource("", "v1", "Namespace", "namespaces"));
+        let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let patch = Patch::Merge(json!({"metadata": {"annotations": {key: value}}}));
+        let written = api.patch(&self.namespace, &parameters, &patch).await;
+        written.map(drop).map_err(|error| refused(error, "patch", "namespaces", &self.namespace))
     }
 }
 
@@ -167,6 +178,12 @@ pub(crate) fn resource(group: &str, version: &str, kind: &str, plural: &str) -> 
 
 /// An error of the API server's in words; a missing right names the verb.
 pub(crate) fn refused(error: kube::Error, verb: &str, plural: &str, namespace: &str) -> anyhow::Error {
+    // Admission's own words say what to do.
+    if let kube::Error::Api(status) = &error
+        && let Some((_, words)) = status.message.split_once("denied the request: ")
+    {
+        return anyhow::anyhow!("{words}");
+    }
     match &error {
         kube::Error::Api(status) if status.is_forbidden() => {
             anyhow::anyhow!("the right to {verb} {plural} in {namespace} is missing (kubectl auth can-i {verb} {plural})")

@@ -5,9 +5,12 @@ mod doctor;
 mod lint;
 mod read;
 mod retry;
+mod say;
 mod watch;
 
 use anyhow::Result;
+
+use coalmine_core::api::annotations::{PROMOTE, REJECT};
 
 use crate::{
     End,
@@ -28,6 +31,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<End> {
         Verb::History { name, output } => read::history(&Cluster::connect(&connection).await?, &name, output).await,
         Verb::Watch { name, timeout } => watch::watch(&Cluster::connect(&connection).await?, &name, timeout).await,
         Verb::Retry { name } => retry::retry(&Cluster::connect(&connection).await?, &name).await,
+        Verb::Approve { name, reason } => say::approve(&Cluster::connect(&connection).await?, &name, reason.as_deref()).await,
+        Verb::Promote { name, reason } => say::end(&Cluster::connect(&connection).await?, &name, PROMOTE, &reason).await,
+        Verb::Reject { name, reason } => say::end(&Cluster::connect(&connection).await?, &name, REJECT, &reason).await,
+        Verb::Pause { name } => say::pause(&Cluster::connect(&connection).await?, &name, true).await,
+        Verb::Resume { name } => say::pause(&Cluster::connect(&connection).await?, &name, false).await,
+        Verb::Freeze { reason } => say::freeze(&Cluster::connect(&connection).await?, Some(&reason)).await,
+        Verb::Unfreeze => say::freeze(&Cluster::connect(&connection).await?, None).await,
         Verb::Lint { files } => lint::lint(&files),
         Verb::Doctor => doctor::doctor(&Cluster::connect(&connection).await?).await,
         Verb::Completion { shell } => {

@@ -22,6 +22,7 @@ pub(crate) enum End {
     Rejected = 2,
     Inconclusive = 3,
     TimedOut = 4,
+    WaitsForApproval = 5,
 }
 
 fn main() -> ExitCode {

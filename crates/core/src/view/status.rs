@@ -9,6 +9,7 @@ use super::{Screen, age, images, table};
 use crate::{
     api::{
         annotations::Phase,
+        gates::Approval,
         policy::Policy,
         quantity::{format_count, format_duration},
     },
@@ -69,6 +70,10 @@ fn facts(objects: &Objects, state: &State, now: Timestamp, screen: Screen) -> Ve
     if state.phase.is_some_and(Phase::is_trying)
         && let Ok(policy) = Policy::of(object::annotations(&objects.primary))
     {
+        facts.extend(approval(state, &policy).map(|words| ("Approval", words)));
+        if let Some(since) = state.paused_since {
+            facts.push(("Paused", format!("for {}; to go on: kubectl coalmine resume {}", age(Some(since), now), state.name)));
+        }
         let (duration, deadline) = (format_duration(policy.duration), format_duration(policy.deadline));
         let ready = state.canary.as_ref().and_then(|canary| canary.ready_since);
         let served = ready.map_or_else(|| "not Ready yet".to_owned(), |ready| format!("Ready for {}", age(Some(ready), now)));
@@ -80,6 +85,20 @@ fn facts(objects: &Objects, state: &State, now: Timestamp, screen: Screen) -> Ve
     }
     let lines = facts.into_iter().map(|(name, value)| (name, fact(name, &value, screen.width)));
     lines.map(|(name, line)| if name == "Phase" { coloured(&line, state.phase, screen) } else { line }).collect()
+}
+
+/// Who must agree, or has.
+fn approval(state: &State, policy: &Policy) -> Option<String> {
+    let asked = policy.gates.approval?;
+    if let Some(approved) = &state.approved {
+        return Some(format!("by {}", approved.words()));
+    }
+    let who = match (asked, &state.held) {
+        (Approval::Other, Some(HeldState::Readable { user, .. })) => format!("somebody else than {user}"),
+        _ => "anybody who may write this Deployment".to_owned(),
+    };
+    let when = if state.phase == Some(Phase::AwaitingApproval) { "waits for" } else { "will be asked of" };
+    Some(format!("{when} {who}: kubectl coalmine approve {}", state.name))
 }
 
 /// What was counted so far, and how much is missing: `12 of 338 requests that are needed, 0 failed; about 40s at this rate; ...`.

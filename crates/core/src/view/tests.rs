@@ -189,6 +189,31 @@ fn a_list_of_several() {
 }
 
 #[test]
+fn who_must_agree_and_what_stands_still() {
+    let shown = |more: &[(&str, &str)], phase: &str| {
+        let mut primary = primary(phase, "");
+        for (name, value) in more {
+            primary["metadata"]["annotations"][*name] = json!(value);
+        }
+        let lines = status(&Objects { primary, ..Objects::default() }, now(), WIDE);
+        lines.into_iter().filter(|line| line.starts_with("Approval") || line.starts_with("Paused")).collect::<Vec<_>>().join("\n")
+    };
+    let all = [
+        shown(&[], "Running"),
+        shown(&[("canary.approval", "required")], "Running"),
+        shown(&[("canary.approval", "other")], "AwaitingApproval"),
+        shown(&[("canary.approval", "other"), ("canary.state/approved", r#"{"run":"r1","by":"bob","reason":"fine"}"#)], "AwaitingApproval"),
+        shown(&[("canary.paused", "true"), ("canary.state/paused-since", "2026-11-23T12:00:00Z")], "Running"),
+    ];
+    insta::assert_snapshot!(all.join("\n"), @r"
+    Approval:    will be asked of anybody who may write this Deployment: kubectl coalmine approve app
+    Approval:    waits for somebody else than ann: kubectl coalmine approve app
+    Approval:    by bob: fine
+    Paused:      for 42s; to go on: kubectl coalmine resume app
+    ");
+}
+
+#[test]
 fn verdicts_of_before() {
     let mut primary = primary("Rejected", "");
     primary["metadata"]["annotations"]["canary.state/history"] = json!(

@@ -117,6 +117,7 @@ impl End {
         match phase {
             Some(Phase::Rejected) => Self::Rejected,
             Some(Phase::Inconclusive) => Self::Inconclusive,
+            Some(Phase::AwaitingApproval) => Self::WaitsForApproval,
             _ => Self::Good,
         }
     }

@@ -47,7 +47,9 @@ async fn until_the_verdict(cluster: &Cluster, name: &str) -> Result<End> {
                 }
             }
         }
-        if !state.phase.is_some_and(Phase::is_trying) {
+        // Somebody must be asked, and that may take days; what is approved is about to go in.
+        let waits_for_approval = state.phase == Some(Phase::AwaitingApproval) && state.approved.is_none();
+        if waits_for_approval || !state.phase.is_some_and(Phase::is_trying) {
             if !terminal::is_terminal() {
                 terminal::print(&view::status::ending(&state));
             }
