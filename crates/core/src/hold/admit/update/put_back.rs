@@ -7,7 +7,11 @@ use super::Update;
 use crate::{
     api::annotations::{self as key, Phase},
     hold::{
-        admit::{Admission, Unchecked, controller::{end_hold, forget_what_was_said}, requester},
+        admit::{
+            Admission, Unchecked,
+            controller::{end_hold, forget_what_was_said},
+            requester,
+        },
         held::{Held, Operation},
     },
     manifest::{
