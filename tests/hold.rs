@@ -20,6 +20,7 @@ mod overtaken;
 mod passing;
 mod plugin;
 mod rejected;
+mod requesters;
 mod rights;
 mod status;
 mod texts;

@@ -93,37 +93,6 @@ fn a_quota_that_only_the_present_canary_uses_up_refuses_nothing() {
     assert_eq!(held_name(&namespace.app()), Some("C".to_owned()));
 }
 
-/// Policies see Coalmine's name on the canary and on the promotion; the annotations say whose template it is.
-#[test]
-#[ignore = "needs a control plane"]
-fn who_asked_goes_with_the_canary_and_the_promotion() {
-    let _row = row("B by one user, a change by another", "kubectl --as", "both named, with the groups of both; nobody can write it");
-    let namespace = Namespace::with_a(ServerSide);
-    let asked = |app: &serde_json::Value| {
-        [key::REQUESTED_BY, key::REQUESTED_BY_GROUPS].map(|name| object::annotation(app, name).map(str::to_owned))
-    };
-    let said = |name: &str, groups: &str| [Some(name.to_owned()), Some(groups.to_owned())];
-    let b = fixtures::deployment("app", &Template::named("B"));
-    let ann = ["--as=ann", "--as-group=devs", "--as-group=system:masters"];
-    namespace.kubectl.apply_with(ServerSide, &b, &[&ann[..], &["--force-conflicts"]].concat()).succeeded();
-    assert_eq!(asked(&namespace.app()), said("ann", r#"["devs","system:masters","system:authenticated"]"#));
-    let bob = ["--as=bob", "--as-group=ops", "--as-group=system:masters"];
-    namespace.kubectl.run(&[&["set", "env", "deployment/app", "NEW=1"], &bob[..]].concat()).succeeded();
-    let app = namespace.app();
-    let both = said("ann, bob", r#"["system:masters","system:authenticated"]"#);
-    assert_eq!(asked(&app), both);
-    let run = object::annotation(&app, key::RUN).unwrap();
-    let canary = canary::deployment(&app, held(&app).unwrap().template, run, &("tier".to_owned(), "canary".to_owned()));
-    let path = format!("/apis/apps/v1/namespaces/{}/deployments", namespace.name);
-    let canary = namespace.control_plane.send(As::Controller, "POST", &path, "application/json", &canary).unwrap();
-    let of_canary = [key::CANARY_REQUESTED_BY, key::CANARY_REQUESTED_BY_GROUPS];
-    assert_eq!(of_canary.map(|name| object::annotation(&canary, name).map(str::to_owned)), both);
-    let forged = format!("{}=root", key::REQUESTED_BY);
-    namespace.kubectl.run(&["annotate", "deployment/app", "--overwrite", &forged]).succeeded();
-    namespace.promote();
-    assert_eq!(asked(&namespace.app()), both);
-}
-
 #[test]
 #[ignore = "needs a control plane"]
 fn two_deployments_with_one_template_have_runs_of_their_own() {
