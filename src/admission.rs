@@ -41,7 +41,7 @@ use coalmine_core::{
     run::{canary, gates},
 };
 
-/// From a review's head to its answer. The API server waits half as long (`timeoutSeconds` in deploy/webhook.yaml); this is for who sends a
+/// From a review's head to its answer. The API server waits half as long (`timeoutSeconds` in deploy/base/webhook.yaml); this is for who sends a
 /// review drop by drop.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
@@ -59,7 +59,7 @@ pub struct Webhook {
 pub fn router(webhook: Arc<Webhook>) -> Router {
     Router::new()
         .route("/admit", post(admit_deployment))
-        // Whatever follows is for people: the API server prints the address when it cannot reach us (see deploy/webhook.yaml).
+        // Whatever follows is for people: the API server prints the address when it cannot reach us (see deploy/base/webhook.yaml).
         .route("/admit/{*way_out}", post(admit_deployment))
         .route("/admit-status", post(admit_status))
         .layer(middleware::from_fn_with_state(LONGEST_WAIT, in_time))

@@ -43,9 +43,9 @@ pub struct Arguments {
     #[arg(long, env = "COALMINE_APPROVAL_VERB")]
     pub approval_verb: bool,
 
-    /// Prometheus, or what speaks its query API
-    #[arg(long, env = "COALMINE_PROMETHEUS_URL", default_value = "http://prometheus.monitoring.svc:9090", value_parser = http_url)]
-    pub prometheus_url: Uri,
+    /// Prometheus, or what speaks its query API [default: none, and the pods' own metrics pages are read]
+    #[arg(long, env = "COALMINE_PROMETHEUS_URL", value_parser = http_url)]
+    pub prometheus_url: Option<Uri>,
 
     /// File with a bearer token for Prometheus; read again for each query
     #[arg(long, env = "COALMINE_PROMETHEUS_BEARER_TOKEN_FILE")]

@@ -412,8 +412,14 @@ mod tests {
     fn context(client: Client) -> Arc<Context> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let source = prometheus::Prometheus::new(prometheus::Settings::new("http://127.0.0.1:1".to_owned())).unwrap();
-        let sources =
-            Sources::new(Arc::new(source), None, Pages::new(None, Vec::new()).unwrap(), None, coalmine_core::api::checks::Rules::default());
+        let sources = Sources::new(
+            Some(Arc::new(source)),
+            None,
+            Pages::new(None, Vec::new()).unwrap(),
+            None,
+            crate::sources::pods::Fetcher::new().unwrap(),
+            coalmine_core::api::checks::Rules::default(),
+        );
         let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());
         let claims = watch::channel(Claim::Nobody).1;
         Arc::new(Context::new(client, claims, sources, ("tier".to_owned(), "canary".to_owned()), "me".to_owned(), metrics))

@@ -30,7 +30,7 @@ use crate::server::certificates::{self, files, own, registration};
 use crate::server::clients;
 use crate::server::tls::{self, CurrentCertificate};
 use crate::server::{Limits, Transport, end_connections, serve};
-use crate::sources::{Pages, Scraper, Source, Sources, datadog, prometheus};
+use crate::sources::{Pages, Scraper, Source, Sources, datadog, pods::Fetcher, prometheus};
 use crate::telemetry;
 use coalmine_core::api::checks::Rules;
 use coalmine_core::hold::admit::Settings;
@@ -130,7 +130,7 @@ fn api_server() -> Vec<IpAddr> {
 fn rules(arguments: &Arguments) -> Rules {
     Rules {
         see_all_namespaces: arguments.checks_see_all_namespaces,
-        without_prometheus: false,
+        without_prometheus: arguments.prometheus_url.is_none(),
         without_datadog: arguments.datadog_api_key_file.is_none(),
     }
 }
@@ -142,10 +142,12 @@ fn spawn_controller(
     claims: watch::Receiver<Claim>,
     registry: &mut Registry,
 ) -> anyhow::Result<()> {
-    let source = prometheus::Prometheus::new(prometheus_settings(arguments)).context("failed to set up the Prometheus client")?;
+    let prometheus = prometheus_settings(arguments).map(prometheus::Prometheus::new).transpose();
+    let prometheus = prometheus.context("failed to set up the Prometheus client")?.map(|source| Arc::new(source) as Arc<dyn Source>);
     let pages = Pages::new(arguments.page_headers_directory.clone(), api_server()).context("failed to set up the client for pages")?;
     let scraper = arguments.read_pages.then(Scraper::new).transpose().context("failed to set up the client for the pods' own pages")?;
-    let sources = Sources::new(Arc::new(source), datadog_source(arguments)?, pages, scraper, rules(arguments));
+    let fetcher = Fetcher::new().context("failed to set up the client for metrics pages")?;
+    let sources = Sources::new(prometheus, datadog_source(arguments)?, pages, scraper, fetcher, rules(arguments));
     let label = (arguments.canary_label.key.clone(), arguments.canary_label.value.clone());
     let metrics = controller::Metrics::register(registry);
     let context = controller::Context::new(client.clone(), claims, sources, label, identity(arguments), metrics);
@@ -161,8 +163,9 @@ fn datadog_source(arguments: &Arguments) -> anyhow::Result<Option<Arc<dyn Source
     Ok(Some(Arc::new(source)))
 }
 
-fn prometheus_settings(arguments: &Arguments) -> prometheus::Settings {
-    prometheus::Settings {
+fn prometheus_settings(arguments: &Arguments) -> Option<prometheus::Settings> {
+    let url = arguments.prometheus_url.as_ref()?.to_string();
+    Some(prometheus::Settings {
         bearer_token_file: arguments.prometheus_bearer_token_file.clone(),
         basic_auth: arguments.prometheus_username.clone().zip(arguments.prometheus_password_file.clone()),
         ca_file: arguments.prometheus_ca_file.clone(),
@@ -170,8 +173,8 @@ fn prometheus_settings(arguments: &Arguments) -> prometheus::Settings {
         headers: arguments.prometheus_header.clone(),
         matchers: arguments.prometheus_matcher.clone(),
         pod_label: arguments.prometheus_pod_label.clone(),
-        ..prometheus::Settings::new(arguments.prometheus_url.to_string())
-    }
+        ..prometheus::Settings::new(url)
+    })
 }
 
 /// One client for everything. It must not retry by itself: its fifteen retries would outlive the review being answered.

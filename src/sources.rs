@@ -10,6 +10,7 @@ mod error;
 mod fair;
 mod http;
 mod page;
+pub mod pods;
 pub mod prometheus;
 mod reader;
 mod scraper;

@@ -9,6 +9,7 @@ mod disruptions;
 mod ends;
 mod evidence;
 mod gates;
+mod pages;
 mod silence;
 mod stage;
 mod stories;

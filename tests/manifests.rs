@@ -27,9 +27,9 @@ fn objects(path: &Path) -> Vec<Value> {
 }
 
 fn deployed(kind: &str) -> Vec<Value> {
-    let all = files("deploy").iter().flat_map(|path| objects(path)).collect::<Vec<_>>();
+    let all = files("deploy/base").iter().flat_map(|path| objects(path)).collect::<Vec<_>>();
     let found: Vec<_> = all.into_iter().filter(|object| object["kind"] == kind).collect();
-    assert!(!found.is_empty(), "no {kind} in deploy");
+    assert!(!found.is_empty(), "no {kind} in deploy/base");
     found
 }
 
@@ -68,7 +68,7 @@ fn the_only_secret_it_reads_is_its_certificate() {
 
 #[test]
 fn each_verb_has_its_reason() {
-    let text = fs::read_to_string(repository().join("deploy/rbac.yaml")).unwrap();
+    let text = fs::read_to_string(repository().join("deploy/base/rbac.yaml")).unwrap();
     for line in text.lines().filter(|line| line.starts_with("  - ") && !line.contains(':')) {
         assert!(line.contains(" # "), "{line}");
     }

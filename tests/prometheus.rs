@@ -12,6 +12,7 @@ use axum::Router;
 use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
 use axum::routing::get;
+use coalmine::sources::pods::Fetcher;
 use coalmine::sources::prometheus::{Prometheus, Settings};
 use coalmine::sources::{self, Asked, Pages, Problem, Reader, Scope, Sources};
 use coalmine_core::api::checks::{Probe, Rules, parse_list};
@@ -328,7 +329,7 @@ async fn pods_are_told_apart_by_address_and_checks_are_asked() {
 
     let sources = |rules: Rules| {
         let metrics = Arc::new(Prometheus::new(Settings::new(world.client.url())).unwrap());
-        Sources::new(metrics, None, Pages::new(None, Vec::new()).unwrap(), None, rules)
+        Sources::new(Some(metrics), None, Pages::new(None, Vec::new()).unwrap(), None, Fetcher::new().unwrap(), rules)
     };
     // Nothing writes a namespace here.
     let (all, own) = (sources(Rules { see_all_namespaces: true, ..Rules::default() }), sources(Rules::default()));

@@ -3,10 +3,12 @@
 
 mod ask;
 mod job;
+mod pages;
 
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
+use self::pages::Pages;
 use super::{Context, observe::Seen};
 use crate::{
     clock,
@@ -27,6 +29,7 @@ use coalmine_core::{
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     judging: Option<Judging>,
+    pages: Option<Pages>,
     /// What was seen of the present run's canary.
     evidence: Evidence,
 }
@@ -41,26 +44,14 @@ struct Judging {
 
 /// `None` when there is nothing to judge yet.
 pub(super) async fn judge(context: &Context, primary: &Value, seen: &Seen) -> Option<Judgement> {
-    let canary = seen.canary(primary)?;
-    let mut subject = Subject::of(primary, canary, seen.health(), seen.policy())?;
-    subject.reads_pages = context.sources.scraper.is_some();
-    subject.rest = context.sources.of(subject.policy.metrics.origin()).map(Source::rest).unwrap_or_default();
     let name = format!("{}/{}", object::namespace(primary), object::name(primary));
     // Taken out while questions are under way: one primary is worked on by one task at a time.
     let mut memory = context.memory.lock().await.remove(&name).unwrap_or_default();
-    let judging = match &mut memory.judging {
-        Some(judging) => {
-            judging.judge.about(subject);
-            judging
-        }
-        none => none.insert(Judging { judge: Judge::new(subject), reader: Reader::default(), epoch: 0 }),
-    };
-    let judgement = judging.run(context, primary, canary).await;
-    let news = judging.judge.news();
-    memory.see(canary, object::annotation(primary, key::RUN).unwrap_or_default(), &news);
-    let due = memory.evidence.due(clock::now());
+    let judged = memory.judge(context, primary, seen).await;
+    let due = judged.as_ref().and_then(|_| memory.evidence.due(clock::now()));
     context.memory.lock().await.insert(name, memory);
-    if let Some(text) = due {
+    let (judgement, news) = judged?;
+    if let Some((canary, text)) = seen.canary(primary).zip(due) {
         context.show_evidence(canary, text).await;
     }
     for news in news {
@@ -86,6 +77,27 @@ pub(super) async fn evidence(context: &Context, primary: &Value, seen: &Seen) ->
 }
 
 impl Memory {
+    async fn judge(&mut self, context: &Context, primary: &Value, seen: &Seen) -> Option<(Option<Judgement>, Vec<News>)> {
+        self.read_ahead(context, primary, seen).await;
+        let canary = seen.canary(primary)?;
+        let mut subject = Subject::of(primary, canary, seen.health(), seen.policy())?;
+        subject.reads_pages = context.sources.scraper.is_some();
+        subject.sources = context.sources.offered();
+        let named = subject.policy.metrics.origin().and_then(|origin| context.sources.of(origin).ok());
+        subject.rest = named.map(Source::rest).unwrap_or_default();
+        let judging = match &mut self.judging {
+            Some(judging) => {
+                judging.judge.about(subject);
+                judging
+            }
+            none => none.insert(Judging { judge: Judge::new(subject), reader: Reader::default(), epoch: 0 }),
+        };
+        let judgement = judging.run(context, primary, canary, &mut self.pages).await;
+        let news = judging.judge.news();
+        self.see(canary, object::annotation(primary, key::RUN).unwrap_or_default(), &news);
+        Some((judgement, news))
+    }
+
     /// Goes on from what stands on the canary: another replica may have led until now.
     fn see(&mut self, canary: &Value, run: &str, news: &[News]) {
         if !self.evidence.is_of(run) {
@@ -114,11 +126,11 @@ impl Context {
 }
 
 impl Judging {
-    async fn run(&mut self, context: &Context, primary: &Value, canary: &Value) -> Option<Judgement> {
+    async fn run(&mut self, context: &Context, primary: &Value, canary: &Value, pages: &mut Option<Pages>) -> Option<Judgement> {
         loop {
             match self.judge.next(clock::now()) {
                 Step::Ask(question) => {
-                    let answer = self.ask(context, primary, canary, question).await;
+                    let answer = self.ask(context, primary, canary, pages, question).await;
                     self.judge.take(answer, clock::now());
                 }
                 step => return verdict::told(step),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::fair::Shares;
+use super::pods::Fetcher;
 use super::{Error, Pages, Problem, Scope, Scraper, Source};
 use coalmine_core::api::checks::{Bounds, Names, Origin, Probe, Rules, View, question};
 use coalmine_core::judging::checks::{Outcome, Progress, judge};
@@ -20,12 +21,15 @@ const CHECKED_WITHIN: Duration = Duration::from_secs(12);
 /// Everything that can be asked.
 #[derive(Debug)]
 pub struct Sources {
-    pub metrics: Arc<dyn Source>,
+    /// Where its address was given.
+    pub prometheus: Option<Arc<dyn Source>>,
     /// Where Datadog's keys were given.
     pub datadog: Option<Arc<dyn Source>>,
     pub pages: Pages,
     /// Unless nothing but the source shall be asked.
     pub scraper: Option<Scraper>,
+    /// For the pods' own pages as a source.
+    pub pods: Arc<Fetcher>,
     /// What checks may do.
     pub rules: Rules,
     /// Queries that a user wrote are a load on the source that everybody's verdict comes from.
@@ -49,8 +53,21 @@ pub struct Asked<'a> {
 }
 
 impl Sources {
-    pub fn new(metrics: Arc<dyn Source>, datadog: Option<Arc<dyn Source>>, pages: Pages, scraper: Option<Scraper>, rules: Rules) -> Self {
-        Self { metrics, datadog, pages, scraper, rules, queries: Shares::new(6, 3), readings: Shares::new(64, 8) }
+    pub fn new(
+        prometheus: Option<Arc<dyn Source>>,
+        datadog: Option<Arc<dyn Source>>,
+        pages: Pages,
+        scraper: Option<Scraper>,
+        pods: Fetcher,
+        rules: Rules,
+    ) -> Self {
+        let (queries, readings) = (Shares::new(6, 3), Shares::new(64, 8));
+        Self { prometheus, datadog, pages, scraper, pods: Arc::new(pods), rules, queries, readings }
+    }
+
+    /// Whom a run may be judged by without naming it, in order of preference.
+    pub fn offered(&self) -> Vec<Origin> {
+        self.prometheus.iter().map(|_| Origin::Prometheus).chain([Origin::Pages]).collect()
     }
 
     /// The outcome so far. `None` for a Job, which isn't asked by a source.
@@ -75,15 +92,14 @@ impl Sources {
         }
     }
 
-    /// Who answers for it.
+    /// Who answers for it. The pods' pages are read for each run by itself: there is nobody who answers for all.
     pub fn of(&self, origin: Origin) -> Result<&dyn Source, Error> {
-        match origin {
-            Origin::Prometheus => Ok(self.metrics.as_ref()),
-            Origin::Datadog => self.datadog.as_deref().ok_or_else(|| Error {
-                target: "Datadog".to_owned(),
-                problem: Problem::Refused("Coalmine was started without its keys".to_owned()),
-            }),
-        }
+        let (source, lacking) = match origin {
+            Origin::Prometheus => (self.prometheus.as_deref(), "Coalmine was started without its address"),
+            Origin::Datadog => (self.datadog.as_deref(), "Coalmine was started without its keys"),
+            Origin::Pages => (None, "no run is read"),
+        };
+        source.ok_or_else(|| Error { target: origin.name().to_owned(), problem: Problem::Refused(lacking.to_owned()) })
     }
 
     async fn query(&self, origin: Origin, query: &str, bounds: &Bounds, asked: Asked<'_>) -> Result<Outcome, Error> {
@@ -160,7 +176,8 @@ mod tests {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let address = half_a_server().await;
         let metrics = Arc::new(Prometheus::new(Settings::new("http://127.0.0.1:1")).unwrap());
-        let sources = Arc::new(Sources::new(metrics, None, Pages::leading_to(address), None, Rules::default()));
+        let sources =
+            Arc::new(Sources::new(Some(metrics), None, Pages::leading_to(address), None, Fetcher::new().unwrap(), Rules::default()));
         let probe = Probe::Page {
             url: format!("http://app.test:{}/{{{{namespace}}}}", address.port()),
             pointer: String::new(),

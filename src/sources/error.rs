@@ -34,6 +34,8 @@ pub enum Problem {
     TooLarge(usize),
     #[error("it gave more than {0} series; a check asks for a few, as with sum, avg or max")]
     TooMany(usize),
+    #[error("{tried}")]
+    NoPage { tried: String, is_silent: bool },
     #[error("it refused the query: {0}")]
     Refused(String),
     #[error("it answered in part only: {0}")]

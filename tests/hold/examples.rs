@@ -98,7 +98,10 @@ fn every_kustomization_is_understood() {
         let path = repository().join(directory);
         namespace.kubectl.run(&["kustomize", path.to_str().unwrap()]).succeeded().stdout
     };
-    assert!(built("deploy").contains("name: coalmine-registration"));
+    let (without, with) = (built("deploy"), built("deploy/with-prometheus"));
+    assert!(without.contains("name: coalmine-registration") && !without.contains("prometheus-url"));
+    let url = "        - --prometheus-url=http://prometheus.monitoring.svc:9090\n";
+    assert_eq!(with.replacen(url, "", 1), without, "they differ in nothing else");
     assert!(built("deploy/prometheus").contains("kind: ClusterRole"));
     let with_cert_manager = built("certs/cert-manager");
     assert!(with_cert_manager.contains("cert-manager.io/inject-ca-from: coalmine/coalmine"));

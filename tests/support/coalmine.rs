@@ -40,7 +40,7 @@ impl Coalmine {
     pub(crate) fn start(control_plane: &ControlPlane, name: &str) -> Self {
         let kubectl = Kubectl::of(control_plane);
         for file in ["namespace.yaml", "serviceaccount.yaml", "rbac.yaml"] {
-            let path = control_plane.repository.join("deploy").join(file);
+            let path = control_plane.repository.join("deploy/base").join(file);
             kubectl.run(&["apply", "--server-side", "-f", &path.display().to_string()]).succeeded();
         }
         hold_the_lease(control_plane);
@@ -104,9 +104,9 @@ fn await_registration(control_plane: &ControlPlane) {
     });
 }
 
-/// The entries of `deploy/webhook.yaml` as they are, but for where Coalmine is and whose requests it gets.
+/// The entries of `deploy/base/webhook.yaml` as they are, but for where Coalmine is and whose requests it gets.
 fn register(control_plane: &ControlPlane, name: &str, port: u16, namespaces: &Value) {
-    let mut configuration = manifests(control_plane, "deploy/webhook.yaml").remove(0);
+    let mut configuration = manifests(control_plane, "deploy/base/webhook.yaml").remove(0);
     configuration["metadata"]["name"] = json!(name);
     for webhook in configuration["webhooks"].as_array_mut().expect("webhooks") {
         let path = webhook["clientConfig"]["service"]["path"].as_str().expect("a path").to_owned();
@@ -142,6 +142,8 @@ fn spawn(control_plane: &ControlPlane, kubectl: &Kubectl, name: &str, webhook_po
         .args(["-c", r#""$@" & program=$!; while read -r _; do :; done; kill -9 $program"#, "sh"])
         .arg(variable("COALMINE_BIN"))
         .args(["--webhook-name", name, "--shutdown-delay", "0s"])
+        // Nobody answers there; its queries are checked all the same.
+        .arg("--prometheus-url=http://prometheus.monitoring.svc:9090")
         .arg(format!("--webhook-address=127.0.0.1:{webhook_port}"))
         .arg(format!("--webhook-url=https://127.0.0.1:{webhook_port}"))
         .arg(format!("--admin-address=127.0.0.1:{admin_port}"))

@@ -55,9 +55,9 @@ pub(crate) fn bench(target: &Target, options: &Options) -> Result<()> {
     rows.extend(on_a_control_plane(&state, options)?);
     if !options.quick {
         if matches!(target, Target::Development(_)) {
-            cluster::up(target)?;
+            cluster::up(target, deploy::Counts::Prometheus)?;
         }
-        deploy::deploy(target)?;
+        deploy::deploy(target, deploy::Counts::Prometheus)?;
         rows.extend(canaries::measure(target)?);
     }
     print!("{}", table(&rows));

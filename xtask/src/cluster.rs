@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use crate::{
     command,
     control_plane::{self, ControlPlane, Endpoints},
-    deploy,
+    deploy::{self, Counts},
     directory::State,
     images, leftovers, network,
     node::{self, Node},
@@ -26,10 +26,10 @@ const ENDPOINTS: Endpoints = Endpoints { address: Ipv4Addr::new(10, 88, 0, 1), a
 const DNS_RIGHTS: &str = include_str!("../assets/coredns.yaml");
 
 /// `cluster up`
-pub(crate) fn up(target: &Target) -> Result<()> {
+pub(crate) fn up(target: &Target, counts: Counts) -> Result<()> {
     match target {
         Target::Development(state) => {
-            start(state)?;
+            start(state, counts)?;
             print_environment(state, &state.cluster().join("kubeconfig"));
             Ok(())
         }
@@ -69,7 +69,7 @@ fn programs(state: &State) -> Result<Programs> {
 }
 
 /// Starts what is missing of the whole cluster.
-pub(crate) fn start(state: &State) -> Result<()> {
+pub(crate) fn start(state: &State, counts: Counts) -> Result<()> {
     prerequisites::for_node()?;
     network::check(&state.cluster())?;
     let programs = programs(state)?;
@@ -89,8 +89,10 @@ pub(crate) fn start(state: &State) -> Result<()> {
     node.start_runtime(&control_plane)?;
     images::load(state, &archives)?;
     node.start(&control_plane, &programs)?;
-    say("starting Prometheus");
-    deploy::prometheus(state, &archives)?;
+    if counts == Counts::Prometheus {
+        say("starting Prometheus");
+        deploy::prometheus(state, &archives)?;
+    }
     say("the cluster is ready");
     Ok(())
 }

@@ -19,7 +19,12 @@ use self::{
     stage::{Kubectl, aside, claim, heading, seconds, tell},
     traffic::Traffic,
 };
-use crate::{cluster, deploy, images, target::Target};
+use crate::{
+    cluster,
+    deploy::{self, Counts},
+    images,
+    target::Target,
+};
 
 const GOOD: &str = "examples/app.yaml";
 const BAD: &str = "examples/app-bad.yaml";
@@ -27,6 +32,8 @@ const GOOD_V2: &str = "examples/app-good-v2.yaml";
 const REPLICAS: usize = 10;
 /// From the canary's readiness to its rejection, at 1000 requests/s and a scrape every 5 s.
 const REJECTED_WITHIN: Duration = Duration::from_secs(15);
+/// The same by the pods' own pages, which are read each second.
+const REJECTED_BY_PAGES_WITHIN: Duration = Duration::from_secs(7);
 
 /// What runs beside the story from its first to its last scene.
 struct Story {
@@ -37,26 +44,29 @@ struct Story {
 }
 
 /// `cargo xtask demo`
-pub(crate) fn run(target: &Target) -> Result<()> {
+pub(crate) fn run(target: &Target, counts: Counts) -> Result<()> {
     stage::begin();
-    let kubectl = prepare(target)?;
+    let kubectl = prepare(target, counts)?;
     let service_address = ten_good_replicas(&kubectl)?;
     let story = start_traffic(kubectl, &service_address)?;
-    story.bad_version()?;
+    story.bad_version(counts)?;
     story.going_back()?;
     story.good_version()?;
     story.end()
 }
 
-fn prepare(target: &Target) -> Result<Kubectl> {
-    heading("A cluster with Prometheus and Coalmine");
-    cluster::up(target)?;
+fn prepare(target: &Target, counts: Counts) -> Result<Kubectl> {
+    heading(match counts {
+        Counts::Prometheus => "A cluster with Prometheus and Coalmine",
+        Counts::Pages => "A cluster with Coalmine, and without Prometheus",
+    });
+    cluster::up(target, counts)?;
     images::images(target)?;
     let kubectl = Kubectl(target.clone());
     if matches!(target, Target::Foreign(_)) {
-        requirements::check(&kubectl)?;
+        requirements::check(&kubectl, counts)?;
     }
-    deploy::deploy(target)?;
+    deploy::deploy(target, counts)?;
     kubectl.show(&["get", "deployments", "--namespace=coalmine"])?;
     Ok(kubectl)
 }
@@ -114,7 +124,7 @@ fn start_traffic(kubectl: Kubectl, service_address: &str) -> Result<Story> {
 }
 
 impl Story {
-    fn bad_version(&self) -> Result<()> {
+    fn bad_version(&self, counts: Counts) -> Result<()> {
         heading("A bad version: every answer is an error");
         let before = pods::primary(&self.kubectl)?;
         let applied = Instant::now();
@@ -125,9 +135,10 @@ impl Story {
         let ready = self.canary_ready(applied)?;
         let rejected = self.event("CanaryRejected", applied, Duration::from_mins(2))?;
         let after_ready = rejected.at.saturating_duration_since(ready);
+        let within = if counts == Counts::Pages { REJECTED_BY_PAGES_WITHIN } else { REJECTED_WITHIN };
         claim(
-            after_ready <= REJECTED_WITHIN,
-            &format!("rejected {} after its canary was ready (promised: {})", seconds(after_ready), seconds(REJECTED_WITHIN)),
+            after_ready <= within,
+            &format!("rejected {} after its canary was ready (promised: {})", seconds(after_ready), seconds(within)),
         )?;
         let status = rollout.exit_within(Duration::from_secs(30))?;
         claim(status.code() == Some(1), "kubectl rollout status waited for the verdict and ended with exit code 1")?;

@@ -36,10 +36,31 @@ const REFUSED: &str = r#"{
   }
 }"#;
 
+/// Where Coalmine is to find counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counts {
+    Prometheus,
+    /// On the pods' own pages alone.
+    Pages,
+}
+
+impl Counts {
+    pub(crate) fn of(no_prometheus: bool) -> Self {
+        if no_prometheus { Self::Pages } else { Self::Prometheus }
+    }
+
+    pub(crate) fn manifests(self) -> &'static str {
+        match self {
+            Self::Prometheus => "deploy/with-prometheus",
+            Self::Pages => "deploy",
+        }
+    }
+}
+
 /// The command: installs what `cargo xtask images` built and waits until the webhook answers.
-pub(crate) fn deploy(target: &Target) -> Result<()> {
+pub(crate) fn deploy(target: &Target, counts: Counts) -> Result<()> {
     target.check()?;
-    let manifests = repository().join("deploy");
+    let manifests = repository().join(counts.manifests());
     say("installing Coalmine");
     match target {
         Target::Development(state) => {

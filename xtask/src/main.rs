@@ -43,14 +43,14 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Watch a bad version being kept out and a good one let in, on a real cluster with real traffic
-    Demo,
+    Demo(FromPages),
     /// A real Kubernetes on this machine
     #[command(subcommand)]
     Cluster(ClusterVerb),
     /// Build the images and load them into the cluster
     Images,
     /// Install Coalmine and wait until its webhook answers
-    Deploy,
+    Deploy(FromPages),
     /// Run every test, or a part of them
     Test(test::Options),
     /// Make everything that a release consists of, into dist/
@@ -85,6 +85,13 @@ enum ClusterVerb {
 }
 
 #[derive(Args, Debug)]
+struct FromPages {
+    /// Without a Prometheus: counts are read on the pods' own metrics pages
+    #[arg(long)]
+    no_prometheus: bool,
+}
+
+#[derive(Args, Debug)]
 struct Which {
     /// Only etcd, API server and controller-manager on loopback ports; several can run side by side
     #[arg(long)]
@@ -110,14 +117,14 @@ fn run(arguments: Arguments) -> Result<()> {
         Verb::Cluster(ClusterVerb::Up { which, kubernetes }) if which.control_plane => {
             cluster::control_plane_up(which.name.as_deref(), kubernetes.as_deref())
         }
-        Verb::Cluster(ClusterVerb::Up { .. }) => cluster::up(&Target::new(context)?),
+        Verb::Cluster(ClusterVerb::Up { .. }) => cluster::up(&Target::new(context)?, deploy::Counts::Prometheus),
         Verb::Cluster(ClusterVerb::Down { which }) if which.control_plane => cluster::control_plane_down(which.name.as_deref()),
         Verb::Cluster(ClusterVerb::Down { .. }) => cluster::down(&Target::new(context)?),
         Verb::Cluster(ClusterVerb::Build) => cluster::build(&Target::new(context)?),
         Verb::Cluster(ClusterVerb::Status) => cluster::status(&Target::new(context)?),
-        Verb::Demo => demo::run(&Target::new(context)?),
+        Verb::Demo(from) => demo::run(&Target::new(context)?, deploy::Counts::of(from.no_prometheus)),
         Verb::Images => images::images(&Target::new(context)?).map(drop),
-        Verb::Deploy => deploy::deploy(&Target::new(context)?),
+        Verb::Deploy(from) => deploy::deploy(&Target::new(context)?, deploy::Counts::of(from.no_prometheus)),
         Verb::Test(options) => test::test(&Target::new(context)?, &options),
         Verb::Release(options) => release::release(&options),
         Verb::Bench(options) => bench::bench(&Target::new(context)?, &options),

@@ -62,6 +62,9 @@ pub(crate) struct Options {
     /// How many tests of a suite run at the same time
     #[arg(long, default_value_t = 4, value_name = "COUNT")]
     threads: usize,
+    /// The cluster suite with Coalmine installed without Prometheus: counts are read on the pods' own metrics pages
+    #[arg(long)]
+    no_prometheus: bool,
     /// Only tests whose name contains this
     filter: Option<String>,
 }
@@ -184,11 +187,13 @@ fn whole_cluster(target: &Target, options: &Options) -> Result<()> {
     let mut tests = Tests::build(&state)?;
     let Some(names) = Tests::names("cluster::", options.filter.as_deref())? else { return Ok(()) };
     if let Target::Development(state) = target {
-        cluster::start(state)?;
+        cluster::start(state, deploy::Counts::Prometheus)?;
         images::images(target)?;
         tests.paths.push(("COALMINE_KUBELET", state.cluster().join("run/kubelet.json")));
     }
-    deploy::deploy(target)?;
+    let counts = deploy::Counts::of(options.no_prometheus);
+    deploy::deploy(target, counts)?;
+    tests.paths.push(("COALMINE_MANIFESTS", repository().join(counts.manifests())));
     say(format_args!("{} tests on the whole cluster", names.len()));
     // These take something away from all, or need the machine for themselves.
     let (alone, others) = names.into_iter().partition(|name| name.contains("::alone::"));

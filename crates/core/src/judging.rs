@@ -2,6 +2,7 @@
 //! wants to know, and answers are arguments.
 
 pub mod checks;
+pub mod collecting;
 mod counters;
 pub mod early;
 pub mod job;

@@ -2,4 +2,5 @@
 
 pub mod counting;
 pub mod discovery;
+pub mod pages;
 pub mod probes;

@@ -8,21 +8,25 @@ use kube::{Api, ResourceExt as _, api::ListParams};
 use serde_json::Value;
 
 use super::{
-    super::{Context, Error, chain},
+    super::{Context, Error, chain, observe},
     Judging, job,
+    pages::Pages,
 };
 use crate::{
     clock,
-    sources::{self, Asked, Reader},
+    sources::{self, Asked, Problem, Reader, Source},
 };
 use coalmine_core::{
     api::{
         annotations::RUN_LABEL,
         checks::{Check, Probe},
+        origin::Origin,
+        policy::Policy,
     },
     hold::replica_sets,
     judging::{Answer, Checks, Failure, Pod as Known, Question, Samples, checks::Outcome},
     manifest::object,
+    metrics::pages::places,
 };
 
 /// The key of a `ConfigMap` that holds the list of checks.
@@ -31,22 +35,53 @@ const CONFIG_MAP_KEY: &str = "checks";
 const JOB_WITHIN: Duration = Duration::from_secs(10);
 
 impl Judging {
-    pub(super) async fn ask(&mut self, context: &Context, primary: &Value, canary: &Value, question: Question) -> Answer {
+    pub(super) async fn ask(
+        &mut self,
+        context: &Context,
+        primary: &Value,
+        canary: &Value,
+        pages: &mut Option<Pages>,
+        question: Question,
+    ) -> Answer {
         let namespace = object::namespace(primary);
         let answer = match question {
-            Question::Pods => pods(context, primary, canary).await.map_err(|error| failure(&error)),
-            Question::Present { origin, scope, names } => match context.sources.of(origin) {
-                Ok(source) => source.present(&scope, &names).await.map(Answer::Present).map_err(Failure::from),
-                Err(error) => Err(error.into()),
+            Question::Pods => match pods(context, primary, canary).await {
+                Ok((canary, primary)) => {
+                    if let Some(pages) = pages {
+                        pages.reading.aim(&canary, &primary);
+                    }
+                    Ok(Answer::Pods { canary, primary })
+                }
+                Err(error) => Err(failure(&error)),
             },
-            Question::History { origin, scope, pod_label, readings, since, window } => match context.sources.of(origin) {
+            Question::Present { origin, scope, names } => {
+                if origin == Origin::Pages && pages.is_none() {
+                    let policy = Policy::of(object::annotations(primary)).unwrap_or_default();
+                    let begun = Pages::of(pages, context, primary, &policy);
+                    match pods(context, primary, canary).await {
+                        Ok((canary, primary)) => begun.reading.aim(&canary, &primary),
+                        Err(error) => return Answer::Failed(failure(&error)),
+                    }
+                }
+                match source(context, pages.as_ref(), origin) {
+                    Ok(source) => match source.present(&scope, &names).await {
+                        Ok(series) => Ok(Answer::Present(series)),
+                        Err(sources::Error { problem: Problem::NoPage { tried, is_silent }, .. }) => {
+                            Ok(Answer::NoPage { tried, is_silent })
+                        }
+                        Err(error) => Err(error.into()),
+                    },
+                    Err(error) => Err(error.into()),
+                }
+            }
+            Question::History { origin, scope, pod_label, readings, since, window } => match source(context, pages.as_ref(), origin) {
                 Ok(source) => {
                     let history = sources::history(source, &scope, pod_label, &readings, since, window).await;
                     history.map(Answer::History).map_err(Failure::from)
                 }
                 Err(error) => Err(error.into()),
             },
-            Question::Samples(samples) => self.samples(context, samples).await.map_err(Failure::from),
+            Question::Samples(samples) => self.samples(context, pages.as_ref(), samples).await.map_err(Failure::from),
             Question::CheckList { config_map } => check_list(context, namespace, &config_map).await.map_err(|error| failure(&error)),
             Question::Checks(checks) => Ok(Answer::Checks(ask_checks(context, object::name(primary), canary, &checks).await)),
             Question::Places { addresses, port, path, reading } => {
@@ -62,13 +97,20 @@ impl Judging {
         answer.unwrap_or_else(Answer::Failed)
     }
 
-    async fn samples(&mut self, context: &Context, asked: Samples) -> Result<Answer, sources::Error> {
+    async fn samples(&mut self, context: &Context, pages: Option<&Pages>, asked: Samples) -> Result<Answer, sources::Error> {
         if self.epoch != asked.epoch {
             (self.reader, self.epoch) = (Reader::default(), asked.epoch);
         }
-        let source = context.sources.of(asked.origin)?;
+        let source = source(context, pages, asked.origin)?;
         let counted = self.reader.count(source, &asked.scope, asked.pod_label, &asked.readings, asked.interval, clock::now()).await?;
         Ok(Answer::Samples(counted))
+    }
+}
+
+fn source<'a>(context: &'a Context, pages: Option<&'a Pages>, origin: Origin) -> Result<&'a dyn Source, sources::Error> {
+    match pages {
+        Some(pages) if origin == Origin::Pages => Ok(&pages.reading),
+        _ => context.sources.of(origin),
     }
 }
 
@@ -80,28 +122,39 @@ fn failure(error: &Error) -> Failure {
     Failure { words: chain(error), is_refusal: error.refusal().is_some() }
 }
 
-async fn pods(context: &Context, primary: &Value, canary: &Value) -> Result<Answer, Error> {
-    let api = Api::<Pod>::namespaced(context.client.clone(), object::namespace(primary));
-    let list = |selector: String| {
-        let api = api.clone();
-        async move { api.list(&ListParams::default().labels(&selector)).await.map_err(Error::api("list pods")) }
-    };
+/// The canary's and the primary's.
+async fn pods(context: &Context, primary: &Value, canary: &Value) -> Result<(Vec<Known>, Vec<Known>), Error> {
     let run = coalmine_core::run::canary::run_of(canary).unwrap_or_default();
-    let canary = list(format!("{RUN_LABEL}={run}")).await?;
-    // The API server takes no Deployment without a selector.
-    let primary = list(format!("{},!{RUN_LABEL}", replica_sets::selector(primary))).await?;
-    let known = |pods: Vec<Pod>| pods.iter().map(known).collect();
-    Ok(Answer::Pods { canary: known(canary.items), primary: known(primary.items) })
+    let canary = list(context, primary, &format!("{RUN_LABEL}={run}")).await?;
+    Ok((canary, primary_pods(context, primary).await?))
 }
 
-fn known(pod: &Pod) -> Known {
+pub(super) async fn primary_pods(context: &Context, primary: &Value) -> Result<Vec<Known>, Error> {
+    // The API server takes no Deployment without a selector.
+    list(context, primary, &format!("{},!{RUN_LABEL}", replica_sets::selector(primary))).await
+}
+
+async fn list(context: &Context, primary: &Value, selector: &str) -> Result<Vec<Known>, Error> {
+    let api = Api::<Pod>::namespaced(context.client.clone(), object::namespace(primary));
+    let pods = api.list(&ListParams::default().labels(selector)).await.map_err(Error::api("list pods"))?;
+    pods.items.iter().map(known).collect()
+}
+
+fn known(pod: &Pod) -> Result<Known, Error> {
     let owners = pod.owner_references().iter().filter(|owner| owner.kind == "ReplicaSet");
-    Known {
+    let (spec, status) = (pod.spec.as_ref(), pod.status.as_ref());
+    let is_ready =
+        status.and_then(|status| status.conditions.as_ref()).into_iter().flatten().any(|one| one.type_ == "Ready" && one.status == "True");
+    Ok(Known {
         name: pod.name_any(),
-        address: pod.status.as_ref().and_then(|status| status.pod_ip.clone()),
+        address: status.and_then(|status| status.pod_ip.clone()),
         replica_sets: owners.map(|owner| owner.name.clone()).collect(),
-        on_host_network: pod.spec.as_ref().and_then(|spec| spec.host_network) == Some(true),
-    }
+        on_host_network: spec.and_then(|spec| spec.host_network) == Some(true),
+        node: spec.and_then(|spec| spec.node_name.clone()),
+        created: pod.creation_timestamp().map(|created| created.0),
+        is_serving: is_ready && pod.metadata.deletion_timestamp.is_none(),
+        places: places(&observe::json(pod, "a pod")?),
+    })
 }
 
 async fn check_list(context: &Context, namespace: &str, name: &str) -> Result<Answer, Error> {

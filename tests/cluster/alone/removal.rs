@@ -11,7 +11,11 @@ use crate::cluster::{
     stage::{PATIENCE, Stage},
     traffic::Traffic,
 };
-use crate::support::{control_plane::ControlPlane, kubectl::Kubectl, within};
+use crate::support::{
+    control_plane::{ControlPlane, variable},
+    kubectl::Kubectl,
+    within,
+};
 
 /// `kubectl apply -k deploy` and an answer of the webhook, however the test ends.
 struct Reinstalled<'a>(&'a ControlPlane, &'a str);
@@ -43,7 +47,7 @@ fn without_coalmine_the_deployment_is_a_plain_one() {
     stage.apply(&App::good("2").canary("duration", "40s"));
     stage.await_event("CanaryAnalyzing");
 
-    let directory = stage.control_plane.repository.join("deploy").display().to_string();
+    let directory = variable("COALMINE_MANIFESTS");
     let back = Reinstalled(stage.control_plane, &directory);
     Kubectl::of(stage.control_plane).run(&["delete", "-k", &directory, "--timeout=120s"]).succeeded();
     assert_eq!(stage.live(), "1");

@@ -58,7 +58,7 @@ pub(super) fn install(kubectl: &Kubectl) -> Result<()> {
 }
 
 fn manifest(file: &str) -> String {
-    repository().join("deploy").join(file).display().to_string()
+    repository().join("deploy/base").join(file).display().to_string()
 }
 
 fn register(kubectl: &Kubectl, port: u16) -> Result<()> {

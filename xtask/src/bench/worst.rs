@@ -108,10 +108,10 @@ fn review(old: &Value, new: &Value) -> Vec<u8> {
 
 /// In bytes.
 fn shipped_limit() -> Result<u64> {
-    let path = repository().join("deploy/deployment.yaml");
+    let path = repository().join("deploy/base/deployment.yaml");
     let text = fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
     let limit = text.split_once("limits:").and_then(|(_, rest)| rest.split_once("memory: ")?.1.split_once("Mi")?.0.parse::<u64>().ok());
-    Ok(limit.context("failed to find the memory limit in deploy/deployment.yaml")? << 20)
+    Ok(limit.context("failed to find the memory limit in deploy/base/deployment.yaml")? << 20)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub use self::confine::View;
 pub use self::promql::{Names, QueryError};
 pub use self::rules::Rules;
 use super::foreign;
+pub use super::origin::Origin;
 
 /// More would be a load on the source, and no verdict could name them all.
 const MOST_CHECKS: usize = 20;
@@ -56,25 +57,6 @@ pub enum Expected {
         min: Option<f64>,
         max: Option<f64>,
     },
-}
-
-/// Which source answers a query.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Origin {
-    #[default]
-    Prometheus,
-    Datadog,
-}
-
-impl Origin {
-    /// For a person.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Prometheus => "Prometheus",
-            Self::Datadog => "Datadog",
-        }
-    }
 }
 
 /// What the number must keep to. At least one is there.
@@ -136,6 +118,8 @@ pub enum CheckProblem {
     NothingToIgnore,
     #[error("query{0}")]
     Query(QueryError),
+    #[error("source: {0} answer no queries; expected prometheus or datadog")]
+    NoQueries(&'static str),
     #[error("{0}, so that nobody could answer")]
     NoSource(&'static str),
     #[error("job: {0:?} isn't the name of a CronJob")]
@@ -223,6 +207,9 @@ fn query(written: Written) -> Result<Probe, CheckProblem> {
     let Written { query, source, min, max, min_ratio, max_ratio, ignore_below, .. } = written;
     let bounds = bounds(Bounds { min, max, min_ratio, max_ratio, ignore_below })?;
     let (query, origin) = (query.unwrap_or_default(), source.unwrap_or_default());
+    if !origin.abilities().queries {
+        return Err(CheckProblem::NoQueries(origin.name()));
+    }
     promql::check(&query, origin).map_err(CheckProblem::Query)?;
     if bounds.needs_primary() && !query.contains("{{pods}}") {
         return Err(CheckProblem::SameForBoth);
@@ -271,7 +258,8 @@ impl Written {
 /// A query as it goes to its source.
 pub fn question(origin: Origin, query: &str, names: &Names, view: View<'_>) -> Result<String, QueryError> {
     match (origin, view) {
-        (Origin::Prometheus, _) => confine::asked(query, names, view),
+        // The last of them answers none, and none is admitted.
+        (Origin::Prometheus | Origin::Pages, _) => confine::asked(query, names, view),
         (Origin::Datadog, View::Own { .. }) => datadog::confined(&names.fill(query), &names.namespace),
         (Origin::Datadog, View::All) => Ok(names.fill(query)),
     }

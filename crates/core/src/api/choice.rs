@@ -50,8 +50,8 @@ pub struct Counters {
     pub requests: Selector,
     pub errors: Selector,
     pub latency: Option<Selector>,
-    /// Whose words they are.
-    pub origin: Origin,
+    /// Whose words they are, if that is said.
+    pub origin: Option<Origin>,
 }
 
 /// Why a value of `canary.metrics` isn't accepted; one line each.
@@ -85,8 +85,7 @@ struct Written {
     requests: String,
     errors: String,
     latency: Option<String>,
-    #[serde(default)]
-    source: Origin,
+    source: Option<Origin>,
 }
 
 /// One entry of a list in YAML.
@@ -98,12 +97,12 @@ enum Entry {
 }
 
 impl Choice {
-    /// Who is to be asked.
-    pub fn origin(&self) -> Origin {
+    /// Who is to be asked, where the user says so.
+    pub fn origin(&self) -> Option<Origin> {
         match self {
-            Self::Auto | Self::Nothing | Self::Preset(_) => Origin::Prometheus,
+            Self::Auto | Self::Nothing | Self::Preset(_) => None,
             Self::Counters(counters) => counters.origin,
-            Self::Several(all) => all.first().map_or(Origin::Prometheus, Self::origin),
+            Self::Several(all) => all.first().and_then(Self::origin),
         }
     }
 
@@ -182,10 +181,10 @@ impl Choice {
 impl Written {
     fn choice(self) -> Result<Choice, ChoiceError> {
         let origin = self.source;
-        if origin == Origin::Datadog {
-            if self.latency.is_some() {
-                return Err(ChoiceError::NoLatency);
-            }
+        if self.latency.is_some() && origin.is_some_and(|origin| !origin.abilities().latency) {
+            return Err(ChoiceError::NoLatency);
+        }
+        if origin == Some(Origin::Datadog) {
             let (requests, errors) = (tagged("requests", &self.requests)?, tagged("errors", &self.errors)?);
             return Ok(Choice::Counters(Box::new(Counters { requests, errors, latency: None, origin })));
         }
@@ -251,12 +250,8 @@ mod tests {
         assert_eq!(Choice::parse("none").unwrap(), Choice::Nothing);
         let written = Choice::parse("requests: my_total\nerrors: my_total{code=~\"5..\"}").unwrap();
         let selector = |text| Selector::parse(text).unwrap();
-        let counters = Counters {
-            requests: selector("my_total"),
-            errors: selector("my_total{code=~\"5..\"}"),
-            latency: None,
-            origin: Origin::Prometheus,
-        };
+        let counters =
+            Counters { requests: selector("my_total"), errors: selector("my_total{code=~\"5..\"}"), latency: None, origin: None };
         assert_eq!(written, Choice::Counters(Box::new(counters)));
     }
 
@@ -292,7 +287,7 @@ mod tests {
         let written = Choice::parse("{source: datadog, requests: 'shop.hits{service:shop,env:prod}', errors: shop.errors}").unwrap();
         let Choice::Counters(counters) = &written else { panic!("{written:?}") };
         assert_eq!((counters.requests.metric(), counters.errors.metric()), ("shop.hits{service:shop,env:prod}", "shop.errors"));
-        assert_eq!((written.origin(), Choice::Auto.origin()), (Origin::Datadog, Origin::Prometheus));
+        assert_eq!((written.origin(), Choice::Auto.origin()), (Some(Origin::Datadog), None));
     }
 
     #[rstest]

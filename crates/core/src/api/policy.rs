@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     annotations as key,
-    checks::{Checks, Origin},
+    checks::Checks,
     choice::{Choice, ChoiceError},
     gates::Gates,
     quantity::{format_duration, parse_duration, parse_percentage},
@@ -155,7 +155,7 @@ impl Policy {
         let gates = Gates::read(&reader, duration, mode)?;
         let metrics = annotations.get(key::METRICS).map_or(Ok(defaults.metrics), |text| Choice::parse(text));
         let metrics = metrics.map_err(|error| InvalidAnnotation::Problem { key: key::METRICS.to_owned(), problem: error.to_string() })?;
-        if max_latency_p99.is_some() && metrics.origin() == Origin::Datadog {
+        if max_latency_p99.is_some() && metrics.origin().is_some_and(|origin| !origin.abilities().latency) {
             let problem = ChoiceError::NoLatency.to_string();
             return Err(InvalidAnnotation::Problem { key: key::MAX_LATENCY_P99.to_owned(), problem });
         }

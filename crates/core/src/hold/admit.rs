@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     api::{
-        annotations::{self as key, CHECKS},
+        annotations::{self as key, CHECKS, METRICS},
         checks::{Checks, Rules},
         policy::{InvalidAnnotation, Policy},
     },
@@ -129,6 +129,9 @@ impl Effect {
 /// What the user asks for, if it can be had in this cluster.
 fn policy(rules: Rules, annotations: &Map<String, Value>, namespace: &str) -> Result<Policy, InvalidAnnotation> {
     let policy = Policy::of(annotations)?;
+    if let Some(lacking) = policy.metrics.origin().and_then(|origin| rules.lacks(origin)) {
+        return Err(InvalidAnnotation::Problem { key: METRICS.to_owned(), problem: format!("{lacking}, so that nobody could answer") });
+    }
     // A list in a ConfigMap is read, and judged likewise, when it is asked.
     if let Some(Checks::Inline(list)) = &policy.checks {
         let refused =

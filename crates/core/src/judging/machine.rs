@@ -20,8 +20,9 @@ use super::rounds::Rounds;
 use super::statement;
 use super::subject::Subject;
 use crate::api::checks::Check;
+use crate::api::origin::Origin;
 use crate::metrics::counting::{PodLabel, Scope};
-use crate::metrics::discovery::{Choice, Chosen};
+use crate::metrics::discovery::{Choice, Chosen, NotFound};
 use crate::run::evidence::Look;
 use crate::run::plan::elapsed;
 
@@ -46,7 +47,12 @@ pub(super) enum Round {
 #[derive(Debug, Clone, PartialEq)]
 pub enum News {
     /// The series were chosen.
-    Reading(Chosen),
+    Reading {
+        chosen: Chosen,
+        origin: Origin,
+        /// What those who would be preferred lack.
+        instead_of: Vec<NotFound>,
+    },
     /// The errors are taken as independent.
     NoHistory(Failure),
     /// The counts of this moment.
@@ -56,15 +62,28 @@ pub enum News {
 /// How far the series are known.
 #[derive(Debug, Clone)]
 enum Series {
-    Unknown,
+    Unknown {
+        /// Who was asked in vain, and what they lack.
+        tried: Vec<NotFound>,
+    },
     Found {
+        origin: Origin,
         counters: Vec<Counter>,
         attempts: u8,
     },
     /// The primary's past has been looked at, or can't be.
     Measured {
+        origin: Origin,
         counters: Vec<Counter>,
+        /// When.
+        at: Timestamp,
     },
+}
+
+impl Series {
+    fn unknown() -> Self {
+        Self::Unknown { tried: Vec::new() }
+    }
 }
 
 /// Where a round is.
@@ -130,7 +149,7 @@ impl Judge {
             subject,
             epoch: 0,
             scope: None,
-            series: Series::Unknown,
+            series: Series::unknown(),
             pace: Pace::default(),
             rounds: Rounds::default(),
             refused: Vec::new(),
@@ -155,7 +174,7 @@ impl Judge {
             self.scope = None;
         }
         if are_other_series {
-            self.series = Series::Unknown;
+            self.series = Series::unknown();
         }
         if old.policy.checks != self.subject.policy.checks {
             self.refused.clear();

@@ -91,6 +91,11 @@ pub enum Answer {
         primary: Vec<Pod>,
     },
     Present(Vec<Series>),
+    /// No metrics page of these pods was found.
+    NoPage {
+        tried: String,
+        is_silent: bool,
+    },
     /// One for each reading, in their order.
     History(Vec<History>),
     /// One for each reading, in their order.

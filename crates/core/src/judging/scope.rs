@@ -3,8 +3,13 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::{
-    metrics::counting::{Members, Pods},
+    metrics::{
+        counting::{Members, Pods},
+        pages::Place,
+    },
     run::canary,
 };
 
@@ -21,6 +26,12 @@ pub struct Pod {
     /// The names of the ReplicaSets that own it.
     pub replica_sets: Vec<String>,
     pub on_host_network: bool,
+    pub node: Option<String>,
+    pub created: Option<Timestamp>,
+    /// Ready, and not on its way out.
+    pub is_serving: bool,
+    /// Where it may serve its metrics.
+    pub places: Vec<Place>,
 }
 
 /// `before` are those that were named earlier in the run: what a pod has served counts after it has gone.
@@ -37,7 +48,7 @@ pub(super) fn pods(canary: &[Pod], primary: &[Pod], deployment: &str, before: Op
 }
 
 /// Of a ReplicaSet of this Deployment: its name is the Deployment's with a hash behind it, and a hash has no dash.
-fn is_of(pod: &Pod, deployment: &str) -> bool {
+pub(super) fn is_of(pod: &Pod, deployment: &str) -> bool {
     pod.replica_sets.iter().any(|owner| {
         let hash = owner.strip_prefix(deployment).and_then(|rest| rest.strip_prefix('-'));
         hash.is_some_and(|hash| !hash.is_empty() && !hash.contains('-'))
@@ -61,7 +72,7 @@ mod tests {
     use super::*;
 
     fn pod(name: &str, replica_set: &str, address: &str) -> Pod {
-        Pod { name: name.to_owned(), address: Some(address.to_owned()), replica_sets: vec![replica_set.to_owned()], on_host_network: false }
+        Pod { name: name.to_owned(), address: Some(address.to_owned()), replica_sets: vec![replica_set.to_owned()], ..Pod::default() }
     }
 
     #[test]

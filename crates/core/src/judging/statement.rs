@@ -11,12 +11,13 @@ use super::machine::{ASK_AGAIN, Round};
 use super::pace::UNKNOWN_INTERVAL;
 use super::subject::Subject;
 use super::verdict::Measured;
+use crate::api::origin::Origin;
 use crate::metrics::counting::{Counted, Lacking};
 use crate::metrics::discovery::{LatencyError, NotFound};
 use crate::run::evidence::{self, Look};
 use crate::statistics::{
-    self, Analysis, CounterResult, Coverage, Deadline, Dispersion, Finding as Found, Joined, Now, Parameters, Reason, RunParameters,
-    TrafficShare, Verdict, join, traffic_share,
+    self, Analysis, CounterResult, Coverage, Deadline, Dispersion, Finding as Found, Joined, Now, Parameters, PodCounts, Reason,
+    RunParameters, TrafficShare, Verdict, join, traffic_share,
 };
 
 /// From such a dispersion on a person is told.
@@ -31,6 +32,7 @@ const SUGGESTED_WARM_UP: Duration = Duration::from_mins(2);
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known<'a> {
     pub(super) subject: &'a Subject,
+    pub(super) origin: Origin,
     pub(super) counters: &'a [Counter],
     /// From one scrape to the next, or a guess at it.
     pub(super) interval: Duration,
@@ -95,6 +97,9 @@ impl<'a> Known<'a> {
         let latency = seen.latency.clone().filter(|error| !is_excused(error));
         let is_silent_at_last = is_silent_at_last(&seen.counter);
         let mut joined = result.joined;
+        if joined.verdict == Verdict::Reject && self.origin == Origin::Pages && !has_lasted(&seen.counter, &result, self.subject) {
+            joined = Joined::unusable(deadline);
+        }
         if joined.verdict != Verdict::Reject
             && (latency.is_some() || !seen.lacking.is_empty() || is_silent_at_last || seen.counted.no_counter.is_some())
         {
@@ -292,10 +297,15 @@ impl<'a> Known<'a> {
 }
 
 /// There is nothing to judge by, and at the deadline there will be nothing.
-pub(super) fn nothing(subject: &Subject, nothing: NotFound, now: Timestamp) -> Round {
+pub(super) fn nothing(subject: &Subject, nothing: Vec<NotFound>, now: Timestamp) -> Round {
     // What nobody has may be missing; what somebody has and nobody can read is in the way.
-    let clean = matches!(nothing, NotFound::NotScraped { .. } | NotFound::NothingKnown { .. } | NotFound::NoRequest { .. });
-    let findings = vec![Finding::NotFound(nothing)];
+    let is_missing = |nothing: &NotFound| match nothing {
+        NotFound::NotScraped { .. } | NotFound::NothingKnown { .. } | NotFound::NoRequest { .. } => true,
+        NotFound::NoPage { is_silent, .. } => !is_silent,
+        _ => false,
+    };
+    let clean = nothing.iter().all(is_missing);
+    let findings = nothing.into_iter().map(Finding::NotFound).collect();
     if subject.is_past_deadline(now) {
         return Round::Done(Judgement { decision: Decision::Inconclusive { clean }, findings });
     }
@@ -326,6 +336,20 @@ pub(super) fn by_pages(subject: &Subject, dispersion: Dispersion, early: &Early,
     let analysis = early.rejection(parameters, policy.warm_up, served)?;
     let measure = Measure { measured: Measured::ErrorRate, analysis, served, outlook: None };
     Some(Judgement { decision: Decision::Reject, findings: vec![Finding::Page(measure)] })
+}
+
+/// Pages are read each second, and a new process may stumble once: what rejects must have been seen for so long, and errors must go on in the very
+/// last looks.
+fn has_lasted(counter: &statistics::Counter, result: &CounterResult, subject: &Subject) -> bool {
+    /// A round may come a little early.
+    const LASTS: Duration = Duration::from_millis(3900);
+    const STILL_FAILING: usize = 2;
+    let with_requests = || counter.looks.iter().rev().filter(|look| look.canary.requests > 0.0);
+    let (last, first) = (with_requests().next(), with_requests().next_back());
+    let lasts = last.zip(first).is_some_and(|(last, first)| last.end.saturating_sub(first.end) >= LASTS);
+    let is_by_errors = result.findings.iter().any(|found| matches!(found, Found::Errors(_)));
+    let fails = |canary: PodCounts| canary.errors > subject.policy.max_error_rate * canary.requests;
+    lasts && (!is_by_errors || with_requests().take(STILL_FAILING).all(|look| fails(look.canary)))
 }
 
 fn is_silent_at_last(counter: &statistics::Counter) -> bool {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::api::annotations::{self as key, Phase};
+use crate::api::origin::Origin;
 use crate::api::policy::Policy;
 use crate::manifest::object;
 use crate::metrics::counting::Window;
@@ -36,7 +37,9 @@ pub struct Subject {
     pub page_path: Option<String>,
     /// Of the live template, for its probes.
     pub pod_spec: Value,
-    /// Whether the pods' own pages may be read.
+    /// Who can be asked, in order of preference.
+    pub sources: Vec<Origin>,
+    /// Whether the pods' own pages may be read beside another source.
     pub reads_pages: bool,
     /// How long the source wants to be left alone between two questions.
     pub rest: Duration,
@@ -65,6 +68,7 @@ impl Subject {
             policy,
             page_path: primary.pointer(PATH_ANNOTATION).and_then(Value::as_str).map(str::to_owned),
             pod_spec: primary.pointer("/spec/template/spec").cloned().unwrap_or_default(),
+            sources: vec![Origin::Prometheus],
             reads_pages: true,
             rest: Duration::ZERO,
         })
@@ -73,6 +77,14 @@ impl Subject {
     /// What the user wants to be read.
     pub(super) fn wanted(&self) -> (&Choice, Option<Duration>, &[String]) {
         (&self.policy.metrics, self.policy.max_latency_p99, &self.policy.ignore_paths)
+    }
+
+    /// Who is asked for the counters: whom the user names, or else the first that has them.
+    pub(super) fn origins(&self) -> Vec<Origin> {
+        match self.policy.metrics.origin() {
+            Some(origin) => vec![origin],
+            None => self.sources.iter().copied().filter(|origin| origin.abilities().discovery).collect(),
+        }
     }
 
     pub(super) fn served(&self, now: Timestamp) -> Duration {

@@ -7,7 +7,7 @@ use super::judgement::{Decision, Finding, Measure, Unobserved};
 use super::machine::{News, Step};
 use crate::api::quantity::{format_count, format_duration, format_percentage};
 use crate::metrics::counting::Lacking;
-use crate::metrics::discovery::{Chosen, Found};
+use crate::metrics::discovery::{Chosen, Found, NotFound};
 use crate::run::events::{self, Event};
 use crate::run::plan;
 use crate::run::words::within;
@@ -59,14 +59,19 @@ pub fn told(step: Step) -> Option<plan::Judgement> {
 
 /// The Event that tells of it, if the user should hear.
 pub fn event(news: &News) -> Option<Event> {
-    let News::Reading(Chosen { counters, not_judged }) = news else { return None };
+    let News::Reading { chosen: Chosen { counters, not_judged }, origin, instead_of } = news else { return None };
     let list = |of: &dyn Fn(&Found) -> String| counters.iter().map(of).collect::<Vec<_>>();
     let spelling = match list(&|found| found.spelling().to_owned()).as_slice() {
         [one] => one.clone(),
         several => format!("[{}]", several.join(", ")),
     };
     let besides = if not_judged.is_empty() { String::new() } else { format!("; not judged: {}", not_judged.join(", ")) };
-    let note = format!("reading {}{besides}; to fix this choice: canary.metrics: {spelling}", list(&Found::description).join(" and "));
+    let place = match instead_of.iter().map(NotFound::to_string).collect::<Vec<_>>().join("; ") {
+        because if because.is_empty() => origin.place().to_owned(),
+        because => format!("{} ({because})", origin.place()),
+    };
+    let note =
+        format!("reading {} {place}{besides}; to fix this choice: canary.metrics: {spelling}", list(&Found::description).join(" and "));
     Some(Event::normal(events::Reason::Metrics, note))
 }
 

@@ -11,9 +11,12 @@ mod presets;
 pub use found::{Found, Histogram, LatencyError, Unit};
 pub use presets::{PRESETS, Preset, kept_labels};
 
+use std::collections::BTreeSet;
+
 use self::candidate::Candidate;
 pub use crate::api::choice::{Choice, ChoiceError, Counters, MOST_COUNTERS};
-use crate::metrics::counting::{Pods, Role, Series, escaped};
+use crate::api::origin::Origin;
+use crate::metrics::counting::{Pods, Role, Selector, Series, escaped};
 
 /// On series that tell what was counted an hour ago.
 pub const AGO_LABEL: &str = "coalmine_ago";
@@ -25,8 +28,16 @@ const BUSY: f64 = 20.0;
 /// No verdict can be given, and why. Each is one sentence for an Event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotFound {
-    #[error("{source_name} has no series of {primary}'s pods: is it scraping them?")]
-    NotScraped { source_name: &'static str, primary: String },
+    #[error("{} no series of {primary}'s pods: is it scraping them?", origin.has())]
+    NotScraped { origin: Origin, primary: String },
+    #[error("found no metrics page of {primary}'s pods: {tried}")]
+    NoPage {
+        primary: String,
+        /// What was tried, what came of it, and what would help.
+        tried: String,
+        /// Somebody may be there who doesn't answer.
+        is_silent: bool,
+    },
     #[error(
         "found no request counter that is known on {primary}'s pods (some appear with the first request); else name it in canary.metrics, as in {EXAMPLE}"
     )]
@@ -41,8 +52,8 @@ pub enum NotFound {
         "found only {metric} on {primary}'s pods, which counts what they ask of others by its name; to read it: canary.metrics: {spelling}"
     )]
     OnlyOutbound { primary: String, metric: String, spelling: String },
-    #[error("canary.metrics asks for {wanted}, but {source_name} has no such series of {primary}'s pods")]
-    NotThere { source_name: &'static str, primary: String, wanted: String },
+    #[error("canary.metrics asks for {wanted}, but {} no such series of {primary}'s pods", origin.has())]
+    NotThere { origin: Origin, primary: String, wanted: String },
     #[error(
         "{proxy} counts for a whole Service and can't tell the canary's pod from {primary}'s; name a counter of the pods themselves in canary.metrics, as in {EXAMPLE}"
     )]
@@ -81,13 +92,25 @@ pub fn wanted(choice: &Choice, latency: bool) -> Vec<String> {
     names
 }
 
+/// The labels that tell series apart for what is wanted; of all others series may be summed up.
+pub fn labels(choice: &Choice) -> BTreeSet<String> {
+    let mut labels = presets::labels();
+    for part in choice.parts() {
+        let Choice::Counters(counters) = part else { continue };
+        let selectors = [Some(&counters.requests), Some(&counters.errors), counters.latency.as_ref()];
+        labels.extend(selectors.into_iter().flatten().flat_map(Selector::labels).map(str::to_owned));
+    }
+    labels.insert("le".to_owned());
+    labels
+}
+
 /// Judge what is there. `series` hold the last sample of each series that `wanted` named, and perhaps that of an hour ago; `primary` is the name
 /// of the Deployment, for the sentences.
-pub fn choose(choice: &Choice, series: &[Series], pods: &Pods, primary: &str) -> Result<Chosen, NotFound> {
+pub fn choose(choice: &Choice, origin: Origin, series: &[Series], pods: &Pods, primary: &str) -> Result<Chosen, NotFound> {
     let of = |wanted: Role| {
         let of_role = |one: &&Series| pods.identify(&one.labels).is_some_and(|(role, _)| role == wanted);
         let (past, own) = series.iter().filter(of_role).partition(|one| !one.label(AGO_LABEL).is_empty());
-        Discovery { own, past, pods, primary }.choose(choice)
+        Discovery { origin, own, past, pods, primary }.choose(choice)
     };
     of(Role::Primary).or_else(|nothing| match nothing {
         NotFound::NoOutcome { .. } | NotFound::NoPods { .. } => Err(nothing),
@@ -97,12 +120,13 @@ pub fn choose(choice: &Choice, series: &[Series], pods: &Pods, primary: &str) ->
 
 /// The first of those that [`choose`] chooses.
 pub fn recognise(choice: &Choice, series: &[Series], pods: &Pods, primary: &str) -> Result<Found, NotFound> {
-    let mut counters = choose(choice, series, pods, primary)?.counters;
+    let mut counters = choose(choice, choice.origin().unwrap_or_default(), series, pods, primary)?.counters;
     if counters.is_empty() { Err(NotFound::NothingKnown { primary: primary.to_owned() }) } else { Ok(counters.remove(0)) }
 }
 
 /// What is there of one side.
 struct Discovery<'a> {
+    origin: Origin,
     own: Vec<&'a Series>,
     /// As it was an hour ago.
     past: Vec<&'a Series>,
@@ -112,15 +136,15 @@ struct Discovery<'a> {
 
 impl<'a> Discovery<'a> {
     fn choose(&self, choice: &Choice) -> Result<Chosen, NotFound> {
-        let source_name = choice.origin().name();
-        // Who named the counters of another source gets the names back.
-        let is_named = |part: &Choice| matches!(part, Choice::Counters(_)) && source_name != "Prometheus";
+        let origin = self.origin;
+        // Where nothing is discovered, whoever named the counters gets the names back.
+        let is_named = |part: &Choice| matches!(part, Choice::Counters(_)) && !origin.abilities().discovery;
         if self.own.is_empty() && !choice.parts().iter().all(|part| is_named(part) || Self::is_a_proxy(part)) {
-            return Err(NotFound::NotScraped { source_name, primary: self.primary.to_owned() });
+            return Err(NotFound::NotScraped { origin, primary: self.primary.to_owned() });
         }
         let mut chosen = Chosen { counters: Vec::new(), not_judged: Vec::new() };
         for part in choice.parts() {
-            let mut one = self.part(part, source_name)?;
+            let mut one = self.part(part)?;
             chosen.counters.append(&mut one.counters);
             chosen.not_judged.append(&mut one.not_judged);
         }
@@ -129,13 +153,14 @@ impl<'a> Discovery<'a> {
         Ok(chosen)
     }
 
-    fn part(&self, choice: &Choice, source_name: &'static str) -> Result<Chosen, NotFound> {
+    fn part(&self, choice: &Choice) -> Result<Chosen, NotFound> {
+        let origin = self.origin;
         let primary = || self.primary.to_owned();
         let candidates: Vec<Candidate<'a>> = match choice {
             Choice::Counters(counters) => {
                 let found = candidate::explicit(counters, &self.own, self.pods);
                 let wanted = || counters.requests.text().to_owned();
-                let found = found.ok_or_else(|| NotFound::NotThere { source_name, primary: primary(), wanted: wanted() })?;
+                let found = found.ok_or_else(|| NotFound::NotThere { origin, primary: primary(), wanted: wanted() })?;
                 return Ok(Chosen { counters: vec![found], not_judged: Vec::new() });
             }
             Choice::Preset(name) => self.of_presets(Preset::named(name).as_slice()),
@@ -159,7 +184,7 @@ impl<'a> Discovery<'a> {
                 // Labels may come with the first request.
                 (None, Some(metric), _, _) => NotFound::NoRequest { primary: primary(), metric },
                 (None, None, Choice::Preset(name), _) => {
-                    NotFound::NotThere { source_name, primary: primary(), wanted: format!("the preset {name}") }
+                    NotFound::NotThere { origin, primary: primary(), wanted: format!("the preset {name}") }
                 }
                 (None, None, _, Some(one)) => {
                     NotFound::OnlyOutbound { primary: primary(), metric: one.metric.clone(), spelling: one.spelling() }

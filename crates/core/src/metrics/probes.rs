@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use regex::Regex;
 use serde_json::Value;
 
 use super::counting::{Reading, Selector, escaped};
@@ -37,12 +38,7 @@ struct Probe {
 /// The counters without the series that are known to be no traffic. `pod_spec` is the template's.
 pub fn without(found: &Found, pod_spec: &Value, ignored: &[String]) -> Found {
     let Reading::Labelled { requests, failures } = &found.reading else { return found.clone() };
-    let own = probes(pod_spec).into_iter().filter_map(|probe| probe.path).map(|path| escaped(&path));
-    let by_user = ignored.iter().map(|path| match path.strip_suffix('*') {
-        Some(start) => format!("{}.*", escaped(start)),
-        None => escaped(path),
-    });
-    let paths = std::iter::once(USUAL_PATHS.to_owned()).chain(own).chain(by_user).collect::<Vec<_>>().join("|");
+    let paths = paths(pod_spec, ignored);
     let plain = |selector: &Selector| {
         let selector = ROUTE_LABELS.iter().fold(selector.clone(), |selector, label| selector.excluding(label, &paths));
         let selector = SERVICE_LABELS.iter().fold(selector, |selector, label| selector.excluding(label, USUAL_SERVICES));
@@ -52,6 +48,36 @@ pub fn without(found: &Found, pod_spec: &Value, ignored: &[String]) -> Found {
         reading: Reading::Labelled { requests: plain(requests), failures: failures.clone() },
         latency: found.latency.as_ref().map(|histogram| Histogram { buckets: plain(&histogram.buckets), ..histogram.clone() }),
         ..found.clone()
+    }
+}
+
+/// A pattern of the paths that are no traffic.
+fn paths(pod_spec: &Value, ignored: &[String]) -> String {
+    let own = probes(pod_spec).into_iter().filter_map(|probe| probe.path).map(|path| escaped(&path));
+    let by_user = ignored.iter().map(|path| match path.strip_suffix('*') {
+        Some(start) => format!("{}.*", escaped(start)),
+        None => escaped(path),
+    });
+    std::iter::once(USUAL_PATHS.to_owned()).chain(own).chain(by_user).collect::<Vec<_>>().join("|")
+}
+
+/// What tells such series by their labels, for whoever sums up series before they are read.
+#[derive(Clone, Debug)]
+pub struct Marks {
+    by_label: Vec<(&'static [&'static str], Option<Regex>)>,
+}
+
+impl Marks {
+    pub fn new(pod_spec: &Value, ignored: &[String]) -> Self {
+        let whole = |pattern: &str| Regex::new(&format!("^(?:{pattern})$")).ok();
+        let (paths, services, agents) = (whole(&paths(pod_spec, ignored)), whole(USUAL_SERVICES), whole(USUAL_AGENTS));
+        Self { by_label: vec![(&ROUTE_LABELS, paths), (&SERVICE_LABELS, services), (&AGENT_LABELS, agents)] }
+    }
+
+    /// Whether a series with this label is known by it to be no traffic.
+    pub fn hold(&self, label: &str, value: &str) -> bool {
+        let fits = |pattern: &Option<Regex>| pattern.as_ref().is_some_and(|pattern| pattern.is_match(value));
+        self.by_label.iter().any(|(labels, pattern)| labels.contains(&label) && fits(pattern))
     }
 }
 

@@ -56,18 +56,22 @@ fn at(column: Option<usize>) -> String {
 
 pub(super) fn check(query: &str, origin: Origin) -> Result<(), QueryError> {
     let plain = with_placeholders_filled(query)?;
-    if origin == Origin::Datadog {
-        return check_datadog(query);
+    match origin {
+        Origin::Datadog => check_datadog(query),
+        Origin::Prometheus | Origin::Pages => check_promql(&plain),
     }
-    match promql::parse(&plain) {
+}
+
+fn check_promql(plain: &str) -> Result<(), QueryError> {
+    match promql::parse(plain) {
         Ok(expression) => match expression.value_type() {
             ValueType::Vector | ValueType::Scalar => Ok(()),
             ValueType::Matrix => Err(QueryError::Type { found: "range of samples" }),
             ValueType::String => Err(QueryError::Type { found: "string" }),
         },
         // Newer servers know functions that this parser doesn't.
-        Err(ParseError::Syntax(message)) if unknown_function(&plain, &message) => Ok(()),
-        Err(ParseError::Syntax(message)) => Err(QueryError::Syntax { column: promql::position(&plain, &message), message }),
+        Err(ParseError::Syntax(message)) if unknown_function(plain, &message) => Ok(()),
+        Err(ParseError::Syntax(message)) => Err(QueryError::Syntax { column: promql::position(plain, &message), message }),
         Err(ParseError::OutOfBounds(problem)) => Err(QueryError::Syntax { column: problem.column(), message: problem.to_string() }),
     }
 }

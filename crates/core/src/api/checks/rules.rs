@@ -16,18 +16,24 @@ impl Rules {
     pub fn accept(self, checks: &[Check], namespace: &str) -> Result<(), ChecksError> {
         let refused = |check: &Check| {
             let Probe::Query { origin, query, .. } = &check.probe else { return None };
-            let problem = match origin {
-                Origin::Prometheus if self.without_prometheus => CheckProblem::NoSource("Coalmine was started without Prometheus"),
-                Origin::Datadog if self.without_datadog => CheckProblem::NoSource("Coalmine was started without Datadog's keys"),
-                _ => {
-                    let name = |text: &str| text.to_owned();
-                    let names = Names { namespace: name(namespace), pods: name("pod"), primary: name("primary") };
-                    CheckProblem::Query(question(*origin, query, &names, self.view("namespace")).err()?)
-                }
+            let name = |text: &str| text.to_owned();
+            let names = || Names { namespace: name(namespace), pods: name("pod"), primary: name("primary") };
+            let problem = match self.lacks(*origin) {
+                Some(lacking) => CheckProblem::NoSource(lacking),
+                None => CheckProblem::Query(question(*origin, query, &names(), self.view("namespace")).err()?),
             };
             Some(ChecksError::Check { name: check.name.clone(), problem })
         };
         checks.iter().find_map(refused).map_or(Ok(()), Err)
+    }
+
+    /// Why this source can't be asked, if it can't.
+    pub fn lacks(self, origin: Origin) -> Option<&'static str> {
+        match origin {
+            Origin::Prometheus => self.without_prometheus.then_some("Coalmine was started without Prometheus"),
+            Origin::Datadog => self.without_datadog.then_some("Coalmine was started without Datadog's keys"),
+            Origin::Pages => None,
+        }
     }
 
     /// How queries are asked where this label says a series' namespace.

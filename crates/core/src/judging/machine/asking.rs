@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::{Judge, Series};
 use crate::api::checks::{self, Check};
+use crate::api::origin::Origin;
 use crate::judging::checks::Progress;
 use crate::judging::counters::Counter;
 use crate::judging::pace::UNKNOWN_INTERVAL;
@@ -20,6 +21,8 @@ use crate::run::plan::elapsed;
 /// How far back the primary's own errors are looked at, and in which windows, for the dispersion (statistics, 3.4).
 const HISTORY: Duration = Duration::from_hours(1);
 const HISTORY_WINDOW: Duration = Duration::from_mins(5);
+/// Where the run itself is the past, it is looked at again at each reading of the pages.
+const MEASURED_FOR: Duration = Duration::from_millis(900);
 
 impl Judge {
     pub(super) fn scope(&self, now: Timestamp) -> Option<Arc<Scope>> {
@@ -28,17 +31,19 @@ impl Judge {
 
     pub(super) fn about_series(&self, scope: Arc<Scope>, now: Timestamp) -> Question {
         let Subject { policy, .. } = &self.subject;
-        let origin = policy.metrics.origin();
         match &self.series {
-            Series::Unknown => {
+            Series::Unknown { tried } => {
                 let names = discovery::wanted(&policy.metrics, policy.max_latency_p99.is_some());
+                let origins = self.subject.origins();
+                let origin = origins.get(tried.len()).or(origins.first()).copied().unwrap_or_default();
                 Question::Present { origin, scope, names }
             }
-            Series::Found { counters, .. } => {
-                let readings = readings(counters).cloned().collect();
-                Question::History { origin, scope, pod_label: pod_label(counters), readings, since: HISTORY, window: HISTORY_WINDOW }
+            Series::Found { origin, counters, .. } => about_history(*origin, scope, counters),
+            Series::Measured { origin, counters, at } if !origin.abilities().past && elapsed(*at, now) >= MEASURED_FOR => {
+                about_history(*origin, scope, counters)
             }
-            Series::Measured { counters } => {
+            Series::Measured { origin, counters, .. } => {
+                let origin = *origin;
                 let window = self.subject.window(now);
                 let readings = readings(counters).map(|reading| (reading.clone(), window)).collect();
                 let (interval, epoch) = (self.pace.interval(), self.epoch);
@@ -49,7 +54,10 @@ impl Judge {
 
     /// The pages, if they are due. Only beside a source that answers: nothing is decided while it is silent.
     pub(super) fn about_pages(&mut self, now: Timestamp) -> Option<Question> {
-        let Series::Measured { counters } = &self.series else { return None };
+        let Series::Measured { origin, counters, .. } = &self.series else { return None };
+        if *origin == Origin::Pages {
+            return None;
+        }
         let found = &counters.first()?.found;
         let (_, scope) = self.scope.as_ref().filter(|_| self.subject.reads_pages)?;
         self.rounds.question(scope, found, self.subject.page_path.as_deref(), now)
@@ -77,6 +85,11 @@ impl Judge {
         let source = elapsed(now, until);
         self.rounds.next(now).filter(|_| self.subject.reads_pages).map_or(source, |pages| pages.min(source))
     }
+}
+
+fn about_history(origin: Origin, scope: Arc<Scope>, counters: &[Counter]) -> Question {
+    let (pod_label, readings) = (pod_label(counters), readings(counters).cloned().collect());
+    Question::History { origin, scope, pod_label, readings, since: HISTORY, window: HISTORY_WINDOW }
 }
 
 fn readings(counters: &[Counter]) -> impl Iterator<Item = &Reading> {

@@ -17,7 +17,7 @@ use crate::judging::question::{Answer, Failure, Kind};
 use crate::judging::scope;
 use crate::judging::statement::{self, Known};
 use crate::metrics::counting::{self, Counted, History, PodLabel, Scope};
-use crate::metrics::discovery::{self, Choice};
+use crate::metrics::discovery::{self, Choice, NotFound};
 use crate::statistics::Counts;
 
 /// After a question that failed. A little less than two seconds: a wake-up after two may come a little early.
@@ -37,8 +37,12 @@ impl Judge {
                 let pods = scope::pods(&canary, &primary, &self.subject.primary, before);
                 self.scope = Some((now, Arc::new(Scope { namespace: self.subject.namespace.clone(), pods })));
             }
-            (Kind::Present, Answer::Present(series)) => self.take_present(&series, now),
-            (Kind::History, Answer::History(histories)) => self.measured(&histories),
+            (Kind::Present, Answer::Present(series)) => self.take_present(Ok(&series), now),
+            (Kind::Present, Answer::NoPage { tried, is_silent }) => {
+                let primary = self.subject.primary.clone();
+                self.take_present(Err(NotFound::NoPage { primary, tried, is_silent }), now);
+            }
+            (Kind::History, Answer::History(histories)) => self.measured(&histories, now),
             (Kind::History, Answer::Failed(failure)) => self.take_no_history(failure, now),
             (Kind::Samples, Answer::Samples(counted)) => self.take_samples(&counted, now),
             (Kind::CheckList, Answer::CheckList(text)) => self.take_check_list(text.as_deref(), now),
@@ -55,26 +59,35 @@ impl Judge {
         }
     }
 
-    fn take_present(&mut self, series: &[counting::Series], now: Timestamp) {
-        let Some((_, scope)) = &self.scope else { return };
-        let policy = &self.subject.policy;
-        match discovery::choose(&policy.metrics, series, &scope.pods, &self.subject.primary) {
+    /// The first source that has the counters is the run's; where none has, each is asked again the next time.
+    fn take_present(&mut self, series: Result<&[counting::Series], NotFound>, now: Timestamp) {
+        let (Some((_, scope)), Series::Unknown { tried }) = (&self.scope, &mut self.series) else { return };
+        let (policy, origins, mut tried) = (&self.subject.policy, self.subject.origins(), std::mem::take(tried));
+        let origin = origins.get(tried.len()).copied().unwrap_or_default();
+        let chosen = series.and_then(|series| discovery::choose(&policy.metrics, origin, series, &scope.pods, &self.subject.primary));
+        match chosen {
             Ok(chosen) => {
                 let counters = chosen.counters.iter().map(|found| Counter::new(found, &self.subject)).collect();
-                self.series = Series::Found { counters, attempts: 0 };
-                self.news.push(News::Reading(chosen));
+                self.series = Series::Found { origin, counters, attempts: 0 };
+                self.news.push(News::Reading { chosen, origin, instead_of: tried });
             }
             Err(nothing) => {
-                let metrics = statement::nothing(&self.subject, nothing, now);
+                tried.push(nothing);
+                if tried.len() < origins.len() {
+                    self.series = Series::Unknown { tried };
+                    return;
+                }
+                self.series = Series::unknown();
+                let metrics = statement::nothing(&self.subject, tried, now);
                 self.metrics_say(metrics, PodLabel::Pod, now);
             }
         }
     }
 
     /// `histories` belong to the readings of all counters in their order.
-    fn measured(&mut self, mut histories: &[History]) {
-        let Series::Found { counters, .. } = &mut self.series else { return };
-        let mut counters = std::mem::take(counters);
+    fn measured(&mut self, mut histories: &[History], now: Timestamp) {
+        let (Series::Found { origin, counters, .. } | Series::Measured { origin, counters, .. }) = &mut self.series else { return };
+        let (origin, mut counters) = (*origin, std::mem::take(counters));
         for counter in &mut counters {
             let Some((own, others)) = histories.split_at_checked(counter.readings().len()) else { break };
             counter.remember(own);
@@ -82,7 +95,7 @@ impl Judge {
         }
         let are_named = matches!(self.subject.policy.metrics, Choice::Several(_));
         assign_roles(&mut counters, are_named);
-        self.series = Series::Measured { counters };
+        self.series = Series::Measured { origin, counters, at: now };
     }
 
     /// Where there is no history to be had, errors are taken as independent; the cap on what one scrape may say still holds.
@@ -95,16 +108,16 @@ impl Judge {
             return self.stop(&failure, now);
         }
         self.news.push(News::NoHistory(failure));
-        self.measured(&[]);
+        self.measured(&[], now);
     }
 
     fn take_samples(&mut self, counted: &[Counted], now: Timestamp) {
-        let Series::Measured { counters } = &self.series else { return };
+        let Series::Measured { origin, counters, .. } = &self.series else { return };
         if let Some(first) = counted.first() {
             self.pace.saw(first, now);
         }
         let (interval, look_again) = (self.pace.interval().unwrap_or(UNKNOWN_INTERVAL), self.at_next_scrape(now));
-        let known = Known { subject: &self.subject, counters, interval, look_again, now };
+        let known = Known { subject: &self.subject, origin: *origin, counters, interval, look_again, now };
         let ((metrics, look), pod_label) = (statement::state(known, counted), pod_label(counters));
         self.news.extend(look.map(News::Looked));
         self.metrics_say(metrics, pod_label, now);
@@ -166,7 +179,7 @@ impl Judge {
 
     fn take_pages(&mut self, pages: Vec<Option<Counts>>, now: Timestamp) {
         self.rounds.pages(pages, self.subject.since);
-        let Series::Measured { counters } = &self.series else { return };
+        let Series::Measured { counters, .. } = &self.series else { return };
         let dispersion = counters.first().map(|counter| counter.past.errors).unwrap_or_default();
         if let Some(rejection) = statement::by_pages(&self.subject, dispersion, &self.rounds.early, now) {
             self.state = State::Done(rejection);

@@ -50,6 +50,11 @@ impl Record {
         self.thin();
     }
 
+    /// Forgets all other series.
+    pub fn retain(&mut self, is_kept: impl Fn(&Series) -> bool) {
+        self.series.retain(is_kept);
+    }
+
     fn position(&self, labels: &Labels) -> Result<usize, usize> {
         self.series.binary_search_by(|one| one.labels.cmp(labels))
     }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::found::{Found, Histogram, Unit, in_full};
 use super::presets::{Family, Preset, bucket};
-use crate::api::checks::Origin;
 use crate::api::choice::Counters;
 use crate::metrics::counting::{self, Failure, Labels, PodLabel, Pods, Reading, Selector, Series};
 
@@ -180,7 +179,7 @@ pub(super) fn explicit(Counters { requests, errors, latency, origin }: &Counters
     }
     let reading = Reading::Separate { requests: requests.clone(), errors: errors.clone() };
     let (total_requests, total_errors) = totals(&reading, own);
-    let source = if *origin == Origin::Datadog { "source: datadog, " } else { "" };
+    let source = origin.map(|origin| format!("source: {}, ", origin.key())).unwrap_or_default();
     let buckets = latency.as_ref().map(|selector| format!(", latency: '{selector}'")).unwrap_or_default();
     Some(Found {
         preset: None,

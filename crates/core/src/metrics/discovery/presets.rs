@@ -1,6 +1,8 @@
 //! The table of known request counters, in the order in which they are preferred: one row for each name that a library documents.
 //! A new library is a new row here and a recorded page in the tests.
 
+use std::collections::BTreeSet;
+
 use super::Unit;
 use crate::metrics::counting::{Failure, Selector, escaped};
 
@@ -292,16 +294,18 @@ pub fn kept_labels(names: &[String]) -> Option<Vec<String>> {
     if !names.iter().all(|name| known.contains(name)) {
         return None;
     }
+    // Labels with dots are of metrics with dots, which are asked for by themselves.
+    Some(labels().into_iter().filter(|label| !label.contains('.')).collect())
+}
+
+/// Every label that some preset looks at.
+pub(super) fn labels() -> BTreeSet<String> {
     let families = || PRESETS.iter().flat_map(|preset| preset.families);
-    let mut labels: Vec<String> = families().flat_map(|family| family.failures).map(|(label, _)| (*label).to_owned()).collect();
+    let mut labels: BTreeSet<String> = families().flat_map(|family| family.failures).map(|(label, _)| (*label).to_owned()).collect();
     for family in families() {
         labels.extend(family.selector("metric").iter().flat_map(|selector| selector.labels().map(str::to_owned).collect::<Vec<_>>()));
     }
-    // Labels with dots are of metrics with dots, which are asked for by themselves.
-    labels.retain(|label| !label.contains('.'));
-    labels.sort();
-    labels.dedup();
-    Some(labels)
+    labels
 }
 
 fn is_known(metric: &str) -> bool {

@@ -191,7 +191,7 @@ fn what_a_person_is_told_when_nothing_fits() {
 fn chosen(choice: &str, series: &[Series]) -> (Vec<String>, Vec<String>) {
     let mut pods = pods();
     pods.primary = pods.primary.with_address("10.0.0.1", "app-6d5f-aaaaa");
-    let Chosen { counters, not_judged } = choose(&Choice::parse(choice).unwrap(), series, &pods, "app").unwrap();
+    let Chosen { counters, not_judged } = choose(&Choice::parse(choice).unwrap(), Origin::Prometheus, series, &pods, "app").unwrap();
     for found in &counters {
         let by_hand = recognise(&Choice::parse(found.spelling()).unwrap(), series, &pods, "app").unwrap();
         assert_eq!((by_hand.requests, by_hand.errors), (found.requests, found.errors), "spelled as {}", found.spelling());
@@ -263,7 +263,7 @@ fn pods_at_different_ports_are_one_counter() {
     pods.primary = pods.primary.with_address("10.0.0.1", "app-6d5f-aaaaa").with_address("10.0.0.2", "app-6d5f-bbbbb");
     let mut other = at("10.0.0.2:31002", http(40.0));
     other.labels.insert("pod".to_owned(), "app-6d5f-bbbbb".to_owned());
-    let found = choose(&Choice::Auto, &[at("10.0.0.1:31001", http(50.0)), other], &pods, "app").unwrap();
+    let found = choose(&Choice::Auto, Origin::Prometheus, &[at("10.0.0.1:31001", http(50.0)), other], &pods, "app").unwrap();
     assert_eq!((found.counters.len(), found.counters[0].port, found.counters[0].requests.to_string()), (1, None, "90".to_owned()));
 }
 
@@ -327,5 +327,5 @@ fn where_the_primary_counts_nothing_the_canary_says_what_to_read() {
     assert_eq!(found.reading, primary.reading);
     assert!(primary.requests > found.requests, "the primary's count where there are any");
     let nothing = recognise(&Choice::Auto, &[], &pods(), "app").unwrap_err();
-    assert_eq!(nothing, NotFound::NotScraped { source_name: "Prometheus", primary: "app".to_owned() });
+    assert_eq!(nothing, NotFound::NotScraped { origin: Origin::Prometheus, primary: "app".to_owned() });
 }

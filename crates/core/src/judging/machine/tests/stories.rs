@@ -23,55 +23,133 @@ fn short() -> Subject {
 #[test]
 fn rejected() {
     insta::assert_snapshot!(story(short(), World { traffic: BROKEN, ..World::default() }), @r"
-0s ask pods
-0s ask present
-0s ask history
-0s ask samples #0
-0s wait 1s
-1s ask samples #0
-1s wait 1s
-2s ask samples #0
-2s wait 1s
-3s ask samples #0
-3s wait 1s
-4s ask samples #0
-4s wait 1s
-5s ask samples #0
-5s wait 5s
-10s ask samples #0
-10s Reject: error rate 100% (900 of 900 requests) exceeds 1% after 10s; primary 0%
-reading http_requests_total by code; to fix this choice: canary.metrics: http
-");
+    0s ask pods
+    0s ask present
+    0s ask history
+    0s ask samples #0
+    0s wait 1s
+    1s ask samples #0
+    1s wait 1s
+    2s ask samples #0
+    2s wait 1s
+    3s ask samples #0
+    3s wait 1s
+    4s ask samples #0
+    4s wait 1s
+    5s ask samples #0
+    5s wait 5s
+    10s ask samples #0
+    10s Reject: error rate 100% (900 of 900 requests) exceeds 1% after 10s; primary 0%
+    reading http_requests_total by code from Prometheus; to fix this choice: canary.metrics: http
+    ");
+}
+
+#[test]
+fn the_first_source_that_knows_the_pods_is_the_runs() {
+    let both = || {
+        let mut subject = Subject { sources: vec![Origin::Prometheus, Origin::Pages], ..short() };
+        subject.policy.deadline = Duration::from_mins(1);
+        subject
+    };
+    let first = |text: String| {
+        let lines = text.lines().filter(|line| line.starts_with("0s ask present") || !line.contains(" ask "));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(first(story(both(), World { traffic: BROKEN, knowing: &[Origin::Pages], ..World::default() })), @r"
+    0s ask present
+    0s ask present on the pods' own metrics pages
+    0s wait 1s
+    1s wait 1s
+    2s wait 1s
+    3s wait 1s
+    4s wait 1s
+    5s wait 5s
+    10s Reject: error rate 100% (900 of 900 requests) exceeds 1% after 10s; primary 0%
+    reading http_requests_total by code on the pods' own metrics pages (Prometheus has no series of app's pods: is it scraping them?); to fix this choice: canary.metrics: http
+    ");
+    insta::assert_snapshot!(first(story(both(), World { knowing: &[], ..World::default() })), @r"
+    0s ask present
+    0s ask present on the pods' own metrics pages
+    0s wait 1.8s, blind: Prometheus has no series of app's pods: is it scraping them?; found no metrics page of app's pods: tried :8080/metrics (no answer)
+    2s wait 1.8s, blind: Prometheus has no series of app's pods: is it scraping them?; found no metrics page of app's pods: tried :8080/metrics (no answer)
+    4s wait 1.8s, blind: Prometheus has no series of app's pods: is it scraping them?; found no metrics page of app's pods: tried :8080/metrics (no answer)
+    6s wait 1.8s, blind: Prometheus has no series of app's pods: is it scraping them?; found no metrics page of app's pods: tried :8080/metrics (no answer)
+    8s wait 1.8s, blind: Prometheus has no series of app's pods: is it scraping them?; found no metrics page of app's pods: tried :8080/metrics (no answer)
+    10s wait 1.8s, blind: Prometheus has no series of app's pods: is it scraping them?; found no metrics page of app's pods: tried :8080/metrics (no answer)
+    12s wait 1.8s, blind: Prometheus has no series of app's pods: is it scraping them?; found no metrics page of app's pods: tried :8080/metrics (no answer)
+    14s wait 1.8s, blind: Prometheus has no series of app's pods: is it scraping them?; found no metrics page of app's pods: tried :8080/metrics (no answer)
+    16s wait 1.8s, blind: Prometheus has no series of app's pods: is it scraping them?; found no metrics page of app's pods: tried :8080/metrics (no answer)
+    18s wait 1.8s, blind: Prometheus has no series of app's pods: is it scraping them?; found no metrics page of app's pods: tried :8080/metrics (no answer)
+    20s wait 1.8s, blind: Prometheus has no series of app's pods: is it scraping them?; found no metrics page of app's pods: tried :8080/metrics (no answer)
+    22s wait 1.8s, blind: Prometheus has no series of app's pods: is it scraping them?; found no metrics page of app's pods: tried :8080/metrics (no answer)
+    24s wait 1.8s, blind: Prometheus has no series of app's pods: is it scraping them?; found no metrics page of app's pods: tried :8080/metrics (no answer)
+    26s wait 1.8s, blind: Prometheus has no series of app's pods: is it scraping them?; found no metrics page of app's pods: tried :8080/metrics (no answer)
+    28s wait 1.8s, blind: Prometheus has no series of app's pods: is it scraping them?; found no metrics page of app's pods: tried :8080/metrics (no answer)
+    30s wait 1.8s, blind: Prometheus has no series of app's pods: is it scraping them?; found no metrics page of app's pods: tried :8080/metrics (no answer)
+    32s wait 1.8s, blind: Prometheus has no series of app's pods: is it scraping them?; found no metrics page of app's pods: tried :8080/metrics (no answer)
+    34s wait 1.8s, blind: Prometheus has no series of app's pods: is it scraping them?; found no metrics page of app's pods: tried :8080/metrics (no answer)
+    36s wait 1.8s, blind: Prometheus has no series of app's pods: is it scraping them?; found no metrics page of app's pods: tried :8080/metrics (no answer)
+    38s wait 1.8s, blind: Prometheus has no series of app's pods: is it scraping them?; found no metrics page of app's pods: tried :8080/metrics (no answer)
+    40s Inconclusive { clean: false }: Prometheus has no series of app's pods: is it scraping them?; found no metrics page of app's pods: tried :8080/metrics (no answer)
+    ");
+    let mut named = both();
+    named.policy.metrics =
+        Choice::parse("{source: pages, requests: http_requests_total, errors: 'http_requests_total{code=\"500\"}'}").unwrap();
+    insta::assert_snapshot!(first(story(named, World { traffic: BROKEN, ..World::default() })), @r#"
+    0s ask present on the pods' own metrics pages
+    0s wait 1s
+    1s wait 1s
+    2s wait 1s
+    3s wait 1s
+    4s wait 1s
+    5s wait 5s
+    10s Reject: error rate 100% (900 of 900 requests) exceeds 1% after 10s; primary 0%
+    reading http_requests_total and http_requests_total{code="500"} on the pods' own metrics pages; to fix this choice: canary.metrics: {source: pages, requests: 'http_requests_total', errors: 'http_requests_total{code="500"}'}
+    "#);
+    let alone = Subject { sources: vec![Origin::Pages], ..short() };
+    insta::assert_snapshot!(first(story(alone, World::default())), @r"
+    0s ask present on the pods' own metrics pages
+    0s wait 1s
+    1s wait 1s
+    2s wait 1s
+    3s wait 1s
+    4s wait 1s
+    5s wait 5s
+    10s wait 5s
+    15s wait 5s
+    20s Promote: error rate 0% (0 of 1,800 requests, at most 0.19%; limit 1%); primary 0%
+    reading http_requests_total by code on the pods' own metrics pages; to fix this choice: canary.metrics: http
+    ");
 }
 
 #[test]
 fn rejected_by_the_pages() {
     let subject = Subject { reads_pages: true, ..short() };
     insta::assert_snapshot!(story(subject, World { traffic: BROKEN, ..World::default() }), @r"
-0s ask pods
-0s ask present
-0s ask history
-0s ask samples #0
-0s ask places of 3
-0s ask pages of 4 at :8080/metrics
-0s wait 1s
-1s ask samples #0
-1s ask pages of 4 at :8080/metrics
-1s wait 1s
-2s ask samples #0
-2s ask pages of 4 at :8080/metrics
-2s wait 1s
-3s ask samples #0
-3s ask pages of 4 at :8080/metrics
-3s wait 1s
-4s ask samples #0
-4s ask pages of 4 at :8080/metrics
-4s wait 1s
-5s ask samples #0
-5s ask pages of 4 at :8080/metrics
-5s Reject: error rate 100% (450 of 450 requests) exceeds 1% after 5s; primary 0%; counted on the pods' own pages
-reading http_requests_total by code; to fix this choice: canary.metrics: http
-");
+    0s ask pods
+    0s ask present
+    0s ask history
+    0s ask samples #0
+    0s ask places of 3
+    0s ask pages of 4 at :8080/metrics
+    0s wait 1s
+    1s ask samples #0
+    1s ask pages of 4 at :8080/metrics
+    1s wait 1s
+    2s ask samples #0
+    2s ask pages of 4 at :8080/metrics
+    2s wait 1s
+    3s ask samples #0
+    3s ask pages of 4 at :8080/metrics
+    3s wait 1s
+    4s ask samples #0
+    4s ask pages of 4 at :8080/metrics
+    4s wait 1s
+    5s ask samples #0
+    5s ask pages of 4 at :8080/metrics
+    5s Reject: error rate 100% (450 of 450 requests) exceeds 1% after 5s; primary 0%; counted on the pods' own pages
+    reading http_requests_total by code from Prometheus; to fix this choice: canary.metrics: http
+    ");
 }
 
 #[test]
@@ -79,48 +157,48 @@ fn promoted() {
     let mut subject = short();
     subject.policy.checks = Some(List::ConfigMap("more".to_owned()));
     insta::assert_snapshot!(story(subject, World { traffic: GOOD, ..World::default() }), @r"
-0s ask pods
-0s ask present
-0s ask history
-0s ask samples #0
-0s ask configmap more
-0s ask checks smoke
-0s wait 1s
-1s ask samples #0
-1s ask configmap more
-1s ask checks smoke
-1s wait 1s
-2s ask samples #0
-2s ask configmap more
-2s ask checks smoke
-2s wait 1s
-3s ask samples #0
-3s ask configmap more
-3s ask checks smoke
-3s wait 1s
-4s ask samples #0
-4s ask configmap more
-4s ask checks smoke
-4s wait 1s
-5s ask samples #0
-5s ask configmap more
-5s ask checks smoke
-5s wait 5s
-10s ask samples #0
-10s ask configmap more
-10s ask checks smoke
-10s wait 5s
-15s ask pods
-15s ask samples #0
-15s ask configmap more
-15s ask checks smoke
-15s wait 5s
-20s ask samples #0
-20s ask configmap more
-20s ask checks smoke
-20s Promote: error rate 0% (0 of 1,800 requests, at most 0.19%; limit 1%); primary 0%; check smoke: Job app-canary-smoke succeeded
-reading http_requests_total by code; to fix this choice: canary.metrics: http
-");
+    0s ask pods
+    0s ask present
+    0s ask history
+    0s ask samples #0
+    0s ask configmap more
+    0s ask checks smoke
+    0s wait 1s
+    1s ask samples #0
+    1s ask configmap more
+    1s ask checks smoke
+    1s wait 1s
+    2s ask samples #0
+    2s ask configmap more
+    2s ask checks smoke
+    2s wait 1s
+    3s ask samples #0
+    3s ask configmap more
+    3s ask checks smoke
+    3s wait 1s
+    4s ask samples #0
+    4s ask configmap more
+    4s ask checks smoke
+    4s wait 1s
+    5s ask samples #0
+    5s ask configmap more
+    5s ask checks smoke
+    5s wait 5s
+    10s ask samples #0
+    10s ask configmap more
+    10s ask checks smoke
+    10s wait 5s
+    15s ask pods
+    15s ask samples #0
+    15s ask configmap more
+    15s ask checks smoke
+    15s wait 5s
+    20s ask samples #0
+    20s ask configmap more
+    20s ask checks smoke
+    20s Promote: error rate 0% (0 of 1,800 requests, at most 0.19%; limit 1%); primary 0%; check smoke: Job app-canary-smoke succeeded
+    reading http_requests_total by code from Prometheus; to fix this choice: canary.metrics: http
+    ");
 }
 
 #[test]
@@ -128,39 +206,39 @@ fn inconclusive() {
     let mut subject = short();
     subject.policy.deadline = Duration::from_secs(60);
     insta::assert_snapshot!(story(subject, World { traffic: NONE, ..World::default() }), @r"
-0s ask pods
-0s ask present
-0s ask history
-0s ask samples #0
-0s wait 1s
-1s ask samples #0
-1s wait 1s
-2s ask samples #0
-2s wait 1s
-3s ask samples #0
-3s wait 1s
-4s ask samples #0
-4s wait 1s
-5s ask samples #0
-5s wait 5s
-10s ask samples #0
-10s wait 5s
-15s ask pods
-15s ask samples #0
-15s wait 5s
-20s ask samples #0
-20s wait 5s: the canary got no requests, so nothing can be said about it
-25s ask samples #0
-25s wait 5s: the canary got no requests, so nothing can be said about it
-30s ask pods
-30s ask samples #0
-30s wait 5s: the canary got no requests, so nothing can be said about it
-35s ask samples #0
-35s wait 5s: the canary got no requests, so nothing can be said about it
-40s ask samples #0
-40s Inconclusive { clean: true }: the canary got no requests, so nothing can be said about it
-reading http_requests_total by code; to fix this choice: canary.metrics: http
-");
+    0s ask pods
+    0s ask present
+    0s ask history
+    0s ask samples #0
+    0s wait 1s
+    1s ask samples #0
+    1s wait 1s
+    2s ask samples #0
+    2s wait 1s
+    3s ask samples #0
+    3s wait 1s
+    4s ask samples #0
+    4s wait 1s
+    5s ask samples #0
+    5s wait 5s
+    10s ask samples #0
+    10s wait 5s
+    15s ask pods
+    15s ask samples #0
+    15s wait 5s
+    20s ask samples #0
+    20s wait 5s: the canary got no requests, so nothing can be said about it
+    25s ask samples #0
+    25s wait 5s: the canary got no requests, so nothing can be said about it
+    30s ask pods
+    30s ask samples #0
+    30s wait 5s: the canary got no requests, so nothing can be said about it
+    35s ask samples #0
+    35s wait 5s: the canary got no requests, so nothing can be said about it
+    40s ask samples #0
+    40s Inconclusive { clean: true }: the canary got no requests, so nothing can be said about it
+    reading http_requests_total by code from Prometheus; to fix this choice: canary.metrics: http
+    ");
 }
 
 /// The end of a run of a minute, with all that may forgive missing traffic.

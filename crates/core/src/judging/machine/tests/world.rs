@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::*;
+use crate::api::origin::Origin;
 use crate::api::policy::Policy;
 use crate::judging::question::Place;
 use crate::judging::scope::Pod;
@@ -29,6 +30,7 @@ pub(super) fn subject() -> Subject {
         policy: Policy::default(),
         page_path: None,
         pod_spec: Value::Null,
+        sources: vec![Origin::Prometheus],
         reads_pages: false,
         rest: Duration::ZERO,
     }
@@ -82,6 +84,8 @@ pub(super) struct World {
     pub(super) check: Result<Outcome, Failure>,
     /// A kind of question that has no answer so often.
     pub(super) broken: Option<(&'static str, usize, Failure)>,
+    /// Who has series of these pods.
+    pub(super) knowing: &'static [Origin],
     pub(super) story: Vec<String>,
 }
 
@@ -98,6 +102,7 @@ impl Default for World {
             has_workers: false,
             check,
             broken: None,
+            knowing: &[Origin::Prometheus, Origin::Pages],
             story: Vec::new(),
         }
     }
@@ -106,7 +111,8 @@ impl Default for World {
 fn described(question: &Question) -> String {
     match question {
         Question::Pods => "pods".to_owned(),
-        Question::Present { .. } => "present".to_owned(),
+        Question::Present { origin: Origin::Prometheus, .. } => "present".to_owned(),
+        Question::Present { origin, .. } => format!("present {}", origin.place()),
         Question::History { .. } => "history".to_owned(),
         Question::Samples(samples) => format!("samples #{}", samples.epoch),
         Question::CheckList { config_map } => format!("configmap {config_map}"),
@@ -170,7 +176,11 @@ impl World {
                 canary: vec![pod(CANARY, "app-canary-77f", "10.0.0.9")],
                 primary: (0..3).map(|n| pod(&format!("app-6d5f-aaaa{n}"), "app-6d5f", &format!("10.0.0.{n}"))).collect(),
             },
-            Question::Present { .. } => Answer::Present(self.series()),
+            Question::Present { origin, .. } if self.knowing.contains(origin) => Answer::Present(self.series()),
+            Question::Present { origin: Origin::Pages, .. } => {
+                Answer::NoPage { tried: "tried :8080/metrics (no answer)".to_owned(), is_silent: true }
+            }
+            Question::Present { .. } => Answer::Present(Vec::new()),
             Question::History { readings, .. } => Answer::History(vec![self.history.clone(); readings.len()]),
             Question::Samples(asked) => {
                 let series = self.series();
@@ -248,5 +258,5 @@ fn series(name: &str, pod: &str, address: &str, (label, code): (&str, &str), sam
 }
 
 fn pod(name: &str, replica_set: &str, address: &str) -> Pod {
-    Pod { name: name.to_owned(), address: Some(address.to_owned()), replica_sets: vec![replica_set.to_owned()], on_host_network: false }
+    Pod { name: name.to_owned(), address: Some(address.to_owned()), replica_sets: vec![replica_set.to_owned()], ..Pod::default() }
 }

@@ -1,0 +1,136 @@
+//! What is made of the pages of a run.
+
+use serde_json::json;
+
+use super::*;
+use crate::api::policy::Policy;
+use crate::metrics::counting::{Members, Pods};
+use crate::metrics::discovery::{Choice, recognise};
+use crate::metrics::pages::Scheme;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).unwrap()
+}
+
+fn wishes() -> Wishes {
+    Wishes::of(&Policy::default(), &json!({}))
+}
+
+fn pod(name: &str, address: &str, created: i64) -> Pod {
+    let place = |port, path: &str| Place { scheme: Scheme::Http, port, path: path.to_owned() };
+    Pod {
+        name: name.to_owned(),
+        address: Some(address.to_owned()),
+        replica_sets: vec![name.rsplit_once('-').unwrap().0.to_owned()],
+        created: Some(at(created)),
+        is_serving: true,
+        places: vec![place(8080, "/metrics"), place(8080, "/stats"), place(9090, "/metrics")],
+        ..Pod::default()
+    }
+}
+
+fn page(text: &str) -> Read {
+    let mut page = Page::default();
+    page.push(&wishes(), text.as_bytes()).unwrap();
+    page.end(&wishes()).unwrap();
+    if page.is_metrics { Read::Page(Box::new(page)) } else { Read::Refused("no metrics page".to_owned()) }
+}
+
+fn counter(value: i64) -> Read {
+    page(&format!("http_requests_total{{code=\"200\"}} {value}\n"))
+}
+
+fn round(collected: &mut Collected, second: i64, read: impl Fn(&Target) -> Read) {
+    let results = collected.targets().into_iter().map(|target| (target.clone(), read(&target))).collect();
+    collected.took(at(second), results, Duration::from_millis(3));
+}
+
+fn told(series: &[Series]) -> String {
+    let line = |one: &Series| {
+        let samples: Vec<String> =
+            one.samples.iter().map(|sample| format!("{}@{}", sample.value, sample.at / 1000 - 1_800_000_000)).collect();
+        format!("{} {} {} {}", one.name(), one.label("pod"), one.label("instance"), samples.join(" "))
+    };
+    series.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_run() {
+    let mut collected = Collected::new("shop", "app", wishes());
+    let primary = [pod("app-6d5f-aaaaa", "10.0.0.1", -50), pod("app-6d5f-bbbbb", "10.0.0.2", -50), pod("other-6d5f-x", "10.0.0.3", -50)];
+    collected.aim(&[], &primary);
+    assert_eq!(collected.targets().len(), 3, "one pod is looked at everywhere");
+    let serving = |target: &Target| match (target.place.port, target.place.path.as_str()) {
+        (8080, "/metrics") => counter(100),
+        (8080, _) => Read::Refused("status 404".to_owned()),
+        _ => page("go_goroutines 1\n"),
+    };
+    round(&mut collected, 0, serving);
+    assert_eq!(collected.targets().len(), 2, "then all that are drawn, where the counters are");
+    assert_eq!(collected.next(at(0)), Duration::from_secs(1));
+    round(&mut collected, 1, |_| counter(110));
+    collected.aim(&[pod("app-canary-77f-ccccc", "10.0.0.9", 1)], &primary[1..]);
+    round(&mut collected, 2, serving);
+    collected.aim(&[pod("app-canary-77f-ccccc", "10.0.0.9", 1)], &[primary[1].clone(), pod("app-6d5f-eeeee", "10.0.0.5", -9)]);
+    round(&mut collected, 3, |target| if target.is_canary { Read::Silent } else { counter(130) });
+    insta::assert_snapshot!(told(&collected.samples(&["http_requests_total".to_owned()], &[])), @r"
+    http_requests_total app-6d5f-aaaaa 10.0.0.1:8080 100@0 110@1
+    http_requests_total app-6d5f-bbbbb 10.0.0.2:8080 110@0 110@1 100@2 130@3
+    http_requests_total app-6d5f-eeeee 10.0.0.5:8080 130@0 130@3
+    http_requests_total app-canary-77f-ccccc 10.0.0.9:8080 100@2
+    up app-6d5f-aaaaa 10.0.0.1:8080 1@0 1@1
+    up app-6d5f-bbbbb 10.0.0.2:8080 1@0 1@1 1@2 1@3
+    up app-6d5f-eeeee 10.0.0.5:8080 1@0 1@3
+    up app-canary-77f-ccccc 10.0.0.9:8080 1@2 0@3
+    ");
+    let pods = Pods { canary: Members::of_names(["app-canary-77f-ccccc"]), primary: Members::of_names(["app-6d5f-aaaaa", "app-6d5f-bbbbb"]) };
+    let found = recognise(&Choice::Auto, &collected.present().unwrap(), &pods, "app").unwrap();
+    assert_eq!((found.preset, found.pod_label), (Some("http"), PodLabel::Pod));
+}
+
+#[test]
+fn what_was_looked_for_in_vain() {
+    let mut collected = Collected::new("shop", "app", wishes());
+    let tried = |collected: &Collected| collected.present().unwrap_err();
+    collected.aim(&[], &[]);
+    let mut all = vec![tried(&collected)];
+    collected.aim(&[], &[Pod { places: Vec::new(), ..pod("app-6d5f-aaaaa", "10.0.0.1", 0) }]);
+    all.push(tried(&collected));
+    let mut collected = Collected::new("shop", "app", wishes());
+    collected.aim(&[], &[pod("app-6d5f-aaaaa", "10.0.0.1", 0)]);
+    round(&mut collected, 0, |_| page("<html></html>"));
+    all.push(tried(&collected));
+    round(&mut collected, 1, |target| if target.place.port == 9090 { Read::Silent } else { Read::Refused("status 404".to_owned()) });
+    all.push(tried(&collected));
+    insta::assert_snapshot!(all.iter().map(|(words, silent)| format!("{silent} {words}")).collect::<Vec<_>>().join("\n"), @r#"
+    false none of them is Ready
+    false their containers declare no port, or the template says prometheus.io/scrape: "false"; the annotation prometheus.io/port names one
+    false tried :8080/metrics (no metrics page), :8080/stats (no metrics page), :9090/metrics (no metrics page); name port and path by the annotations prometheus.io/port and prometheus.io/path on the template, or give Coalmine a Prometheus
+    true tried :8080/metrics (status 404), :8080/stats (status 404), :9090/metrics (no answer); does a NetworkPolicy keep Coalmine out? Else name port and path by the annotations prometheus.io/port and prometheus.io/path
+    "#);
+}
+
+#[test]
+fn one_registry_at_two_ports_is_read_once() {
+    let mut collected = Collected::new("shop", "app", wishes());
+    collected.aim(&[], &[pod("app-6d5f-aaaaa", "10.0.0.1", 0)]);
+    let mut two = collected.clone();
+    round(&mut collected, 0, |target| counter(if target.place.port == 8080 { 1000 } else { 1010 }));
+    round(&mut two, 0, |target| counter(if target.place.port == 8080 { 1000 } else { 5000 }));
+    assert_eq!((collected.targets().len(), two.targets().len()), (1, 2));
+}
+
+#[test]
+fn other_wishes_need_another_round() {
+    let mut collected = Collected::new("shop", "app", wishes());
+    collected.aim(&[], &[pod("app-6d5f-aaaaa", "10.0.0.1", 0)]);
+    round(&mut collected, 0, |_| counter(1));
+    collected.want_all();
+    assert!(!collected.needs_a_round(), "nothing is missing");
+    collected.samples(&["http_requests_total".to_owned()], &[]);
+    collected.want_all();
+    assert!(collected.needs_a_round(), "it was narrowed down meanwhile");
+    let policy = Policy { max_latency_p99: Some(Duration::from_millis(250)), ..Policy::default() };
+    collected.wish(Wishes::of(&policy, &json!({})));
+    assert!(collected.present().unwrap().is_empty());
+}

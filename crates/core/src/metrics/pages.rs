@@ -1,0 +1,7 @@
+//! The pods' own metrics pages: where they may be, and what on one is wanted. Pure; whoever reads a page hands over its bytes.
+
+mod places;
+mod text;
+
+pub use places::{Place, Scheme, places};
+pub use text::{Page, TooManySeries, Wishes};

@@ -1,0 +1,109 @@
+//! Where a pod may serve its metrics: what its annotations say, or else its ports in the order in which they are likely, each with the usual
+//! paths.
+
+use serde_json::Value;
+
+/// Where such pages usually are: by convention, in Spring Boot, in Quarkus, and of a mesh's proxy.
+const USUAL_PATHS: [&str; 4] = ["/metrics", "/actuator/prometheus", "/q/metrics", "/stats/prometheus"];
+/// Names that say what a port is for, the likeliest first.
+const USUAL_NAMES: [&str; 5] = ["metrics", "http-metrics", "prometheus", "management", "http"];
+/// A pod that declares more is tried at these only.
+const MOST_PORTS: usize = 12;
+/// A longer path is nobody's.
+const LONGEST_PATH: usize = 512;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scheme {
+    #[default]
+    Http,
+    Https,
+}
+
+/// Where a pod may serve a page.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    pub scheme: Scheme,
+    pub port: u16,
+    pub path: String,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let scheme = if self.scheme == Scheme::Https { "https " } else { "" };
+        write!(formatter, "{scheme}:{}{}", self.port, self.path)
+    }
+}
+
+/// The places of this pod, the likeliest first; none where it says that it isn't to be scraped, or declares no port.
+pub fn places(pod: &Value) -> Vec<Place> {
+    let annotation = |name: &str| pod.get("metadata")?.get("annotations")?.get(format!("prometheus.io/{name}"))?.as_str();
+    if annotation("scrape") == Some("false") {
+        return Vec::new();
+    }
+    let scheme = if annotation("scheme") == Some("https") { Scheme::Https } else { Scheme::Http };
+    let port = annotation("port").and_then(|port| port.parse().ok());
+    let ports = port.map_or_else(|| ports(pod), |port| vec![port]);
+    let path = annotation("path").filter(|path| path.len() <= LONGEST_PATH).map(|path| format!("/{}", path.trim_start_matches('/')));
+    let paths = path.map_or_else(|| USUAL_PATHS.map(str::to_owned).to_vec(), |path| vec![path]);
+    ports.into_iter().flat_map(|port| paths.iter().map(move |path| Place { scheme, port, path: path.clone() })).collect()
+}
+
+fn ports(pod: &Value) -> Vec<u16> {
+    let list = |name: &str| pod.pointer(&format!("/spec/{name}")).and_then(Value::as_array).into_iter().flatten();
+    // A sidecar is an init container that goes on.
+    let sidecars = list("initContainers").filter(|container| container.get("restartPolicy").and_then(Value::as_str) == Some("Always"));
+    let declared =
+        list("containers").chain(sidecars).flat_map(|container| container.get("ports").and_then(Value::as_array).into_iter().flatten());
+    let is_tcp = |port: &&Value| port.get("protocol").and_then(Value::as_str).is_none_or(|protocol| protocol == "TCP");
+    let mut ports: Vec<(usize, u16)> = Vec::new();
+    for port in declared.filter(is_tcp) {
+        let name = port.get("name").and_then(Value::as_str).unwrap_or_default();
+        let rank = USUAL_NAMES.iter().position(|usual| *usual == name).unwrap_or(USUAL_NAMES.len());
+        let number = port.get("containerPort").and_then(Value::as_u64).and_then(|number| u16::try_from(number).ok());
+        if let Some(number) = number.filter(|number| ports.iter().all(|(_, known)| known != number)) {
+            ports.push((rank, number));
+        }
+    }
+    // Of one rank in the order in which they are declared.
+    ports.sort_by_key(|(rank, _)| *rank);
+    ports.into_iter().map(|(_, number)| number).take(MOST_PORTS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    fn pod(annotations: Value, ports: Value) -> Value {
+        json!({"metadata": {"annotations": annotations}, "spec": {
+            "initContainers": [{"restartPolicy": "Always", "ports": [{"containerPort": 15090}]}, {"ports": [{"containerPort": 1}]}],
+            "containers": [{"ports": ports}, {}],
+        }})
+    }
+
+    fn told(pod: &Value) -> String {
+        places(pod).iter().map(Place::to_string).collect::<Vec<_>>().join(" ")
+    }
+
+    #[rstest]
+    #[case::all_that_is_said(json!({"prometheus.io/port": "9102", "prometheus.io/path": "stats", "prometheus.io/scheme": "https"}), "https :9102/stats")]
+    #[case::the_path(json!({"prometheus.io/path": "/m?format=prometheus"}), ":8080/m?format=prometheus :15090/m?format=prometheus")]
+    #[case::the_port(json!({"prometheus.io/port": "9102"}), ":9102/metrics :9102/actuator/prometheus :9102/q/metrics :9102/stats/prometheus")]
+    #[case::not_to_be_scraped(json!({"prometheus.io/scrape": "false"}), "")]
+    fn what_annotations_say(#[case] annotations: Value, #[case] expected: &str) {
+        assert_eq!(told(&pod(annotations, json!([{"containerPort": 8080}]))), expected);
+    }
+
+    #[test]
+    fn the_likeliest_port_is_first() {
+        let ports = json!([
+            {"containerPort": 50051, "name": "grpc"}, {"containerPort": 8080, "name": "http"}, {"containerPort": 53, "protocol": "UDP"},
+            {"containerPort": 9090, "name": "metrics"}, {"containerPort": 8080}, {"containerPort": 70_000},
+        ]);
+        let mut ports: Vec<u16> = places(&pod(json!({}), ports)).iter().map(|place| place.port).collect();
+        ports.dedup();
+        assert_eq!(ports, [9090, 8080, 50051, 15090]);
+    }
+}

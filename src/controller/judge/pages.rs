@@ -1,0 +1,69 @@
+//! Keeps the reading of the pods' own pages for one run: begins it, aims it at the primary's pods from the hold on, and ends it with the run.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{
+    super::{Context, observe::Seen},
+    Memory, ask,
+};
+use crate::{clock, sources::pods::PodPages};
+use coalmine_core::{
+    api::{annotations as key, origin::Origin, policy::Policy},
+    manifest::object,
+    metrics::discovery::Choice,
+    run::plan,
+};
+
+/// Until the primary's pods are looked at again, before there is a canary to be judged.
+const AIMED_FOR: Duration = Duration::from_secs(10);
+
+/// The pods' own pages, as they are read for one run.
+#[derive(Debug)]
+pub(super) struct Pages {
+    run: String,
+    pub(super) reading: PodPages,
+    /// When the pods were listed last.
+    aimed: Option<Timestamp>,
+}
+
+impl Memory {
+    /// From the hold on, so that the primary has a past when the canary is Ready; where the pages are the only source. One that fails is none.
+    pub(super) async fn read_ahead(&mut self, context: &Context, primary: &Value, seen: &Seen) {
+        let run = object::annotation(primary, key::RUN).unwrap_or_default();
+        let is_trying = object::phase(object::annotations(primary)).is_some_and(key::Phase::is_trying);
+        if !is_trying || self.pages.as_ref().is_some_and(|pages| pages.run != run) {
+            self.pages = None;
+        }
+        if let Some(pages) = &mut self.pages {
+            pages.reading.wish(seen.policy(), &pod_spec(primary));
+        }
+        let is_the_only = context.sources.offered().first() == Some(&Origin::Pages) && seen.policy().metrics.origin().is_none();
+        if !is_trying || !is_the_only || seen.policy().metrics == Choice::Nothing {
+            return;
+        }
+        let pages = Pages::of(&mut self.pages, context, primary, seen.policy());
+        let is_known = pages.aimed.is_some_and(|aimed| plan::elapsed(aimed, clock::now()) < AIMED_FOR);
+        if !is_known && seen.canary(primary).is_none_or(|canary| plan::ready_since(canary).is_none()) {
+            let Ok(pods) = ask::primary_pods(context, primary).await else { return };
+            pages.reading.aim(&[], &pods);
+            pages.aimed = Some(clock::now());
+        }
+    }
+}
+
+impl Pages {
+    pub(super) fn of<'a>(known: &'a mut Option<Self>, context: &Context, primary: &Value, policy: &Policy) -> &'a mut Self {
+        known.get_or_insert_with(|| {
+            let (namespace, name) = (object::namespace(primary), object::name(primary));
+            let reading = PodPages::begin(Arc::clone(&context.sources.pods), namespace, name, policy, &pod_spec(primary));
+            Self { run: object::annotation(primary, key::RUN).unwrap_or_default().to_owned(), reading, aimed: None }
+        })
+    }
+}
+
+fn pod_spec(primary: &Value) -> Value {
+    primary.pointer("/spec/template/spec").cloned().unwrap_or_default()
+}

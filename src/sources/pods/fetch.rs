@@ -1,0 +1,145 @@
+//! Reads one page: a bounded number of bytes within a bounded time, a bounded number at once, and each as it comes, so that a page of any length
+//! takes no more memory than a short one.
+
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use flate2::write::MultiGzDecoder;
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response};
+
+use super::super::fair::Shares;
+use coalmine_core::api::checks::is_allowed;
+use coalmine_core::judging::collecting::Read;
+use coalmine_core::metrics::counting::bracketed;
+use coalmine_core::metrics::pages::{Page, Place, Scheme, Wishes};
+
+/// Slow libraries take seconds; who takes longer says nothing in time.
+const TIMEOUT: Duration = Duration::from_secs(4);
+/// Of a page, unpacked.
+const LARGEST_PAGE: usize = 16 << 20;
+/// So many pages at once; of one namespace so many: its pods need not answer.
+const AT_ONCE: usize = 24;
+const SHARE: usize = 12;
+/// Connections that a run leaves open between two rounds.
+const IDLE: Duration = Duration::from_secs(15);
+/// Text, with names as they are where a library can write them so.
+const FORMATS: &str =
+    "application/openmetrics-text;version=1.0.0;q=0.7,text/plain;version=1.0.0;escaping=allow-utf-8,text/plain;version=0.0.4;q=0.8";
+const AGENT: &str = concat!("coalmine/", env!("CARGO_PKG_VERSION"));
+
+/// A client for all runs.
+#[derive(Debug)]
+pub struct Fetcher {
+    client: Client,
+    shares: Shares,
+}
+
+impl Fetcher {
+    pub fn new() -> reqwest::Result<Self> {
+        // Only plain HTTP is spoken, for which no certificates are needed.
+        let client = Client::builder()
+            .timeout(TIMEOUT)
+            .connect_timeout(Duration::from_secs(1))
+            .redirect(Policy::none())
+            .no_proxy()
+            .user_agent(AGENT)
+            .pool_max_idle_per_host(1)
+            .pool_idle_timeout(IDLE)
+            .tls_certs_only([])
+            .build()?;
+        Ok(Self { client, shares: Shares::new(AT_ONCE, SHARE) })
+    }
+
+    /// What is there, and how long a page took.
+    pub(super) async fn read(&self, namespace: &str, address: &str, place: &Place, wishes: &Wishes) -> (Read, Option<Duration>) {
+        if place.scheme == Scheme::Https {
+            return (Read::Refused("https is not read".to_owned()), None);
+        }
+        let Some(url) = url(address, place) else { return (Read::Refused("no address of a pod".to_owned()), None) };
+        let _place = self.shares.take(namespace).await;
+        let begun = Instant::now();
+        let page = async {
+            let response = self.client.get(url).header(ACCEPT, FORMATS).header(ACCEPT_ENCODING, "gzip").send().await?;
+            self::page(response, wishes).await
+        };
+        match tokio::time::timeout(TIMEOUT, page).await {
+            Ok(Ok(Ok(page))) => (Read::Page(Box::new(page)), Some(begun.elapsed())),
+            Ok(Ok(Err(words))) => (Read::Refused(words), None),
+            Ok(Err(error)) if error.is_connect() && !error.is_timeout() => (Read::Refused("no connection".to_owned()), None),
+            Ok(Err(_)) | Err(_) => (Read::Silent, None),
+        }
+    }
+}
+
+async fn page(mut response: Response, wishes: &Wishes) -> reqwest::Result<Result<Page, String>> {
+    if !response.status().is_success() {
+        return Ok(Err(format!("status {}", response.status().as_u16())));
+    }
+    let encoding = response.headers().get(CONTENT_ENCODING).map(|value| value.as_bytes().to_ascii_lowercase());
+    let sink = Sink { page: Page::default(), wishes, left: LARGEST_PAGE };
+    let mut unpacked = match encoding.as_deref() {
+        None | Some(b"" | b"identity") => Unpacked::Plain(sink),
+        Some(b"gzip" | b"x-gzip") => Unpacked::Gzip(Box::new(MultiGzDecoder::new(sink))),
+        Some(_) => return Ok(Err("packed in a way that is not read".to_owned())),
+    };
+    while let Some(chunk) = response.chunk().await? {
+        if let Err(error) = unpacked.push(&chunk) {
+            return Ok(Err(error.to_string()));
+        }
+    }
+    Ok(unpacked.end().map_err(|error| error.to_string()))
+}
+
+enum Unpacked<'a> {
+    Plain(Sink<'a>),
+    Gzip(Box<MultiGzDecoder<Sink<'a>>>),
+}
+
+impl Unpacked<'_> {
+    fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(sink) => sink.write_all(bytes),
+            Self::Gzip(decoder) => decoder.write_all(bytes),
+        }
+    }
+
+    fn end(self) -> io::Result<Page> {
+        let mut sink = match self {
+            Self::Plain(sink) => sink,
+            Self::Gzip(decoder) => decoder.finish()?,
+        };
+        sink.page.end(sink.wishes).map_err(io::Error::other)?;
+        if sink.page.is_metrics { Ok(sink.page) } else { Err(io::Error::other("no metrics page")) }
+    }
+}
+
+/// Takes a page apart while it comes.
+struct Sink<'a> {
+    page: Page,
+    wishes: &'a Wishes,
+    left: usize,
+}
+
+impl Write for Sink<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.left = self.left.checked_sub(bytes.len()).ok_or_else(|| io::Error::other("longer than 16 MiB"))?;
+        self.page.push(self.wishes, bytes).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Nothing for what isn't a pod's address.
+fn url(address: &str, Place { port, path, .. }: &Place) -> Option<String> {
+    let is_of_a_pod = address.parse::<IpAddr>().is_ok_and(is_allowed);
+    is_of_a_pod.then(|| format!("http://{}:{port}/{}", bracketed(address), path.trim_start_matches('/')))
+}
+
+#[cfg(test)]
+mod tests;
