@@ -83,7 +83,8 @@ fn a_run() {
     up app-6d5f-eeeee 10.0.0.5:8080 1@0 1@3
     up app-canary-77f-ccccc 10.0.0.9:8080 1@2 0@3
     ");
-    let pods = Pods { canary: Members::of_names(["app-canary-77f-ccccc"]), primary: Members::of_names(["app-6d5f-aaaaa", "app-6d5f-bbbbb"]) };
+    let pods =
+        Pods { canary: Members::of_names(["app-canary-77f-ccccc"]), primary: Members::of_names(["app-6d5f-aaaaa", "app-6d5f-bbbbb"]) };
     let found = recognise(&Choice::Auto, &collected.present().unwrap(), &pods, "app").unwrap();
     assert_eq!((found.preset, found.pod_label), (Some("http"), PodLabel::Pod));
 }
