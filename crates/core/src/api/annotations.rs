@@ -81,8 +81,6 @@ pub const REJECTED: &str = "canary.state/rejected";
 pub const APPROVED: &str = "canary.state/approved";
 /// That a person ends the trial, and how.
 pub const ORDER: &str = "canary.state/order";
-/// Who had a part in the template on trial, where there are several.
-pub const APPLIERS: &str = "canary.state/appliers";
 /// Since when the trial stands still.
 pub const PAUSED_SINCE: &str = "canary.state/paused-since";
 /// The last verdicts, for people (see `run::history`).

@@ -11,6 +11,7 @@ use crate::{
         gates::{Approval, Gates},
     },
     manifest::object::{self, text},
+    message::one_line,
     run::words::within,
 };
 
@@ -43,7 +44,7 @@ pub enum Verb {
 
 impl Approved {
     pub fn new(run: &str, by: &str, reason: &str) -> Self {
-        Self { run: run.to_owned(), by: cut(by), reason: cut(reason) }
+        Self { run: run.to_owned(), by: one_line(by), reason: cut(reason) }
     }
 
     /// `ann decided: looks good`
@@ -80,13 +81,12 @@ fn is_of_run(annotations: &Map<String, Value>, said: &Approved) -> bool {
     text(annotations, key::RUN) == Some(said.run.as_str())
 }
 
+/// Whether this user's word counts. Who had any part in the template is named in one list, which is looked through as it stands: a name that
+/// holds what separates names hides nobody.
 pub fn may_approve(annotations: &Map<String, Value>, asked: Approval, applier: &str, user: &str) -> bool {
-    asked != Approval::Other || (cut(applier) != cut(user) && !appliers(annotations).iter().any(|applier| *applier == cut(user)))
-}
-
-/// Who had a part in the template on trial, beside the last.
-pub fn appliers(annotations: &Map<String, Value>) -> Vec<String> {
-    text(annotations, key::APPLIERS).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    let user = one_line(user);
+    let listed = |list: &str| format!(", {list}, ").contains(&format!(", {user}, "));
+    asked != Approval::Other || !(listed(&one_line(applier)) || text(annotations, key::REQUESTED_BY).is_some_and(listed))
 }
 
 /// Since when the trial stands still.
@@ -127,7 +127,7 @@ mod tests {
     use serde_json::json;
 
     fn annotations(approved: &str, order: &str, appliers: &str) -> Map<String, Value> {
-        let all = json!({key::RUN: "r1", key::APPROVED: approved, key::ORDER: order, key::APPLIERS: appliers});
+        let all = json!({key::RUN: "r1", key::APPROVED: approved, key::ORDER: order, key::REQUESTED_BY: appliers});
         all.as_object().unwrap().clone()
     }
 
@@ -135,12 +135,12 @@ mod tests {
     #[case::anybody(r#"{"run":"r1","by":"ann"}"#, "", "", Approval::Required, Some("ann"))]
     #[case::somebody_else(r#"{"run":"r1","by":"bob","reason":"fine"}"#, "", "", Approval::Other, Some("bob"))]
     #[case::who_applied(r#"{"run":"r1","by":"ann"}"#, "", "", Approval::Other, None)]
-    #[case::who_applied_a_part(r#"{"run":"r1","by":"bob"}"#, "", r#"["bob"]"#, Approval::Other, None)]
+    #[case::who_applied_a_part(r#"{"run":"r1","by":"bob"}"#, "", "ann, bob", Approval::Other, None)]
     #[case::another_attempt(r#"{"run":"r0","by":"bob"}"#, "", "", Approval::Required, None)]
     #[case::by_hand("", r#"{"verb":"promote","run":"r1","by":"bob"}"#, "", Approval::Other, Some("bob"))]
     #[case::by_the_hand_of_who_applied("", r#"{"verb":"promote","run":"r1","by":"ann"}"#, "", Approval::Other, None)]
     #[case::a_rejection_agrees_to_nothing("", r#"{"verb":"reject","run":"r1","by":"bob"}"#, "", Approval::Required, None)]
-    #[case::garbage("true", "{}", "x", Approval::Required, None)]
+    #[case::garbage("true", "{}", "", Approval::Required, None)]
     fn who_agreed(#[case] said: &str, #[case] order: &str, #[case] appliers: &str, #[case] asked: Approval, #[case] by: Option<&str>) {
         let found = approved(&annotations(said, order, appliers), asked, "ann");
         assert_eq!(found.map(|approved| approved.by).as_deref(), by);

@@ -140,8 +140,7 @@ pub(in crate::hold) fn may_write_state(old: &Value, new: &Value) -> bool {
         || (!holds && now.contains_key(key::HELD))
         || (supersedes && [key::HELD, key::MARKER].iter().any(|name| now.contains_key(*name)))
         || proves_more(before, now);
-    let speaks_for_a_person =
-        [key::APPROVED, key::ORDER, key::APPLIERS].iter().any(|name| now.contains_key(*name) && before.get(*name) != now.get(*name));
+    let speaks_for_a_person = [key::APPROVED, key::ORDER].iter().any(|name| now.contains_key(*name) && before.get(*name) != now.get(*name));
     let promotes = is == Some(Phase::Promoted) && was != is;
     // Whether a template is tried once more is the user's to say: a verdict is final for the controller.
     let tries_again = is.is_some_and(Phase::is_trying) && !was.is_some_and(Phase::is_trying);
@@ -183,7 +182,7 @@ pub(super) fn end_hold(annotations: &mut Map<String, Value>) {
 
 /// What people said is about one attempt.
 pub(super) fn forget_what_was_said(annotations: &mut Map<String, Value>) {
-    for name in [key::APPROVED, key::ORDER, key::APPLIERS, key::PAUSED_SINCE] {
+    for name in [key::APPROVED, key::ORDER, key::PAUSED_SINCE] {
         annotations.remove(name);
     }
 }

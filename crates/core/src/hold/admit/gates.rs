@@ -46,10 +46,6 @@ pub(super) fn admit(request: &Request<'_>, old: &Value, mut decided: Admission) 
         }
         return recorded(request, decided, &after, records);
     }
-    let several = Several::of(request, before, &after);
-    if let Some(appliers) = several.filter(|_| decided.effect == Effect::Held || decided.effect == Effect::Kept) {
-        return with(request, decided, &[(key::APPLIERS, appliers)]);
-    }
     if !is_opted_in(&after) || said.is_empty() {
         return decided;
     }
@@ -114,30 +110,6 @@ impl OnTrial {
         }
         let order = Order { verb, said: Approved::new(&self.run, request.username, value) };
         Ok((effect, key::ORDER, json!(order).to_string()))
-    }
-}
-
-/// Several people's work in one template: what is held is more than what this request stated.
-struct Several;
-
-impl Several {
-    fn of(request: &Request<'_>, before: &Map<String, Value>, after: &Map<String, Value>) -> Option<String> {
-        let held = |map| text(map, key::HELD).and_then(|text| Held::decode(text).ok());
-        if text(before, key::HELD) == text(after, key::HELD) || !object::phase(after).is_some_and(Phase::is_trying) {
-            return None;
-        }
-        let (earlier, now) = (held(before)?, held(after)?);
-        let is_all_stated = template::same(&now.template, object::template(request.new)) && now.contributions.is_empty();
-        if is_all_stated {
-            return None;
-        }
-        let mut appliers = gates::appliers(before);
-        for user in [earlier.user, request.username.to_owned()] {
-            if !appliers.contains(&user) {
-                appliers.push(user);
-            }
-        }
-        Some(json!(appliers).to_string())
     }
 }
 
