@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    Step::{self, ClientSideApply, Promote, Scale, SecondApply, ServerSideApply},
+    Step::{self, ClientSideApply, Merge, Promote, Reload, Scale, SecondApply, ServerSideApply},
     run,
 };
 
@@ -166,4 +166,38 @@ fn an_applier_that_leaves_its_part_gives_back_what_it_took() {
     ends_as_without_coalmine(&[first.clone(), ServerSideApply(b.clone()), second.clone(), ServerSideApply(a.clone())]);
     ends_as_without_coalmine(&[first.clone(), second.clone(), ServerSideApply(b.clone()), ServerSideApply(a.clone()), Promote]);
     ends_as_without_coalmine(&[first, ServerSideApply(b), second, ServerSideApply(c), Promote, ServerSideApply(a)]);
+}
+
+fn variable(name: &str) -> Step {
+    Reload(json!({"spec": {"template": {"spec": {"containers": [{"name": "app", "env": [{"name": name, "value": "1"}]}]}}}}))
+}
+
+/// An applier that states its template again after something of it was taken away owns that as an applier does.
+#[test]
+#[ignore = "needs a control plane"]
+fn what_was_taken_away_is_stated_again() {
+    let file = |image: &str| {
+        ServerSideApply(json!({
+            "metadata": {"annotations": {"a": "1"}, "labels": {"app": "app"}},
+            "spec": {"containers": [{"name": "app", "image": format!("registry.example/app:{image}")}]},
+        }))
+    };
+    let taken = Merge(json!({"spec": {"template": {"metadata": {"annotations": null}}}}));
+    ends_as_without_coalmine(&[file("a"), file("b"), taken.clone(), file("b")]);
+    ends_as_without_coalmine(&[file("a"), file("b"), variable("STAKATER"), taken, file("b")]);
+}
+
+/// Who goes back leaves the others' part on trial, to which later changes are made.
+#[test]
+#[ignore = "needs a control plane"]
+fn a_change_after_one_of_two_appliers_went_back() {
+    let file = |image: &str, resources: Value, grace: Value| {
+        let container = json!({"name": "app", "image": format!("registry.example/app:{image}"), "env": [], "resources": resources});
+        json!({"metadata": {"annotations": null, "labels": {"app": "app"}},
+               "spec": {"containers": [container], "terminationGracePeriodSeconds": grace}})
+    };
+    let (a, b) = (file("a", json!({}), json!(5)), file("b", json!({"limits": {"cpu": "0.5"}}), Value::Null));
+    let second = SecondApply(json!({"metadata": {"annotations": {"second": "2"}}}));
+    let (by_server, back) = (ServerSideApply(a.clone()), ServerSideApply(a.clone()));
+    ends_as_without_coalmine(&[by_server, ClientSideApply(a), ServerSideApply(b), second, back, variable("STAKATER")]);
 }

@@ -53,6 +53,18 @@ pub fn updated(held: &TemplateOwners, manager: &str, known: &Fields, change: Cha
     owners
 }
 
+/// The same once `manager` has stated its part again by server-side apply: its own are those that it `sent`.
+pub fn asserted(held: &TemplateOwners, sent: &TemplateOwners, manager: &str, known: &Fields, change: Change<'_>) -> TemplateOwners {
+    let is_own = |identity: &String| is_application_of(identity, manager);
+    let others = held.iter().filter(|(identity, _)| !is_own(identity)).filter_map(|(identity, fields)| {
+        let fields = Fields::read(fields);
+        let changed = fields.changed(known, change.from, change.to);
+        Some((identity.clone(), fields.difference(&changed).write()?))
+    });
+    let own = sent.iter().filter(|(identity, _)| is_own(identity)).map(|(identity, fields)| (identity.clone(), fields.clone()));
+    others.chain(own).collect()
+}
+
 fn update_of(manager: &str) -> String {
     [manager, "Update", API_VERSION, ""].join(&SEPARATOR.to_string())
 }

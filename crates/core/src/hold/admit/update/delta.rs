@@ -122,7 +122,11 @@ impl Update<'_> {
         }
         if !template::same(&asserted, &held.template) {
             let change = Change { from: &held.template, to: &asserted };
-            record.owners = managed_fields::updated(&held.owners, &self.manager, &known, change);
+            record.owners = if held.operation == Operation::Apply {
+                managed_fields::asserted(&held.owners, &sent_owners, &self.manager, &known, change)
+            } else {
+                managed_fields::updated(&held.owners, &self.manager, &known, change)
+            };
             record.contributions =
                 vec![first.clone(), Contribution { manager: self.manager.clone(), template: asserted.clone(), change: true }];
             record.template = asserted;
