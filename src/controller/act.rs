@@ -18,7 +18,8 @@ use coalmine_core::{
         canary,
         evidence::Evidence,
         history::{self, Verdict},
-        plan::{Action, EXCUSED_ANNOTATION, READY_ANNOTATION, READY_POD_ANNOTATION, Refused},
+        plan::{Action, EXCUSED_ANNOTATION, READY_POD_ANNOTATION, Refused},
+        times::READY_ANNOTATION,
     },
 };
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{Error, chain, observe};
 use crate::clock;
-use coalmine_core::run::{gates, plan::elapsed};
+use coalmine_core::run::{gates, times::elapsed};
 
 const REMEMBERED: Duration = Duration::from_secs(2);
 /// More namespaces than that have nothing on trial at once.

@@ -4,6 +4,7 @@
 mod ask;
 mod job;
 mod pages;
+mod pods;
 
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};

@@ -20,10 +20,11 @@ use coalmine_core::{
     manifest::object,
     run::{
         canary, live,
-        plan::{self, Judgement, Observed, ready_since},
+        plan::{self, Judgement, Observed},
         pods::{Health, Trouble, health},
         services,
         shared::{self, Shared},
+        times::ready_since,
     },
 };
 

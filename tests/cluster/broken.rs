@@ -18,7 +18,7 @@ fn assert_kept_out(stage: &Stage, phase: Phase) -> String {
     let rollout = stage.start_rollout_status();
     let (seen, message) = stage.await_verdict();
     assert_eq!(seen, phase, "{message}");
-    assert_eq!(stage.await_event(&format!("Canary{}", phase.as_str())), message);
+    assert_eq!(stage.await_event(&format!("Canary{}", phase.as_str())), format!("{message}; asked for by kubernetes-admin"));
     assert_eq!(rollout.ended().0, 1);
     assert_eq!(stage.live(), "1");
     assert_eq!(stage.primary_pods(), pods);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use coalmine_core::{api::annotations::Phase, manifest::object, run::plan};
+use coalmine_core::{api::annotations::Phase, manifest::object, run::times};
 use rstest::rstest;
 
 use super::{
@@ -85,7 +85,7 @@ fn a_canary_that_somebody_lays_hands_on_is_made_again(#[case] command: &[&str], 
     let first = stage.deployment("app-canary").expect("the canary");
     stage.kubectl.run(command).succeeded();
     let second = within(PATIENCE, PAUSE, "another canary that is judged", || match stage.deployment("app-canary") {
-        Some(canary) if object::uid(&canary) != object::uid(&first) && plan::ready_since(&canary).is_some() => Ok(canary),
+        Some(canary) if object::uid(&canary) != object::uid(&first) && times::ready_since(&canary).is_some() => Ok(canary),
         seen => Err(format!("{:?}; {:?}", seen.is_some(), stage.events())),
     });
     assert_eq!(object::template(&second), object::template(&first), "the held template, and nothing else");

@@ -26,7 +26,7 @@ fn an_earlier_canary_that_cannot_go_is_named_at_the_deadline_and_serves_nobody()
     let (phase, message) = stage.await_verdict();
     assert_eq!((phase, stage.live().as_str()), (Phase::Inconclusive, "1"), "{:?}", stage.events());
     insta::assert_snapshot!(message, @"an earlier app-canary was not gone within 20s, which waits for its finalizer example.com/audit; template kept out");
-    assert_eq!(stage.await_event("CanaryInconclusive"), message);
+    assert_eq!(stage.await_event("CanaryInconclusive"), format!("{message}; asked for by kubernetes-admin"));
     assert_eq!(rollout.ended().0, 1);
     within(PATIENCE, PAUSE, "no pod of the canary's", || {
         if stage.canary_pods().is_empty() { Ok(()) } else { Err(format!("{:?}", stage.canary_pods())) }
@@ -107,7 +107,7 @@ fn a_run_that_may_not_be_written_down_ends_all_the_same() {
     let (phase, message) = stage.await_verdict();
     assert_eq!((phase, stage.live().as_str()), (Phase::Inconclusive, "1"), "{:?}", stage.events());
     assert!(message.starts_with("not Ready within 15s: "), "{message}");
-    assert_eq!(stage.await_event("CanaryInconclusive"), message);
+    assert_eq!(stage.await_event("CanaryInconclusive"), format!("{message}; asked for by kubernetes-admin"));
     assert_eq!(rollout.ended().0, 1);
     stage.await_no_canary();
     drop(barred);

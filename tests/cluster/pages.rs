@@ -20,7 +20,7 @@ fn a_bad_version_is_kept_out_and_a_good_one_let_in_by_the_pages_alone() {
     let reading = stage.await_event("CanaryMetrics");
     assert!(reading.contains(" on the pods' own metrics pages; to fix this choice: "), "{reading}");
     let said = stage.await_event("CanaryRejected");
-    insta::assert_snapshot!(without_numbers(&said), @"error rate N% (N of N requests) exceeds N% after Ns; primary N%; template kept out");
+    insta::assert_snapshot!(without_numbers(&said), @"error rate N% (N of N requests) exceeds N% after Ns; primary N%; template kept out; asked for by kubernetes-admin");
     assert_eq!((stage.phase(), stage.live()), (Some(Phase::Rejected), "1".to_owned()));
     stage.await_no_canary();
 

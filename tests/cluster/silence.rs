@@ -32,7 +32,7 @@ fn lenient(version: &str) -> App {
 #[case::knows_no_path(
     lenient("2").with("NOT_FOUND_RATE", "1"),
     &[Phase::Rejected],
-    "N% of the canary's answers are client errors (N of N, mostly N) after Ns, of the primary's N% (N of N); if that is meant: canary.client-errors: \"off\""
+    "N% of the canary's answers are client errors (mostly N: N of N) after Ns, of the primary's N% (N of N); if that is meant: canary.client-errors: \"off\""
 )]
 #[ignore = "needs a whole cluster"]
 fn what_nobody_sees_lets_nobody_in(#[case] broken: App, #[case] phases: &[Phase], #[case] words: &str) {

@@ -24,7 +24,7 @@ fn a_bad_version_is_kept_out_and_going_back_is_whole_again() {
     let said = stage.await_event("CanaryRejected");
     // Who is first: the pods' own pages, or the second scrape.
     let said = said.replace("; counted on the pods' own pages", "");
-    insta::assert_snapshot!(without_numbers(&said), @"error rate N% (N of N requests) exceeds N% after Ns; primary N%; template kept out");
+    insta::assert_snapshot!(without_numbers(&said), @"error rate N% (N of N requests) exceeds N% after Ns; primary N%; template kept out; asked for by kubernetes-admin");
     let (code, last) = rollout.ended();
     assert_eq!((code, without_numbers(&last).as_str()), (1, r#"error: deployment "app" exceeded its progress deadline"#));
     assert_eq!(stage.phase(), Some(Phase::Rejected));
@@ -69,7 +69,7 @@ fn a_good_version_is_promoted_and_going_back_is_at_once() {
     let said = stage.await_event("CanaryPromoted");
     // Who is first: the pods' own pages, or the second scrape.
     let said = said.replace("; counted on the pods' own pages", "");
-    insta::assert_snapshot!(without_numbers(&said), @"error rate N% (N of N requests, at most N%; limit N%); primary N%; template promoted");
+    insta::assert_snapshot!(without_numbers(&said), @"error rate N% (N of N requests, at most N%; limit N%); primary N%; template promoted; asked for by kubernetes-admin");
     let (code, last) = rollout.ended();
     assert_eq!((code, last.as_str()), (0, r#"deployment "app" successfully rolled out"#));
     stage.await_event("CanaryRolledOut");

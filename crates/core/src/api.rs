@@ -10,4 +10,5 @@ pub mod origin;
 pub mod policy;
 pub mod promql;
 pub mod quantity;
+pub mod reader;
 pub mod selector;

@@ -14,11 +14,13 @@ mod question;
 mod rounds;
 mod scope;
 mod statement;
+mod step;
 mod subject;
 pub mod verdict;
 
 pub use judgement::{Decision, Finding, Judgement, Measure, Unobserved, Waiting};
-pub use machine::{Judge, News, Step};
+pub use machine::Judge;
 pub use question::{Answer, Checks, Failure, Place, Question, Samples};
 pub use scope::Pod;
+pub use step::{News, Step};
 pub use subject::Subject;

@@ -10,4 +10,5 @@ pub mod plan;
 pub mod pods;
 pub mod services;
 pub mod shared;
+pub mod times;
 pub mod words;

@@ -19,7 +19,8 @@ use crate::{
         evidence::{Evidence, Look},
         gates::{self, Approved},
         history::{self, Entry},
-        plan::{READY_POD_ANNOTATION, ready_since},
+        plan::READY_POD_ANNOTATION,
+        times::ready_since,
     },
 };
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::{api::annotations::Phase, run::plan::elapsed};
+use crate::{api::annotations::Phase, run::times::elapsed};
 
 /// Whether escape codes may be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

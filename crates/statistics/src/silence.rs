@@ -73,8 +73,9 @@ pub struct Silence {
     /// Requests that the canary finished since it was Ready, and that an ordinary pod of the primary finished in the same looks.
     pub finished: f64,
     pub ordinary: f64,
-    /// By the measure that rejects.
+    /// By the measure that rejects, and by the milder one that holds.
     pub stretch: SilentStretch,
+    pub milder: SilentStretch,
     /// That the canary has less than the least part of a fair share since the start.
     pub ln_fair: f64,
     /// That it fell below a part of what it had: without cap and dispersion, which holds, and with them, which rejects.
@@ -160,6 +161,7 @@ impl SilenceTest {
             finished: self.finished,
             ordinary: self.ordinary,
             stretch: self.rejecting.described(),
+            milder: self.holding.described(),
             ln_fair,
             ln_plain,
             ln_fell: self.rejecting.ln_fell(),

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
-use kube::{Api, ResourceExt as _, api::ListParams};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
 use serde_json::Value;
 
 use super::{
-    super::{Context, Error, chain, observe},
+    super::{Context, Error, chain},
     Judging, job,
     pages::Pages,
+    pods,
 };
 use crate::{
     clock,
@@ -18,15 +19,12 @@ use crate::{
 };
 use coalmine_core::{
     api::{
-        annotations::RUN_LABEL,
         checks::{Check, Probe},
         origin::Origin,
         policy::Policy,
     },
-    hold::replica_sets,
-    judging::{Answer, Checks, Failure, Pod as Known, Question, Samples, checks::Outcome},
+    judging::{Answer, Checks, Failure, Question, Samples, checks::Outcome},
     manifest::object,
-    metrics::pages::places,
 };
 
 /// The key of a `ConfigMap` that holds the list of checks.
@@ -45,7 +43,7 @@ impl Judging {
     ) -> Answer {
         let namespace = object::namespace(primary);
         let answer = match question {
-            Question::Pods => match pods(context, primary, canary).await {
+            Question::Pods => match pods::of_both(context, primary, canary).await {
                 Ok((canary, primary)) => {
                     if let Some(pages) = pages {
                         pages.reading.aim(&canary, &primary);
@@ -58,7 +56,7 @@ impl Judging {
                 if origin == Origin::Pages && pages.is_none() {
                     let policy = Policy::of(object::annotations(primary)).unwrap_or_default();
                     let begun = Pages::of(pages, context, primary, &policy);
-                    match pods(context, primary, canary).await {
+                    match pods::of_both(context, primary, canary).await {
                         Ok((canary, primary)) => begun.reading.aim(&canary, &primary),
                         Err(error) => return Answer::Failed(failure(&error)),
                     }
@@ -120,41 +118,6 @@ fn no_pages() -> Answer {
 
 fn failure(error: &Error) -> Failure {
     Failure { words: chain(error), is_refusal: error.refusal().is_some() }
-}
-
-/// The canary's and the primary's.
-async fn pods(context: &Context, primary: &Value, canary: &Value) -> Result<(Vec<Known>, Vec<Known>), Error> {
-    let run = coalmine_core::run::canary::run_of(canary).unwrap_or_default();
-    let canary = list(context, primary, &format!("{RUN_LABEL}={run}")).await?;
-    Ok((canary, primary_pods(context, primary).await?))
-}
-
-pub(super) async fn primary_pods(context: &Context, primary: &Value) -> Result<Vec<Known>, Error> {
-    // The API server takes no Deployment without a selector.
-    list(context, primary, &format!("{},!{RUN_LABEL}", replica_sets::selector(primary))).await
-}
-
-async fn list(context: &Context, primary: &Value, selector: &str) -> Result<Vec<Known>, Error> {
-    let api = Api::<Pod>::namespaced(context.client.clone(), object::namespace(primary));
-    let pods = api.list(&ListParams::default().labels(selector)).await.map_err(Error::api("list pods"))?;
-    pods.items.iter().map(known).collect()
-}
-
-fn known(pod: &Pod) -> Result<Known, Error> {
-    let owners = pod.owner_references().iter().filter(|owner| owner.kind == "ReplicaSet");
-    let (spec, status) = (pod.spec.as_ref(), pod.status.as_ref());
-    let is_ready =
-        status.and_then(|status| status.conditions.as_ref()).into_iter().flatten().any(|one| one.type_ == "Ready" && one.status == "True");
-    Ok(Known {
-        name: pod.name_any(),
-        address: status.and_then(|status| status.pod_ip.clone()),
-        replica_sets: owners.map(|owner| owner.name.clone()).collect(),
-        on_host_network: spec.and_then(|spec| spec.host_network) == Some(true),
-        node: spec.and_then(|spec| spec.node_name.clone()),
-        created: pod.creation_timestamp().map(|created| created.0),
-        is_serving: is_ready && pod.metadata.deletion_timestamp.is_none(),
-        places: places(&observe::json(pod, "a pod")?),
-    })
 }
 
 async fn check_list(context: &Context, namespace: &str, name: &str) -> Result<Answer, Error> {

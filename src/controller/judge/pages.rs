@@ -7,14 +7,14 @@ use serde_json::Value;
 
 use super::{
     super::{Context, observe::Seen},
-    Memory, ask,
+    Memory, pods,
 };
 use crate::{clock, sources::pods::PodPages};
 use coalmine_core::{
     api::{annotations as key, origin::Origin, policy::Policy},
     manifest::object,
     metrics::discovery::Choice,
-    run::plan,
+    run::times,
 };
 
 /// Until the primary's pods are looked at again, before there is a canary to be judged.
@@ -45,9 +45,9 @@ impl Memory {
             return;
         }
         let pages = Pages::of(&mut self.pages, context, primary, seen.policy());
-        let is_known = pages.aimed.is_some_and(|aimed| plan::elapsed(aimed, clock::now()) < AIMED_FOR);
-        if !is_known && seen.canary(primary).is_none_or(|canary| plan::ready_since(canary).is_none()) {
-            let Ok(pods) = ask::primary_pods(context, primary).await else { return };
+        let is_known = pages.aimed.is_some_and(|aimed| times::elapsed(aimed, clock::now()) < AIMED_FOR);
+        if !is_known && seen.canary(primary).is_none_or(|canary| times::ready_since(canary).is_none()) {
+            let Ok(pods) = pods::of_primary(context, primary).await else { return };
             pages.reading.aim(&[], &pods);
             pages.aimed = Some(clock::now());
         }

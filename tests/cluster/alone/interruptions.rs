@@ -6,7 +6,7 @@ use std::time::Duration;
 use coalmine_core::{
     api::annotations::{ACTIVE_LABEL, Phase},
     manifest::object,
-    run::plan,
+    run::times,
 };
 use serde_json::{Value, json};
 
@@ -145,7 +145,7 @@ fn coalmine_killed_in_each_phase_comes_to_the_same_end() {
     kill_coalmine(control_plane);
     assert!(matches!(good.phase(), Some(Phase::Running | Phase::Promoted)), "{:?}", good.phase());
     if let Some(now) = good.deployment("app-canary") {
-        assert_eq!(plan::ready_since(&now), plan::ready_since(&canary), "the time that it served counts on");
+        assert_eq!(times::ready_since(&now), times::ready_since(&canary), "the time that it served counts on");
         assert_eq!(object::uid(&now), object::uid(&canary), "no second canary");
     }
     good.await_phase(Phase::Promoted);

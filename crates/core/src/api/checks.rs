@@ -16,6 +16,7 @@ pub use self::promql::{Names, QueryError};
 pub use self::rules::Rules;
 use super::foreign;
 pub use super::origin::Origin;
+use super::reader::plain;
 
 /// More would be a load on the source, and no verdict could name them all.
 const MOST_CHECKS: usize = 20;
@@ -154,7 +155,7 @@ impl Checks {
     pub fn parse(value: &str) -> Result<Self, ChecksError> {
         if let Some(name) = value.trim().strip_prefix("configmap/") {
             let name = name.trim();
-            return if is_object_name(name) { Ok(Self::ConfigMap(name.to_owned())) } else { Err(ChecksError::ConfigMap(shown(name))) };
+            return if is_object_name(name) { Ok(Self::ConfigMap(name.to_owned())) } else { Err(ChecksError::ConfigMap(plain(name))) };
         }
         parse_list(value).map(Self::Inline)
     }
@@ -172,7 +173,7 @@ pub fn parse_list(yaml: &str) -> Result<Vec<Check>, ChecksError> {
     for (number, written) in (1..).zip(written) {
         let name = written.name.clone();
         if name.is_empty() || name.len() > 40 || !is_object_name(&name) {
-            return Err(ChecksError::Name { number, name: shown(&name) });
+            return Err(ChecksError::Name { number, name: plain(&name) });
         }
         if checks.iter().any(|check| check.name == name) {
             return Err(ChecksError::Twice(name));
@@ -193,7 +194,7 @@ fn probe(written: Written) -> Result<Probe, CheckProblem> {
         (None, Some(_), None) => {
             written.only("a job", &["job"])?;
             let cron_job = written.job.unwrap_or_default();
-            if is_object_name(&cron_job) { Ok(Probe::Job { cron_job }) } else { Err(CheckProblem::Job(shown(&cron_job))) }
+            if is_object_name(&cron_job) { Ok(Probe::Job { cron_job }) } else { Err(CheckProblem::Job(plain(&cron_job))) }
         }
         (None, None, Some(_)) => {
             written.only("a url", &["url", "json", "equals", "min", "max"])?;
@@ -297,10 +298,6 @@ fn is_object_name(name: &str) -> bool {
     let bytes = name.as_bytes();
     let inner = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
     bytes.len() <= 253 && is_end(bytes.first()) && is_end(bytes.last()) && bytes.iter().all(inner)
-}
-
-fn shown(text: &str) -> String {
-    text.chars().filter(|character| !character.is_control()).take(60).collect()
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use jiff::{Timestamp, Zoned, civil::Weekday, tz::TimeZone};
 
 use super::{
     annotations as key,
-    policy::{InvalidAnnotation, Mode, Reader},
     quantity::{format_duration, parse_duration},
+    reader::{InvalidAnnotation, Reader, shown},
 };
 
 /// Of the words that a person gives for something.
@@ -43,7 +43,7 @@ impl Default for Gates {
 }
 
 impl Gates {
-    pub(super) fn read(reader: &Reader<'_>, duration: Duration, mode: Mode) -> Result<Self, InvalidAnnotation> {
+    pub(super) fn read(reader: &Reader<'_>, duration: Duration, is_report: bool) -> Result<Self, InvalidAnnotation> {
         let defaults = Self::default();
         if reader.text(key::FREEZE).is_some() {
             let problem = "it stands on the namespace: kubectl annotate namespace NAME canary.freeze=REASON".to_owned();
@@ -54,7 +54,7 @@ impl Gates {
             "other" => Some(Approval::Other),
             _ => None,
         })?;
-        if approval.is_some() && mode == Mode::Report {
+        if approval.is_some() && is_report {
             let problem = "nothing is kept out with canary.mode: report, so there is nothing to approve".to_owned();
             return Err(InvalidAnnotation::Problem { key: key::APPROVAL.to_owned(), problem });
         }
@@ -213,10 +213,6 @@ fn minute(text: &str) -> Option<u32> {
         |text: &str| if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse::<u32>().ok() } else { None };
     let minutes = number(hour)? * 60 + number(minute).filter(|minute| *minute < 60)?;
     (minutes <= DAY).then_some(minutes)
-}
-
-fn shown(text: &str) -> String {
-    text.chars().take(60).collect()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::{
     choice::{Choice, ChoiceError},
     gates::Gates,
     quantity::{format_duration, parse_duration, parse_percentage},
+    reader::{InvalidAnnotation, Reader, shown},
 };
 
 /// How one Deployment wants its templates judged.
@@ -65,23 +66,10 @@ pub enum ClientErrors {
     Off,
 }
 
-/// A refused annotation. Its text is one line that names the key, the value and what is accepted.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidAnnotation {
-    #[error("{key}: {value:?} is not accepted; expected {expected}")]
-    Value { key: String, value: String, expected: String },
-    #[error("{key}: {problem}")]
-    Problem { key: String, problem: String },
-    #[error("{key}: unknown annotation; known are {}", key::USER_KEYS.join(", "))]
-    UnknownKey { key: String },
-}
-
 const SHORTEST_DURATION: Duration = Duration::from_secs(10);
 const LONGEST_DURATION: Duration = Duration::from_hours(24);
 const LONGEST_DEADLINE: Duration = Duration::from_hours(48);
 const MOST_PATHS: usize = 20;
-/// Long values are cut in messages: a reader needs to recognise the value, not to read all of it again.
-const LONGEST_SHOWN: usize = 60;
 
 /// What holds where nothing is written.
 impl Default for Policy {
@@ -152,7 +140,7 @@ impl Policy {
         })?;
         let overlap = reader.read(key::OVERLAP, "\"true\" or \"false\"", |text| text.parse::<bool>().ok())?;
         let mode = mode.unwrap_or(defaults.mode);
-        let gates = Gates::read(&reader, duration, mode)?;
+        let gates = Gates::read(&reader, duration, mode == Mode::Report)?;
         let metrics = annotations.get(key::METRICS).map_or(Ok(defaults.metrics), |text| Choice::parse(text));
         let metrics = metrics.map_err(|error| InvalidAnnotation::Problem { key: key::METRICS.to_owned(), problem: error.to_string() })?;
         if max_latency_p99.is_some() && metrics.origin().is_some_and(|origin| !origin.abilities().latency) {
@@ -184,22 +172,6 @@ impl Policy {
     }
 }
 
-pub(super) struct Reader<'a> {
-    annotations: &'a BTreeMap<&'a str, &'a str>,
-}
-
-impl Reader<'_> {
-    pub(super) fn text(&self, key: &str) -> Option<&str> {
-        self.annotations.get(key).copied()
-    }
-
-    pub(super) fn read<T>(&self, key: &str, expected: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, InvalidAnnotation> {
-        let Some(text) = self.annotations.get(key) else { return Ok(None) };
-        let refused = || InvalidAnnotation::Value { key: key.to_owned(), value: shown(text), expected: expected.to_owned() };
-        parse(text).map(Some).ok_or_else(refused)
-    }
-}
-
 /// Between commas, semicolons or blanks.
 fn paths(text: &str) -> Option<Vec<String>> {
     let paths: Vec<String> = text
@@ -209,13 +181,6 @@ fn paths(text: &str) -> Option<Vec<String>> {
         .collect();
     let is_path = |path: &String| path.starts_with('/') && path.len() <= 200 && !path.strip_suffix('*').unwrap_or(path).contains('*');
     ((1..=MOST_PATHS).contains(&paths.len()) && paths.iter().all(is_path)).then_some(paths)
-}
-
-fn shown(text: &str) -> String {
-    if text.chars().count() <= LONGEST_SHOWN {
-        return text.to_owned();
-    }
-    text.chars().take(LONGEST_SHOWN).chain(['…']).collect()
 }
 
 #[cfg(test)]

@@ -18,7 +18,8 @@ use crate::{
     api::{
         annotations::{self as key, CHECKS, METRICS},
         checks::{Checks, Rules},
-        policy::{InvalidAnnotation, Policy},
+        policy::Policy,
+        reader::InvalidAnnotation,
     },
     manifest::{object, template},
     message,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::api::annotations::{self as key, ACTIVE_LABEL, Phase};
 use crate::manifest::object;
-use crate::run::{gates, plan};
+use crate::run::{gates, times};
 
 /// Promotes `template`, which must be the held one: admission checks that again.
 pub fn patch(primary: &Value, template: &Value, message: &str, now: &str) -> Value {
@@ -59,8 +59,8 @@ pub fn pause_patch(primary: &Value, now: &str) -> Value {
 pub fn resume_patch(primary: &Value, now: Timestamp) -> Value {
     let mut operations = preconditions(primary);
     operations.extend(take(primary, key::PAUSED_SINCE));
-    if let (Some(began), Some(paused)) = (plan::began(primary), gates::paused_since(primary)) {
-        let began = began + plan::elapsed(paused, now);
+    if let (Some(began), Some(paused)) = (times::began(primary), gates::paused_since(primary)) {
+        let began = began + times::elapsed(paused, now);
         operations.push(put(key::SINCE, &Timestamp::from_second(began.as_second()).unwrap_or(began).to_string()));
     }
     Value::Array(operations)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::checks::Outcome;
 use super::judgement::{Decision, Finding, Judgement, Waiting};
-use super::machine::{ASK_AGAIN, Round};
+use super::step::{ASK_AGAIN, Round};
 
 /// What one check said.
 #[derive(Debug, Clone, PartialEq)]

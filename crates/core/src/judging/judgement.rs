@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::checks::Outcome;
-use super::verdict::Measured;
 use crate::metrics::counting::{Fall, Lacking};
 use crate::metrics::discovery::{LatencyError, NotFound};
 use crate::statistics::{Analysis, ClientErrors, Coverage, Forecast, Silence, TrafficShare};
@@ -109,4 +108,12 @@ pub struct Unobserved {
     /// When whoever isn't scraped any more was scraped last, in milliseconds of the source's clock, and how long that was after Ready.
     pub last: Option<(i64, Duration)>,
     pub duration: Duration,
+}
+
+/// What was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measured {
+    ErrorRate,
+    /// Requests slower than this are counted as errors are.
+    Slower(Duration),
 }

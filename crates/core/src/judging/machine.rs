@@ -8,56 +8,22 @@ mod asking;
 mod taking;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::counters::Counter;
 use super::judgement::{Finding, Judgement, Waiting};
 use super::pace::Pace;
-use super::question::{Failure, Kind, Question};
+use super::question::{Kind, Question};
 use super::rounds::Rounds;
 use super::statement;
+use super::step::{ASK_AGAIN, News, Round, Step};
 use super::subject::Subject;
 use crate::api::checks::Check;
 use crate::api::origin::Origin;
 use crate::metrics::counting::{PodLabel, Scope};
-use crate::metrics::discovery::{Choice, Chosen, NotFound};
-use crate::run::evidence::Look;
-use crate::run::plan::elapsed;
-
-/// While the source is silent or has nothing.
-pub(super) const ASK_AGAIN: Duration = Duration::from_secs(1);
-/// What is to be done next.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Step {
-    Ask(Question),
-    Wait(Waiting),
-    Done(Judgement),
-}
-
-/// What a round comes to.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Round {
-    Waiting(Waiting),
-    Done(Judgement),
-}
-
-/// What somebody may want to hear of.
-#[derive(Debug, Clone, PartialEq)]
-pub enum News {
-    /// The series were chosen.
-    Reading {
-        chosen: Chosen,
-        origin: Origin,
-        /// What those who would be preferred lack.
-        instead_of: Vec<NotFound>,
-    },
-    /// The errors are taken as independent.
-    NoHistory(Failure),
-    /// The counts of this moment.
-    Looked(Look),
-}
+use crate::metrics::discovery::{Choice, NotFound};
+use crate::run::times::elapsed;
 
 /// How far the series are known.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use super::early::{self, Early, Round};
 use super::question::{Place, Question};
 use crate::metrics::counting::Scope;
 use crate::metrics::discovery::Found;
-use crate::run::plan::elapsed;
+use crate::run::times::elapsed;
 use crate::statistics::Counts;
 
 /// A page that can't be read so often in a row won't be.

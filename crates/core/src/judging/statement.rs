@@ -6,11 +6,10 @@ use jiff::Timestamp;
 
 use super::counters::{Counter, Seen};
 use super::early::Early;
-use super::judgement::{Decision, Finding, Judgement, Measure, Unobserved, Waiting};
-use super::machine::{ASK_AGAIN, Round};
+use super::judgement::{Decision, Finding, Judgement, Measure, Measured, Unobserved, Waiting};
 use super::pace::UNKNOWN_INTERVAL;
+use super::step::{ASK_AGAIN, Round};
 use super::subject::Subject;
-use super::verdict::Measured;
 use crate::api::origin::Origin;
 use crate::metrics::counting::{Counted, Lacking};
 use crate::metrics::discovery::{LatencyError, NotFound};

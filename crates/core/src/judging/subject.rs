@@ -12,8 +12,8 @@ use crate::manifest::object;
 use crate::metrics::counting::Window;
 use crate::metrics::discovery::Choice;
 use crate::run::gates;
-use crate::run::plan::{began, elapsed, ready_since};
 use crate::run::pods::Health;
+use crate::run::times::{began, elapsed, ready_since};
 
 /// Where the pods say by convention that their page is.
 const PATH_ANNOTATION: &str = "/spec/template/metadata/annotations/prometheus.io~1path";

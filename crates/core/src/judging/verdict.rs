@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::checks::Outcome;
-use super::judgement::{Decision, Finding, Measure, Unobserved};
-use super::machine::{News, Step};
+use super::judgement::{Decision, Finding, Measure, Measured, Unobserved};
+use super::step::{News, Step};
 use crate::api::quantity::{format_count, format_duration, format_percentage};
 use crate::metrics::counting::Lacking;
 use crate::metrics::discovery::{Chosen, Found, NotFound};
@@ -12,14 +12,6 @@ use crate::run::events::{self, Event};
 use crate::run::plan;
 use crate::run::words::within;
 use crate::statistics::{Analysis, Basis, ClientCounts, ClientErrors, Coverage, Forecast, Reason, Silence, TrafficShare, Verdict};
-
-/// What was measured: the words of a sentence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Measured {
-    ErrorRate,
-    /// Requests slower than this are counted as errors are.
-    Slower(Duration),
-}
 
 impl Measured {
     fn rate(self) -> String {
@@ -139,7 +131,7 @@ fn time_of_day(milliseconds: i64) -> String {
 }
 
 fn silent(silence: &Silence, rejects: bool, served: Duration) -> String {
-    let stretch = silence.stretch;
+    let stretch = if rejects { silence.stretch } else { silence.milder };
     let is_a_fall = rejects || (stretch.looks > 0 && stretch.before_per_second > 0.0);
     if !is_a_fall {
         return format!(
@@ -162,9 +154,9 @@ fn client_errors(errors: &ClientErrors, code: Option<&str>, rejects: bool, serve
     let share = |counts: ClientCounts| if counts.requests > 0.0 { counts.client_errors / counts.requests } else { 0.0 };
     let of = |counts: ClientCounts| format!("{} of {}", format_count(counts.client_errors), format_count(counts.requests));
     let after = if rejects { format!(" after {}", format_duration(served)) } else { String::new() };
-    let mostly = code.map(|code| format!(", mostly {}", within(code, LONGEST_CODE))).unwrap_or_default();
+    let mostly = code.map(|code| format!("mostly {}: ", within(code, LONGEST_CODE))).unwrap_or_default();
     format!(
-        "{} of the canary's answers are client errors ({}{mostly}){after}, of the primary's {} ({}); if that is meant: canary.client-errors: \"off\"",
+        "{} of the canary's answers are client errors ({mostly}{}){after}, of the primary's {} ({}); if that is meant: canary.client-errors: \"off\"",
         format_percentage(share(errors.canary)),
         of(errors.canary),
         format_percentage(share(errors.primary)),

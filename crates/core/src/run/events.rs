@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 
-use super::plan::elapsed;
+use super::times::elapsed;
 use crate::api::annotations::Phase;
 
 /// The situation that an Event tells of. One situation has one reason: silence about one is never silence about another.

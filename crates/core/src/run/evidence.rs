@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::plan::elapsed;
+use super::times::elapsed;
 use crate::manifest::object;
 
 /// On the canary.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::evidence::{self, Evidence, Look};
-use super::plan::{began, elapsed};
+use super::times::{began, elapsed};
 use crate::{
     api::annotations::{self as key, Phase},
     manifest::{object, template},

@@ -14,6 +14,7 @@ use super::{
     gates,
     pods::{Health, Known},
     shared::Shared,
+    times::{began, elapsed, ready_since},
 };
 use crate::api::{
     annotations::{self as key, Phase},
@@ -191,9 +192,6 @@ const ASLEEP: Duration = Duration::from_mins(1);
 /// The API server will hardly change its mind sooner.
 const AFTER_A_REFUSAL: Duration = Duration::from_secs(5);
 
-/// On the canary: when its pod was seen Ready for the first time. Serving time counts from then, also for a controller that starts later. By our
-/// clock, not by the pod's condition: a node whose clock is wrong must not make a canary look as if it had served.
-pub const READY_ANNOTATION: &str = "coalmine.dev/ready-since";
 /// On the canary: the name of that pod.
 pub const READY_POD_ANNOTATION: &str = "coalmine.dev/ready-pod";
 
@@ -206,29 +204,14 @@ pub fn known(canary: &Value) -> Known {
     Known { was_ready: ready_since(canary).is_some(), excused }
 }
 
-/// When the canary's pod was first Ready.
-pub fn ready_since(canary: &Value) -> Option<Timestamp> {
-    object::annotation(canary, READY_ANNOTATION)?.parse().ok()
-}
-
 /// So much may the clocks of two replicas differ.
 const AHEAD: Duration = Duration::from_mins(1);
-
-/// When this run began, which is what the deadline counts from.
-pub fn began(primary: &Value) -> Option<Timestamp> {
-    object::annotation(primary, key::SINCE)?.parse().ok()
-}
 
 /// Whether the deadline of this run has passed. One that proved itself has as long as an approval may take.
 pub fn is_past_deadline(primary: &Value, policy: &Policy, now: Timestamp) -> bool {
     let waits = object::phase(object::annotations(primary)) == Some(Phase::AwaitingApproval);
     let limit = if waits { policy.gates.approval_timeout } else { policy.deadline };
     began(primary).is_some_and(|since| elapsed(since, now) >= limit)
-}
-
-/// Never negative, whatever the clocks do.
-pub fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
-    Duration::try_from(now.duration_since(since)).unwrap_or_default()
 }
 
 /// The next step for one primary.

@@ -81,7 +81,7 @@ impl Alone {
             self.since = None;
             return Duration::ZERO;
         }
-        super::plan::elapsed(*self.since.get_or_insert(now), now)
+        super::times::elapsed(*self.since.get_or_insert(now), now)
     }
 }
 
@@ -96,7 +96,7 @@ pub fn never_served(primary: &Value) -> bool {
         .and_then(|condition| time(condition.get("lastTransitionTime")));
     let none_now = primary.pointer("/status/availableReplicas").and_then(Value::as_i64).unwrap_or_default() == 0;
     let made = time(primary.pointer("/metadata/creationTimestamp"));
-    none_now && made.zip(never_since).is_some_and(|(made, since)| super::plan::elapsed(made, since) <= FIRST_LOOK)
+    none_now && made.zip(never_since).is_some_and(|(made, since)| super::times::elapsed(made, since) <= FIRST_LOOK)
 }
 
 /// The Deployment controller writes its first status soon after the Deployment.

@@ -14,7 +14,7 @@ use crate::{
         quantity::{format_count, format_duration},
     },
     manifest::object,
-    run::{canary, evidence::Look, plan::elapsed, words::within},
+    run::{canary, evidence::Look, times::elapsed, words::within},
     state::{HeldState, State},
 };
 

@@ -6,6 +6,7 @@ use std::ops::{Range, RangeInclusive};
 use regex::RegexBuilder;
 
 use crate::api::foreign::survived;
+use crate::api::reader::plain;
 
 /// A longer query is a mistake.
 const LONGEST: usize = 2000;
@@ -146,10 +147,10 @@ pub(super) fn scan(text: &str) -> Result<Tokens, OutOfBounds> {
                 let is_range = in_brackets || follows(&|before| text[before.at.clone()].eq_ignore_ascii_case("offset"));
                 let is_within = |range: RangeInclusive<f64>| seconds(word).is_none_or(|time| range.contains(&time));
                 if follows(&|before| before.kind == Kind::At) && !is_within(0.0..=LATEST) {
-                    return Err(OutOfBounds::Timestamp { column: column(token), text: shown(word) });
+                    return Err(OutOfBounds::Timestamp { column: column(token), text: plain(word) });
                 }
                 if is_range && !is_within(if in_brackets { 0.001 } else { 0.0 }..=LONGEST_TIME) {
-                    return Err(OutOfBounds::Time { column: column(token), text: shown(word) });
+                    return Err(OutOfBounds::Time { column: column(token), text: plain(word) });
                 }
             }
             Kind::Text if before.is_some_and(|before| before.kind == Kind::Matches) => {
@@ -178,12 +179,12 @@ fn check_expression(literal: &str, column: usize) -> Result<(), OutOfBounds> {
     let expression = match unquoted {
         Some(Ok(expression)) => expression,
         Some(Err(_)) => return Ok(()),
-        None => return Err(OutOfBounds::NoExpression { column, text: shown(literal) }),
+        None => return Err(OutOfBounds::NoExpression { column, text: plain(literal) }),
     };
     match RegexBuilder::new(&format!("^(?:{expression})$")).size_limit(LARGEST_EXPRESSION).nest_limit(20).build() {
         Ok(_) => Ok(()),
-        Err(regex::Error::CompiledTooBig(_)) => Err(OutOfBounds::Expression { column, text: shown(&expression) }),
-        Err(_) => Err(OutOfBounds::NoExpression { column, text: shown(&expression) }),
+        Err(regex::Error::CompiledTooBig(_)) => Err(OutOfBounds::Expression { column, text: plain(&expression) }),
+        Err(_) => Err(OutOfBounds::NoExpression { column, text: plain(&expression) }),
     }
 }
 
@@ -217,15 +218,6 @@ fn seconds(word: &str) -> Option<f64> {
         rest = &rest[unit..];
     }
     Some(total)
-}
-
-fn shown(text: &str) -> String {
-    let mut characters = text.chars().filter(|character| !character.is_control());
-    let mut shown: String = characters.by_ref().take(40).collect();
-    if characters.next().is_some() {
-        shown.push('…');
-    }
-    shown
 }
 
 /// Comments and blanks aside. Strings end where the parser thinks that they end.

@@ -16,7 +16,7 @@ use crate::judging::scope;
 use crate::judging::subject::Subject;
 use crate::metrics::counting::{PodLabel, Reading, Scope};
 use crate::metrics::discovery;
-use crate::run::plan::elapsed;
+use crate::run::times::elapsed;
 
 /// How far back the primary's own errors are looked at, and in which windows, for the dispersion (statistics, 3.4).
 const HISTORY: Duration = Duration::from_hours(1);

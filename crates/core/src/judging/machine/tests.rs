@@ -2,10 +2,13 @@
 
 use rstest::rstest;
 
+use std::time::Duration;
+
 use super::*;
 use crate::api::checks::Checks as List;
 use crate::judging::checks::Outcome;
 use crate::judging::question::Answer;
+use crate::judging::question::Failure;
 use crate::metrics::counting::History;
 use crate::metrics::discovery::Choice;
 use crate::statistics::Counts;

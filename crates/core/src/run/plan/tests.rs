@@ -37,7 +37,7 @@ fn canary_of(primary: &Value, run: &str, ready: bool) -> Value {
     let mut canary = canary::deployment(primary, template(), run, &label());
     canary["metadata"]["uid"] = json!("canary-uid");
     if ready {
-        canary["metadata"]["annotations"][READY_ANNOTATION] = json!("2026-01-01T00:00:10Z");
+        canary["metadata"]["annotations"][crate::run::times::READY_ANNOTATION] = json!("2026-01-01T00:00:10Z");
         canary["metadata"]["annotations"][READY_POD_ANNOTATION] = json!("p");
     }
     canary

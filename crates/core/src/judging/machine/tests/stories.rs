@@ -297,7 +297,7 @@ its page never answers
 a label is renamed
     160s Inconclusive { clean: false }: http_requests_total of the canary has no label code, so nobody can tell which of its requests failed; the canary finished 0 requests, an ordinary pod of the primary 14,400: requests may hang, or clients may not have come to it
 404 to everything
-    10s Reject: 100% of the canary's answers are client errors (900 of 900, mostly 404) after 10s, of the primary's 0% (0 of 2,700); if that is meant: canary.client-errors: "off"
+    10s Reject: 100% of the canary's answers are client errors (mostly 404: 900 of 900) after 10s, of the primary's 0% (0 of 2,700); if that is meant: canary.client-errors: "off"
 404 to nearly everything, as the primary
     60s Promote: error rate 0% (0 of 5,400 requests, at most 0.06%; limit 1%); primary 0%
 the primary's pages die
