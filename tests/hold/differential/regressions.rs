@@ -193,7 +193,7 @@ fn what_was_taken_away_is_stated_again() {
 fn a_change_after_one_of_two_appliers_went_back() {
     let file = |image: &str, resources: Value, grace: Value| {
         let container = json!({"name": "app", "image": format!("registry.example/app:{image}"), "env": [], "resources": resources});
-        json!({"metadata": {"annotations": null, "labels": {"app": "app"}},
+        json!({"metadata": {"annotations": {"a": "1"}, "labels": {"app": "app"}},
                "spec": {"containers": [container], "terminationGracePeriodSeconds": grace}})
     };
     let (a, b) = (file("a", json!({}), json!(5)), file("b", json!({"limits": {"cpu": "0.5"}}), Value::Null));

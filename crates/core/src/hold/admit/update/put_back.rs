@@ -226,7 +226,8 @@ impl Update<'_> {
 
     /// The request wrote last-applied itself; one that carries the marker is only what stood there.
     pub(super) fn sends_last_applied(&self) -> bool {
-        text(self.sent, key::LAST_APPLIED).is_some_and(|text| !last_applied::is_marked(text))
+        text(self.sent, key::LAST_APPLIED)
+            .is_some_and(|sent| text(self.before, key::LAST_APPLIED) != Some(sent) && !last_applied::is_marked(sent))
     }
 
     pub(super) fn sent_last_applied(&self) -> Option<String> {
