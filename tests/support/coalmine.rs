@@ -39,10 +39,7 @@ impl Coalmine {
     /// Installs what `deploy/` grants and registers, starts the program, and waits until it is ready.
     pub(crate) fn start(control_plane: &ControlPlane, name: &str) -> Self {
         let kubectl = Kubectl::of(control_plane);
-        for file in ["namespace.yaml", "serviceaccount.yaml", "rbac.yaml"] {
-            let path = control_plane.repository.join("deploy/base").join(file);
-            kubectl.run(&["apply", "--server-side", "-f", &path.display().to_string()]).succeeded();
-        }
+        install(control_plane, &kubectl);
         hold_the_lease(control_plane);
         let (webhook_port, admin_port) = *PORTS.get_or_init(free_ports);
         register(control_plane, name, webhook_port, &json!({"key": NAMESPACE_LABEL, "operator": "DoesNotExist"}));
@@ -66,6 +63,14 @@ impl Drop for Coalmine {
     }
 }
 
+/// What `deploy/` grants.
+pub(crate) fn install(control_plane: &ControlPlane, kubectl: &Kubectl) {
+    for file in ["namespace.yaml", "serviceaccount.yaml", "rbac.yaml"] {
+        let path = control_plane.repository.join("deploy/base").join(file);
+        kubectl.run(&["apply", "--server-side", "-f", &path.display().to_string()]).succeeded();
+    }
+}
+
 /// The tests are the controller: each gives the verdict that it needs. So the process must never become the leader.
 fn hold_the_lease(control_plane: &ControlPlane) {
     let lease = json!({
@@ -75,7 +80,7 @@ fn hold_the_lease(control_plane: &ControlPlane) {
     control_plane.apply("/apis/coordination.k8s.io/v1/namespaces/coalmine/leases/coalmine", &lease);
 }
 
-fn free_ports() -> (u16, u16) {
+pub(crate) fn free_ports() -> (u16, u16) {
     let bound = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
     let [webhook, admin] = bound.map(|listener| listener.local_addr().expect("an address").port());
     (webhook, admin)
@@ -93,7 +98,7 @@ pub(crate) fn page(port: u16, path: &str) -> std::io::Result<(u16, String)> {
 }
 
 /// The API server learns of a registration a little after it has stored it.
-fn await_registration(control_plane: &ControlPlane) {
+pub(crate) fn await_registration(control_plane: &ControlPlane) {
     let mut refused = fixtures::deployment("probe", &Template::named("A"));
     refused["metadata"]["annotations"]["canary.duration"] = json!("soon");
     eventually("the webhook to be called", || {
@@ -105,7 +110,7 @@ fn await_registration(control_plane: &ControlPlane) {
 }
 
 /// The entries of `deploy/base/webhook.yaml` as they are, but for where Coalmine is and whose requests it gets.
-fn register(control_plane: &ControlPlane, name: &str, port: u16, namespaces: &Value) {
+pub(crate) fn register(control_plane: &ControlPlane, name: &str, port: u16, namespaces: &Value) {
     let mut configuration = manifests(control_plane, "deploy/base/webhook.yaml").remove(0);
     configuration["metadata"]["name"] = json!(name);
     for webhook in configuration["webhooks"].as_array_mut().expect("webhooks") {
@@ -118,7 +123,7 @@ fn register(control_plane: &ControlPlane, name: &str, port: u16, namespaces: &Va
 }
 
 /// Of the control plane's certificates, beside its kubeconfig.
-fn authority() -> PathBuf {
+pub(crate) fn authority() -> PathBuf {
     PathBuf::from(variable("KUBECONFIG")).with_file_name("pki").join("ca.crt")
 }
 
@@ -129,13 +134,22 @@ pub(crate) fn manifests(control_plane: &ControlPlane, file: &str) -> Vec<Value> 
     documents.collect()
 }
 
-fn spawn(control_plane: &ControlPlane, kubectl: &Kubectl, name: &str, webhook_port: u16, admin_port: u16) -> Child {
+/// Of Coalmine's own service account; `server` when the API server is reached by another way than ours.
+pub(crate) fn kubeconfig(control_plane: &ControlPlane, kubectl: &Kubectl, name: &str, server: Option<&str>) -> PathBuf {
     let token = kubectl.run(&["create", "token", "coalmine", "--namespace=coalmine", "--duration=24h"]).succeeded().stdout;
     let mut kubeconfig: Value =
         serde_json::from_str(&kubectl.run(&["config", "view", "--raw", "-o=json"]).succeeded().stdout).expect("JSON");
     kubeconfig["users"][0]["user"] = json!({"token": token.trim()});
+    if let Some(server) = server {
+        kubeconfig["clusters"][0]["cluster"]["server"] = json!(server);
+    }
     let path = control_plane.directory.join(format!("{name}.kubeconfig"));
     std::fs::write(&path, kubeconfig.to_string()).expect("a kubeconfig");
+    path
+}
+
+fn spawn(control_plane: &ControlPlane, kubectl: &Kubectl, name: &str, webhook_port: u16, admin_port: u16) -> Child {
+    let path = kubeconfig(control_plane, kubectl, name, None);
     let log = std::fs::File::create(control_plane.directory.join(format!("{name}.log"))).expect("a log");
     // The shell ends the program when its standard input closes, which it does when this process is gone, be it killed.
     Command::new("sh")

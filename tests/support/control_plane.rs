@@ -1,7 +1,7 @@
 //! The API server that the tests run against, and requests to it without a process in between: as the administrator, and as Coalmine's
 //! own service account.
 
-use std::{path::PathBuf, sync::OnceLock};
+use std::{path::PathBuf, sync::OnceLock, time::Duration};
 
 use kube::{Client, Config};
 use serde_json::Value;
@@ -10,6 +10,9 @@ use tokio::runtime::Runtime;
 use super::coalmine::Coalmine;
 
 pub(crate) const CONTROLLER: &str = "system:serviceaccount:coalmine:coalmine";
+
+/// Longer than the API server waits for a webhook.
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 
 /// One per process.
 pub(crate) struct ControlPlane {
@@ -50,6 +53,23 @@ pub(crate) struct Refused {
     pub(crate) message: String,
 }
 
+/// A request has no good answer.
+#[derive(Debug)]
+pub(crate) enum Unanswered {
+    Refused(Refused),
+    /// It may have been carried out or not.
+    Nobody(String),
+}
+
+impl std::fmt::Display for Unanswered {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused(refused) => write!(formatter, "{} {}", refused.code, refused.message),
+            Self::Nobody(why) => formatter.write_str(why),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum As {
     Administrator,
@@ -83,16 +103,34 @@ impl ControlPlane {
 
     /// Any request; the body is JSON unless the content type says otherwise.
     pub(crate) fn send(&self, who: As, method: &str, path: &str, content_type: &str, body: &Value) -> Result<Value, Refused> {
-        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-        let request = http_request(method, path, content_type, body);
         let client = match who {
             As::Administrator => &self.admin,
             As::Controller => &self.controller,
         };
-        self.runtime.block_on(client.request::<Value>(request)).map_err(|error| match error {
+        self.runtime.block_on(client.request::<Value>(http_request(method, path, content_type, body))).map_err(|error| match error {
             kube::Error::Api(status) => Refused { code: status.code, message: status.message.clone() },
             other => panic!("{method} {path}: {other:?}"),
         })
+    }
+
+    /// The same as the administrator, where nobody may be there to answer.
+    pub(crate) fn attempt(&self, method: &str, path: &str, content_type: &str, body: &Value) -> Result<Value, Unanswered> {
+        let request = self.admin.request::<Value>(http_request(method, path, content_type, body));
+        match self.runtime.block_on(async { tokio::time::timeout(ANSWER_WITHIN, request).await }) {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(kube::Error::Api(status))) => Err(Unanswered::Refused(Refused { code: status.code, message: status.message.clone() })),
+            Ok(Err(error)) => Err(Unanswered::Nobody(error.to_string())),
+            Err(_) => Err(Unanswered::Nobody(format!("no answer within {} s", ANSWER_WITHIN.as_secs()))),
+        }
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.admin
+    }
+
+    /// Something that goes on beside the tests.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(work);
     }
 
     pub(crate) fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
@@ -126,7 +164,8 @@ impl ControlPlane {
     }
 }
 
-fn http_request(method: &str, path: &str, content_type: &str, body: Vec<u8>) -> axum::http::Request<Vec<u8>> {
+fn http_request(method: &str, path: &str, content_type: &str, body: &Value) -> axum::http::Request<Vec<u8>> {
+    let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
     let mut request = axum::http::Request::builder().method(method).uri(path);
     if !content_type.is_empty() {
         request = request.header("Content-Type", content_type);

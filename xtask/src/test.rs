@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test of the repository, in five suites that need more and more of a machine.
+//! `cargo xtask test`: every test of the repository, in six suites that need more and more of a machine.
 //!
 //! It starts what a suite needs and tells the tests by environment variables where it is; it knows no single test.
 
@@ -31,6 +31,8 @@ pub(crate) enum Suite {
     Chart,
     /// Against a Prometheus of its own, without a Kubernetes
     Prometheus,
+    /// Replicas that lead, on an API server of their own, while both and all around them fail at random
+    Faults,
     /// On the whole cluster, or that of --context
     Cluster,
 }
@@ -42,6 +44,7 @@ impl fmt::Display for Suite {
             Self::Hold => "hold",
             Self::Chart => "chart",
             Self::Prometheus => "prometheus",
+            Self::Faults => "faults",
             Self::Cluster => "cluster",
         })
     }
@@ -73,7 +76,7 @@ pub(crate) struct Options {
 pub(crate) fn test(target: &Target, options: &Options) -> Result<()> {
     let suites = match options.suite {
         Some(suite) => vec![suite],
-        None => vec![Suite::Unit, Suite::Hold, Suite::Chart, Suite::Prometheus, Suite::Cluster],
+        None => vec![Suite::Unit, Suite::Hold, Suite::Chart, Suite::Prometheus, Suite::Faults, Suite::Cluster],
     };
     let mut results = Vec::new();
     let mut ahead = None;
@@ -88,6 +91,7 @@ pub(crate) fn test(target: &Target, options: &Options) -> Result<()> {
             }),
             Suite::Chart => chart(options),
             Suite::Prometheus => prometheus(options),
+            Suite::Faults => faults(options),
             Suite::Cluster => {
                 if let Some(ahead) = ahead.take() {
                     ahead.finish();
@@ -180,6 +184,18 @@ fn prometheus(options: &Options) -> Result<()> {
         bail!("tests failed, see above");
     }
     Ok(())
+}
+
+fn faults(options: &Options) -> Result<()> {
+    let state = State::open()?;
+    let mut tests = Tests::build(&state)?;
+    tests.paths.push(("COALMINE_PROMETHEUS", Module::prometheus().build(&state, &["prometheus"])?.path("prometheus")));
+    // Their seeds, and what came of each, also when all is well.
+    tests.paths.push(("RUST_TEST_NOCAPTURE", "1".into()));
+    // What they took down they bring back by this program.
+    tests.paths.push(("COALMINE_XTASK", std::env::current_exe().context("failed to find this program")?));
+    let Some(names) = Tests::names("faults::", options.filter.as_deref())? else { return Ok(()) };
+    with_control_plane(&state, options, |kubeconfig, version| tests.run(&names, 1, kubeconfig, version))
 }
 
 fn whole_cluster(target: &Target, options: &Options) -> Result<()> {
