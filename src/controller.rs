@@ -4,6 +4,7 @@
 //! could not be lost: a controller that starts anew, or takes the lease over, goes on from what is on the objects.
 
 mod act;
+mod again;
 mod events;
 mod freezes;
 mod judge;
@@ -37,7 +38,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::freezes::look as freeze;
 pub use self::telemetry::Metrics;
-use self::{freezes::Freezes, shares::Shares};
+use self::{again::Again, freezes::Freezes, shares::Shares};
 use crate::{
     clock,
     kubernetes::{WATCH_FOR, deployments},
@@ -233,6 +234,7 @@ async fn lead(context: Arc<Context>, until: impl Future<Output = ()> + Send + Sy
     let pods = Api::<PartialObjectMeta<Pod>>::all(context.client.clone());
     let controller = Controller::new_with(all(), selected(&format!("{ACTIVE_LABEL}=true")), resource.clone())
         .with_config(kube::runtime::controller::Config::default().concurrency(CONCURRENCY))
+        .trigger_backoff(Again::default())
         .watches_with(all(), resource.clone(), selected(&canaries), {
             let resource = resource.clone();
             move |canary: DynamicObject| primary_of(&canary, &resource)

@@ -18,7 +18,10 @@ async fn clean(context: &Context, namespace: &str, primary: &str) -> Result<(), 
     let name = canary::name(primary);
     let found = context.deployments(namespace).get_opt(&name).await.map_err(Error::api("get the canary"))?;
     let Some(found) = found.map(|found| observe::json(&found, "the canary")).transpose()? else { return Ok(()) };
-    if !canary::is_abandoned(&found, primary) {
+    // After the canary: an owner that has lost its name since then never comes back.
+    let present = context.deployments(namespace).get_opt(primary).await.map_err(Error::api("get the Deployment"))?;
+    let present = present.map(|present| observe::json(&present, "the Deployment")).transpose()?;
+    if !canary::is_abandoned(&found, primary, present.as_ref()) {
         return Ok(());
     }
     context.may_write()?;

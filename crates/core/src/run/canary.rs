@@ -102,14 +102,19 @@ pub fn is_canary_of(candidate: &Value, primary: &Value) -> bool {
 }
 
 /// Whether a Deployment is a canary that this program made for a primary of this name, and that no primary owns any more: it was deleted
-/// without what it owns (`--cascade=orphan`), or came back from a backup. Nobody but us would ever take it away.
-pub fn is_abandoned(candidate: &Value, primary: &str) -> bool {
+/// without what it owns (`--cascade=orphan`), or came back from a backup, which nobody but us would ever take away; or another one has its
+/// name by now, which the garbage collector may notice much later. `present`: the primary, looked at after the candidate was.
+pub fn is_abandoned(candidate: &Value, primary: &str, present: Option<&Value>) -> bool {
     let owners = candidate.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    let is_gone = |owner: &Value| {
+        let is = |part: &str, expected: &str| owner.get(part).and_then(Value::as_str) == Some(expected);
+        is("kind", "Deployment") && is("name", primary) && !present.is_some_and(|present| is("uid", object::uid(present)))
+    };
     object::label(candidate, ROLE_LABEL) == Some(ROLE_CANARY)
         && object::annotation(candidate, PRIMARY_ANNOTATION) == Some(primary)
         && run_of(candidate).is_some()
         && object::name(candidate) == name(primary)
-        && owners.is_none_or(Vec::is_empty)
+        && owners.is_none_or(|owners| owners.iter().all(is_gone))
         && !object::is_being_deleted(candidate)
 }
 
@@ -286,16 +291,20 @@ mod tests {
     #[test]
     fn without_its_primary_it_is_abandoned() {
         let owned = deployment(&primary(), json!({}), "r1", &label());
-        assert!(!is_abandoned(&owned, "app"));
+        assert!(!is_abandoned(&owned, "app", Some(&primary())));
+        assert!(is_abandoned(&owned, "app", None), "what had its owner's name is gone");
+        let mut another = primary();
+        another["metadata"]["uid"] = json!("of the next one");
+        assert!(is_abandoned(&owned, "app", Some(&another)), "another one has its owner's name");
         let mut orphan = owned;
         orphan["metadata"].as_object_mut().unwrap().remove("ownerReferences");
-        assert!(is_abandoned(&orphan, "app"));
-        assert!(!is_abandoned(&orphan, "other"), "it names its primary");
+        assert!(is_abandoned(&orphan, "app", Some(&primary())));
+        assert!(!is_abandoned(&orphan, "other", None), "it names its primary");
         let mut stranger = orphan.clone();
         stranger["metadata"]["annotations"].as_object_mut().unwrap().remove(RUN_LABEL);
-        assert!(!is_abandoned(&stranger, "app"), "not all of our marks");
-        orphan["metadata"]["ownerReferences"] = json!([{"kind": "Deployment", "uid": "u-2"}]);
-        assert!(!is_abandoned(&orphan, "app"), "its owner's, or the garbage collector's");
+        assert!(!is_abandoned(&stranger, "app", None), "not all of our marks");
+        orphan["metadata"]["ownerReferences"] = json!([{"kind": "ReplicaSet", "name": "app", "uid": "u-2"}]);
+        assert!(!is_abandoned(&orphan, "app", None), "its owner's, or the garbage collector's");
     }
 
     #[test]

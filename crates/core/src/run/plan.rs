@@ -265,7 +265,7 @@ fn trying(observed: &Observed<'_>, phase: Phase, template: &Value, canary_label:
         let first = phase == Phase::Running && elapsed(since, now) < Duration::from_secs(2);
         return prepare::create(observed, template, run, canary_label, first);
     };
-    if canary::is_abandoned(namesake, object::name(primary)) && !past {
+    if canary::is_abandoned(namesake, object::name(primary), Some(primary)) && !past {
         return Plan::then(vec![delete(namesake)], AT_ONCE);
     }
     if !canary::is_canary_of(namesake, primary) {

@@ -527,6 +527,12 @@ fn an_abandoned_canary_makes_room() {
     Delete { uid: "canary-uid", with_pods: false }
     look again: Some(1s)
     "#);
+    let mut given = Given::new("Running").canary("r0", true);
+    given.namesake.as_mut().unwrap()["metadata"]["ownerReferences"][0]["uid"] = json!("of the one before");
+    insta::assert_snapshot!(given.plan(), @r#"
+    Delete { uid: "canary-uid", with_pods: false }
+    look again: Some(1s)
+    "#);
 }
 
 #[test]
