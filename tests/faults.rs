@@ -18,7 +18,7 @@ use self::{
     schedule::Schedule,
     stage::{Outcome, Stage},
 };
-use crate::support::control_plane::api_server;
+use crate::support::{control_plane::api_server, results::row};
 
 /// As many schedules as are tried to make a failing one shorter.
 const MOST_ATTEMPTS: usize = 24;
@@ -33,6 +33,11 @@ fn number(name: &str) -> Option<u64> {
 #[test]
 #[ignore = "needs a control plane of its own"]
 fn whatever_fails_no_template_is_lost_and_none_is_live_unproven() {
+    let _row = row(
+        "random requests while replicas are killed, paused and cut off, the lease is lost, and API server, etcd and source fail",
+        "kubectl, both ways, and patches",
+        "nothing lost, nothing unproven live, all runs end",
+    );
     let first = number("COALMINE_SEED").unwrap_or(1);
     let count = number("COALMINE_SCHEDULES").unwrap_or(1);
     let users = number("COALMINE_USERS").unwrap_or(6);

@@ -189,9 +189,14 @@ impl Stage {
             replica.go_on();
             replica.start(&self.service, &self.source.gateway);
         }
-        if let Some(mut repair) = self.repair.take() {
-            let repaired = repair.wait().expect("it ends");
-            assert!(repaired.success(), "the control plane comes back: see {}", self.repair_log().display());
+        if let Some(mut repair) = self.repair.take()
+            && !repair.wait().is_ok_and(|repaired| repaired.success())
+        {
+            // Something was killed on the way: once more, with nothing that disturbs.
+            let repaired = self.bring_back().wait();
+            if !repaired.is_ok_and(|repaired| repaired.success()) {
+                self.world.violate(format!("the control plane does not come back: see {}", self.repair_log().display()));
+            }
         }
     }
 
@@ -212,23 +217,36 @@ impl Stage {
 
     /// Without asking; what started it brings it back.
     fn kill_program(&mut self, name: &str) {
-        if self.repair.as_mut().is_some_and(|repair| !matches!(repair.try_wait(), Ok(Some(_)))) {
+        if self.repair.as_mut().is_some_and(|repair| !matches!(repair.try_wait(), Ok(Some(ended)) if ended.success())) {
             return;
         }
-        let directory = PathBuf::from(variable("KUBECONFIG")).parent().expect("a directory").to_path_buf();
-        let record = std::fs::read(directory.join("run").join(format!("{name}.json"))).expect("a record of the program");
+        let record = std::fs::read(directory().join("run").join(format!("{name}.json"))).expect("a record of the program");
         let record: Value = serde_json::from_slice(&record).expect("JSON");
-        signal(record["pid"].as_u64().and_then(|pid| pid.try_into().ok()).expect("a process"), Signal::KILL);
+        let pid = record["pid"].as_u64().and_then(|pid| pid.try_into().ok()).expect("a process");
+        // Nobody else's process, whose id was this one's before.
+        let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        assert!(String::from_utf8_lossy(&command).contains(&directory().display().to_string()), "{name} runs");
+        signal(pid, Signal::KILL);
+        // Its port is free when all of it is gone but for its name.
+        eventually("a killed program to be gone", || match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+            Ok(stat) if !stat.contains(") Z ") => Err(stat),
+            _ => Ok(()),
+        });
+        self.repair = Some(self.bring_back());
+    }
+
+    fn bring_back(&self) -> Child {
         let log = std::fs::File::options().create(true).append(true).open(self.repair_log()).expect("a log");
-        let repair = Command::new(variable("COALMINE_XTASK"))
+        Command::new(variable("COALMINE_XTASK"))
             .args(["cluster", "up", "--control-plane", "--kubernetes", &self.control_plane.version, "--name"])
-            .arg(directory.file_name().expect("a name"))
+            .arg(directory().file_name().expect("a name"))
+            // Cargo's word for where this package is, which is not xtask's.
+            .env_remove("CARGO_MANIFEST_DIR")
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log"))
             .stderr(log)
             .spawn()
-            .expect("xtask starts");
-        self.repair = Some(repair);
+            .expect("xtask starts")
     }
 
     fn repair_log(&self) -> PathBuf {
@@ -282,4 +300,9 @@ impl Stage {
         }
         Ok(())
     }
+}
+
+/// Of the control plane.
+fn directory() -> PathBuf {
+    PathBuf::from(variable("KUBECONFIG")).parent().expect("a directory").to_path_buf()
 }

@@ -3,10 +3,10 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Mutex};
 
-use super::control_plane::{ControlPlane, control_plane};
+use super::control_plane::{ControlPlane, api_server};
 
 const HEAD: &str = "# What each request does\n\n\
-    Written by `cargo xtask test --suite hold`, each cell by the test that saw it. A column is an API server's version;\n\
+    Written by `cargo xtask test --suite hold` and `--suite faults`, each cell by the test that saw it. A column is an API server's version;\n\
     the clients are the newest where it names no other, and each row is a test's assertion, not a wish.\n\n";
 
 static WRITING: Mutex<()> = Mutex::new(());
@@ -28,7 +28,7 @@ pub(crate) fn row(request: &str, client: &str, result: &str) -> Row {
 impl Drop for Row {
     fn drop(&mut self) {
         let result = if std::thread::panicking() { "**FAILED**" } else { &self.result };
-        file(control_plane(), &self.request, &self.client, result);
+        file(api_server(), &self.request, &self.client, result);
     }
 }
 
