@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use coalmine_core::{hold::rejected, manifest::object};
+use coalmine_core::{
+    hold::rejected,
+    manifest::{managed_fields, object},
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -224,7 +227,7 @@ fn was_rejected(app: &Value, name: &Name) -> bool {
     let mut template = object::template(app).clone();
     template["spec"]["containers"][0]["image"] = json!(name.image);
     template["spec"]["containers"][0]["env"][0]["value"] = json!(name.file);
-    rejected::verdict(object::annotations(app), &template).is_some()
+    rejected::verdict(object::annotations(app), &template, &managed_fields::template_owners(&app["metadata"])).is_some()
 }
 
 fn name(template: Template) -> Name {
