@@ -8,7 +8,7 @@ use crate::metrics::counting::{Bound, Counted, History, Lacking, Reading, Tally}
 use crate::metrics::discovery::{Found, LatencyError};
 use crate::metrics::probes;
 use crate::statistics::evenness::Evenness;
-use crate::statistics::{self, Buckets, Counts, Dispersion, PodCounts, Scrapes, Timed};
+use crate::statistics::{self, Buckets, Counts, Dispersion, Measured, PodCounts, Scrapes, Timed};
 
 /// Moments are told as times since long before anything was counted.
 const BEFORE: i64 = 86_400_000;
@@ -70,16 +70,17 @@ impl Counter {
     }
 
     /// `histories` belong to the readings, one by one.
-    pub(super) fn remember(&mut self, histories: &[History]) {
-        let of = |at: Option<usize>| at.and_then(|at| histories.get(at)).map(|history| history.dispersion(Tally::counts));
+    pub(super) fn remember(&mut self, histories: &[History], is_young: bool) {
+        let dispersion = |measured: Measured| if is_young { measured.of_a_young_past() } else { measured.dispersion };
+        let of = |at: Option<usize>| at.and_then(|at| histories.get(at)).map(|history| dispersion(history.dispersion(Tally::counts)));
         let Some(all) = histories.first() else { return };
         let errors = all.dispersion(Tally::counts);
         self.past = Past {
             evenness: all.evenness(),
-            errors: errors.dispersion,
-            clients: all.dispersion(|tally| Counts::new(tally.requests, tally.clients)).dispersion,
-            low: of(self.low).map(|measured| measured.dispersion).unwrap_or_default(),
-            high: of(self.high).map(|measured| measured.dispersion).unwrap_or_default(),
+            errors: dispersion(errors),
+            clients: dispersion(all.dispersion(|tally| Counts::new(tally.requests, tally.clients))),
+            low: of(self.low).unwrap_or_default(),
+            high: of(self.high).unwrap_or_default(),
             had_incident: errors.incident.is_some(),
             requests: all.requests(),
             looks: all.looks().collect(),

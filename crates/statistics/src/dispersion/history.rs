@@ -45,7 +45,18 @@ pub enum Clustering {
     Ordinary,
 }
 
+/// Where the past is as young as the run, so few errors may all be of one burst.
+const UNMEASURED_YET: f64 = 4.0;
+
 impl Measured {
+    /// For a past that began with the run: until there are enough errors, the comparison is taken to be blurred. What shows the limit isn't.
+    #[must_use]
+    pub fn of_a_young_past(self) -> Dispersion {
+        let Dispersion { scrape, window } = self.dispersion;
+        let window = if self.errors < FEWEST_ERRORS { window.max(UNMEASURED_YET) } else { window };
+        Dispersion { scrape, window }
+    }
+
     pub fn clustering(&self) -> Clustering {
         if self.errors < FEWEST_ERRORS {
             Clustering::Unmeasured

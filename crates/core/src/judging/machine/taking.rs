@@ -90,7 +90,7 @@ impl Judge {
         let (origin, mut counters) = (*origin, std::mem::take(counters));
         for counter in &mut counters {
             let Some((own, others)) = histories.split_at_checked(counter.readings().len()) else { break };
-            counter.remember(own);
+            counter.remember(own, !origin.abilities().past);
             histories = others;
         }
         let are_named = matches!(self.subject.policy.metrics, Choice::Several(_));

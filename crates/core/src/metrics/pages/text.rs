@@ -87,8 +87,13 @@ impl Page {
     /// The next bytes. The last line counts when it ends, or when all is there.
     pub fn push(&mut self, wishes: &Wishes, mut bytes: &[u8]) -> Result<(), TooManySeries> {
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
-            self.extend(&bytes[..end]);
-            self.line(wishes)?;
+            // Most lines are whole, and need not be copied.
+            if self.pending.is_empty() && !self.is_skipping && end <= LONGEST_LINE {
+                self.read(wishes, &bytes[..end])?;
+            } else {
+                self.extend(&bytes[..end]);
+                self.line(wishes)?;
+            }
             bytes = &bytes[end + 1..];
         }
         self.extend(bytes);
@@ -112,18 +117,19 @@ impl Page {
     fn line(&mut self, wishes: &Wishes) -> Result<(), TooManySeries> {
         let pending = std::mem::take(&mut self.pending);
         if !std::mem::take(&mut self.is_skipping) {
-            self.read(wishes, &String::from_utf8_lossy(&pending))?;
+            self.read(wishes, &pending)?;
         }
         self.pending = pending;
         self.pending.clear();
         Ok(())
     }
 
-    fn read(&mut self, wishes: &Wishes, line: &str) -> Result<(), TooManySeries> {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
+    fn read(&mut self, wishes: &Wishes, line: &[u8]) -> Result<(), TooManySeries> {
+        let line = line.trim_ascii();
+        if line.is_empty() || line.starts_with(b"#") {
             return Ok(());
         }
+        let line = String::from_utf8_lossy(line);
         let name = line.split(['{', ' ', '\t']).next().unwrap_or_default();
         if !name.is_empty() {
             if self.name.0 != name {
@@ -133,7 +139,7 @@ impl Page {
                 return Ok(());
             }
         }
-        let Some((mut labels, value)) = page::sample(line) else { return Ok(()) };
+        let Some((mut labels, value)) = page::sample(&line) else { return Ok(()) };
         self.is_metrics = true;
         if !wishes.want(&labels) || !value.is_finite() {
             return Ok(());
