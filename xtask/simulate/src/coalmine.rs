@@ -6,10 +6,10 @@ use crate::outcome::Outcome;
 use crate::random::Random;
 use crate::setup::Setup;
 use crate::statistics::{
-    Buckets, CounterParameters, CounterTest, Counts, Deadline, Joined, Latency, Now, Parameters, PodCounts, RunParameters, Sample, Verdict,
-    join, same_counter,
+    Buckets, CounterLook, CounterParameters, CounterTest, Counts, Deadline, Dispersion, Joined, Latency, Now, Parameters, PodCounts,
+    RunParameters, Sample, TimedLook, Verdict, join, measure, same_counter,
 };
-use crate::traffic::Traffic;
+use crate::traffic::{Past, Traffic};
 
 pub(crate) struct Coalmine<'a> {
     deadline: Duration,
@@ -23,6 +23,41 @@ struct Counter<'a> {
     test: CounterTest,
     /// As often each request is counted.
     copies: f64,
+    /// What is measured of the run itself, where nothing is known of the past.
+    own: Option<Own>,
+}
+
+/// A run whose dispersion is measured while it goes on.
+struct Own {
+    run: RunParameters,
+    parameters: CounterParameters,
+    looks: Vec<CounterLook>,
+    timed: Vec<TimedLook>,
+}
+
+/// Five minutes of looks, each a second.
+const WINDOW: usize = 300;
+/// Up to here it is measured at every look, as the product does it at all; then at every so many.
+const ALWAYS: usize = 60;
+const SELDOM: usize = 10;
+
+impl Own {
+    /// The test with what is known by now.
+    fn measured(&mut self) -> Option<CounterTest> {
+        if self.looks.len() > ALWAYS && self.looks.len() % SELDOM > 0 {
+            return None;
+        }
+        let history = |of: fn(&PodCounts) -> Counts| -> Dispersion {
+            let scrapes = self.looks.iter().map(|look| look.primary.iter().map(|pod| pod.as_ref().map_or(Counts::default(), of)).collect());
+            measure(&scrapes.collect::<Vec<Vec<Counts>>>().chunks(WINDOW).map(<[_]>::to_vec).collect::<Vec<_>>()).of_a_young_past()
+        };
+        self.parameters.dispersion = history(|pod| Counts::new(pod.requests, pod.errors));
+        self.parameters.client_errors = Some(history(|pod| Counts::new(pod.requests, pod.client_errors)));
+        let mut test = CounterTest::new(&self.run, self.parameters.clone());
+        self.looks.iter().for_each(|look| test.push(look));
+        self.timed.iter().for_each(|look| test.push_timed(look));
+        Some(test)
+    }
 }
 
 impl<'a> Coalmine<'a> {
@@ -89,7 +124,7 @@ impl<'a> Counter<'a> {
     fn new(setup: &'a Setup, run: &RunParameters, mut random: Random) -> Self {
         let copies = if setup.shape.doubled && !twins_are_found(setup, &mut random) { 2.0 } else { 1.0 };
         let mut traffic = Traffic::new(setup, random);
-        let past = traffic.past();
+        let past = if setup.shape.forgets { Past::default() } else { traffic.past() };
         traffic.start_by_pod();
         let both = Buckets { promote_by: Some(0.1), reject_by: Some(0.25) };
         let latency = setup.shape.slow.as_ref().map(|_| Latency {
@@ -104,7 +139,8 @@ impl<'a> Counter<'a> {
             latency,
             ..CounterParameters::new(setup.scrape)
         };
-        Self { traffic, test: CounterTest::new(run, parameters), copies }
+        let own = setup.shape.forgets.then(|| Own { run: *run, parameters: parameters.clone(), looks: Vec::new(), timed: Vec::new() });
+        Self { traffic, test: CounterTest::new(run, parameters), copies, own }
     }
 
     fn next_round(&mut self, is_open: bool) -> Counts {
@@ -115,6 +151,13 @@ impl<'a> Counter<'a> {
             }
             self.test.push(&look);
             self.test.push_timed(&timed);
+            if let Some(own) = &mut self.own {
+                own.looks.push(look);
+                own.timed.push(timed);
+                if let Some(test) = own.measured() {
+                    self.test = test;
+                }
+            }
         }
         round.canary
     }

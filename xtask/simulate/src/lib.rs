@@ -7,6 +7,7 @@ pub mod chart;
 mod coalmine;
 pub mod first_minute;
 pub mod outcome;
+pub mod pages;
 pub mod random;
 pub mod rules;
 pub mod scenarios;

@@ -64,6 +64,8 @@ pub struct Shape {
     pub counters: usize,
     /// Prometheus has two targets for one page.
     pub doubled: bool,
+    /// Nothing is known of the hour before: the pods' own pages tell none of it.
+    pub forgets: bool,
 }
 
 impl Default for Shape {
@@ -80,6 +82,7 @@ impl Default for Shape {
             incident: false,
             counters: 1,
             doubled: false,
+            forgets: false,
         }
     }
 }

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::first_minute;
+use crate::pages;
 use crate::rules::{NAMES, RULES};
 use crate::scenarios;
 use crate::seen;
@@ -125,20 +126,25 @@ pub fn print_all(runs: usize, out: &mut impl Write) -> io::Result<Vec<Broken>> {
         }
         writeln!(out)?;
     }
-    broken.extend(print_seen(runs.div_ceil(2), out)?);
+    let scraped = "What counts as seen, 1000 req/s, scraped every 5 s";
+    broken.extend(print_seen(scraped, &seen::all(), (DEADLINE, 5000), runs.div_ceil(2), out)?);
+    broken.extend(print_seen("By the pods' own pages, read each second", &pages::all(), (pages::DEADLINE, 7000), runs.div_ceil(5), out)?);
     broken.extend(first_minute::print(runs, out)?);
     Ok(broken)
 }
 
 /// Of these the other tools are asked nothing: what they are told of latency, client errors or silence is the user's.
-fn print_seen(runs: usize, out: &mut impl Write) -> io::Result<Vec<Broken>> {
-    writeln!(
-        out,
-        "What counts as seen, 1000 req/s, scraped every 5 s ({runs} runs a line; rejected % @ median s / promoted % @ median s)"
-    )?;
+fn print_seen(
+    title: &str,
+    situations: &[Situation],
+    (deadline, experiment): (Duration, u64),
+    runs: usize,
+    out: &mut impl Write,
+) -> io::Result<Vec<Broken>> {
+    writeln!(out, "{title} ({runs} runs a line; rejected % @ median s / promoted % @ median s)")?;
     let mut broken = Vec::new();
-    for (line, situation) in seen::all().iter().enumerate() {
-        let [tally, ..] = tally(&situation.setup, DEADLINE, 5000 + line as u64, runs);
+    for (line, situation) in situations.iter().enumerate() {
+        let [tally, ..] = tally(&situation.setup, deadline, experiment + line as u64, runs);
         let at = |seconds: Option<f64>| seconds.map(|seconds| format!(" @{seconds:.0}")).unwrap_or_default();
         let found = exceeded(situation, &tally);
         let mark = if found.is_some() { "  <- beyond its bound" } else { "" };

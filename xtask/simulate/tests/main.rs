@@ -2,6 +2,7 @@
 
 mod bounds;
 mod first_minute;
+mod pages;
 mod random;
 mod seen;
 mod situations;
