@@ -44,7 +44,7 @@ const SELDOM: usize = 10;
 impl Own {
     /// The test with what is known by now.
     fn measured(&mut self) -> Option<CounterTest> {
-        if self.looks.len() > ALWAYS && self.looks.len() % SELDOM > 0 {
+        if self.looks.len() > ALWAYS && !self.looks.len().is_multiple_of(SELDOM) {
             return None;
         }
         let history = |of: fn(&PodCounts) -> Counts| -> Dispersion {
