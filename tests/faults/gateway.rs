@@ -89,8 +89,7 @@ async fn answer_instead(mut client: TcpStream, answer: &str) {
 
 async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut ways: watch::Receiver<Way>) {
     let mut bytes = vec![0; 65_536];
-    loop {
-        let Ok(read) = from.read(&mut bytes).await else { break };
+    while let Ok(read) = from.read(&mut bytes).await {
         if read == 0 {
             break;
         }

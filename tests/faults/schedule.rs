@@ -141,7 +141,7 @@ impl Random {
     fn template(&mut self) -> Template {
         // The good ones twice as often.
         let numbers = [1, 2, 2, 3, 4, 4, 5, 6];
-        Template(numbers[self.below(8) as usize])
+        Template(numbers[usize::try_from(self.below(8)).unwrap_or_default()])
     }
 
     /// With the shortest and the longest time that it lasts.
