@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use rstest::rstest;
 
+mod circles;
+
 /// What reaches out of the process, or tells the time by itself.
 const EDGES: [&str; 9] = ["axum", "hyper", "k8s-openapi", "kube", "reqwest", "rustls", "tokio", "tower", "tracing"];
 /// The same in the standard library.
