@@ -3,6 +3,7 @@
 //! This file only says what can be typed; each command lives in the module of its name.
 
 mod bench;
+mod cast;
 mod cluster;
 mod command;
 mod control_plane;
@@ -59,6 +60,8 @@ enum Verb {
     Bench(bench::Options),
     /// The verdict's own code on simulated traffic, beside the usual rules; fails when an error bound is broken
     Simulate(simulate::SimulateOptions),
+    /// Play a day with `kubectl coalmine` on a cluster, and record it as docs/day-two.cast
+    Cast,
     /// Draw the evidence over time of a rejected and of a promoted run
     Chart(simulate::ChartOptions),
 }
@@ -129,6 +132,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Verb::Release(options) => release::release(&options),
         Verb::Bench(options) => bench::bench(&Target::new(context)?, &options),
         Verb::Simulate(options) => simulate::simulate(&options),
+        Verb::Cast => cast::cast(&Target::new(context)?),
         Verb::Chart(options) => simulate::chart(&options),
     }
 }
