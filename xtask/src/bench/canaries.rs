@@ -75,7 +75,7 @@ impl Stage<'_> {
         self.phase("Promoted")?;
         let promoted = ready.elapsed().saturating_sub(DURATION);
         Ok(vec![
-            Row::duration("100 % errors at 1000 requests/s: from Ready to rejected", Duration::from_secs(15), rejected),
+            Row::duration("100 % errors at 1000 requests/s: from Ready to rejected", Duration::from_secs(6), rejected),
             Row::duration("from the end of canary.duration to the new template", Duration::from_secs(2), promoted),
         ])
     }
