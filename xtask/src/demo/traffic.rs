@@ -2,7 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    ops::AddAssign,
+    net::{IpAddr, SocketAddr, TcpStream},
+    ops::{AddAssign, ControlFlow},
     process::Command,
     time::{Duration, Instant},
 };
@@ -15,7 +16,7 @@ use super::{
     follower::{Follower, Line},
     stage::{Kubectl, aside},
 };
-use crate::directory;
+use crate::{directory, progress::wait_for};
 
 /// The client's JSON lines, as far as the demo reads them.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -100,6 +101,18 @@ impl AddAssign<&Self> for Counts {
     }
 }
 
+/// Pods are Ready a moment before kube-proxy leads anybody to them, the longer the newer the Service is.
+fn await_service(address: &str) -> Result<()> {
+    let address: IpAddr = address.parse().with_context(|| format!("failed to read the Service's address {address}"))?;
+    let once = Duration::from_millis(500);
+    wait_for("the Service to lead to its pods", Duration::from_secs(30), || {
+        Ok(match TcpStream::connect_timeout(&SocketAddr::new(address, 80), once) {
+            Ok(_) => ControlFlow::Break(()),
+            Err(error) => ControlFlow::Continue(error.to_string()),
+        })
+    })
+}
+
 /// The running client.
 #[derive(Debug)]
 pub(crate) struct Traffic {
@@ -113,6 +126,7 @@ const POD: &str = "client";
 impl Traffic {
     /// As a process of this machine, which must reach the Service's address.
     pub(crate) fn from_here(service_address: &str) -> Result<Self> {
+        await_service(service_address)?;
         let program = directory::cargo_target().join("x86_64-unknown-linux-musl/release/coalmine-client");
         let mut command = Command::new(program);
         command.args(["--json", "--rate", "1000", "--url", &format!("http://{service_address}/")]);
