@@ -34,10 +34,7 @@ pub fn all() -> Vec<Situation> {
         for requests in [10.0, 100.0, 1000.0] {
             for rate in [0.001, 0.005, 0.01] {
                 let setup = Setup { clustering, ..pages(requests, rate, rate) };
-                // Bursts are seen only when they come. At the very limit some canaries had none until they were let in: 8 of 100 at 100/s, where a
-                // past keeps it to 5. That is said in docs/sources.md, and not promised.
-                let says_rejection_alone = rate < setup.parameters.limit || matches!(clustering, Clustering::Bursts { .. });
-                let wrong = if says_rejection_alone { Wrong::Reject } else { Wrong::Either };
+                let wrong = if rate < setup.parameters.limit { Wrong::Reject } else { Wrong::Either };
                 all.push(Situation { name: format!("alike, {name:<13} {requests:>5}/s {:>6}", percent(rate)), setup, wrong });
             }
         }

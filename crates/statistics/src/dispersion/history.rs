@@ -49,12 +49,15 @@ pub enum Clustering {
 const UNMEASURED_YET: f64 = 4.0;
 
 impl Measured {
-    /// For a past that began with the run: until there are enough errors, the comparison is taken to be blurred. What shows the limit isn't.
+    /// For a past that began with the run: until there are enough errors, the comparison is taken to be blurred. From then on what shows the limit
+    /// is as blurred as whole windows are: readings follow each other so closely that one burst is cut into several.
     #[must_use]
     pub fn of_a_young_past(self) -> Dispersion {
         let Dispersion { scrape, window } = self.dispersion;
-        let window = if self.errors < FEWEST_ERRORS { window.max(UNMEASURED_YET) } else { window };
-        Dispersion { scrape, window }
+        if self.errors < FEWEST_ERRORS {
+            return Dispersion { scrape, window: window.max(UNMEASURED_YET) };
+        }
+        Dispersion { scrape: scrape.max(window), window }
     }
 
     pub fn clustering(&self) -> Clustering {
