@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use coalmine_core::judging::Failure;
+use coalmine_core::{judging::Failure, words::within};
 
 /// A failed question.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -72,9 +72,7 @@ fn detail(message: &str) -> String {
 /// Foreign text in our line: one line, and not too long.
 pub(super) fn brief(text: &str) -> String {
     const LONGEST: usize = 160;
-    let words = text.split(|character: char| character.is_whitespace() || character.is_control()).filter(|word| !word.is_empty());
-    let line = words.collect::<Vec<_>>().join(" ");
-    if line.chars().count() <= LONGEST { line } else { line.chars().take(LONGEST).chain(['…']).collect() }
+    within(&text.split_whitespace().collect::<Vec<_>>().join(" "), LONGEST)
 }
 
 impl From<Error> for Failure {

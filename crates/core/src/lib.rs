@@ -9,7 +9,7 @@
 //!  metrics    which series to read, and what they count
 //!  judging    what counts and checks say about a canary
 //!  state      what the objects say of a Deployment and its canary, typed; view: the same as lines for a person
-//!  message    the sentences of admission; names, lease: small things that all share
+//!  message    the sentences of admission; words, names, lease: small things that all share
 //! ```
 
 pub mod api;
@@ -23,5 +23,6 @@ pub mod names;
 pub mod run;
 pub mod state;
 pub mod view;
+pub mod words;
 
 pub use coalmine_statistics as statistics;

@@ -3,23 +3,17 @@
 
 use std::time::Duration;
 
-use crate::api::{annotations::Phase, quantity::format_duration};
+use crate::{
+    api::{annotations::Phase, quantity::format_duration},
+    words::{one_line, within},
+};
 
 /// What the API server passes on of one warning.
 pub const LONGEST_WARNING: usize = 120;
 
-/// Words of others, which may carry anything, on one line.
-pub fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c }).collect()
-}
-
 /// Makes any text fit to be a warning.
 pub fn warning(text: &str) -> String {
-    let text = one_line(text);
-    if text.chars().count() <= LONGEST_WARNING {
-        return text;
-    }
-    text.chars().take(LONGEST_WARNING - 1).chain(['…']).collect()
+    within(text, LONGEST_WARNING)
 }
 
 pub fn held(name: &str, canary: &str, duration: Duration) -> String {

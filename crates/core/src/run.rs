@@ -11,4 +11,3 @@ pub mod pods;
 pub mod services;
 pub mod shared;
 pub mod times;
-pub mod words;

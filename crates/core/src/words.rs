@@ -1,20 +1,29 @@
-//! Words of others on their way to a user: one line, and no longer than an Event can take.
+//! Words of others on their way to a user: one line, whatever they carry, and no longer than its place can take.
 
-/// The longest part of a message that is passed on: Events take 1 KiB.
+/// The longest part of a message that is passed on, in characters: Events take 1 KiB.
 const LONGEST: usize = 300;
 
-/// One line without control characters, and cut where it is too long for a message.
-pub fn cut(text: &str) -> String {
-    within(text.trim(), LONGEST)
+/// Whatever breaks a line, hides a part of it or turns it around becomes a blank.
+pub fn one_line(text: &str) -> String {
+    text.chars().map(|c| if is_hidden(c) { ' ' } else { c }).collect()
 }
 
-/// One line of at most `width` characters, without control characters.
+fn is_hidden(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// One line of at most `width` characters.
 pub fn within(text: &str, width: usize) -> String {
-    let clean: Vec<char> = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if clean.len() <= width {
-        return clean.into_iter().collect();
+    let line = one_line(text);
+    if line.chars().count() <= width {
+        return line;
     }
-    clean.into_iter().take(width.saturating_sub(1)).chain(['…']).collect()
+    line.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// One line that fits into a message beside others.
+pub fn cut(text: &str) -> String {
+    within(one_line(text).trim(), LONGEST)
 }
 
 #[cfg(test)]
@@ -24,6 +33,8 @@ mod tests {
     #[test]
     fn foreign_words_are_one_line_that_fits() {
         assert_eq!(cut(" a\nb\u{1b}[31mc\r\n"), "a b [31mc");
+        assert_eq!(cut("a\u{2028}b\u{202e}c\u{200b}d"), "a b c d");
         assert_eq!(cut(&"é".repeat(400)).chars().count(), LONGEST);
+        assert_eq!((within("abc", 3), within("abcd", 3), within("ab", 0)), ("abc".to_owned(), "ab…".to_owned(), "…".to_owned()));
     }
 }

@@ -14,6 +14,7 @@ use coalmine_core::{
     hold::admit::FIELD_MANAGER,
     judging::{checks::Outcome, job},
     manifest::object,
+    words::cut,
 };
 
 /// How much of a failed Job's log is read.
@@ -41,7 +42,7 @@ pub(super) async fn run(context: &Context, canary: &Value, check: &str, cron_job
             Ok(_) => Ok(Outcome::Waiting),
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(Outcome::Waiting),
             Err(kube::Error::Api(status)) if matches!(status.code, 400 | 403 | 422) => {
-                Ok(Outcome::Unknown(format!("the Job can't be created: {}", job::plain(&status.message))))
+                Ok(Outcome::Unknown(format!("the Job can't be created: {}", cut(&status.message))))
             }
             Err(error) => Err(Error::api("create the Job of a check")(error)),
         };

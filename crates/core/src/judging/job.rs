@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::api::annotations::PRIMARY_ANNOTATION;
-use crate::{manifest::object, names::shortened};
+use crate::{manifest::object, names::shortened, words::cut};
 
 /// On a `CronJob` that checks may run, with the value `"true"`.
 pub const CHECK_LABEL: &str = "coalmine.dev/check";
@@ -84,25 +84,18 @@ pub fn state(job: &Value) -> State {
         let text = |name: &str| condition.get(name).and_then(Value::as_str).unwrap_or_default();
         match (text("type"), text("status")) {
             ("Complete" | "SuccessCriteriaMet", "True") => return State::Succeeded,
-            ("Failed" | "FailureTarget", "True") => return State::Failed(plain(&format!("{}: {}", text("reason"), text("message")))),
+            ("Failed" | "FailureTarget", "True") => return State::Failed(cut(&format!("{}: {}", text("reason"), text("message")))),
             _ => {}
         }
     }
     State::Running
 }
 
-/// Words of others on one line of ours: whatever breaks or hides a line is a blank.
-pub fn plain(words: &str) -> String {
-    let is_hidden =
-        |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
-    words.chars().map(|c| if is_hidden(c) { ' ' } else { c }).take(400).collect::<String>().trim().to_owned()
-}
-
 /// The last lines of a log as one line.
 pub fn last_words(log: &str) -> Option<String> {
     let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let start = lines.len().saturating_sub(5);
-    let words = plain(&lines.get(start..)?.join(" | "));
+    let words = cut(&lines.get(start..)?.join(" | "));
     (!words.is_empty()).then_some(words)
 }
 

@@ -10,8 +10,8 @@ use crate::metrics::counting::Lacking;
 use crate::metrics::discovery::{Chosen, Found, NotFound};
 use crate::run::events::{self, Event};
 use crate::run::plan;
-use crate::run::words::within;
 use crate::statistics::{Analysis, Basis, ClientCounts, ClientErrors, Coverage, Forecast, Reason, Silence, TrafficShare, Verdict};
+use crate::words::within;
 
 impl Measured {
     fn rate(self) -> String {

@@ -11,8 +11,7 @@ use crate::{
         gates::{Approval, Gates},
     },
     manifest::object::{self, text},
-    message::one_line,
-    run::words::within,
+    words::{one_line, within},
 };
 
 /// In characters: a reason is told in Events and conditions.

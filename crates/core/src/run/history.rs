@@ -12,6 +12,7 @@ use super::times::{began, elapsed};
 use crate::{
     api::annotations::{self as key, Phase},
     manifest::{object, template},
+    words::within,
 };
 
 /// How many verdicts are kept, and of how many of them the looks.
@@ -138,7 +139,7 @@ fn entry(primary: &Value, verdict: Verdict<'_>) -> Entry {
     let changed = new.into_iter().filter(|(name, image)| old.get(name) != Some(image));
     let pair = |(name, image): (String, String)| {
         let before = old.get(&name).cloned().unwrap_or_default();
-        (cut(&name, LONGEST_NAME), (cut(&before, LONGEST_NAME), cut(&image, LONGEST_NAME)))
+        (within(&name, LONGEST_NAME), (within(&before, LONGEST_NAME), within(&image, LONGEST_NAME)))
     };
     Entry {
         time: None,
@@ -147,8 +148,8 @@ fn entry(primary: &Value, verdict: Verdict<'_>) -> Entry {
         requests: None,
         failures: None,
         seconds: None,
-        user: cut(verdict.user, LONGEST_NAME),
-        message: cut(verdict.message, LONGEST_MESSAGE),
+        user: within(verdict.user, LONGEST_NAME),
+        message: within(verdict.message, LONGEST_MESSAGE),
         looks: Vec::new(),
     }
 }
@@ -206,10 +207,6 @@ impl Packed {
             looks: evidence::unpacked(&self.e),
         })
     }
-}
-
-fn cut(text: &str, most: usize) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(most).collect()
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference to the field")]

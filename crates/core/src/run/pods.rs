@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::api::annotations::{PRIMARY_ANNOTATION, RUN_LABEL};
 use crate::manifest::object;
-use crate::run::words::cut;
+use crate::words::cut;
 
 /// The state of a canary's pods, as far as it decides anything.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,8 +14,9 @@ use crate::{
         quantity::{format_count, format_duration},
     },
     manifest::object,
-    run::{canary, evidence::Look, times::elapsed, words::within},
+    run::{canary, evidence::Look, times::elapsed},
     state::{HeldState, State},
+    words::within,
 };
 
 /// What was read of the cluster. Empty lists where the right to look is missing.

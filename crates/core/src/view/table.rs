@@ -15,7 +15,7 @@ fn line(row: &[String], widths: &[usize], width: usize) -> String {
         if index + 1 == row.len() {
             let room = width.saturating_sub(length(&text)).max(8);
             // Colours end with the cell; a cell that has them is never the one that is cut.
-            text.push_str(&if cell.contains('\u{1b}') { cell.clone() } else { crate::run::words::within(cell, room) });
+            text.push_str(&if cell.contains('\u{1b}') { cell.clone() } else { crate::words::within(cell, room) });
         } else {
             text.push_str(cell);
             let padding = widths.get(index).copied().unwrap_or_default().saturating_sub(length(cell)) + 3;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use coalmine_core::{api::annotations::Phase, run::words::within, state::State, view};
+use coalmine_core::{api::annotations::Phase, state::State, view, words::within};
 use futures::{StreamExt as _, pin_mut};
 use kube::runtime::watcher::watch_object;
 

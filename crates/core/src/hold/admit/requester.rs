@@ -8,7 +8,7 @@ use super::Request;
 use crate::{
     api::annotations::{REQUESTED_BY, REQUESTED_BY_GROUPS},
     manifest::object::text,
-    message::one_line,
+    words::one_line,
 };
 
 const SEPARATOR: &str = ", ";

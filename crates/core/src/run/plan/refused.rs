@@ -8,7 +8,8 @@ use super::{AFTER_A_REFUSAL, Action, Event, Observed, Plan, Reason, Refused, is_
 use crate::{
     api::{policy::Policy, quantity::format_duration},
     manifest::object,
-    run::{canary, words},
+    run::canary,
+    words,
 };
 
 /// What follows, instead of the rest of the plan.

@@ -22,6 +22,7 @@ use crate::{
     },
     message::{self, denied},
     run::history,
+    words,
 };
 
 /// Left for what controllers add: the verdict in words, the revision, and on the copy of the `ReplicaSet` the numbers of the rollout.
@@ -120,7 +121,7 @@ impl Update<'_> {
             annotations.remove(key::REQUESTED_BY);
             annotations.remove(key::REQUESTED_BY_GROUPS);
             annotations.insert(key::PHASE.to_owned(), phase.as_str().into());
-            annotations.insert(key::MESSAGE.to_owned(), message::one_line(reason).into());
+            annotations.insert(key::MESSAGE.to_owned(), words::one_line(reason).into());
         }
         self.activate();
     }
