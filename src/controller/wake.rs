@@ -11,7 +11,10 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::{Context, Error, FIRST_RETRY, LONGEST_RETRY, chain, observe};
+use super::{
+    Context, Error, chain, observe,
+    step::{FIRST_RETRY, LONGEST_RETRY},
+};
 use coalmine_core::{
     api::annotations::{self as key, ACTIVE_LABEL},
     hold::{admit::FIELD_MANAGER, status},

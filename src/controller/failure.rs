@@ -1,0 +1,56 @@
+//! What can go wrong in a step of the controller, and what the API server meant by it. Retries nothing: `step` and `wake` do.
+
+use crate::panics::Panicked;
+
+/// What the API server says of a JSON patch whose `test` failed or whose path is gone; a policy that refuses has words of its own.
+/// Source: `NewGenericServerResponse` in apimachinery, as `applyJSPatcher` in apiserver calls it.
+const PATCH_REFUSED: &str = "the server rejected our request due to an error in our request";
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("failed to {doing}")]
+    Api { doing: &'static str, source: Box<kube::Error> },
+    #[error("failed to read {what} as JSON")]
+    Json { what: &'static str, source: serde_json::Error },
+    #[error("another replica leads now")]
+    NotLeading,
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
+}
+
+impl Error {
+    pub(crate) fn api(doing: &'static str) -> impl FnOnce(kube::Error) -> Self {
+        move |source| Self::Api { doing, source: Box::new(source) }
+    }
+
+    /// The object changed since it was looked at: nothing went wrong, it is looked at again.
+    pub(super) fn is_outdated(&self) -> bool {
+        matches!(self, Self::Api { source, .. } if matches!(&**source, kube::Error::Api(status) if status.code == 409 || status.code == 404
+            || (status.code == 422 && status.message.starts_with(PATCH_REFUSED))))
+    }
+
+    /// The API server's words when it understood the request and will not have it: a quota's, a policy's, or those of another webhook.
+    pub(super) fn refusal(&self) -> Option<&str> {
+        match self {
+            Self::Api { source, .. } if !self.is_outdated() => match &**source {
+                kube::Error::Api(status) if matches!(status.code, 400 | 403 | 422) => Some(&status.message),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
+/// An error with its sources, each said once.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let part = error.to_string();
+        if !text.ends_with(&part) {
+            text = format!("{text}: {part}");
+        }
+        source = error.source();
+    }
+    text
+}
