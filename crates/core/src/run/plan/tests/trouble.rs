@@ -1,0 +1,114 @@
+//! What the pods tell, the canary's and the primary's.
+
+use super::*;
+
+#[test]
+fn trouble_that_the_primary_shares_rejects_nobody() {
+    let ended = Trouble::Ended { at: Some("2026-01-01T00:00:50Z".parse().unwrap()), perhaps_by_a_probe: false };
+    let given = |trouble: Trouble| {
+        let mut given = Given::new("Running").canary("r1", true);
+        given.health = failed(trouble);
+        given.shared = Some(Shared { troubled: 2, of: 3 });
+        given
+    };
+    insta::assert_snapshot!(given(Trouble::Unready).plan(), @r"
+    CanarySharedTrouble container app CrashLoopBackOff; 2 of 3 pods of the primary's are in the same trouble, so the template is not blamed; waiting for it to be over
+    look again: Some(2s)
+    ");
+    insta::assert_snapshot!(given(ended).plan(), @r"
+    CanarySharedTrouble container app CrashLoopBackOff; 2 of 3 pods of the primary's are in the same trouble, so the template is not blamed; waiting for it to be over
+    Excuse(2026-01-01T00:00:50Z)
+    look again: Some(2s)
+    ");
+    insta::assert_snapshot!(given(ended).old().plan(), @r#"
+    Write { phase: Inconclusive, message: Some("container app CrashLoopBackOff; 2 of 3 pods of the primary's are in the same trouble, so the template is not blamed; still so at the deadline of 10m; template kept out") }
+    look again: Some(1s)
+    "#);
+    // Its probes may fail a moment before the primary's.
+    let alone = |seconds: u64| {
+        let mut given = Given { shared: None, alone_for: Duration::from_secs(seconds), ..given(Trouble::Unready) };
+        given.namesake.as_mut().unwrap()["spec"]["template"]["spec"]["containers"] = json!([{"readinessProbe": {"periodSeconds": 2}}]);
+        given
+    };
+    insta::assert_snapshot!(alone(8).plan(), @"look again: Some(1s)");
+    insta::assert_snapshot!(alone(9).plan(), @r#"
+    Write { phase: Rejected, message: Some("container app CrashLoopBackOff (after 1s); template kept out") }
+    look again: Some(1s)
+    "#);
+    // A primary that never served shares nothing.
+    let mut never = given(ended);
+    never_served(&mut never);
+    insta::assert_snapshot!(never.plan(), @r#"
+    Write { phase: Rejected, message: Some("container app CrashLoopBackOff (after 1s); template kept out") }
+    look again: Some(1s)
+    "#);
+}
+
+#[test]
+fn what_the_live_template_misses_is_named() {
+    let missing = || vec!["ConfigMap app-5m7t not found".to_owned()];
+    let given = |given: Given| Given { missing_live: missing(), ..given };
+    insta::assert_snapshot!(given(Given::new("Running").canary("r1", false).ready()).plan(), @r#"
+    MarkReady { pod: "p" }
+    CanaryAnalyzing app-canary is Ready; judging its traffic for 60s
+    CanaryLiveBroken the live template can't start another pod: ConfigMap app-5m7t not found; put it back, or let the held template in with canary.bypass
+    look again: Some(1s)
+    "#);
+    assert!(given(Given::new("Rejected")).plan().contains("CanaryLiveBroken "));
+}
+
+#[test]
+fn the_pods_own_evidence() {
+    let mut given = Given::new("Running").canary("r1", false);
+    given.health = failed(Trouble::Own);
+    insta::assert_snapshot!(given.plan(), @r#"
+Write { phase: Rejected, message: Some("container app CrashLoopBackOff (after 1s); template kept out") }
+look again: Some(1s)
+"#);
+    let mut given = Given::new("Running").canary("r1", false).old();
+    given.health = Health::Starting(Some("Unschedulable: 0/1 nodes are available".to_owned()));
+    insta::assert_snapshot!(given.plan(), @r#"
+Write { phase: Inconclusive, message: Some("not Ready within 10m: Unschedulable: 0/1 nodes are available; template kept out") }
+look again: Some(1s)
+"#);
+}
+
+#[test]
+fn what_is_missing_is_waited_for_a_while() {
+    let given = || {
+        let mut given = Given::new("Running").canary("r1", false);
+        given.health = Health::Missing("container app CreateContainerConfigError: secret \"key\" not found".to_owned());
+        given
+    };
+    insta::assert_snapshot!(given().plan(), @r#"
+    CanaryConfigMissing container app CreateContainerConfigError: secret "key" not found; waiting 30s for it to be there
+    look again: Some(2s)
+    "#);
+    insta::assert_snapshot!(given().old().plan(), @r#"
+    Write { phase: Rejected, message: Some("container app CreateContainerConfigError: secret \"key\" not found (after 1h1m); template kept out") }
+    look again: Some(1s)
+    "#);
+}
+
+#[test]
+fn a_pod_that_is_lost_is_waited_for_and_judged_anew() {
+    let lost = "pod app-canary-1-x is lost: EvictionByEvictionAPI: Eviction API: evicting";
+    insta::assert_snapshot!(Given::new("Running").canary("r1", true).starting(lost).plan(), @"
+    CanaryNotReady app-canary is not Ready any more, through no fault of the template (pod app-canary-1-x is lost: EvictionByEvictionAPI: Eviction API: evicting); waiting for it
+    look again: Some(5s)
+    ");
+    insta::assert_snapshot!(Given::new("Running").canary("r1", true).starting(lost).old().plan(), @r#"
+    Write { phase: Inconclusive, message: Some("not Ready any more at the deadline of 10m: pod app-canary-1-x is lost: EvictionByEvictionAPI: Eviction API: evicting; template kept out") }
+    look again: Some(1s)
+    "#);
+    let promotable = || Given::new("Running").canary("r1", true).judged(Judgement::Promote("error rate 0%".to_owned()));
+    insta::assert_snapshot!(promotable().ready_with("another").plan(), @r#"
+    MarkReady { pod: "another" }
+    CanaryAnalyzing app-canary is Ready again, with another pod; judging its traffic for 60s
+    look again: Some(1s)
+    "#);
+    insta::assert_snapshot!(promotable().ready().plan(), @r#"
+    Promote { message: "error rate 0%; template promoted" }
+    look again: Some(1s)
+    "#);
+}
