@@ -1,6 +1,8 @@
 //! Every sentence that a user reads from admission. A warning is one line of at most 120 characters without control characters: the API
 //! server drops the others silently. Sentences about verdicts are in `judging::verdict`.
 
+pub mod denied;
+
 use std::time::Duration;
 
 use crate::{
@@ -161,116 +163,6 @@ pub fn condition(phase: Phase, message: Option<&str>) -> String {
         (Phase::Held, Some(message)) => format!("the new template is held: {message}"),
         (_, Some(message)) => message.to_owned(),
         (phase, None) => phase.as_str().to_owned(),
-    }
-}
-
-/// Why a request is refused. Not a warning: length is free, but it is one line.
-pub mod denied {
-    use crate::api::quantity::format_count;
-
-    pub fn too_large(needed: usize, limit: usize, held: usize) -> String {
-        format!(
-            "canary: holding this template needs {} bytes of annotations ({} of them for the held template), more than the {} that an object may have; \
-             shorten the manifest, or let the template through with canary.bypass",
-            format_count(needed as f64),
-            format_count(held as f64),
-            format_count(limit as f64)
-        )
-    }
-
-    pub fn review_too_large(bytes: usize, limit: usize) -> String {
-        format!(
-            "canary: this Deployment and the stored one are {} bytes together, more than the {} that are looked at; \
-             shorten the manifest, or opt out with canary.enabled: \"false\" in one that is shorter",
-            format_count(bytes as f64),
-            format_count(limit as f64)
-        )
-    }
-
-    pub fn review_too_heavy(bytes: usize, limit: usize) -> String {
-        format!(
-            "canary: this Deployment has too many fields and items: looking at it takes {} bytes of memory, more than the {} that there are; \
-             shorten its lists",
-            format_count(bytes as f64),
-            format_count(limit as f64)
-        )
-    }
-
-    pub fn fault() -> String {
-        "canary: Coalmine met a fault of its own with this request, so nothing was changed; its log names the place: please report it. \
-         To go on without Coalmine, apply it without canary.* annotations (kubectl replace)"
-            .to_owned()
-    }
-
-    pub fn not_the_held_template() -> String {
-        "canary: only the held template may be promoted; this is another".to_owned()
-    }
-
-    pub fn outdated() -> String {
-        "canary: the live template is not the one that this was held against".to_owned()
-    }
-
-    pub fn not_being_tried() -> String {
-        "canary: there is no template on trial, so nothing to promote".to_owned()
-    }
-
-    pub fn not_approved() -> String {
-        "canary: nobody has approved the template on trial, and canary.approval asks for it".to_owned()
-    }
-
-    pub fn no_approval_asked() -> String {
-        "canary: canary.approve: there is nothing to approve, since canary.approval is not set; to let the template in now: canary.promote"
-            .to_owned()
-    }
-
-    pub fn another_on_trial(named: &str, on_trial: &str) -> String {
-        let named: String = named.chars().take(60).collect();
-        format!("canary: canary.approve: {named:?} is not on trial; look at what is, then approve {on_trial}")
-    }
-
-    pub fn own_template(user: &str) -> String {
-        let user: String = user.chars().take(100).collect();
-        format!("canary: canary.approval is \"other\": somebody else than {user}, who applied this template, must approve it")
-    }
-
-    pub fn not_begun() -> String {
-        "canary: canary.promote: its trial has not begun; to let the template in without one, apply it with canary.bypass".to_owned()
-    }
-
-    pub fn nothing_on_trial(key: &str, phase: Option<&str>) -> String {
-        let phase = phase.map(|phase| format!(" ({phase})")).unwrap_or_default();
-        format!("canary: {key}: no template is on trial{phase}; to let one in without a trial, apply it with canary.bypass")
-    }
-
-    pub fn approval_weakened() -> String {
-        "canary: canary.approval can't ask for less while a template is on trial; approve it, or let it in with canary.bypass".to_owned()
-    }
-
-    pub fn no_right_to_approve(user: &str) -> String {
-        let user: String = user.chars().take(100).collect();
-        format!(
-            "canary: {user} may not approve: the verb approve on this Deployment is missing (kubectl auth can-i approve deployments.apps)"
-        )
-    }
-
-    pub fn only_state() -> String {
-        "canary: the controller may change nothing but its own annotations here".to_owned()
-    }
-
-    pub fn overlap() -> String {
-        "canary: strategy Recreate runs one version at a time, and a canary runs beside it; set canary.overlap to \"true\" if both may run at once"
-            .to_owned()
-    }
-
-    pub fn template_refused(reason: &str) -> String {
-        format!("canary: the API server refuses this template: {reason}")
-    }
-
-    pub fn helm_leftovers(field: &str) -> String {
-        format!(
-            "canary: this template can't be told apart from leftovers of the live one at {field} while another is held; \
-             run `helm rollback` first, or use `helm upgrade --server-side=true`"
-        )
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{
     canary,
-    events::{Event, Reason},
+    events::Reason,
     gates,
     pods::{Health, Known},
     shared::Shared,
@@ -23,6 +23,7 @@ use crate::api::{
 };
 use crate::manifest::object;
 
+mod action;
 mod finish;
 mod gated;
 mod prepare;
@@ -30,6 +31,8 @@ mod refused;
 mod running;
 #[cfg(test)]
 mod tests;
+
+pub use self::action::{Action, Plan, Refused};
 
 /// What the primary says that it holds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,13 +73,6 @@ pub struct Observed<'a> {
     pub refused: Option<Refused>,
 }
 
-/// An action that the API server understood and will not have, in its words: a quota's, a policy's, or another webhook's.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Refused {
-    pub action: Action,
-    pub words: String,
-}
-
 /// What the metrics and checks say about a Ready canary.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Judgement {
@@ -95,88 +91,6 @@ pub enum Judgement {
     },
     /// The source could not answer.
     Unavailable(String),
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub enum Action {
-    Publish(Event),
-    /// The canary, ready to be created.
-    Create(Value),
-    /// Only the object with this uid. `with_pods`: they go first, for one that is itself kept by a finalizer.
-    Delete {
-        uid: String,
-        with_pods: bool,
-    },
-    /// Containers of the canary's that ended until then did so together with the primary's.
-    Excuse(Timestamp),
-    /// Counts a canary that is about to be made anew.
-    CountRemade(String),
-    /// Writes the history, where its newest entry had no time yet.
-    Remember(String),
-    /// This pod of the canary's is Ready for the first time.
-    MarkReady {
-        pod: String,
-    },
-    /// Writes phase, message and time on the primary, on condition that the held template is still the same.
-    Write {
-        phase: Phase,
-        message: Option<String>,
-    },
-    /// The same by way of the status, where policies about the Deployment don't reach.
-    WriteAside {
-        phase: Phase,
-        message: Option<String>,
-    },
-    /// Writes the held template to the primary, on the same condition.
-    Promote {
-        message: String,
-    },
-    /// From now on the trial stands still.
-    Pause,
-    /// It goes on: what it was paused for is no time of its.
-    Resume,
-    /// The condition `Canary`, once no template is held any more.
-    Condition {
-        phase: Phase,
-        message: String,
-    },
-    /// Takes `canary.state/*` away from the ReplicaSets, and what no longer has one from the list of proven templates.
-    CleanReplicaSets,
-    /// Nothing is left to do: the label goes, and with it the watch.
-    Release,
-}
-
-impl Action {
-    fn normal(reason: Reason, note: impl Into<String>) -> Self {
-        Self::Publish(Event::normal(reason, note))
-    }
-
-    fn warning(reason: Reason, note: impl Into<String>) -> Self {
-        Self::Publish(Event::warning(reason, note))
-    }
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
-    pub actions: Vec<Action>,
-    /// When to look again if nothing happens before. `None`: only when something happens.
-    pub look_again: Option<Duration>,
-}
-
-impl Plan {
-    fn then(actions: Vec<Action>, look_again: Duration) -> Self {
-        Self { actions, look_again: Some(look_again) }
-    }
-
-    /// Nothing to do now.
-    fn wait(look_again: Duration) -> Self {
-        Self::then(Vec::new(), look_again)
-    }
-
-    /// The last step: nothing is looked at again.
-    fn end(actions: Vec<Action>) -> Self {
-        Self { actions, look_again: None }
-    }
 }
 
 /// What was just written is seen on the objects.

@@ -6,11 +6,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{AT_ONCE, Action, Event, Observed, OnTrial, Plan, ROLLOUT, Reason, delete, evict, live_is_broken};
+use super::{AT_ONCE, Action, Observed, OnTrial, Plan, ROLLOUT, delete, evict, live_is_broken};
 use crate::{
     api::annotations::{self as key, Phase},
     manifest::object,
-    run::{canary, history},
+    run::{
+        canary,
+        events::{Event, Reason},
+        history,
+    },
 };
 
 /// Nothing is left to try, and nobody waits for it any more.

@@ -4,11 +4,14 @@
 
 use jiff::Timestamp;
 
-use super::{AFTER_A_REFUSAL, Action, Event, Observed, Plan, Reason, Refused, is_past_deadline, kept_out};
+use super::{AFTER_A_REFUSAL, Action, Observed, Plan, Refused, is_past_deadline, kept_out};
 use crate::{
     api::{policy::Policy, quantity::format_duration},
     manifest::object,
-    run::canary,
+    run::{
+        canary,
+        events::{Event, Reason},
+    },
     words,
 };
 
