@@ -13,6 +13,7 @@ use crate::metrics::counting::History;
 use crate::metrics::discovery::Choice;
 use crate::statistics::Counts;
 
+mod ends;
 mod stories;
 mod world;
 
