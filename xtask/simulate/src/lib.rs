@@ -6,6 +6,7 @@
 pub mod chart;
 mod coalmine;
 pub mod first_minute;
+pub mod judged;
 pub mod outcome;
 pub mod pages;
 pub mod random;

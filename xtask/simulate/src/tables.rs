@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::first_minute;
+use crate::judged;
 use crate::pages;
 use crate::rules::{NAMES, RULES};
 use crate::scenarios;
@@ -127,24 +128,32 @@ pub fn print_all(runs: usize, out: &mut impl Write) -> io::Result<Vec<Broken>> {
         writeln!(out)?;
     }
     let scraped = "What counts as seen, 1000 req/s, scraped every 5 s";
-    broken.extend(print_seen(scraped, &seen::all(), (DEADLINE, 5000), runs.div_ceil(2), out)?);
-    broken.extend(print_seen("By the pods' own pages, read each second", &pages::all(), (pages::DEADLINE, 7000), runs.div_ceil(5), out)?);
+    let alone = |setup: &Setup, deadline, experiment, runs| {
+        let [tally, ..] = tally(setup, deadline, experiment, runs);
+        tally
+    };
+    broken.extend(print_rows(scraped, &seen::all(), (5000, DEADLINE, alone), runs.div_ceil(2), out)?);
+    let by_pages = "By the pods' own pages, read each second";
+    broken.extend(print_rows(by_pages, &pages::all(), (7000, pages::DEADLINE, alone), runs.div_ceil(5), out)?);
     broken.extend(first_minute::print(runs, out)?);
+    let judged: Vec<Situation> = seen::all().into_iter().chain(scenarios::all()).filter(|it| judged::can_judge(&it.setup)).collect();
+    let title = "By the whole judge: its questions answered from scraped series";
+    broken.extend(print_rows(title, &judged, (9000, DEADLINE, judged::tally), runs.div_ceil(25), out)?);
     Ok(broken)
 }
 
 /// Of these the other tools are asked nothing: what they are told of latency, client errors or silence is the user's.
-fn print_seen(
+fn print_rows(
     title: &str,
     situations: &[Situation],
-    (deadline, experiment): (Duration, u64),
+    (experiment, deadline, simulate): (u64, Duration, impl Fn(&Setup, Duration, u64, usize) -> Tally),
     runs: usize,
     out: &mut impl Write,
 ) -> io::Result<Vec<Broken>> {
     writeln!(out, "{title} ({runs} runs a line; rejected % @ median s / promoted % @ median s)")?;
     let mut broken = Vec::new();
     for (line, situation) in situations.iter().enumerate() {
-        let [tally, ..] = tally(&situation.setup, deadline, experiment + line as u64, runs);
+        let tally = simulate(&situation.setup, deadline, experiment + line as u64, runs);
         let at = |seconds: Option<f64>| seconds.map(|seconds| format!(" @{seconds:.0}")).unwrap_or_default();
         let found = exceeded(situation, &tally);
         let mark = if found.is_some() { "  <- beyond its bound" } else { "" };

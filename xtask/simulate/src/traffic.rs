@@ -5,14 +5,17 @@
 
 mod draw;
 mod past;
+mod scraped;
 
 use std::time::Duration;
 
 use crate::random::Random;
 use crate::setup::Setup;
 use crate::statistics::{CounterLook, Counts, Look, PodCounts, Scrapes, Timed, TimedLook};
-use draw::{Drawn, Visitor};
+pub(crate) use draw::Drawn;
+use draw::Visitor;
 pub use past::Past;
+pub(crate) use scraped::Scrape;
 
 /// Before the canary is Ready.
 const HISTORY: f64 = 3600.0;

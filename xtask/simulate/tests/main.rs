@@ -2,6 +2,7 @@
 
 mod bounds;
 mod first_minute;
+mod judged;
 mod pages;
 mod random;
 mod seen;

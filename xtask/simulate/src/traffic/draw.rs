@@ -7,9 +7,9 @@ use crate::steps::{Clustering, Step};
 
 /// What a pod counted.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Drawn {
-    pub(super) pod: PodCounts,
-    pub(super) timed: Timed,
+pub(crate) struct Drawn {
+    pub(crate) pod: PodCounts,
+    pub(crate) timed: Timed,
 }
 
 impl Drawn {
@@ -17,7 +17,7 @@ impl Drawn {
         Counts::new(self.pod.requests, self.pod.errors)
     }
 
-    pub(super) fn plus(self, other: Self) -> Self {
+    pub(crate) fn plus(self, other: Self) -> Self {
         Self {
             pod: PodCounts {
                 requests: self.pod.requests + other.pod.requests,

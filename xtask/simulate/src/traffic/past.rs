@@ -70,7 +70,7 @@ impl Traffic<'_> {
     }
 
     /// By window of five minutes, scrape and pod.
-    fn hour(&mut self) -> Vec<Vec<Vec<Drawn>>> {
+    pub(super) fn hour(&mut self) -> Vec<Vec<Vec<Drawn>>> {
         let scrape = self.setup.scrape.as_secs_f64();
         let mut windows: Vec<Vec<Vec<Drawn>>> = Vec::new();
         let primaries: Vec<usize> = (0..self.pods.len()).filter(|pod| !self.pods[*pod].is_canary).collect();
