@@ -9,6 +9,7 @@ mod groups;
 mod history;
 mod increments;
 mod lacking;
+mod names;
 pub mod native;
 pub mod page;
 mod pods;

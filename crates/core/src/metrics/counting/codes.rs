@@ -2,6 +2,9 @@
 //! others' to know.
 //!
 //! Whatever isn't known to be good isn't good: a code of 499 or 0, `UNKNOWN` or a word is a client's error, which is compared with the primary's.
+//! A code may be written by its name, as languages with a type for it do: what that means stands in [`super::names`].
+
+use super::names;
 
 /// How a request ended. In the order in which labels of one series outdo each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,6 +20,8 @@ pub enum Answer {
 pub enum Failure {
     /// HTTP's, as numbers or as classes (`5xx`; `5` where the label's name says that it is a class). gRPC's among them are read as such.
     HttpStatus,
+    /// HTTP's by name, numbers among them; or nothing but words such as `success` and `error`.
+    HttpName,
     /// gRPC's, by name or by number.
     GrpcStatus,
     /// Exactly this value is a failure, any other is none.
@@ -47,19 +52,24 @@ const GRPC: [(&str, bool); 17] = [
 impl Failure {
     /// What a value of `label` says that isn't empty.
     pub fn answer(self, label: &str, value: &str) -> Answer {
+        let by_class = |class| match class {
+            1..=3 => Answer::Good,
+            5 => Answer::ServerError,
+            _ => Answer::ClientError,
+        };
+        // What is known by another spelling than the label's usual one: a new version may write another.
+        let otherwise = || http_class(label, value).or_else(|| names::class(value)).map_or(Answer::ClientError, by_class);
         match self {
-            Self::HttpStatus => match http_class(label, value) {
-                Some(1..=3) => Answer::Good,
-                Some(5) => Answer::ServerError,
-                Some(_) => Answer::ClientError,
+            Self::HttpStatus | Self::HttpName => match (http_class(label, value), grpc_code(value)) {
+                (Some(class), _) => by_class(class),
                 // Where HTTP's codes are, 0 and UNKNOWN are those of a client that didn't wait.
-                None => match grpc_code(value) {
-                    Some(0) if is_number(value) => Answer::ClientError,
-                    Some(2) if !is_number(value) => Answer::ClientError,
-                    code => grpc(code),
-                },
+                (None, Some(0)) if is_number(value) => Answer::ClientError,
+                (None, Some(2)) if !is_number(value) && self == Self::HttpStatus => Answer::ClientError,
+                (None, Some(code)) => grpc(code),
+                (None, None) if self == Self::HttpName && names::is_failure(value) => Answer::ServerError,
+                (None, None) => otherwise(),
             },
-            Self::GrpcStatus => grpc(grpc_code(value)),
+            Self::GrpcStatus => grpc_code(value).map_or_else(otherwise, grpc),
             Self::Is(failure) if value == failure => Answer::ServerError,
             Self::Is(_) => Answer::Good,
         }
@@ -70,14 +80,25 @@ impl Failure {
     pub fn of_values<'a>(self, label: &str, values: impl Iterator<Item = &'a str> + Clone) -> Option<Self> {
         let mut values = values.filter(|value| !value.is_empty());
         match self {
-            Self::HttpStatus if values.clone().any(|value| http_class(label, value).is_some()) => Some(Self::HttpStatus),
-            Self::HttpStatus => values.any(|value| grpc_code(value).is_some()).then_some(Self::GrpcStatus),
+            Self::HttpStatus | Self::HttpName => {
+                let is_code = |value: &str| http_class(label, value).is_some();
+                let is_name = |value: &str| !is_code(value) && names::class(value).is_some();
+                // Of gRPC's own; that all went well is a word like another.
+                let is_grpc = |value: &str| grpc_code(value).is_some_and(|code| code != 0 || is_number(value));
+                let any = |is: &dyn Fn(&str) -> bool| values.clone().any(is);
+                match (any(&is_code), any(&|value| is_name(value) && !is_grpc(value)), any(&is_grpc)) {
+                    (true, false, _) => Some(Self::HttpStatus),
+                    (false, false, false) => None,
+                    (false, _, true) => Some(Self::GrpcStatus),
+                    (_, true, _) => Some(Self::HttpName),
+                }
+            }
             Self::GrpcStatus | Self::Is(_) => values.next().map(|_| self),
         }
     }
 }
 
-/// The first digit of `200`, `200.0`, `2xx`, and of `2` where the label holds classes.
+/// The first digit of `200`, `200.0`, `2xx`, `200 OK`, and of `2` where the label holds classes.
 fn http_class(label: &str, value: &str) -> Option<u8> {
     let value = value.trim();
     let first = value.bytes().next().filter(|first| (b'1'..=b'5').contains(first))? - b'0';
@@ -85,7 +106,9 @@ fn http_class(label: &str, value: &str) -> Option<u8> {
     let is_code = match value.len() {
         1 => label.to_ascii_lowercase().contains("class"),
         3 => are_digits(value) || value.get(1..).is_some_and(|rest| rest.eq_ignore_ascii_case("xx")),
-        _ => value.strip_suffix(".0").is_some_and(|whole| whole.len() == 3 && are_digits(whole)),
+        _ => value.split_once([' ', '.', '_', '-']).is_some_and(|(code, rest)| {
+            code.len() == 3 && are_digits(code) && (rest == "0" || rest.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic()))
+        }),
     };
     is_code.then_some(first)
 }
@@ -100,15 +123,15 @@ fn grpc_code(value: &str) -> Option<usize> {
     if is_number(value) {
         return value.parse().ok().filter(|code| *code < GRPC.len());
     }
-    let plain: String = value.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_uppercase()).collect();
+    let plain = names::plain(value);
     // Go's spelling of the first has one l.
     GRPC.iter().position(|(name, _)| plain == *name || (plain == "CANCELED" && *name == "CANCELLED"))
 }
 
-fn grpc(code: Option<usize>) -> Answer {
-    match code {
-        Some(0) => Answer::Good,
-        Some(code) if GRPC.get(code).is_some_and(|(_, is_failure)| *is_failure) => Answer::ServerError,
+fn grpc(code: usize) -> Answer {
+    match GRPC.get(code) {
+        Some((_, true)) => Answer::ServerError,
+        Some(_) if code == 0 => Answer::Good,
         _ => Answer::ClientError,
     }
 }
@@ -156,6 +179,19 @@ mod tests {
     #[case("code", "5000", ClientError)]
     #[case("code", "5é", ClientError)]
     #[case("code", "5x5", ClientError)]
+    #[case("code", "200 OK", Good)]
+    #[case("code", "500 Internal Server Error", ServerError)]
+    #[case("code", "503_service_unavailable", ServerError)]
+    #[case("code", "404 Not Found", ClientError)]
+    #[case("code", "500 600", ClientError)]
+    #[case("code", "5000 x", ClientError)]
+    #[case("code", "200.5", ClientError)]
+    #[case::of_python("status_code", "HTTPStatus.OK", Good)]
+    #[case::of_python("status_code", "HTTPStatus.INTERNAL_SERVER_ERROR", ServerError)]
+    #[case::of_python("status_code", "HTTPStatus.NOT_FOUND", ClientError)]
+    #[case::of_dotnet("code", "BadGateway", ServerError)]
+    #[case::of_dotnet("code", "NoContent", Good)]
+    #[case::of_spring("outcome", "SERVER_ERROR", ServerError)]
     fn http(#[case] label: &str, #[case] value: &str, #[case] expected: Answer) {
         assert_eq!(Failure::HttpStatus.answer(label, value), expected);
     }
@@ -181,10 +217,26 @@ mod tests {
     #[case("16", ClientError)]
     #[case("17", ClientError)]
     #[case("-1", ClientError)]
-    #[case("200", ClientError)]
+    #[case("200", Good)]
+    #[case("503", ServerError)]
+    #[case("InternalServerError", ServerError)]
     #[case("whatever", ClientError)]
     fn grpc_codes(#[case] value: &str, #[case] expected: Answer) {
         assert_eq!(Failure::GrpcStatus.answer("grpc_code", value), expected);
+    }
+
+    #[rstest]
+    #[case("ok", Good)]
+    #[case("success", Good)]
+    #[case("error", ServerError)]
+    #[case("Failed", ServerError)]
+    #[case("Unavailable", ServerError)]
+    #[case("Unknown", ServerError)]
+    #[case("not found", ClientError)]
+    #[case("cancelled", ClientError)]
+    #[case("whatever", ClientError)]
+    fn without_numbers(#[case] value: &str, #[case] expected: Answer) {
+        assert_eq!(Failure::HttpName.answer("status", value), expected);
     }
 
     #[rstest]
@@ -199,7 +251,12 @@ mod tests {
     #[case::both(&["0", "14", "503"], Some(Failure::HttpStatus))]
     #[case::grpc_by_number(&["0", "5"], Some(Failure::GrpcStatus))]
     #[case::grpc_by_name(&["", "OK", "NotFound"], Some(Failure::GrpcStatus))]
-    #[case::words(&["error", "success"], None)]
+    #[case::words(&["error", "success"], Some(Failure::HttpName))]
+    #[case::names(&["OK", "BadGateway"], Some(Failure::HttpName))]
+    #[case::all_is_well(&["ok"], Some(Failure::HttpName))]
+    #[case::names_and_numbers(&["HTTPStatus.OK", "500"], Some(Failure::HttpName))]
+    #[case::with_their_phrase(&["200 OK"], Some(Failure::HttpStatus))]
+    #[case::other_words(&["cached", "slow"], None)]
     #[case::nothing(&[""], None)]
     fn the_kind_is_told_by_what_a_label_holds(#[case] values: &[&str], #[case] expected: Option<Failure>) {
         assert_eq!(Failure::HttpStatus.of_values("code", values.iter().copied()), expected);
@@ -215,7 +272,7 @@ mod tests {
         #[test]
         fn only_what_is_known_to_be_good_is_good(value in "\\PC{0,8}") {
             let is_good = Failure::HttpStatus.answer("code", &value) == Good;
-            let known = value.trim().starts_with(['1', '2', '3']) || grpc_code(&value) == Some(0);
+            let known = value.trim().starts_with(['1', '2', '3']) || grpc_code(&value) == Some(0) || names::class(&value) == Some(2);
             prop_assert!(!is_good || known, "{value:?}");
         }
     }

@@ -64,7 +64,7 @@ impl<'a> Candidate<'a> {
             return None;
         }
         // A label that never holds a status would say that nothing ever fails.
-        let failures: Vec<(String, Failure)> = family
+        let mut failures: Vec<(String, Failure)> = family
             .failures
             .iter()
             .filter_map(|(label, failure)| {
@@ -72,6 +72,10 @@ impl<'a> Candidate<'a> {
                 Some(((*label).to_owned(), holds))
             })
             .collect();
+        // Beside a code, a word says less: what the author calls an error may be the client's.
+        if failures.iter().any(|(_, failure)| *failure != Failure::HttpName) {
+            failures.retain(|(_, failure)| *failure != Failure::HttpName);
+        }
         let selector = port.map_or_else(|| selector.clone(), |port| selector.at_port(port));
         let reading = Reading::Labelled { requests: selector.clone(), failures: failures.clone() };
         let (requests, errors) = totals(&reading, &series);

@@ -149,6 +149,9 @@ impl Found {
 
 /// What `Failure::GrpcStatus` holds, as a regular expression.
 const GRPC_FAILURES: &str = "(?i)unknown|deadline_?exceeded|unimplemented|internal|unavailable|data_?loss|2|4|12|13|14|15";
+/// The same for `Failure::HttpName`.
+const NAMED_FAILURES: &str = "(?i)5.+|errors?|err|fail(ed|ure)?|fault|exception|unknown|deadline.?exceeded|unimplemented|internal|unavailable|data.?loss|\
+                              (.+[.:])?(server.?error|internal.?(server.?)?error|bad.?gateway|service.?unavailable|gateway.?timeout|not.?implemented)";
 
 /// The YAML that says the same in full, when two selectors can say it.
 pub(super) fn in_full(requests: &Selector, failures: &[(String, Failure)]) -> Option<String> {
@@ -157,6 +160,7 @@ pub(super) fn in_full(requests: &Selector, failures: &[(String, Failure)]) -> Op
         // A 5 alone is a class, or gRPC's "not found".
         Failure::HttpStatus if label.to_ascii_lowercase().contains("class") => format!("{label}=~\"5.*\""),
         Failure::HttpStatus => format!("{label}=~\"5.+\""),
+        Failure::HttpName => format!("{label}=~\"{NAMED_FAILURES}\""),
         Failure::GrpcStatus => format!("{label}=~\"{GRPC_FAILURES}\""),
         Failure::Is(value) => format!("{label}=\"{value}\""),
     };

@@ -279,7 +279,8 @@ impl Family {
     pub(super) fn is_named(&self, metric: &str) -> bool {
         match self.metric.strip_prefix('*') {
             // A name with a row of its own is that row's.
-            Some(suffix) => metric.len() > suffix.len() && metric.ends_with(suffix) && !is_known(metric),
+            // A colon is in the names of recording rules alone, which may count for all pods together.
+            Some(suffix) => metric.len() > suffix.len() && metric.ends_with(suffix) && !metric.contains(':') && !is_known(metric),
             None => metric == self.metric,
         }
     }

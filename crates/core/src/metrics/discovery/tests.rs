@@ -118,6 +118,11 @@ fn every_preset_gives_the_same_verdicts(#[case] page: &str, #[case] preset: &str
 #[case::float("http_status", "200.0", "502.0")]
 #[case::grpc_by_number("code", "0", "14")]
 #[case::grpc_by_name("status", "OK", "Unavailable")]
+#[case::with_its_phrase("code", "200 OK", "500 Internal Server Error")]
+#[case::of_python("status_code", "HTTPStatus.OK", "HTTPStatus.INTERNAL_SERVER_ERROR")]
+#[case::of_dotnet("code", "NoContent", "ServiceUnavailable")]
+#[case::words("status", "success", "error")]
+#[case::a_word_that_is_grpcs_too("status", "ok", "failed")]
 fn whatever_label_says_that_a_request_failed(#[case] label: &str, #[case] good: &str, #[case] bad: &str) {
     let page =
         page!("promhttp").replace("code=\"200\"", &format!("{label}=\"{good}\"")).replace("code=\"503\"", &format!("{label}=\"{bad}\""));
@@ -205,6 +210,22 @@ fn http(value: f64) -> Series {
 
 fn named(name: &str, value: f64) -> Series {
     last(name, &[("code", "200")], value)
+}
+
+/// Of `code="404",status="error"` the server is not at fault.
+#[test]
+fn beside_a_code_a_word_says_less() {
+    let good = last("http_requests_total", &[("code", "200"), ("status", "success")], 900.0);
+    let bad = last("http_requests_total", &[("code", "404"), ("status", "error")], 100.0);
+    let found = recognise(&Choice::Auto, &[good, bad], &pods(), "app").unwrap();
+    assert_eq!((found.description().as_str(), found.requests, found.errors), ("http_requests_total by code", 1000.0, 0.0));
+}
+
+/// It may count for all pods together, and falls as they go.
+#[test]
+fn what_a_rule_records_is_no_counter_of_a_pods() {
+    let series = [named("shop_http_requests_total", 900.0), named("pod:shop_http_requests_total", 9000.0)];
+    assert_eq!(chosen("auto", &series).0, ["shop_http_requests_total by code"]);
 }
 
 fn an_hour_ago(mut series: Series, value: f64) -> Series {
