@@ -1,6 +1,6 @@
 //! Where the numbers come from. A source hands over raw samples of named series; what they mean is decided in `metrics::discovery` and
 //! `metrics::counting`, so that every source is judged alike. Prometheus is the first one; another store fits behind the same trait.
-//! Beside it the pods' own pages are read ([`Scraper`]), for what may not wait.
+//! Beside it the pods' own pages are read ([`pods::Glance`]), for what may not wait.
 //!
 //! A source that fails says why in one short line and gives no numbers: that is never a verdict.
 
@@ -13,7 +13,6 @@ mod page;
 pub mod pods;
 pub mod prometheus;
 mod reader;
-mod scraper;
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -24,7 +23,6 @@ pub use self::checks::{Asked, Sources};
 pub use self::error::{Error, Problem};
 pub use self::page::Pages;
 pub use self::reader::Reader;
-pub use self::scraper::Scraper;
 pub use coalmine_core::metrics::counting::Scope;
 use coalmine_core::metrics::counting::{self, History, Members, PodLabel, Reading, Series};
 use coalmine_core::metrics::discovery::{self, Choice, Found, NotFound};

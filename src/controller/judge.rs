@@ -82,7 +82,7 @@ impl Memory {
         self.read_ahead(context, primary, seen).await;
         let canary = seen.canary(primary)?;
         let mut subject = Subject::of(primary, canary, seen.health(), seen.policy())?;
-        subject.reads_pages = context.sources.scraper.is_some();
+        subject.reads_pages = context.sources.reads_pages;
         subject.sources = context.sources.offered();
         let named = subject.policy.metrics.origin().and_then(|origin| context.sources.of(origin).ok());
         subject.rest = named.map(Source::rest).unwrap_or_default();

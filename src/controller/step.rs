@@ -173,7 +173,7 @@ mod tests {
             Some(Arc::new(source)),
             None,
             Pages::new(None, Vec::new()).unwrap(),
-            None,
+            false,
             crate::sources::pods::Fetcher::new().unwrap(),
             coalmine_core::api::checks::Rules::default(),
         );

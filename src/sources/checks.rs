@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::fair::Shares;
 use super::pods::Fetcher;
-use super::{Error, Pages, Problem, Scope, Scraper, Source};
+use super::{Error, Pages, Problem, Scope, Source};
 use coalmine_core::api::checks::{Bounds, Names, Origin, Probe, Rules, View, question};
 use coalmine_core::judging::checks::{Outcome, Progress, judge};
 use coalmine_core::metrics::counting::{Members, PodLabel};
@@ -26,9 +26,9 @@ pub struct Sources {
     /// Where Datadog's keys were given.
     pub datadog: Option<Arc<dyn Source>>,
     pub pages: Pages,
-    /// Unless nothing but the source shall be asked.
-    pub scraper: Option<Scraper>,
-    /// For the pods' own pages as a source.
+    /// Whether the pods' own pages are read beside another source.
+    pub reads_pages: bool,
+    /// For the pods' own pages.
     pub pods: Arc<Fetcher>,
     /// What checks may do.
     pub rules: Rules,
@@ -57,12 +57,12 @@ impl Sources {
         prometheus: Option<Arc<dyn Source>>,
         datadog: Option<Arc<dyn Source>>,
         pages: Pages,
-        scraper: Option<Scraper>,
+        reads_pages: bool,
         pods: Fetcher,
         rules: Rules,
     ) -> Self {
         let (queries, readings) = (Shares::new(6, 3), Shares::new(64, 8));
-        Self { prometheus, datadog, pages, scraper, pods: Arc::new(pods), rules, queries, readings }
+        Self { prometheus, datadog, pages, reads_pages, pods: Arc::new(pods), rules, queries, readings }
     }
 
     /// Whom a run may be judged by without naming it, in order of preference.
@@ -177,7 +177,7 @@ mod tests {
         let address = half_a_server().await;
         let metrics = Arc::new(Prometheus::new(Settings::new("http://127.0.0.1:1")).unwrap());
         let sources =
-            Arc::new(Sources::new(Some(metrics), None, Pages::leading_to(address), None, Fetcher::new().unwrap(), Rules::default()));
+            Arc::new(Sources::new(Some(metrics), None, Pages::leading_to(address), false, Fetcher::new().unwrap(), Rules::default()));
         let probe = Probe::Page {
             url: format!("http://app.test:{}/{{{{namespace}}}}", address.port()),
             pointer: String::new(),

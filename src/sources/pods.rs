@@ -4,6 +4,7 @@
 //! What is read, when, and what is made of it is `judging::collecting`'s to say.
 
 mod fetch;
+mod glance;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,6 +15,8 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 pub use self::fetch::Fetcher;
+use self::fetch::TIMEOUT;
+pub use self::glance::Glance;
 use super::{Error, Problem, Scope, Source, Wanted};
 use crate::clock;
 use coalmine_core::api::origin::Origin;
@@ -122,7 +125,7 @@ impl Shared {
             let collected = self.collected();
             (collected.targets(), Arc::new(collected.wishes().clone()))
         };
-        let read = targets.iter().map(|target| self.fetcher.read(&self.namespace, &target.address, &target.place, &wishes));
+        let read = targets.iter().map(|target| self.fetcher.read(&self.namespace, &target.address, &target.place, &wishes, TIMEOUT));
         let (read, mut took): (Vec<Read>, Vec<Option<Duration>>) = join_all(read).await.into_iter().unzip();
         took.retain(Option::is_some);
         took.sort_unstable();

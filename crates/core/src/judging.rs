@@ -20,7 +20,7 @@ pub mod verdict;
 
 pub use judgement::{Decision, Finding, Judgement, Measure, Unobserved, Waiting};
 pub use machine::Judge;
-pub use question::{Answer, Checks, Failure, Place, Question, Samples};
+pub use question::{Answer, Checks, Failure, Question, Samples};
 pub use scope::Pod;
 pub use step::{News, Step};
 pub use subject::Subject;

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     clock,
-    sources::{self, Asked, Problem, Reader, Source},
+    sources::{self, Asked, Problem, Reader, Source, pods::Glance},
 };
 use coalmine_core::{
     api::{
@@ -82,14 +82,13 @@ impl Judging {
             Question::Samples(samples) => self.samples(context, pages.as_ref(), samples).await.map_err(Failure::from),
             Question::CheckList { config_map } => check_list(context, namespace, &config_map).await.map_err(|error| failure(&error)),
             Question::Checks(checks) => Ok(Answer::Checks(ask_checks(context, object::name(primary), canary, &checks).await)),
-            Question::Places { addresses, port, path, reading } => {
-                let Some(scraper) = &context.sources.scraper else { return no_pages() };
-                let found = addresses.iter().map(|address| scraper.find(namespace, address, port, path.as_deref(), &reading));
-                Ok(Answer::Places(join_all(found).await))
+            Question::Places { addresses, places, reading } => {
+                let glance = Glance::new(&context.sources.pods, namespace, reading);
+                Ok(Answer::Places(join_all(addresses.iter().map(|address| glance.find(address, &places))).await))
             }
             Question::Pages { addresses, place, reading } => {
-                let Some(scraper) = &context.sources.scraper else { return no_pages() };
-                Ok(Answer::Pages(join_all(addresses.iter().map(|address| scraper.read(namespace, address, &place, &reading))).await))
+                let glance = Glance::new(&context.sources.pods, namespace, reading);
+                Ok(Answer::Pages(join_all(addresses.iter().map(|address| glance.read(address, &place))).await))
             }
         };
         answer.unwrap_or_else(Answer::Failed)
@@ -110,10 +109,6 @@ fn source<'a>(context: &'a Context, pages: Option<&'a Pages>, origin: Origin) ->
         Some(pages) if origin == Origin::Pages => Ok(&pages.reading),
         _ => context.sources.of(origin),
     }
-}
-
-fn no_pages() -> Answer {
-    Answer::Failed(Failure::refusal("pages are not read here"))
 }
 
 fn failure(error: &Error) -> Failure {

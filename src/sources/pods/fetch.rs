@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use flate2::write::MultiGzDecoder;
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 
@@ -17,7 +17,7 @@ use coalmine_core::metrics::counting::bracketed;
 use coalmine_core::metrics::pages::{Page, Place, Scheme, Wishes};
 
 /// Slow libraries take seconds; who takes longer says nothing in time.
-const TIMEOUT: Duration = Duration::from_secs(4);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(4);
 /// Of a page, unpacked.
 const LARGEST_PAGE: usize = 16 << 20;
 /// So many pages at once; of one namespace so many: its pods need not answer.
@@ -35,6 +35,7 @@ const AGENT: &str = concat!("coalmine/", env!("CARGO_PKG_VERSION"));
 pub struct Fetcher {
     client: Client,
     shares: Shares,
+    is_of_a_pod: fn(IpAddr) -> bool,
 }
 
 impl Fetcher {
@@ -50,22 +51,29 @@ impl Fetcher {
             .pool_idle_timeout(IDLE)
             .tls_certs_only([])
             .build()?;
-        Ok(Self { client, shares: Shares::new(AT_ONCE, SHARE) })
+        Ok(Self { client, shares: Shares::new(AT_ONCE, SHARE), is_of_a_pod: is_allowed })
     }
 
-    /// What is there, and how long a page took.
-    pub(super) async fn read(&self, namespace: &str, address: &str, place: &Place, wishes: &Wishes) -> (Read, Option<Duration>) {
+    /// What is there within that time, and how long a page took.
+    pub(super) async fn read(
+        &self,
+        namespace: &str,
+        address: &str,
+        place: &Place,
+        wishes: &Wishes,
+        within: Duration,
+    ) -> (Read, Option<Duration>) {
         if place.scheme == Scheme::Https {
             return (Read::Refused("https is not read".to_owned()), None);
         }
-        let Some(url) = url(address, place) else { return (Read::Refused("no address of a pod".to_owned()), None) };
+        let Some(url) = url(address, place, self.is_of_a_pod) else { return (Read::Refused("no address of a pod".to_owned()), None) };
         let _place = self.shares.take(namespace).await;
         let begun = Instant::now();
         let page = async {
             let response = self.client.get(url).header(ACCEPT, FORMATS).header(ACCEPT_ENCODING, "gzip").send().await?;
             self::page(response, wishes).await
         };
-        match tokio::time::timeout(TIMEOUT, page).await {
+        match tokio::time::timeout(within, page).await {
             Ok(Ok(Ok(page))) => (Read::Page(Box::new(page)), Some(begun.elapsed())),
             Ok(Ok(Err(words))) => (Read::Refused(words), None),
             Ok(Err(error)) if error.is_connect() && !error.is_timeout() => (Read::Refused("no connection".to_owned()), None),
@@ -79,7 +87,11 @@ async fn page(mut response: Response, wishes: &Wishes) -> reqwest::Result<Result
         return Ok(Err(format!("status {}", response.status().as_u16())));
     }
     let encoding = response.headers().get(CONTENT_ENCODING).map(|value| value.as_bytes().to_ascii_lowercase());
-    let sink = Sink { page: Page::default(), wishes, left: LARGEST_PAGE };
+    // A page without a line says by its head alone what it is.
+    let is_metrics = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(is_of_metrics);
+    let mut page = Page::default();
+    page.is_metrics = is_metrics;
+    let sink = Sink { page, wishes, left: LARGEST_PAGE };
     let mut unpacked = match encoding.as_deref() {
         None | Some(b"" | b"identity") => Unpacked::Plain(sink),
         Some(b"gzip" | b"x-gzip") => Unpacked::Gzip(Box::new(MultiGzDecoder::new(sink))),
@@ -91,6 +103,10 @@ async fn page(mut response: Response, wishes: &Wishes) -> reqwest::Result<Result
         }
     }
     Ok(unpacked.end().map_err(|error| error.to_string()))
+}
+
+fn is_of_metrics(content_type: &str) -> bool {
+    content_type.starts_with("application/openmetrics-text") || content_type.starts_with("text/plain") && content_type.contains("version=")
 }
 
 enum Unpacked<'a> {
@@ -136,9 +152,11 @@ impl Write for Sink<'_> {
 }
 
 /// Nothing for what isn't a pod's address.
-fn url(address: &str, Place { port, path, .. }: &Place) -> Option<String> {
-    let is_of_a_pod = address.parse::<IpAddr>().is_ok_and(is_allowed);
-    is_of_a_pod.then(|| format!("http://{}:{port}/{}", bracketed(address), path.trim_start_matches('/')))
+fn url(address: &str, Place { port, path, .. }: &Place, is_of_a_pod: fn(IpAddr) -> bool) -> Option<String> {
+    address
+        .parse::<IpAddr>()
+        .is_ok_and(is_of_a_pod)
+        .then(|| format!("http://{}:{port}/{}", bracketed(address), path.trim_start_matches('/')))
 }
 
 #[cfg(test)]

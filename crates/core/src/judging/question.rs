@@ -7,6 +7,7 @@ use super::checks::{Outcome, Progress};
 use super::scope::Pod;
 use crate::api::checks::{Check, Origin};
 use crate::metrics::counting::{Counted, History, PodLabel, Reading, Scope, Series, Window};
+use crate::metrics::pages::Place;
 use crate::statistics::Counts;
 
 /// What is to be asked next.
@@ -38,8 +39,8 @@ pub enum Question {
     /// Where these pods serve a page that has what the reading reads.
     Places {
         addresses: Vec<String>,
-        port: u16,
-        path: Option<String>,
+        /// The likeliest first.
+        places: Vec<Place>,
         reading: Reading,
     },
     /// What these pods have counted so far, by their own pages.
@@ -74,13 +75,6 @@ pub struct Checks {
     /// The scrape interval, or a guess at it.
     pub interval: Duration,
     pub progress: Progress,
-}
-
-/// Where the pods of one Deployment serve their page.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    pub port: u16,
-    pub path: String,
 }
 
 /// The answer to a question of the same name, or why there is none.

@@ -7,9 +7,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::early::{self, Early, Round};
-use super::question::{Place, Question};
+use super::question::Question;
 use crate::metrics::counting::Scope;
 use crate::metrics::discovery::Found;
+use crate::metrics::pages::{Place, places_at};
 use crate::run::times::elapsed;
 use crate::statistics::Counts;
 
@@ -46,7 +47,7 @@ impl Rounds {
         let reading = found.reading.clone();
         let Some(place) = self.place.clone() else {
             let addresses = candidates(scope).map(|(address, _)| address.clone()).collect();
-            return Some(Question::Places { addresses, port, path: path.map(str::to_owned), reading });
+            return Some(Question::Places { addresses, places: places_at(port, path), reading });
         };
         let Some(canary) = scope.pods.canary.addresses.keys().next() else {
             self.last = Some(now);

@@ -62,7 +62,7 @@ fn paths(pod_spec: &Value, ignored: &[String]) -> String {
 }
 
 /// What tells such series by their labels, for whoever sums up series before they are read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Marks {
     by_label: Vec<(&'static [&'static str], Option<Regex>)>,
 }

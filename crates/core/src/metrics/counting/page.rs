@@ -1,36 +1,12 @@
-//! A metrics page in Prometheus' text format, as a pod serves it. Only what a reading needs is made into labels; the rest is skipped.
+//! A line of a metrics page in Prometheus' text format, as a pod serves it.
 //!
 //! Source: <https://prometheus.io/docs/instrumenting/exposition_formats/>, with the quoted names of
 //! <https://prometheus.io/docs/specs/om/open_metrics_spec/> that newer libraries write. A line that fits neither is left out, not guessed at.
 
-use super::{Labels, Reading};
-use crate::statistics::Counts;
+use super::Labels;
 
 /// No library writes a longer one, and its labels would be large in memory.
 const LONGEST_LINE: usize = 16 << 10;
-
-/// What a page says was counted so far; `None` when nothing on it is what the reading reads.
-pub fn totals(page: &str, reading: &Reading) -> Option<Counts> {
-    let reading = &reading.on_a_page();
-    let metrics = reading.metrics();
-    let mut found = None;
-    for line in page.lines().filter(|line| may_name(line, &metrics)) {
-        let Some((labels, value)) = sample(line) else { continue };
-        let weight = reading.weigh(&labels);
-        if !weight.is_nothing() && !reading.is_mute(&labels) && value.is_finite() && value >= 0.0 {
-            let counts: &mut Counts = found.get_or_insert_default();
-            counts.requests += weight.requests * value;
-            counts.errors += weight.errors * value;
-        }
-    }
-    found
-}
-
-/// Most lines of a page are about something else, and need not be taken apart.
-fn may_name(line: &str, metrics: &[&str]) -> bool {
-    let line = line.trim_start();
-    line.starts_with('{') || metrics.iter().any(|metric| line.starts_with(metric))
-}
 
 /// The series and the value of one line; nothing for comments and what can't be read.
 pub fn sample(line: &str) -> Option<(Labels, f64)> {
@@ -111,7 +87,6 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::metrics::counting::{Failure, Selector};
 
     fn labels(pairs: &[(&str, &str)]) -> Labels {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -154,24 +129,10 @@ mod tests {
         assert_eq!(sample(&format!("x{{{labels}}} 1")), None);
     }
 
-    fn by_code() -> Reading {
-        Reading::Labelled { requests: Selector::of("requests_total"), failures: vec![("code".to_owned(), Failure::HttpStatus)] }
-    }
-
-    #[test]
-    fn only_what_is_read_counts() {
-        let page = "# TYPE requests_total counter\nrequests_total{code=\"200\"} 10\nrequests_total{code=\"503\"} 2\n\
-                    requests_total{code=\"500\"} NaN\nrequests_total_created{code=\"500\"} 7\nother 5\n";
-        assert_eq!(totals(page, &by_code()), Some(Counts::new(12.0, 2.0)));
-        assert_eq!(totals("other 5\n", &by_code()), None);
-        assert_eq!(totals("<html><body>404</body></html>", &by_code()), None);
-    }
-
     proptest! {
         #[test]
         fn any_text_is_survived(text in "\\PC*") {
             sample(&text);
-            totals(&text, &by_code());
         }
 
         #[test]

@@ -2,7 +2,7 @@
 //! own words; it weighs labels and knows nothing about samples.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::codes::{Answer, Failure};
 use super::{Labels, Pods, Sample, Selector, Series};
@@ -76,12 +76,21 @@ impl Reading {
 
     /// The same, for a page that a pod serves: who scrapes it is what adds its address.
     #[must_use]
-    pub(super) fn on_a_page(&self) -> Self {
+    pub(in crate::metrics) fn on_a_page(&self) -> Self {
         let plain = |selector: &Selector| selector.without("instance");
         match self {
             Self::Labelled { requests, failures } => Self::Labelled { requests: plain(requests), failures: failures.clone() },
             Self::Separate { requests, errors } => Self::Separate { requests: plain(requests), errors: plain(errors) },
             Self::Slower { buckets, bounds } => Self::Slower { buckets: plain(buckets), bounds: bounds.clone() },
+        }
+    }
+
+    /// All labels that say what a series means.
+    pub fn labels(&self) -> BTreeSet<&str> {
+        match self {
+            Self::Labelled { requests, failures } => requests.labels().chain(failures.iter().map(|(label, _)| label.as_str())).collect(),
+            Self::Separate { requests, errors } => requests.labels().chain(errors.labels()).collect(),
+            Self::Slower { buckets, .. } => buckets.labels().chain(["le"]).collect(),
         }
     }
 
@@ -103,7 +112,7 @@ impl Reading {
     }
 
     /// Whether a series counts requests and says nothing about how they ended.
-    pub(super) fn is_mute(&self, labels: &Labels) -> bool {
+    pub(in crate::metrics) fn is_mute(&self, labels: &Labels) -> bool {
         let says = |label: &&str| said(labels, label).is_some();
         match self {
             Self::Labelled { requests, .. } | Self::Separate { requests, .. } => {

@@ -43,9 +43,15 @@ pub fn places(pod: &Value) -> Vec<Place> {
     let scheme = if annotation("scheme") == Some("https") { Scheme::Https } else { Scheme::Http };
     let port = annotation("port").and_then(|port| port.parse().ok());
     let ports = port.map_or_else(|| ports(pod), |port| vec![port]);
-    let path = annotation("path").filter(|path| path.len() <= LONGEST_PATH).map(|path| format!("/{}", path.trim_start_matches('/')));
+    let path = annotation("path");
+    ports.into_iter().flat_map(|port| places_at(port, path)).map(|place| Place { scheme, ..place }).collect()
+}
+
+/// The places at one port: at `path`, or else where such pages usually are.
+pub fn places_at(port: u16, path: Option<&str>) -> Vec<Place> {
+    let path = path.filter(|path| path.len() <= LONGEST_PATH).map(|path| format!("/{}", path.trim_start_matches('/')));
     let paths = path.map_or_else(|| USUAL_PATHS.map(str::to_owned).to_vec(), |path| vec![path]);
-    ports.into_iter().flat_map(|port| paths.iter().map(move |path| Place { scheme, port, path: path.clone() })).collect()
+    paths.into_iter().map(|path| Place { scheme: Scheme::Http, port, path }).collect()
 }
 
 fn ports(pod: &Value) -> Vec<u16> {

@@ -7,14 +7,18 @@ use regex::Regex;
 use serde_json::Value;
 
 use crate::api::policy::Policy;
-use crate::metrics::counting::{FACTS, Labels, page};
+use crate::metrics::counting::{FACTS, Labels, Reading, escaped, page};
 use crate::metrics::discovery;
 use crate::metrics::probes::Marks;
+use crate::statistics::Counts;
 
 /// No library writes a longer one; what is longer is skipped.
 const LONGEST_LINE: usize = 16 << 10;
 /// A page with more wanted series is none that can be kept.
 const MOST_SERIES: usize = 4000;
+
+/// What only such a page says. Before the first request that may be all.
+const HEADS: [&[u8]; 4] = [b"# HELP ", b"# TYPE ", b"# UNIT ", b"# EOF"];
 
 /// Which series of a page are wanted, and which of their labels.
 #[derive(Clone, Debug)]
@@ -33,6 +37,13 @@ impl Wishes {
         let names = discovery::wanted(&policy.metrics, policy.max_latency_p99.is_some());
         let labels = discovery::labels(&policy.metrics);
         Self { metrics: pattern(&names), names, bounds: BTreeSet::new(), labels, marks: Marks::new(pod_spec, &policy.ignore_paths) }
+    }
+
+    /// What one reading reads.
+    pub fn of_reading(reading: &Reading) -> Self {
+        let names: Vec<String> = reading.metrics().into_iter().map(escaped).collect();
+        let labels = reading.labels().into_iter().map(str::to_owned).collect();
+        Self { metrics: pattern(&names), names, bounds: BTreeSet::new(), labels, marks: Marks::default() }
     }
 
     /// The same for less, once it is known what is read.
@@ -75,7 +86,7 @@ pub struct TooManySeries;
 pub struct Page {
     /// By labels, without those of the pod.
     pub series: BTreeMap<Labels, f64>,
-    /// Something on it is a sample, whether wanted or not.
+    /// Something on it is of a metrics page, whether wanted or not; who knows it otherwise may say so.
     pub is_metrics: bool,
     pending: Vec<u8>,
     is_skipping: bool,
@@ -107,6 +118,19 @@ impl Page {
         Ok(())
     }
 
+    /// What it says was counted so far; `None` when nothing on it is what the reading reads.
+    pub fn totals(&self, reading: &Reading) -> Option<Counts> {
+        let reading = &reading.on_a_page();
+        let mut found = None;
+        for (labels, value) in &self.series {
+            let weight = reading.weigh(labels);
+            if !weight.is_nothing() && !reading.is_mute(labels) && *value >= 0.0 {
+                found.get_or_insert_with(Counts::default).add(Counts::new(weight.requests * value, weight.errors * value));
+            }
+        }
+        found
+    }
+
     fn extend(&mut self, bytes: &[u8]) {
         self.is_skipping |= self.pending.len() + bytes.len() > LONGEST_LINE;
         if !self.is_skipping {
@@ -127,6 +151,7 @@ impl Page {
     fn read(&mut self, wishes: &Wishes, line: &[u8]) -> Result<(), TooManySeries> {
         let line = line.trim_ascii();
         if line.is_empty() || line.starts_with(b"#") {
+            self.is_metrics |= HEADS.iter().any(|head| line.starts_with(head));
             return Ok(());
         }
         let line = String::from_utf8_lossy(line);
@@ -159,6 +184,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::metrics::counting::{Failure, Selector};
 
     fn wishes() -> Wishes {
         let spec = json!({"containers": [{"readinessProbe": {"httpGet": {"path": "/up", "port": 1}}}]});
@@ -200,6 +226,8 @@ mod tests {
     #[test]
     fn a_page_is_told_from_a_text() {
         assert!(read("go_goroutines 9", 3).is_metrics);
+        assert!(read("# HELP http_requests_total Requests.\n# EOF", 3).is_metrics);
+        assert!(!read("# Welcome\n", 3).is_metrics);
         assert!(!read("<html>\n<body>Not found</body>\n</html>", 3).is_metrics);
         assert!(!read("", 3).is_metrics);
     }
@@ -218,6 +246,24 @@ mod tests {
         let line = |number: usize| format!("http_requests_total{{code=\"{number}\"}} 1\n");
         let result = (0..=MOST_SERIES).try_for_each(|number| read.push(&wishes, line(number).as_bytes()));
         assert_eq!((result, read.series.len()), (Err(TooManySeries), MOST_SERIES));
+    }
+
+    #[test]
+    fn only_what_a_reading_reads_counts() {
+        let requests = Selector::parse("requests_total{instance=\"10.0.0.1:80\"}").unwrap();
+        let reading = Reading::Labelled { requests, failures: vec![("code".to_owned(), Failure::HttpStatus)] };
+        let totals = |page: &str| {
+            let (wishes, mut read) = (Wishes::of_reading(&reading), Page::default());
+            read.push(&wishes, page.as_bytes()).unwrap();
+            read.end(&wishes).unwrap();
+            read.totals(&reading)
+        };
+        let page = "# TYPE requests_total counter\nrequests_total{code=\"200\",path=\"/a\"} 4\nrequests_total{code=\"200\",path=\"/b\"} 6\n\
+            requests_total{code=\"503\"} 2\nrequests_total{code=\"500\"} NaN\nrequests_total{code=\"501\"} -3\nrequests_total 9\n\
+            requests_total_created{code=\"500\"} 7\nother 5\n";
+        assert_eq!(totals(page), Some(Counts::new(12.0, 2.0)));
+        assert_eq!(totals("other 5\n"), None);
+        assert_eq!(totals("<html><body>404</body></html>"), None);
     }
 
     proptest! {

@@ -5,7 +5,6 @@ use serde_json::Value;
 use super::*;
 use crate::api::origin::Origin;
 use crate::api::policy::Policy;
-use crate::judging::question::Place;
 use crate::judging::scope::Pod;
 use crate::judging::verdict::words;
 use crate::metrics::counting::{self, Labels, Reading, Sample, Series as Counter, Tally, Window};
@@ -189,9 +188,7 @@ impl World {
             }
             Question::CheckList { .. } => Answer::CheckList(Some("[{name: smoke, job: smoke}]".to_owned())),
             Question::Checks(checks) => Answer::Checks(checks.list.iter().map(|_| self.check.clone()).collect()),
-            Question::Places { addresses, port, .. } => {
-                Answer::Places(vec![Some(Place { port: *port, path: "/metrics".to_owned() }); addresses.len()])
-            }
+            Question::Places { addresses, places, .. } => Answer::Places(vec![places.first().cloned(); addresses.len()]),
             Question::Pages { addresses, .. } => {
                 let (canary, primary) = self.sum(0, self.second);
                 let share = Counts::new(primary.requests / f64::from(PODS), primary.errors / f64::from(PODS));
