@@ -1,6 +1,7 @@
 //! The whole judge on simulated traffic: its questions are answered as Prometheus would from scraped series, and what it decides is the outcome.
 //! Discovery, counting, the primary's past, the pace of questions and all rules of statements are the product's own. It asks no checks.
 
+mod scraping;
 mod world;
 
 use std::time::Duration;
@@ -10,6 +11,7 @@ use coalmine_core::{
     judging::{Decision, Judge, Step},
 };
 
+pub use self::scraping::Scraping;
 use self::world::World;
 use crate::outcome::Outcome;
 use crate::random::Random;
@@ -32,10 +34,15 @@ pub fn can_judge(setup: &Setup) -> bool {
 
 /// Many runs of a situation. The experiment's number gives its traffic.
 pub fn tally(setup: &Setup, deadline: Duration, experiment: u64, runs: usize) -> Tally {
-    Tally::of((0..runs).map(|index| run(setup, deadline, Random::new(experiment, index as u64))))
+    tally_as(setup, Scraping::default(), deadline, experiment, runs)
 }
 
-fn run(setup: &Setup, deadline: Duration, random: Random) -> Outcome {
+/// The same, written down in another way.
+pub fn tally_as(setup: &Setup, scraping: Scraping, deadline: Duration, experiment: u64, runs: usize) -> Tally {
+    Tally::of((0..runs).map(|index| run(setup, scraping, deadline, Random::new(experiment, index as u64))))
+}
+
+fn run(setup: &Setup, scraping: Scraping, deadline: Duration, random: Random) -> Outcome {
     let policy = Policy {
         duration: setup.parameters.bake,
         max_error_rate: setup.parameters.limit,
@@ -44,7 +51,7 @@ fn run(setup: &Setup, deadline: Duration, random: Random) -> Outcome {
         max_latency_p99: setup.shape.slow.as_ref().map(|_| LATENCY_LIMIT),
         ..Policy::default()
     };
-    let mut world = World::new(setup, random);
+    let mut world = World::new(setup, scraping, random);
     let mut judge = Judge::new(World::subject(policy));
     let end = (deadline + LATE).as_secs_f64();
     while world.now() < end {

@@ -1,7 +1,9 @@
 //! The whole judge on simulated traffic: it comes to the same ends as the mathematics alone, in the same time.
 
-use coalmine_simulate::judged::{can_judge, tally};
+use coalmine_simulate::judged::{Scraping, can_judge, tally, tally_as};
+use coalmine_simulate::setup::Setup;
 use coalmine_simulate::situation::DEADLINE;
+use coalmine_simulate::steps::{Step, steady};
 use coalmine_simulate::tally::Tally;
 use coalmine_simulate::{scenarios, seen};
 use rstest::rstest;
@@ -52,4 +54,47 @@ fn a_bad_canary_is_rejected_in_time(#[case] name: &str, #[case] seconds: f64) {
 fn what_is_not_seen_is_not_promoted(#[case] name: &str) {
     let tally = of(name);
     assert_eq!(tally.promoted, 0, "{tally:?}");
+}
+
+const NONE: Scraping = Scraping {
+    twins: false,
+    gap: None,
+    lag: 0.0,
+    discovered_at: 0.0,
+    restarts_at: None,
+    unavailable: None,
+    by_address: false,
+    relabelled_at: None,
+};
+
+/// However the series are written down: a good canary is promoted by then, a bad one never, one that fails everything is rejected by then.
+#[rstest]
+#[case::at_once(NONE, 61.0, 15.0)]
+#[case::twice(Scraping { twins: true, ..NONE }, 61.0, 15.0)]
+#[case::with_a_gap(Scraping { gap: Some((20.0, 50.0)), ..NONE }, 95.0, 15.0)]
+#[case::with_a_gap_at_once(Scraping { gap: Some((0.0, 30.0)), ..NONE }, 95.0, 45.0)]
+#[case::late(Scraping { lag: 20.0, ..NONE }, 85.0, 35.0)]
+#[case::discovered_late(Scraping { discovered_at: 30.0, ..NONE }, 95.0, 45.0)]
+#[case::discovered_late_and_read_late(Scraping { lag: 15.0, discovered_at: 20.0, ..NONE }, 100.0, 50.0)]
+#[case::read_a_minute_late(Scraping { lag: 70.0, ..NONE }, 135.0, 85.0)]
+#[case::through_a_restart(Scraping { restarts_at: Some(30.0), ..NONE }, 66.0, 15.0)]
+#[case::by_a_source_that_goes_away(Scraping { unavailable: Some((10.0, 55.0)), ..NONE }, 65.0, 60.0)]
+#[case::by_a_source_that_comes_late(Scraping { unavailable: Some((0.0, 40.0)), ..NONE }, 65.0, 45.0)]
+#[case::by_address(Scraping { by_address: true, ..NONE }, 61.0, 15.0)]
+#[case::under_other_labels(Scraping { relabelled_at: Some(30.0), ..NONE }, 105.0, 15.0)]
+fn however_it_is_scraped(#[case] scraping: Scraping, #[case] promoted_by: f64, #[case] rejected_by: f64) {
+    let base = || seen::all().into_iter().find(|situation| situation.name == "like the primary").expect("an ordinary canary").setup;
+    let ends = |setup: &Setup| tally_as(setup, scraping, DEADLINE, 91_000, RUNS);
+    let good = ends(&base());
+    let bad = ends(&Setup { canary: steady(0.03), ..base() });
+    let worst = ends(&Setup { canary: steady(1.0), ..base() });
+    let hangs = ends(&seen::all().into_iter().find(|situation| situation.name == "hangs after 15 s").expect("one that hangs").setup);
+    let later = ends(&Setup { canary: vec![Step { from: f64::NEG_INFINITY, rate: 0.001 }, Step { from: 30.0, rate: 0.5 }], ..base() });
+    println!("{scraping:?}\n good {good:?}\n bad {bad:?}\n worst {worst:?}\n hangs {hangs:?}\n later {later:?}");
+    assert_eq!((hangs.promoted, later.promoted), (0, 0), "{hangs:?} {later:?}");
+    assert_eq!((good.rejected, good.promoted), (0, RUNS), "{good:?}");
+    assert!(good.time_to_promote() <= Some(promoted_by), "{good:?}");
+    assert_eq!(bad.promoted, 0, "{bad:?}");
+    assert_eq!((worst.rejected, worst.promoted), (RUNS, 0), "{worst:?}");
+    assert!(worst.time_to_reject(0.9) <= Some(rejected_by), "{worst:?}");
 }

@@ -92,7 +92,8 @@ impl Subject {
     }
 
     pub(super) fn window(&self, now: Timestamp) -> Window {
-        Window { elapsed: i64::try_from(self.served(now).as_millis()).unwrap_or(i64::MAX), ..Window::default() }
+        let elapsed = i64::try_from(self.served(now).as_millis()).unwrap_or(i64::MAX);
+        Window { elapsed, ready: Some(self.since.as_millisecond()), ..Window::default() }
     }
 
     /// Until the deadline.

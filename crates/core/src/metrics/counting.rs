@@ -2,7 +2,7 @@
 //!
 //! A pure function of the samples since the run began, so a controller that starts anew counts the same; [`Record`] keeps them between two
 //! answers. `rate()` and `increase()` are never used: they extrapolate, and they lose the first errors of a series that is born with them.
-//! Our own clock is never compared with the samples' times: what is known of it is how long ago counting began.
+//! What is known of our own clock is how long ago counting began; when that was is believed only as far as clocks and stores agree.
 
 mod codes;
 mod groups;
@@ -39,11 +39,16 @@ use crate::statistics::{Counts, Look};
 /// What is asked for beside the counters: whether a pod was scraped, and when its process began.
 pub const FACTS: [&str; 2] = ["up", groups::PROCESS_START];
 
-/// When counting began, told without naming a time of day.
+/// So late a store may show its samples, in milliseconds.
+const LATEST_STORE: i64 = 300_000;
+
+/// When counting began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Window {
     /// How long ago counting began, in milliseconds of the asker's clock.
     pub elapsed: i64,
+    /// When that was by the asker's clock.
+    pub ready: Option<i64>,
     /// When that was by the source's clock, as an earlier count of the same run had it.
     pub begun: Option<i64>,
     /// How long from the first scrape on looks are marked as warming up, in milliseconds.
@@ -128,7 +133,7 @@ pub fn count(series: &[Series], pods: &Pods, reading: &Reading, window: Window) 
     let first_sample = groups.iter().filter_map(Group::first).min().unwrap_or(last_sample);
     let scrape_interval = groups::interval(&groups);
     let interval = scrape_interval.unwrap_or(0);
-    let start = start(last_sample.saturating_sub(window.elapsed.max(0)), window.begun, interval);
+    let start = start(on_our_clock(last_sample.saturating_sub(window.elapsed.max(0)), window.ready), window.begun, interval);
 
     let scrapes = canary_scrapes(&groups, interval);
     let boundaries = boundaries(&scrapes, start, interval);
@@ -208,6 +213,12 @@ fn no_counter(falls: Vec<(Role, Fall)>, primaries: usize) -> Option<Fall> {
     falls.into_iter().find(|(role, _)| speaks(*role)).map(|(_, fall)| fall)
 }
 
+/// A store that shows its samples late makes the estimate early by as much, and a canary would seem to be observed since before it was there. Our
+/// clock says better when that was, unless the two differ by more than any store is late.
+fn on_our_clock(estimate: i64, ready: Option<i64>) -> i64 {
+    ready.filter(|ready| (0..=LATEST_STORE).contains(&ready.saturating_sub(estimate))).unwrap_or(estimate)
+}
+
 /// Samples are an interval or so older than the source's now, so every estimate is a little early: the latest one is the best. One that
 /// is much later, or earlier, is one clock or the other that was set, and must not move what was counted already.
 fn start(estimate: i64, known: Option<i64>, interval: i64) -> i64 {
@@ -232,14 +243,14 @@ fn canary_scrapes(groups: &[Group<'_>], interval: i64) -> Vec<i64> {
     scrapes
 }
 
-/// The ends of the looks, and before them the time at which the first look opens: the canary's last scrape before counting began, or
-/// one interval before its first.
+/// The ends of the looks, and before them the time at which the first look opens: the canary's last scrape before counting began, or one
+/// interval before its first. A canary that the source discovers late brings all that it has counted since it was Ready, and so must the others.
 fn boundaries(scrapes: &[i64], start: i64, interval: i64) -> Vec<i64> {
     let first = scrapes.partition_point(|at| *at <= start);
     let Some(first_end) = scrapes.get(first) else { return Vec::new() };
     let open = match first.checked_sub(1) {
         Some(before) => scrapes[before],
-        None => first_end.saturating_sub(interval.max(1)),
+        None => first_end.saturating_sub(interval.max(1)).min(start),
     };
     std::iter::once(open).chain(scrapes[first..].iter().copied()).collect()
 }

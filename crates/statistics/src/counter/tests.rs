@@ -123,6 +123,15 @@ fn a_canary_that_was_never_scraped_is_told_so() {
     assert_eq!(said(Scrapes::default()), (Some("not observed"), true), "a worker has no counters on either side");
 }
 
+/// Its first look holds half a minute that nobody knows the length of: no rate to fall from.
+#[test]
+fn a_canary_that_is_discovered_late_has_not_fallen_since() {
+    let mut counter = counter(&[part(1, (2700.0, 0.0, 0.0), GOOD), part(12, GOOD, GOOD)]);
+    counter.looks[0].interval = at(30);
+    let result = judged(&counter, Deadline::Ahead);
+    assert_eq!((result.verdict(), result.silence.holds, result.silence.rejected), (Verdict::Promote, false, false), "{result:?}");
+}
+
 #[test]
 fn probes_are_no_traffic() {
     let mut counter = counter(&[part(24, (5.0, 0.0, 0.0), (455.0, 0.0, 0.0))]);

@@ -10,6 +10,7 @@ use coalmine_core::{
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::scraping::Scraping;
 use crate::random::Random;
 use crate::setup::Setup;
 use crate::traffic::{Drawn, Scrape, Traffic};
@@ -43,21 +44,23 @@ struct Page {
     /// What it has counted by each scrape; nothing where it did not answer.
     scrapes: Vec<(f64, Option<Drawn>)>,
     counted: Drawn,
+    has_restarted: bool,
 }
 
 #[derive(Debug)]
 pub(super) struct World<'a> {
     setup: &'a Setup,
+    scraping: Scraping,
     traffic: Traffic<'a>,
     now: f64,
     pages: Vec<Page>,
 }
 
 impl<'a> World<'a> {
-    pub(super) fn new(setup: &'a Setup, random: Random) -> Self {
+    pub(super) fn new(setup: &'a Setup, scraping: Scraping, random: Random) -> Self {
         let mut traffic = Traffic::new(setup, random);
         let past = traffic.start_with_past();
-        let mut world = Self { setup, traffic, now: 0.0, pages: Vec::new() };
+        let mut world = Self { setup, scraping, traffic, now: 0.0, pages: Vec::new() };
         for scrape in past {
             world.write_down(scrape);
         }
@@ -107,17 +110,26 @@ impl<'a> World<'a> {
 
     fn write_down(&mut self, scrape: Scrape) {
         while self.pages.len() <= scrape.pod {
-            self.pages.push(Page { is_canary: false, scrapes: Vec::new(), counted: Drawn::default() });
+            self.pages.push(Page { is_canary: false, scrapes: Vec::new(), counted: Drawn::default(), has_restarted: false });
         }
         let page = &mut self.pages[scrape.pod];
         page.is_canary = scrape.is_canary;
         if let Some(drawn) = scrape.drawn {
+            let restarts = self.scraping.restarts_at.filter(|at| page.is_canary && scrape.at >= *at && !page.has_restarted);
+            if restarts.is_some() {
+                (page.counted, page.has_restarted) = (Drawn::default(), true);
+            }
             page.counted = page.counted.plus(drawn);
         }
-        page.scrapes.push((scrape.at, scrape.drawn.map(|_| page.counted)));
+        if self.scraping.asks(scrape.is_canary, scrape.at) {
+            page.scrapes.push((scrape.at, scrape.drawn.map(|_| page.counted)));
+        }
     }
 
     pub(super) fn answer(&self, question: &Question) -> Answer {
+        if self.scraping.is_silent(self.now) && !matches!(question, Question::Pods | Question::Checks(_)) {
+            return Answer::Failed(Failure::passing("no answer"));
+        }
         let scrape = self.setup.scrape.as_secs_f64();
         match question {
             Question::Pods => {
@@ -151,40 +163,51 @@ impl<'a> World<'a> {
         }
     }
 
-    /// All that was scraped from some moment until now.
+    /// All that was scraped from some moment on and can be read by now.
     fn series(&self, from: f64) -> Vec<Series> {
         let mut all = Vec::new();
         for (index, page) in self.pages.iter().enumerate() {
-            let seen = || page.scrapes.iter().filter(move |(at, _)| (from..=self.now).contains(at));
-            let labels = |name: &str, label: Option<(&str, &str)>| -> Labels {
-                let instance = format!("{}:8080", address(index));
-                let own = [("__name__", name), ("pod", &name_of(index, page.is_canary)), ("instance", &instance), ("job", "pods")];
-                own.into_iter().chain(label).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
-            };
-            let mut keep = |labels: Labels, samples: Vec<Sample>| {
-                if !samples.is_empty() {
-                    all.push(Series { labels, samples });
-                }
-            };
-            keep(labels("up", None), seen().map(|(at, drawn)| sample(*at, f64::from(u8::from(drawn.is_some())))).collect());
-            let was_there = index < self.setup.primary_pods;
-            let base = if was_there { BEFORE } else { 0.0 };
-            let mut counter = |name: &str, label: &str, value: &str, of: fn(Drawn) -> f64| {
-                let samples: Vec<Sample> = seen().filter_map(|(at, drawn)| Some(sample(*at, of((*drawn)?)))).collect();
-                // A series is born with its first event.
-                let samples = samples.into_iter().filter(|sample| base > 0.0 || sample.value > 0.0);
-                keep(labels(name, Some((label, value))), samples.map(|sample| Sample { value: base + sample.value, ..sample }).collect());
-            };
-            for (code, of) in CODES {
-                counter("http_requests_total", "code", code, of);
-            }
-            if self.setup.shape.slow.is_some() {
-                for (le, of) in BUCKETS {
-                    counter("http_request_duration_seconds_bucket", "le", le, of);
-                }
+            let relabelled = self.scraping.relabelled_at.unwrap_or(f64::INFINITY);
+            self.write(index, page, (from, relabelled), ("job", "pods"), &mut all);
+            self.write(index, page, (relabelled.max(from), f64::INFINITY), ("job", "services"), &mut all);
+            if self.scraping.twins {
+                self.write(index, page, (from, f64::INFINITY), ("container", "sidecar"), &mut all);
             }
         }
         all
+    }
+
+    fn write(&self, index: usize, page: &Page, (from, until): (f64, f64), target: (&str, &str), all: &mut Vec<Series>) {
+        let last = self.now - self.scraping.lag;
+        let seen = || page.scrapes.iter().filter(move |(at, _)| *at >= from && *at < until && *at <= last);
+        let labels = |name: &str, label: Option<(&str, &str)>| -> Labels {
+            let (instance, pod) = (format!("{}:8080", address(index)), name_of(index, page.is_canary));
+            let pod = (!self.scraping.by_address).then_some(("pod", pod.as_str()));
+            let own = [("__name__", name), ("instance", &instance), target];
+            own.into_iter().chain(label).chain(pod).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        };
+        let mut keep = |labels: Labels, samples: Vec<Sample>| {
+            if !samples.is_empty() {
+                all.push(Series { labels, samples });
+            }
+        };
+        keep(labels("up", None), seen().map(|(at, drawn)| sample(*at, f64::from(u8::from(drawn.is_some())))).collect());
+        let was_there = index < self.setup.primary_pods;
+        let base = if was_there { BEFORE } else { 0.0 };
+        let mut counter = |name: &str, label: &str, value: &str, of: fn(Drawn) -> f64| {
+            let samples: Vec<Sample> = seen().filter_map(|(at, drawn)| Some(sample(*at, of((*drawn)?)))).collect();
+            // A series is born with its first event.
+            let samples = samples.into_iter().filter(|sample| base > 0.0 || sample.value > 0.0);
+            keep(labels(name, Some((label, value))), samples.map(|sample| Sample { value: base + sample.value, ..sample }).collect());
+        };
+        for (code, of) in CODES {
+            counter("http_requests_total", "code", code, of);
+        }
+        if self.setup.shape.slow.is_some() {
+            for (le, of) in BUCKETS {
+                counter("http_request_duration_seconds_bucket", "le", le, of);
+            }
+        }
     }
 }
 
