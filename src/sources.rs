@@ -108,6 +108,17 @@ pub async fn history(
     Ok(readings.iter().map(|reading| History::of(&series, &scope.pods, reading, window)).collect())
 }
 
+/// What was scraped of these readings of late, sample by sample.
+pub async fn recent(
+    source: &dyn Source,
+    scope: &Scope,
+    pod_label: PodLabel,
+    readings: &[Reading],
+    since: Duration,
+) -> Result<Vec<Series>, Error> {
+    source.samples(scope, &wanted(readings.iter(), pod_label, since)).await
+}
+
 fn wanted<'a>(readings: impl Iterator<Item = &'a Reading>, pod_label: PodLabel, since: Duration) -> Wanted {
     let (mut metrics, mut bounds) = (counting::FACTS.map(str::to_owned).to_vec(), Vec::new());
     for reading in readings {

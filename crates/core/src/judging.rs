@@ -16,6 +16,7 @@ mod scope;
 mod statement;
 mod step;
 mod subject;
+mod twins;
 pub mod verdict;
 
 pub use judgement::{Decision, Finding, Judgement, Measure, Unobserved, Waiting};

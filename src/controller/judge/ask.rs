@@ -79,6 +79,10 @@ impl Judging {
                 }
                 Err(error) => Err(error.into()),
             },
+            Question::Recent { origin, scope, pod_label, readings, since } => match source(context, pages.as_ref(), origin) {
+                Ok(source) => sources::recent(source, &scope, pod_label, &readings, since).await.map(Answer::Recent).map_err(Failure::from),
+                Err(error) => Err(error.into()),
+            },
             Question::Samples(samples) => self.samples(context, pages.as_ref(), samples).await.map_err(Failure::from),
             Question::CheckList { config_map } => check_list(context, namespace, &config_map).await.map_err(|error| failure(&error)),
             Question::Checks(checks) => Ok(Answer::Checks(ask_checks(context, object::name(primary), canary, &checks).await)),

@@ -22,7 +22,7 @@ use super::subject::Subject;
 use crate::api::checks::Check;
 use crate::api::origin::Origin;
 use crate::metrics::counting::{PodLabel, Scope};
-use crate::metrics::discovery::{Choice, NotFound};
+use crate::metrics::discovery::{Choice, Chosen, NotFound};
 use crate::run::times::elapsed;
 
 /// How far the series are known.
@@ -35,6 +35,10 @@ enum Series {
     Found {
         origin: Origin,
         counters: Vec<Counter>,
+        /// What is told of them, once it is known which are judged.
+        chosen: Box<(Chosen, Vec<NotFound>)>,
+        /// Whether some of them may be one.
+        are_compared: bool,
         attempts: u8,
     },
     /// The primary's past has been looked at, or can't be.

@@ -30,6 +30,14 @@ pub enum Question {
         since: Duration,
         window: Duration,
     },
+    /// The newest samples of counters that may be one, as they were scraped.
+    Recent {
+        origin: Origin,
+        scope: Arc<Scope>,
+        pod_label: PodLabel,
+        readings: Vec<Reading>,
+        since: Duration,
+    },
     Samples(Samples),
     /// The text of the list of checks in this `ConfigMap` of the primary's namespace.
     CheckList {
@@ -92,6 +100,7 @@ pub enum Answer {
     },
     /// One for each reading, in their order.
     History(Vec<History>),
+    Recent(Vec<Series>),
     /// One for each reading, in their order.
     Samples(Vec<Counted>),
     /// `None` if there is no such text.
@@ -134,6 +143,7 @@ pub(super) enum Kind {
     Checks,
     Places,
     Pages,
+    Recent,
 }
 
 impl Question {
@@ -142,6 +152,7 @@ impl Question {
             Self::Pods => Kind::Pods,
             Self::Present { .. } => Kind::Present,
             Self::History { .. } => Kind::History,
+            Self::Recent { .. } => Kind::Recent,
             Self::Samples(_) => Kind::Samples,
             Self::CheckList { .. } => Kind::CheckList,
             Self::Checks(_) => Kind::Checks,

@@ -17,11 +17,13 @@ mod reading;
 mod record;
 mod series;
 mod tally;
+pub mod twins;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 pub use codes::{Answer, Failure};
+pub use groups::PROCESS_START;
 pub use history::History;
 pub use increments::Fall;
 pub use lacking::Lacking;
@@ -37,7 +39,7 @@ pub use crate::api::selector::{Selector, SelectorError};
 use crate::statistics::{Counts, Look};
 
 /// What is asked for beside the counters: whether a pod was scraped, and when its process began.
-pub const FACTS: [&str; 2] = ["up", groups::PROCESS_START];
+pub const FACTS: [&str; 2] = ["up", PROCESS_START];
 
 /// So late a store may show its samples, in milliseconds.
 const LATEST_STORE: i64 = 300_000;

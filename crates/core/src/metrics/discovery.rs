@@ -63,7 +63,7 @@ pub enum NotFound {
 const EXAMPLE: &str = "{requests: my_requests_total, errors: 'my_requests_total{code=~\"5..\"}'}";
 
 /// The counters that a run is judged by.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Chosen {
     /// Each must be read, and none may reject; the one that counts most of what `auto` prefers is the first. At least one.
     pub counters: Vec<Found>,

@@ -98,6 +98,12 @@ fn containers(pod_spec: &Value) -> impl Iterator<Item = &Value> {
     pod_spec.get("containers").and_then(Value::as_array).into_iter().flatten()
 }
 
+/// Whether the template says that one container opens both.
+pub fn are_of_one_container(pod_spec: &Value, ports: [u16; 2]) -> bool {
+    let [one, other] = ports.map(|port| container_of(pod_spec, port));
+    one.is_some() && one == other
+}
+
 /// The container that says it opens this port.
 fn container_of(pod_spec: &Value, port: u16) -> Option<usize> {
     let opens = |container: &Value| {

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use super::draw;
 use super::{Read, Target};
 use crate::judging::scope::Pod;
-use crate::metrics::counting::{FACTS, Labels};
+use crate::metrics::counting::twins::ONE_START;
+use crate::metrics::counting::{FACTS, Labels, PROCESS_START};
 use crate::metrics::pages::{Page, Place};
 
 /// A pod has no more pages that matter.
@@ -131,10 +132,15 @@ fn has_counters(page: &Page) -> bool {
     counters(page).next().is_some()
 }
 
-/// One registry, served at two ports.
+/// One registry of one process, served at two ports. Where that isn't told the judge has more to go by.
 fn are_one(page: &Page, other: &Page) -> bool {
+    let start = |page: &Page| {
+        page.series.iter().find(|(labels, _)| labels.get("__name__").is_some_and(|name| name == PROCESS_START)).map(|(_, at)| *at)
+    };
+    let is_one_process = start(page).zip(start(other)).is_some_and(|(one, other)| (one - other).abs() < ONE_START);
     let alike = |one: f64, other: f64| (one - other).abs() <= SAME_COUNT + SAME * one.max(other);
-    has_counters(page)
+    is_one_process
+        && has_counters(page)
         && counters(page).count() == counters(other).count()
         && counters(page).zip(counters(other)).all(|((labels, value), (others, other))| labels == others && alike(*value, *other))
 }

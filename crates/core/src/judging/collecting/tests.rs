@@ -115,10 +115,19 @@ fn what_was_looked_for_in_vain() {
 fn one_registry_at_two_ports_is_read_once() {
     let mut collected = Collected::new("shop", "app", wishes());
     collected.aim(&[], &[pod("app-6d5f-aaaaa", "10.0.0.1", 0)]);
-    let mut two = collected.clone();
-    round(&mut collected, 0, |target| counter(if target.place.port == 8080 { 1000 } else { 1010 }));
-    round(&mut two, 0, |target| counter(if target.place.port == 8080 { 1000 } else { 5000 }));
-    assert_eq!((collected.targets().len(), two.targets().len()), (1, 2));
+    let targets = |starts: [&str; 2], counts: [i64; 2]| {
+        let mut collected = collected.clone();
+        round(&mut collected, 0, |target| {
+            let second = usize::from(target.place.port != 8080);
+            page(&format!("{}\nhttp_requests_total{{code=\"200\"}} {}\n", starts[second], counts[second]))
+        });
+        collected.targets().len()
+    };
+    let start = "process_start_time_seconds 1.79e9";
+    assert_eq!(targets([start; 2], [1000, 1010]), 1);
+    assert_eq!(targets([start; 2], [1000, 5000]), 2);
+    assert_eq!(targets([start, "process_start_time_seconds 1790000000.3"], [1000, 1010]), 2, "two processes that are asked alike");
+    assert_eq!(targets([""; 2], [1000, 1010]), 2, "nobody knows");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::judging::pace::UNKNOWN_INTERVAL;
 use crate::judging::question::{Checks, Question, Samples};
 use crate::judging::scope;
 use crate::judging::subject::Subject;
+use crate::judging::twins;
 use crate::metrics::counting::{PodLabel, Reading, Scope};
 use crate::metrics::discovery;
 use crate::run::times::elapsed;
@@ -21,6 +22,8 @@ use crate::run::times::elapsed;
 /// How far back the primary's own errors are looked at, and in which windows, for the dispersion (statistics, 3.4).
 const HISTORY: Duration = Duration::from_hours(1);
 const HISTORY_WINDOW: Duration = Duration::from_mins(5);
+/// What tells whether two counters are one.
+const RECENT: Duration = Duration::from_mins(10);
 /// Where the run itself is the past, it is looked at again at each reading of the pages.
 const MEASURED_FOR: Duration = Duration::from_millis(900);
 
@@ -37,6 +40,10 @@ impl Judge {
                 let origins = self.subject.origins();
                 let origin = origins.get(tried.len()).or(origins.first()).copied().unwrap_or_default();
                 Question::Present { origin, scope, names }
+            }
+            Series::Found { origin, counters, are_compared: false, .. } if twins::pairs(counters).next().is_some() => {
+                let readings = readings(counters).cloned().collect();
+                Question::Recent { origin: *origin, scope, pod_label: pod_label(counters), readings, since: RECENT }
             }
             Series::Found { origin, counters, .. } => about_history(*origin, scope, counters),
             Series::Measured { origin, counters, at } if !origin.abilities().past && elapsed(*at, now) >= MEASURED_FOR => {

@@ -16,6 +16,7 @@ use crate::judging::pace::UNKNOWN_INTERVAL;
 use crate::judging::question::{Answer, Failure, Kind};
 use crate::judging::scope;
 use crate::judging::statement::{self, Known};
+use crate::judging::twins;
 use crate::metrics::counting::{self, Counted, History, PodLabel, Scope};
 use crate::metrics::discovery::{self, Choice, NotFound};
 use crate::statistics::Counts;
@@ -42,6 +43,9 @@ impl Judge {
                 let primary = self.subject.primary.clone();
                 self.take_present(Err(NotFound::NoPage { primary, tried, is_silent }), now);
             }
+            (Kind::Recent, Answer::Recent(series)) => self.take_recent(&series),
+            // Two that may be one are judged as two.
+            (Kind::Recent, Answer::Failed(_)) => self.take_recent(&[]),
             (Kind::History, Answer::History(histories)) => self.measured(&histories, now),
             (Kind::History, Answer::Failed(failure)) => self.take_no_history(failure, now),
             (Kind::Samples, Answer::Samples(counted)) => self.take_samples(&counted, now),
@@ -68,8 +72,7 @@ impl Judge {
         match chosen {
             Ok(chosen) => {
                 let counters = chosen.counters.iter().map(|found| Counter::new(found, &self.subject)).collect();
-                self.series = Series::Found { origin, counters, attempts: 0 };
-                self.news.push(News::Reading { chosen, origin, instead_of: tried });
+                self.series = Series::Found { origin, counters, chosen: Box::new((chosen, tried)), are_compared: false, attempts: 0 };
             }
             Err(nothing) => {
                 tried.push(nothing);
@@ -84,8 +87,22 @@ impl Judge {
         }
     }
 
+    /// One registry that is served at two ports is judged once.
+    fn take_recent(&mut self, series: &[counting::Series]) {
+        let (Some((_, scope)), Series::Found { counters, chosen, are_compared, .. }) = (&self.scope, &mut self.series) else { return };
+        *are_compared = true;
+        for index in twins::superfluous(counters, series, &scope.pods, &self.subject.pod_spec) {
+            counters.remove(index);
+            chosen.0.counters.remove(index);
+        }
+    }
+
     /// `histories` belong to the readings of all counters in their order.
     fn measured(&mut self, mut histories: &[History], now: Timestamp) {
+        if let Series::Found { origin, chosen, .. } = &mut self.series {
+            let (chosen, instead_of) = std::mem::take(chosen.as_mut());
+            self.news.push(News::Reading { chosen, origin: *origin, instead_of });
+        }
         let (Series::Found { origin, counters, .. } | Series::Measured { origin, counters, .. }) = &mut self.series else { return };
         let (origin, mut counters) = (*origin, std::mem::take(counters));
         for counter in &mut counters {

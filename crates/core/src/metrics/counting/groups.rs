@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Labels, PodLabel, Pods, Reading, Role, Sample, Series, Weight, port};
 
 /// Says when a process began.
-pub(super) const PROCESS_START: &str = "process_start_time_seconds";
+pub const PROCESS_START: &str = "process_start_time_seconds";
 
 /// Labels that the scraper writes, not the application; where there is no `up` to say it.
 const SCRAPER_LABELS: [&str; 6] = ["job", "prometheus", "prometheus_replica", "replica", "cluster", "receive"];

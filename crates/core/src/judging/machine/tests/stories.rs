@@ -43,6 +43,31 @@ fn rejected() {
 }
 
 #[test]
+fn one_registry_at_two_ports_is_judged_once() {
+    let with_ports = |containers: serde_json::Value| {
+        let subject = Subject { pod_spec: json!({"containers": containers}), ..short() };
+        let story = story(subject, World { traffic: BROKEN, ports: &[8080, 9090], ..World::default() });
+        story
+            .lines()
+            .filter(|line| line.contains("recent") || !line.contains(" ask ") && !line.contains(" wait "))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    let one = json!([{"ports": [{"containerPort": 8080}, {"containerPort": 9090}]}]);
+    insta::assert_snapshot!(with_ports(one), @r#"
+    0s ask recent
+    10s Reject: error rate 100% (900 of 900 requests) exceeds 1% after 10s; primary 0%
+    reading http_requests_total{instance=~".+:8080"} by code from Prometheus; to fix this choice: canary.metrics: {requests: 'http_requests_total{instance=~".+:8080"}', errors: 'http_requests_total{instance=~".+:8080",code=~"5.+"}'}
+    "#);
+    let two = json!([{"ports": [{"containerPort": 8080}]}, {"ports": [{"containerPort": 9090}]}]);
+    insta::assert_snapshot!(with_ports(two), @r#"
+    0s ask recent
+    10s Reject: http_requests_total{instance=~".+:8080"} by code: error rate 100% (900 of 900 requests) exceeds 1% after 10s; primary 0%; http_requests_total{instance=~".+:9090"} by code: error rate 100% (900 of 900 requests) exceeds 1% after 10s; primary 0%
+    reading http_requests_total{instance=~".+:8080"} by code and http_requests_total{instance=~".+:9090"} by code from Prometheus; to fix this choice: canary.metrics: [{requests: 'http_requests_total{instance=~".+:8080"}', errors: 'http_requests_total{instance=~".+:8080",code=~"5.+"}'}, {requests: 'http_requests_total{instance=~".+:9090"}', errors: 'http_requests_total{instance=~".+:9090",code=~"5.+"}'}]
+    "#);
+}
+
+#[test]
 fn the_first_source_that_knows_the_pods_is_the_runs() {
     let both = || {
         let mut subject = Subject { sources: vec![Origin::Prometheus, Origin::Pages], ..short() };

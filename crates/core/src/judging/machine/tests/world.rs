@@ -71,6 +71,8 @@ pub(super) struct World {
     pub(super) second: i64,
     /// What was counted in each second.
     pub(super) traffic: Traffic,
+    /// Where each pod serves its one registry.
+    pub(super) ports: &'static [u16],
     /// Until when the canary's page answers.
     pub(super) page_until: i64,
     /// Until when the primary's pages do.
@@ -94,6 +96,7 @@ impl Default for World {
         Self {
             second: 0,
             traffic: GOOD,
+            ports: &[8080],
             page_until: i64::MAX,
             primary_until: i64::MAX,
             label: "code",
@@ -113,6 +116,7 @@ fn described(question: &Question) -> String {
         Question::Present { origin: Origin::Prometheus, .. } => "present".to_owned(),
         Question::Present { origin, .. } => format!("present {}", origin.place()),
         Question::History { .. } => "history".to_owned(),
+        Question::Recent { .. } => "recent".to_owned(),
         Question::Samples(samples) => format!("samples #{}", samples.epoch),
         Question::CheckList { config_map } => format!("configmap {config_map}"),
         Question::Checks(checks) => {
@@ -181,6 +185,7 @@ impl World {
             }
             Question::Present { .. } => Answer::Present(Vec::new()),
             Question::History { readings, .. } => Answer::History(vec![self.history.clone(); readings.len()]),
+            Question::Recent { .. } => Answer::Recent(self.series()),
             Question::Samples(asked) => {
                 let series = self.series();
                 let counted = |(reading, window): &(Reading, Window)| counting::count(&series, &asked.scope.pods, reading, *window);
@@ -233,7 +238,12 @@ impl World {
                 series.push(counter(CANARY, "10.0.0.9", (self.label, code), samples));
             }
         }
-        series
+        let at_port = |one: &Counter, port: u16| {
+            let mut one = one.clone();
+            one.labels.entry("instance".to_owned()).and_modify(|instance| *instance = instance.replace("8080", &port.to_string()));
+            one
+        };
+        self.ports.iter().flat_map(|port| series.iter().map(|one| at_port(one, *port))).collect()
     }
 }
 
