@@ -90,10 +90,11 @@ pub async fn discover(source: &dyn Source, scope: &Scope, choice: &Choice, laten
     Ok(discovery::recognise(choice, &series, &scope.pods, primary)?)
 }
 
-/// The past is asked for in steps of a usual scrape interval.
-const HISTORY_STEP: Duration = Duration::from_secs(15);
+/// The past is asked for in steps of a usual scrape interval; where that is too much for one answer, in coarser ones. Fewer and longer looks at
+/// hundreds of pods tell how they differ as well.
+const HISTORY_STEPS: [Duration; 3] = [Duration::from_secs(15), Duration::from_secs(60), Duration::from_secs(150)];
 
-/// The primary's past before the canary, of each reading. One request, made once for a run.
+/// The primary's past before the canary, of each reading. One request, made once for a run, where the answer isn't too large.
 pub async fn history(
     source: &dyn Source,
     scope: &Scope,
@@ -102,10 +103,21 @@ pub async fn history(
     since: Duration,
     window: Duration,
 ) -> Result<Vec<History>, Error> {
-    let wanted = Wanted { step: Some(HISTORY_STEP), ..wanted(readings.iter(), pod_label, since) };
-    let series = source.samples(scope, &wanted).await?;
+    let wanted = wanted(readings.iter(), pod_label, since);
+    let series = coarser(source, scope, &wanted).await?;
     let window = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
     Ok(readings.iter().map(|reading| History::of(&series, &scope.pods, reading, window)).collect())
+}
+
+async fn coarser(source: &dyn Source, scope: &Scope, wanted: &Wanted) -> Result<Vec<Series>, Error> {
+    let mut steps = HISTORY_STEPS.into_iter();
+    loop {
+        let step = steps.next();
+        match source.samples(scope, &Wanted { step: step.or(wanted.step), ..wanted.clone() }).await {
+            Err(error) if error.problem.is_of_size() && steps.len() > 0 => {}
+            answer => return answer,
+        }
+    }
 }
 
 /// What was scraped of these readings of late, sample by sample.

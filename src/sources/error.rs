@@ -55,6 +55,15 @@ impl Problem {
             _ => false,
         }
     }
+    /// Whether less would have been answered. Servers say so in words of their own: `query processing would load too many samples`, `exceeded the
+    /// maximum number of samples`.
+    pub fn is_of_size(&self) -> bool {
+        match self {
+            Self::TooLarge(_) => true,
+            Self::Refused(words) => ["too many samples", "exceed", "limit"].iter().any(|part| words.contains(part)),
+            _ => false,
+        }
+    }
 }
 
 fn bytes(count: usize) -> String {

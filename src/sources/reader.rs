@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Error, Problem, Scope, Source, Wanted, millis, wanted};
+use super::{Error, Scope, Source, Wanted, millis, wanted};
 use coalmine_core::metrics::counting::{self, Counted, PodLabel, Reading, Record, Series, Window};
 
 /// An old pod's last sample before counting began must be in the answer, with the slowest usual scrapes; with a known interval less does.
@@ -113,7 +113,7 @@ async fn ask(source: &dyn Source, scope: &Scope, wanted: &Wanted) -> Result<Vec<
     let step = (wanted.since > RAW_UP_TO).then(|| wanted.since / MOST_STEPS);
     match source.samples(scope, &Wanted { step, ..wanted.clone() }).await {
         // Hundreds of pods, or a day: fewer and longer looks are better than none.
-        Err(Error { problem: Problem::TooLarge(_), .. }) => {
+        Err(error) if error.problem.is_of_size() => {
             source.samples(scope, &Wanted { step: Some(wanted.since / FEW_STEPS), ..wanted.clone() }).await
         }
         answer => answer,

@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use coalmine_core::metrics::counting::{History, Members, PodLabel, Pods, Reading, Selector};
 
 const TIMEOUT: Duration = Duration::from_millis(500);
 const GOOD: &str =
@@ -146,6 +147,23 @@ async fn nobody_there() {
 async fn an_endless_answer_is_cut_off_by_its_size() {
     let (client, _served) = server(vec![Behaviour::Flood], Duration::from_mins(1)).await;
     assert_eq!(client.query("up").await.unwrap_err().problem, Problem::TooLarge(http::LARGEST_ANSWER));
+}
+
+/// A day of hundreds of pods: fewer and longer looks are better than none.
+#[tokio::test]
+async fn a_past_that_is_too_long_is_asked_for_in_coarser_steps() {
+    let refusal = r#"{"status":"error","errorType":"execution","error":"query processing would load too many samples into memory in query execution"}"#;
+    let nothing = r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#;
+    let behaviours = vec![Behaviour::Flood, answer("422 Unprocessable Content", "", refusal), answer("200 OK", "", nothing)];
+    let (client, served) = server(behaviours, Duration::from_mins(1)).await;
+    let pods = Pods { primary: Members::of_names(["app-6d5f-aaaaa"]), ..Pods::default() };
+    let scope = Scope { namespace: "shop".to_owned(), pods };
+    let reading = Reading::Labelled { requests: Selector::of("http_requests_total"), failures: Vec::new() };
+    let (hour, window) = (Duration::from_hours(1), Duration::from_mins(5));
+    let history = crate::sources::history(&client, &scope, PodLabel::Pod, &[reading], hour, window).await;
+    assert_eq!(history.unwrap(), [History::default()]);
+    let steps: Vec<bool> = served.await.unwrap().iter().zip(["15s", "60s", "150s"]).map(|(asked, step)| asked.contains(step)).collect();
+    assert_eq!(steps, [true; 3]);
 }
 
 /// What a verdict needs may be long; what a user's own query answers may not.

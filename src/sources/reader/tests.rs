@@ -7,6 +7,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use proptest::prelude::*;
 
+use super::super::Problem;
 use super::*;
 use coalmine_core::metrics::counting::{Failure, Labels, Members, Pods, Sample, Selector};
 
