@@ -9,6 +9,7 @@
 //!  metrics    which series to read, and what they count
 //!  judging    what counts and checks say about a canary
 //!  state      what the objects say of a Deployment and its canary, typed; view: the same as lines for a person
+//!  page       the same for a person with a browser: pages and pictures
 //!  message    the sentences of admission; words, names, lease: small things that all share
 //! ```
 
@@ -20,6 +21,7 @@ pub mod manifest;
 pub mod message;
 pub mod metrics;
 pub mod names;
+pub mod page;
 pub mod run;
 pub mod state;
 pub mod view;

@@ -5,6 +5,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use coalmine_core::page::chart::{Frame, Scale, whole_steps};
+
 use crate::random::Random;
 use crate::setup::Setup;
 use crate::situation::DEADLINE;
@@ -19,9 +21,6 @@ const LEFT: f64 = 80.0;
 const RIGHT: f64 = 24.0;
 const TOP: f64 = 64.0;
 const BOTTOM: f64 = 56.0;
-/// The axis goes from one in a hundred to ten thousand; what is beyond is drawn at its edge.
-const LEAST: f64 = -2.0;
-const MOST: f64 = 4.0;
 
 /// One scrape of one run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -93,11 +92,8 @@ pub fn draw() -> String {
 
 fn panel(svg: &mut String, x: f64, title: &str, story: &Story) {
     let last = story.points.last().map_or(0.0, |point| point.seconds);
-    // Whole ticks, and at least half a minute.
-    let seconds = (last.max(30.0) / 15.0).ceil() * 15.0;
     let (left, right, bottom) = (x + LEFT, x + PANEL - RIGHT, HEIGHT - BOTTOM);
-    let across = |time: f64| left + (right - left) * time / seconds;
-    let up = |ln: f64| bottom - (bottom - TOP) * ((ln / std::f64::consts::LN_10).clamp(LEAST, MOST) - LEAST) / (MOST - LEAST);
+    let frame = Frame { left, right, top: TOP, bottom, seconds: whole_steps(last), scale: Scale::Ratio };
     let ending = match story.verdict {
         Verdict::Reject => "rejected",
         Verdict::Promote => "promoted",
@@ -105,25 +101,12 @@ fn panel(svg: &mut String, x: f64, title: &str, story: &Story) {
     };
     let _ = writeln!(svg, r#"<text class="title" x="{left}" y="26">{title}</text>"#);
     let _ = writeln!(svg, r#"<text x="{left}" y="44">{ending} after {last:.0} s; {REQUESTS_PER_SECOND:.0} requests/s over 11 pods</text>"#);
-    let mut power = LEAST;
-    while power <= MOST {
-        let y = up(power * std::f64::consts::LN_10);
-        let label = if power < 0.0 { format!("1 : {:.0}", 10_f64.powf(-power)) } else { format!("{:.0} : 1", 10_f64.powf(power)) };
-        let _ = writeln!(svg, r#"<line class="grid" x1="{left}" x2="{right}" y1="{y:.1}" y2="{y:.1}"/>"#);
-        let _ = writeln!(svg, r#"<text x="{:.1}" y="{:.1}" text-anchor="end">{label}</text>"#, left - 8.0, y + 4.0);
-        power += 1.0;
-    }
-    let mut tick = 0.0;
-    while tick <= seconds {
-        let _ = writeln!(svg, r#"<text x="{:.1}" y="{:.1}" text-anchor="middle">{tick:.0} s</text>"#, across(tick), bottom + 18.0);
-        tick += 15.0;
-    }
+    frame.grid(svg);
+    frame.times(svg);
     let needed = Parameters::default();
     let bake = needed.bake.as_secs_f64();
     if last >= bake {
-        let x = across(bake);
-        let _ = writeln!(svg, r#"<line class="grid threshold" x1="{x:.1}" x2="{x:.1}" y1="{TOP}" y2="{bottom}"/>"#);
-        let _ = writeln!(svg, r#"<text x="{:.1}" y="{:.1}" text-anchor="end">canary.duration</text>"#, x - 6.0, bottom - 6.0);
+        frame.moment(svg, bake, "canary.duration");
     }
     let harm = Curve {
         class: "harm",
@@ -141,16 +124,10 @@ fn panel(svg: &mut String, x: f64, title: &str, story: &Story) {
     };
     for (curve, legend) in [(harm, left), (safe, left + 170.0)] {
         let Curve { class, name, needed, effect, value } = curve;
-        let y = up(needed.ln());
-        let _ = writeln!(svg, r#"<line class="threshold {class}" x1="{left}" x2="{right}" y1="{y:.1}" y2="{y:.1}"/>"#);
-        let _ = writeln!(svg, r#"<text class="{class}" x="{:.1}" y="{:.1}">{needed:.0} : 1 {effect}</text>"#, left + 6.0, y - 5.0);
-        let path: Vec<String> = story.points.iter().map(|point| format!("{:.1},{:.1}", across(point.seconds), up(value(point)))).collect();
-        let _ = writeln!(svg, r#"<polyline class="line {class}" points="{}"/>"#, path.join(" "));
-        for point in &story.points {
-            let _ =
-                writeln!(svg, r#"<circle class="dot {class}" cx="{:.1}" cy="{:.1}" r="2.5"/>"#, across(point.seconds), up(value(point)));
-        }
-        let _ = writeln!(svg, r#"<text class="{class}" x="{legend:.1}" y="{:.1}">● {name}</text>"#, HEIGHT - 14.0);
+        frame.threshold(svg, class, needed.ln(), &format!("{needed:.0} : 1 {effect}"));
+        let points: Vec<(f64, f64)> = story.points.iter().map(|point| (point.seconds, value(point))).collect();
+        frame.curve(svg, class, &points);
+        Frame::legend(svg, class, legend, HEIGHT - 14.0, name);
     }
 }
 

@@ -9,20 +9,28 @@ use crate::{
     state::State,
 };
 
+pub const HEADER: [&str; 8] = ["AGE", "VERDICT", "CHANGE", "REQUESTS", "FAILED", "TOOK", "BY", "MESSAGE"];
+
 /// The table of `history`.
 pub fn history(state: &State, now: Timestamp, screen: Screen) -> Vec<String> {
-    let header = ["AGE", "VERDICT", "CHANGE", "REQUESTS", "FAILED", "TOOK", "BY", "MESSAGE"];
-    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    let mut rows = vec![HEADER.map(str::to_owned).to_vec()];
     rows.extend(state.history.iter().map(|entry| row(entry, now, screen)));
     table::lines(&rows, screen.width)
 }
 
 fn row(entry: &Entry, now: Timestamp, screen: Screen) -> Vec<String> {
+    let mut cells = cells(entry, now);
+    cells[1] = screen.phase(Some(entry.phase), &cells[1]);
+    cells.to_vec()
+}
+
+/// Under the words of [`HEADER`].
+pub fn cells(entry: &Entry, now: Timestamp) -> [String; 8] {
     let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), format_count);
     let took = entry.seconds.map(std::time::Duration::from_secs);
-    vec![
+    [
         age(entry.time, now),
-        screen.phase(Some(entry.phase), entry.phase.as_str()),
+        entry.phase.as_str().to_owned(),
         images(entry),
         number(entry.requests),
         number(entry.failures),

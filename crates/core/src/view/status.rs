@@ -36,15 +36,18 @@ pub struct Objects {
 /// Everything that `status` prints.
 pub fn status(objects: &Objects, now: Timestamp, screen: Screen) -> Vec<String> {
     let state = State::of(&objects.primary, objects.namesake.as_ref());
-    let mut lines = facts(objects, &state, now, screen);
+    let facts = facts(objects, &state, now).into_iter().map(|(name, value)| (name, fact(name, &value, screen.width)));
+    let mut lines: Vec<String> =
+        facts.map(|(name, line)| if name == "Phase" { coloured(&line, state.phase, screen) } else { line }).collect();
     lines.push(String::new());
     lines.extend(tree(objects, now, screen));
     lines.extend(objects.missing.iter().map(|missing| within(missing, screen.width)));
     lines
 }
 
-fn facts(objects: &Objects, state: &State, now: Timestamp, screen: Screen) -> Vec<String> {
-    let mut facts: Vec<(&str, String)> = vec![("Name", state.name.clone()), ("Namespace", state.namespace.clone())];
+/// What is known of it, each by its name.
+pub fn facts(objects: &Objects, state: &State, now: Timestamp) -> Vec<(&'static str, String)> {
+    let mut facts = vec![("Name", state.name.clone()), ("Namespace", state.namespace.clone())];
     let phase = match state.phase {
         Some(phase) => {
             let since = state.since.map(|since| format!(" for {}", super::short(elapsed(since, now)))).unwrap_or_default();
@@ -84,8 +87,7 @@ fn facts(objects: &Objects, state: &State, now: Timestamp, screen: Screen) -> Ve
     if let Some((reason, words)) = &objects.last_event {
         facts.push(("Last Event", format!("{reason}: {words}")));
     }
-    let lines = facts.into_iter().map(|(name, value)| (name, fact(name, &value, screen.width)));
-    lines.map(|(name, line)| if name == "Phase" { coloured(&line, state.phase, screen) } else { line }).collect()
+    facts
 }
 
 /// Who must agree, or has.
