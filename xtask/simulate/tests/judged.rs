@@ -58,6 +58,7 @@ fn what_is_not_seen_is_not_promoted(#[case] name: &str) {
 
 const NONE: Scraping = Scraping {
     twins: false,
+    two_ports: false,
     gap: None,
     lag: 0.0,
     discovered_at: 0.0,
@@ -71,6 +72,7 @@ const NONE: Scraping = Scraping {
 #[rstest]
 #[case::at_once(NONE, 61.0, 15.0)]
 #[case::twice(Scraping { twins: true, ..NONE }, 61.0, 15.0)]
+#[case::at_two_ports(Scraping { two_ports: true, ..NONE }, 61.0, 15.0)]
 #[case::with_a_gap(Scraping { gap: Some((20.0, 50.0)), ..NONE }, 95.0, 15.0)]
 #[case::with_a_gap_at_once(Scraping { gap: Some((0.0, 30.0)), ..NONE }, 95.0, 45.0)]
 #[case::late(Scraping { lag: 20.0, ..NONE }, 85.0, 35.0)]

@@ -5,6 +5,8 @@
 pub struct Scraping {
     /// Each page has two targets, which differ by a label.
     pub twins: bool,
+    /// One process serves its page at two ports.
+    pub two_ports: bool,
     /// No page is asked in between, in seconds since the canary is Ready.
     pub gap: Option<(f64, f64)>,
     /// Samples can be read so many seconds after they were taken.

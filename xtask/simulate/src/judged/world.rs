@@ -150,6 +150,7 @@ impl<'a> World<'a> {
                 let window = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
                 Answer::History(readings.iter().map(|reading| History::of(&series, &scope.pods, reading, window)).collect())
             }
+            Question::Recent { since, .. } => Answer::Recent(self.series(self.now - since.as_secs_f64())),
             Question::Samples(samples) => {
                 let series = self.series(-LEAD * scrape);
                 Answer::Samples(
@@ -173,6 +174,9 @@ impl<'a> World<'a> {
             if self.scraping.twins {
                 self.write(index, page, (from, f64::INFINITY), ("container", "sidecar"), &mut all);
             }
+            if self.scraping.two_ports {
+                self.write(index, page, (from, f64::INFINITY), ("instance", &format!("{}:8081", address(index))), &mut all);
+            }
         }
         all
     }
@@ -183,7 +187,7 @@ impl<'a> World<'a> {
         let labels = |name: &str, label: Option<(&str, &str)>| -> Labels {
             let (instance, pod) = (format!("{}:8080", address(index)), name_of(index, page.is_canary));
             let pod = (!self.scraping.by_address).then_some(("pod", pod.as_str()));
-            let own = [("__name__", name), ("instance", &instance), target];
+            let own = [("__name__", name), ("instance", &instance), ("job", "pods"), target];
             own.into_iter().chain(label).chain(pod).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
         };
         let mut keep = |labels: Labels, samples: Vec<Sample>| {

@@ -2,6 +2,7 @@
 
 use super::world::{BROKEN, GOOD, NONE};
 use super::*;
+use serde_json::json;
 
 use crate::judging::verdict::event;
 
