@@ -8,13 +8,18 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use coalmine_simulate::{chart, situation, tables};
+use coalmine_simulate::tables::{self, Only};
+use coalmine_simulate::{chart, situation};
 
 #[derive(Args, Debug)]
 pub(crate) struct SimulateOptions {
     /// How often each situation is simulated
     #[arg(long, default_value_t = 500, value_name = "COUNT")]
     runs: usize,
+
+    /// Only lines whose names have all of these words, in their order
+    #[arg(value_name = "WORD")]
+    only: Vec<String>,
 }
 
 #[derive(Args, Debug)]
@@ -26,7 +31,8 @@ pub(crate) struct ChartOptions {
 
 pub(crate) fn simulate(options: &SimulateOptions) -> Result<()> {
     let begin = Instant::now();
-    let broken = tables::print_all(options.runs, &mut io::stdout().lock()).context("failed to print the tables")?;
+    let broken =
+        tables::print_all(options.runs, &Only(options.only.clone()), &mut io::stdout().lock()).context("failed to print the tables")?;
     if broken.is_empty() {
         println!(
             "All bounds hold: false rejections <= {} %, false promotions <= {} % ({} s)",

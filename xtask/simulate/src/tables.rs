@@ -74,8 +74,25 @@ pub fn intervals() -> Vec<Situation> {
     situations
 }
 
-/// Simulates and prints everything; what is broken comes back.
-pub fn print_all(runs: usize, out: &mut impl Write) -> io::Result<Vec<Broken>> {
+/// Which lines are simulated: those whose names have all of these words, in their order.
+#[derive(Clone, Debug, Default)]
+pub struct Only(pub Vec<String>);
+
+impl Only {
+    fn holds(&self, name: &str) -> bool {
+        let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut rest = name.as_str();
+        self.0.iter().all(|word| rest.find(word.as_str()).map(|at| rest = &rest[at + word.len()..]).is_some())
+    }
+
+    /// The lines with their places: each has a seed of its own.
+    fn of<'a>(&self, situations: &'a [Situation]) -> Vec<(usize, &'a Situation)> {
+        situations.iter().enumerate().filter(|(_, situation)| self.holds(&situation.name)).collect()
+    }
+}
+
+/// Simulates and prints all lines that are wanted; what is broken comes back.
+pub fn print_all(runs: usize, only: &Only, out: &mut impl Write) -> io::Result<Vec<Broken>> {
     let tables = [
         (
             "A canary like the primary",
@@ -112,6 +129,10 @@ pub fn print_all(runs: usize, out: &mut impl Write) -> io::Result<Vec<Broken>> {
     ];
     let mut broken = Vec::new();
     for (experiment, (title, heading, cells, style, situations, runs)) in tables.into_iter().enumerate() {
+        let lines = only.of(&situations);
+        if lines.is_empty() {
+            continue;
+        }
         writeln!(out, "{title} ({runs} runs a line; {cells})")?;
         let width = situations.iter().map(|situation| situation.name.chars().count()).chain([heading.len()]).max().unwrap_or_default();
         write!(out, "{heading:<width$}")?;
@@ -119,7 +140,7 @@ pub fn print_all(runs: usize, out: &mut impl Write) -> io::Result<Vec<Broken>> {
             write!(out, "  {name:<18}")?;
         }
         writeln!(out)?;
-        for (line, situation) in situations.iter().enumerate() {
+        for (line, situation) in lines {
             let tallies = tally(&situation.setup, DEADLINE, (1000 * experiment + line) as u64, runs);
             let found = exceeded(situation, &tallies[0]);
             print_line(&situation.name, width, style, &tallies, found.is_some(), out)?;
@@ -132,28 +153,34 @@ pub fn print_all(runs: usize, out: &mut impl Write) -> io::Result<Vec<Broken>> {
         let [tally, ..] = tally(setup, deadline, experiment, runs);
         tally
     };
-    broken.extend(print_rows(scraped, &seen::all(), (5000, DEADLINE, alone), runs.div_ceil(2), out)?);
+    let (seen, pages) = (seen::all(), pages::all());
+    broken.extend(print_rows(scraped, &only.of(&seen), (5000, DEADLINE, alone), runs.div_ceil(2), out)?);
     let by_pages = "By the pods' own pages, read each second";
-    broken.extend(print_rows(by_pages, &pages::all(), (7000, pages::DEADLINE, alone), runs.div_ceil(5), out)?);
-    broken.extend(first_minute::print(runs, out)?);
-    let judged: Vec<Situation> = seen::all().into_iter().chain(scenarios::all()).filter(|it| judged::can_judge(&it.setup)).collect();
+    broken.extend(print_rows(by_pages, &only.of(&pages), (7000, pages::DEADLINE, alone), runs.div_ceil(5), out)?);
+    if only.0.is_empty() {
+        broken.extend(first_minute::print(runs, out)?);
+    }
+    let judged: Vec<Situation> = seen.into_iter().chain(scenarios::all()).filter(|it| judged::can_judge(&it.setup)).collect();
     let title = "By the whole judge: its questions answered from scraped series";
-    broken.extend(print_rows(title, &judged, (9000, DEADLINE, judged::tally), runs.div_ceil(25), out)?);
+    broken.extend(print_rows(title, &only.of(&judged), (9000, DEADLINE, judged::tally), runs.div_ceil(25), out)?);
     Ok(broken)
 }
 
 /// Of these the other tools are asked nothing: what they are told of latency, client errors or silence is the user's.
 fn print_rows(
     title: &str,
-    situations: &[Situation],
+    situations: &[(usize, &Situation)],
     (experiment, deadline, simulate): (u64, Duration, impl Fn(&Setup, Duration, u64, usize) -> Tally),
     runs: usize,
     out: &mut impl Write,
 ) -> io::Result<Vec<Broken>> {
+    if situations.is_empty() {
+        return Ok(Vec::new());
+    }
     writeln!(out, "{title} ({runs} runs a line; rejected % @ median s / promoted % @ median s)")?;
     let mut broken = Vec::new();
-    for (line, situation) in situations.iter().enumerate() {
-        let tally = simulate(&situation.setup, deadline, experiment + line as u64, runs);
+    for (line, situation) in situations {
+        let tally = simulate(&situation.setup, deadline, experiment + *line as u64, runs);
         let at = |seconds: Option<f64>| seconds.map(|seconds| format!(" @{seconds:.0}")).unwrap_or_default();
         let found = exceeded(situation, &tally);
         let mark = if found.is_some() { "  <- beyond its bound" } else { "" };
