@@ -2,8 +2,10 @@
 //! to an opted-in Deployment, and to one that no Coalmine knows, which gets the requests that passed, and those whose template was
 //! promoted when it was.
 
+mod gates;
 mod random;
 mod regressions;
+mod step;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -13,76 +15,38 @@ use coalmine_core::{
 };
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use rstest::rstest;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use self::step::{Step, in_order, pause, send};
 use crate::support::{
-    control_plane::As,
-    kubectl::Apply,
     namespace::{Namespace, Records, held, records},
     results::row,
 };
-
-/// What a client sends, or the controller decides.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Step {
-    /// A file with this pod template.
-    ClientSideApply(Value),
-    ServerSideApply(Value),
-    /// A part of the template, stated by another applier.
-    SecondApply(Value),
-    /// A patch of a part, in the three ways there are, by another field manager.
-    Strategic(Value),
-    Merge(Value),
-    Json(Value),
-    Scale(u32),
-    /// A file put in the object's place.
-    Put(Value),
-    /// Another program's patch, which it made from the live object.
-    Reload(Value),
-    Restart(u32),
-    Undo,
-    OptOut,
-    OptIn,
-    /// Records put in order by a client: what this manager had set by updates is nobody's any more.
-    CleanUp(&'static str),
-    Promote,
-    Reject,
-}
-
-impl Step {
-    /// The field manager of a server-side apply.
-    fn applier(&self) -> Option<&'static str> {
-        match self {
-            Self::ServerSideApply(_) => Some("kubectl"),
-            Self::SecondApply(_) => Some("platform"),
-            _ => None,
-        }
-    }
-
-    /// Computed from the live object, so that it is made to what is on trial.
-    fn is_change(&self) -> bool {
-        matches!(self, Self::Strategic(_) | Self::Merge(_) | Self::Json(_) | Self::Reload(_) | Self::Restart(_))
-    }
-
-    /// States a whole template.
-    fn is_file(&self) -> bool {
-        matches!(self, Self::ClientSideApply(_) | Self::Put(_)) || self.applier().is_some()
-    }
-
-    fn is_request(&self) -> bool {
-        !matches!(self, Self::Promote | Self::Reject)
-    }
-}
 
 /// Both Deployments.
 struct Worlds {
     held: Namespace,
     plain: Namespace,
     /// The requests whose template is held: one, or what each applier that has a part in it stated last, and each time that it came again.
-    pending: Vec<Step>,
+    pending: Vec<Pending>,
     promotions: u32,
     /// Revisions count.
     undoes: bool,
+    /// Of the held one's namespace, by which nothing is promoted.
+    frozen: bool,
+}
+
+/// A request that is made to the plain Deployment when the held template is promoted.
+struct Pending {
+    step: Step,
+    /// It stated the live template while another one was held.
+    is_live: bool,
+}
+
+impl Pending {
+    fn held(step: &Step) -> Self {
+        Self { step: step.clone(), is_live: false }
+    }
 }
 
 impl Worlds {
@@ -94,6 +58,7 @@ impl Worlds {
             pending: Vec::new(),
             promotions: 0,
             undoes: steps.contains(&Step::Undo),
+            frozen: false,
         };
         let created = [&worlds.held, &worlds.plain].map(|world| send(world, &steps[0], false).is_ok());
         assert_eq!(created[0], created[1], "Coalmine refuses nothing that is created");
@@ -108,6 +73,7 @@ impl Worlds {
                 }
             }
             Step::Promote => self.promote(),
+            Step::Gate(gate) => self.gate(*gate),
             Step::Undo => self.undo(),
             // Such a request that changes nothing can't be told from the applier's own statement of the live template.
             Step::CleanUp(manager) if [&self.held, &self.plain].iter().any(|world| in_order(&world.app(), manager).is_none()) => {}
@@ -120,6 +86,10 @@ impl Worlds {
         self.await_revisions();
         let before = self.held.app();
         if let Err(refused) = send(&self.held, step, false) {
+            // Nobody takes the question away that a template on trial waits for.
+            if refused.contains("canary.approval can't be taken away") {
+                return;
+            }
             let plain = send(&self.plain, step, true);
             assert!(plain.is_err(), "only Coalmine refuses {step:?}: {refused}");
             return;
@@ -129,7 +99,7 @@ impl Worlds {
         let changes = self.would_change_the_template(step);
         if annotation(&after).is_some() && changes {
             // Held, or the held template again, which leaves a record of its own only if it says more.
-            if self.pending.contains(step) {
+            if self.pending.iter().any(|pending| pending.step == *step) {
                 self.held_again(step);
             } else if annotation(&after) != annotation(&before) {
                 self.held_now(&before, &after, step);
@@ -143,14 +113,20 @@ impl Worlds {
             self.pending.clear();
             self.compare("after a request that passed");
         }
-        // Who states the live template takes its part of the held one back.
-        self.pending.retain(|pending| pending.applier().is_none() || pending.applier() != step.applier());
+        // Who states the live template takes its part of the held one back, and after the others' says what it leaves empty.
+        if let Some(applier) = step.applier() {
+            self.pending.retain(|pending| pending.step.applier() != Some(applier));
+            let on_trial = object::phase(object::annotations(&before)).is_some_and(Phase::is_trying);
+            if annotation(&after).is_some() && (on_trial || annotation(&after) != annotation(&before)) {
+                self.pending.push(Pending { step: step.clone(), is_live: true });
+            }
+        }
     }
 
     /// An applier that states its part once more, after others did, says who owns what by it.
     fn held_again(&mut self, step: &Step) {
-        if self.pending.last() != Some(step) {
-            self.pending.push(step.clone());
+        if self.pending.last().map(|pending| &pending.step) != Some(step) {
+            self.pending.push(Pending::held(step));
         }
     }
 
@@ -167,12 +143,15 @@ impl Worlds {
                 assert!(!together.is_empty(), "{step:?} is made to what is on trial");
             }
         } else {
-            let has_part = |pending: &Step| together.iter().any(|part| Some(part.manager.as_str()) == pending.applier());
+            let of_part = |applier: Option<&str>| together.iter().any(|part| Some(part.manager.as_str()) == applier);
             // What was changed in between was changed of what had been stated before.
             let changes = together.iter().any(|part| part.change);
-            self.pending.retain(|pending| changes || (has_part(pending) && pending.applier() != step.applier()));
+            self.pending.retain(|Pending { step: pending, is_live }| {
+                let has_part = of_part(pending.applier()) || (*is_live && !together.is_empty());
+                changes || (has_part && pending.applier() != step.applier())
+            });
         }
-        self.pending.push(step.clone());
+        self.pending.push(Pending::held(step));
     }
 
     /// To the revision before, which both know; from there, once more would be to what was just left, which is tried.
@@ -190,7 +169,7 @@ impl Worlds {
         assert!(same || record(&after).is_none(), "live and held at once");
         if record(&after).is_some() {
             if record(&after) != record(&before) {
-                self.pending = vec![Step::Undo];
+                self.pending = vec![Pending::held(&Step::Undo)];
             }
             return;
         }
@@ -212,12 +191,12 @@ impl Worlds {
     }
 
     fn promote(&mut self) {
-        if !self.phase().is_some_and(Phase::is_trying) {
+        if !self.phase().is_some_and(Phase::is_trying) || !self.is_let() {
             return;
         }
         self.await_revisions();
         self.held.promote();
-        let steps = std::mem::take(&mut self.pending);
+        let steps: Vec<Step> = std::mem::take(&mut self.pending).into_iter().map(|pending| pending.step).collect();
         assert!(!steps.is_empty(), "a request that was held");
         // What was tried together is one revision.
         let together = self.undoes && steps.len() > 1;
@@ -278,89 +257,11 @@ impl Worlds {
             self.held.kubectl.run(&["annotate", "deployment/app", "--overwrite", "canary.retry=again"]).succeeded();
             self.plain.kubectl.run(&["annotate", "deployment/app", "--overwrite", "canary.retry=again"]).succeeded();
         }
+        self.open_gates();
         self.promote();
         self.compare("at the end");
         assert_eq!(held(&self.held.app()), None);
     }
-}
-
-/// The same patch of the container `app` where that stands in this object: who writes it has looked.
-fn by_place(body: &Value, app: &Value) -> Value {
-    let containers = app["spec"]["template"]["spec"]["containers"].as_array().expect("containers");
-    let place = containers.iter().position(|container| container["name"] == "app").expect("the container app");
-    serde_json::from_str(&body.to_string().replace("/containers/app/", &format!("/containers/{place}/"))).expect("JSON")
-}
-
-/// A paused Deployment makes no revision.
-fn pause(world: &Namespace, paused: bool) {
-    let body = json!({"spec": {"paused": paused.then_some(true)}});
-    let path = format!("{}?fieldManager=pause", world.path("app"));
-    world.control_plane.send(As::Administrator, "PATCH", &path, "application/merge-patch+json", &body).expect("a pause");
-}
-
-/// Sends one request; the object that comes of it, or why it was refused.
-fn send(world: &Namespace, step: &Step, dry_run: bool) -> Result<Value, String> {
-    let manifest = |template: &Value| {
-        json!({
-            "apiVersion": "apps/v1", "kind": "Deployment",
-            "metadata": {"name": "app", "namespace": world.name, "annotations": {"canary.enabled": "true"}},
-            "spec": {"selector": {"matchLabels": {"app": "app"}}, "template": template},
-        })
-    };
-    let patch = |manager: &str, content_type: &str, body: &Value| {
-        let more = if dry_run { "&dryRun=All" } else { "" };
-        let path = format!("{}?fieldManager={manager}{more}", world.path("app"));
-        world.control_plane.send(As::Administrator, "PATCH", &path, content_type, body).map_err(|refused| refused.message)
-    };
-    match step {
-        Step::ClientSideApply(template) => {
-            let more: &[&str] = if dry_run { &["--output=json", "--dry-run=server"] } else { &["--output=json"] };
-            let output = world.kubectl.apply_with(Apply::ClientSide, &manifest(template), more);
-            if output.code == 0 { Ok(serde_json::from_str(&output.stdout).expect("JSON")) } else { Err(output.stderr) }
-        }
-        Step::ServerSideApply(template) => patch("kubectl&force=true", "application/apply-patch+yaml", &manifest(template)),
-        Step::SecondApply(template) => {
-            let part = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "app", "namespace": world.name},
-                              "spec": {"template": template}});
-            patch("platform&force=true", "application/apply-patch+yaml", &part)
-        }
-        Step::Put(template) => {
-            let mut object = manifest(template);
-            object["spec"]["replicas"] = world.app()["spec"]["replicas"].clone();
-            let more = if dry_run { "&dryRun=All" } else { "" };
-            let path = format!("{}?fieldManager=kubectl-replace{more}", world.path("app"));
-            world.control_plane.send(As::Administrator, "PUT", &path, "application/json", &object).map_err(|refused| refused.message)
-        }
-        Step::Reload(body) => patch("Reloader", "application/strategic-merge-patch+json", body),
-        Step::Restart(time) => {
-            let stamp = json!({"kubectl.kubernetes.io/restartedAt": time.to_string()});
-            let body = json!({"spec": {"template": {"metadata": {"annotations": stamp}}}});
-            patch("kubectl-rollout", "application/strategic-merge-patch+json", &body)
-        }
-        Step::OptOut | Step::OptIn => {
-            let enabled = (*step == Step::OptIn).to_string();
-            patch("kubectl-annotate", "application/merge-patch+json", &json!({"metadata": {"annotations": {"canary.enabled": enabled}}}))
-        }
-        Step::CleanUp(manager) => {
-            let entries = in_order(&world.app(), manager).unwrap_or_default();
-            let body = json!([{"op": "replace", "path": "/metadata/managedFields", "value": entries}]);
-            patch("kubectl", "application/json-patch+json", &body)
-        }
-        Step::Strategic(body) => patch("kubectl-set", "application/strategic-merge-patch+json", body),
-        Step::Merge(body) => patch("kubectl-patch", "application/merge-patch+json", body),
-        Step::Json(body) => patch("kubectl-patch", "application/json-patch+json", &by_place(body, &world.app())),
-        Step::Scale(replicas) => patch("kubectl", "application/merge-patch+json", &json!({"spec": {"replicas": replicas}})),
-        Step::Promote | Step::Reject | Step::Undo => unreachable!("no requests"),
-    }
-}
-
-/// The records without what this manager had set by updates; `None` where it had set nothing, or nobody else anything.
-fn in_order(app: &Value, manager: &str) -> Option<Vec<Value>> {
-    let entries = app["metadata"]["managedFields"].as_array()?;
-    let is_of = |entry: &&Value| entry["manager"] == manager && entry["operation"] == "Update" && entry.get("subresource").is_none();
-    let others: Vec<Value> = entries.iter().filter(|entry| !is_of(entry)).cloned().collect();
-    let some_are_left = others.iter().any(|entry| entry.get("subresource").is_none());
-    (some_are_left && others.len() < entries.len()).then_some(others)
 }
 
 fn run(steps: &[Step]) -> Option<Worlds> {

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::Step;
+use super::step::{Gate, Step};
 
 fn any_environment() -> impl Strategy<Value = Value> {
     let variable = ("V[A-D]", "[12]").prop_map(|(name, value)| json!({"name": name, "value": value}));
@@ -103,6 +103,19 @@ fn any_other_client() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// Words of people.
+fn any_gate() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        1 => Just(Gate::AskForApproval),
+        2 => Just(Gate::Approve),
+        1 => proptest::bool::ANY.prop_map(Gate::Pause),
+        1 => Just(Gate::PromoteByHand),
+        1 => Just(Gate::RejectByHand),
+        1 => proptest::bool::ANY.prop_map(Gate::Freeze),
+    ]
+    .prop_map(Step::Gate)
+}
+
 /// Mostly files, from a few of them, so that the same one comes again.
 pub(super) fn any_sequence() -> impl Strategy<Value = Vec<Step>> {
     let files = proptest::collection::vec(any_template(), 2..4);
@@ -124,6 +137,7 @@ pub(super) fn any_sequence() -> impl Strategy<Value = Vec<Step>> {
             1 => (0_u32..4).prop_map(Step::Scale),
             2 => any_other_client(),
             1 => put,
+            1 => any_gate(),
             4 => Just(Step::Promote),
             1 => Just(Step::Reject),
         ];

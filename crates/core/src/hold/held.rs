@@ -47,6 +47,24 @@ pub struct Contribution {
     /// A change of the live object, which is made to what came before it; otherwise an applier's part, or the whole.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub change: bool,
+    /// An applier's part once more, after changes: what it states counts again.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub again: bool,
+}
+
+impl Contribution {
+    /// The whole, or an applier's part.
+    pub fn part(manager: &str, template: &Value) -> Self {
+        Self { manager: manager.to_owned(), template: template.clone(), change: false, again: false }
+    }
+
+    pub fn change(manager: &str, template: &Value) -> Self {
+        Self { change: true, ..Self::part(manager, template) }
+    }
+
+    pub fn again(manager: &str, template: &Value) -> Self {
+        Self { again: true, ..Self::part(manager, template) }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -174,21 +174,24 @@ impl Fields {
         Self { itself, below: below.filter(|(_, fields)| !fields.is_empty()).collect() }
     }
 
-    /// Those of these fields that are stated as empty maps or lists, or as `null`, where others have something in `before`, and that are
-    /// gone in `after`: nothing there contradicts the statement. `all` are the fields that anybody owns.
-    pub fn stated_empty(&self, all: &Self, before: &Value, after: &Value) -> Self {
-        self.stated_empty_at(all, &Found::value(before), &Found::value(after))
+    /// Those of these fields that are stated as empty maps or lists, or as `null`, where others own something: who states that last owns
+    /// the map, whatever is in it. `all` are the fields that anybody owns.
+    pub fn stated_empty(&self, all: &Self) -> Self {
+        if self.itself && self.below.is_empty() {
+            return if all.below.is_empty() { Self::default() } else { self.clone() };
+        }
+        self.each(false, |name, fields| fields.stated_empty(all.below(name)))
     }
 
-    fn stated_empty_at(&self, all: &Self, before: &Found<'_>, after: &Found<'_>) -> Self {
-        let Found::One(left) = before else { return Self::default() };
-        if self.itself && self.below.is_empty() {
-            let is_gone = matches!(after, Found::Nothing) && !all.below.is_empty();
-            return if is_gone { self.clone() } else { Self::default() };
-        }
-        let Found::One(right) = after else { return Self::default() };
-        let (mut left, mut right) = (Steps::from(left), Steps::from(right));
-        self.each(false, |name, fields| fields.stated_empty_at(all.below(name), &left.at(name), &right.at(name)))
+    /// Those of these fields that hold others and are there: to change what is in them takes them from nobody.
+    pub fn filled(&self, all: &Self, value: &Value) -> Self {
+        self.filled_at(all, &Found::value(value))
+    }
+
+    fn filled_at(&self, all: &Self, found: &Found<'_>) -> Self {
+        let Found::One(value) = found else { return Self::default() };
+        let mut steps = Steps::from(value);
+        self.each(self.itself && !all.below.is_empty(), |name, fields| fields.filled_at(all.below(name), &steps.at(name)))
     }
 
     fn changed_at(&self, all: &Self, before: &Found<'_>, after: &Found<'_>) -> Self {

@@ -1,5 +1,6 @@
 //! UPDATE by anybody but the controller: the table of the hold. Reads top to bottom in the order in which the cases exclude each other.
 
+mod again;
 mod delta;
 mod put_back;
 mod statement;
@@ -183,22 +184,32 @@ impl Update<'_> {
         if self.edits_records_alone() {
             return self.keep();
         }
+        let live = object::template(self.old);
+        if let Some(held) = self.held.clone().filter(|_| !self.restates())
+            && let Some(record) = self.live_again(&held)
+        {
+            return if template::same(&record.template, live) { self.withdraw() } else { self.hold_together(&held, record) };
+        }
         if let Some(held) = self.held.clone().filter(|held| !held.contributions.is_empty())
             && !self.restates_all()
             && let Some(record) = self.together(&held)
         {
-            return self.hold_together(&held, record);
+            return if template::same(&record.template, live) { self.withdraw() } else { self.hold_together(&held, record) };
         }
         if self.restates() {
-            self.warnings.push(message::withdrawn());
-            let told = format!("back to the live template; the held one is withdrawn by {}", self.request.username);
-            self.end(Phase::Withdrawn, &told);
-            return Admission::changed(self.request.new, self.changed, self.warnings, Effect::Withdrawn);
+            return self.withdraw();
         }
         if self.held.as_ref().is_some_and(|held| held.manager == self.manager) && self.phase.is_some_and(Phase::is_trying) {
             self.warnings.push(message::still_on_trial(self.request.name));
         }
         self.keep()
+    }
+
+    fn withdraw(mut self) -> Admission {
+        self.warnings.push(message::withdrawn());
+        let told = format!("back to the live template; the held one is withdrawn by {}", self.request.username);
+        self.end(Phase::Withdrawn, &told);
+        Admission::changed(self.request.new, self.changed, self.warnings, Effect::Withdrawn)
     }
 
     /// The request says nothing of the template: what is held stays.
@@ -300,11 +311,15 @@ impl Update<'_> {
         let mut changed = false;
         // Where several have a part in it, none of them states all.
         if record.contributions.is_empty() && (self.operation() == Operation::Apply || self.sends_last_applied()) {
+            let (before, sent) = (&record, self.sent_owners());
+            let same_applier = [before.operation, self.operation()] == [Operation::Apply; 2] && before.manager == self.manager;
+            // What others stated since stays theirs.
+            let owners = if same_applier { managed_fields::again(&before.owners, &sent, &self.manager) } else { sent };
             changed |= replace(&mut record.manager, self.manager.clone());
             changed |= replace(&mut record.operation, self.operation());
             // Who states only a part adds nothing to what the whole was said to be.
             if self.request.held_merged.is_none() {
-                changed |= replace(&mut record.owners, self.sent_owners());
+                changed |= replace(&mut record.owners, owners);
             }
         }
         if self.sends_last_applied() {

@@ -64,14 +64,15 @@ fn a_map_changes_when_it_comes_or_goes_and_a_leaf_with_its_value() {
 }
 
 #[test]
-fn what_is_stated_as_empty_stands_where_the_others_part_goes() {
+fn what_is_stated_as_empty_is_owned_whatever_others_put_there() {
     let stated = Fields::read(&json!({"f:annotations": {}, "f:labels": {"f:app": {}}, "f:command": {}, "f:env": {}}));
     let all = stated.union(&Fields::read(&json!({"f:annotations": {"f:second": {}}, "f:env": {"k:{\"name\":\"VA\"}": {}}})));
-    let before = json!({"annotations": {"second": "1"}, "labels": {"app": "app"}, "command": ["x"], "env": [{"name": "VA"}]});
-    let after = json!({"labels": {}, "env": [{"name": "VB"}]});
-    // The command is one value, which is stated; the variables are still there, others though.
-    assert_eq!(stated.stated_empty(&all, &before, &after).write(), Some(json!({"f:annotations": {}})));
-    assert!(stated.stated_empty(&all, &before, &before).is_empty());
+    // The command is one value, in which nobody owns anything.
+    assert_eq!(stated.stated_empty(&all).write(), Some(json!({"f:annotations": {}, "f:env": {}})));
+    assert!(stated.stated_empty(&stated).is_empty());
+    let there = json!({"annotations": {"second": "1"}, "command": ["x"]});
+    assert_eq!(stated.filled(&all, &there).write(), Some(json!({"f:annotations": {}})));
+    assert!(stated.filled(&all, &json!({})).is_empty());
 }
 
 fn any_fields() -> impl Strategy<Value = Fields> {
@@ -92,7 +93,7 @@ fn thousands_of_items_are_compared() {
     let (before, after) = (list("a"), list("b"));
     let changed = fields.changed(&fields, &before, &after);
     assert_eq!(changed.below("f:env").below.len(), 20_000);
-    assert!(fields.stated_empty(&fields, &before, &after).is_empty());
+    assert!(fields.stated_empty(&fields).is_empty());
     let items = fields.below("f:env").items();
     assert!(before["env"].as_array().unwrap().iter().all(|item| items.has(item)));
 }

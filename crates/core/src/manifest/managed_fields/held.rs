@@ -65,6 +65,11 @@ pub fn asserted(held: &TemplateOwners, sent: &TemplateOwners, manager: &str, kno
     others.chain(own).collect()
 }
 
+/// The same where that changed nothing.
+pub fn again(held: &TemplateOwners, sent: &TemplateOwners, manager: &str) -> TemplateOwners {
+    asserted(held, sent, manager, &Fields::default(), Change { from: &Value::Null, to: &Value::Null })
+}
+
 fn update_of(manager: &str) -> String {
     [manager, "Update", API_VERSION, ""].join(&SEPARATOR.to_string())
 }
@@ -105,12 +110,12 @@ pub fn follow(held: &TemplateOwners, before: &TemplateOwners, after: &TemplateOw
 }
 
 /// The owners of a held template once `manager` has applied again what it owns of the live one: what it states as empty, or as `null`,
-/// is its own again in the held one, from which the others' part of that goes.
-pub fn restated(held: &TemplateOwners, sent: &TemplateOwners, manager: &str, change: Change<'_>) -> TemplateOwners {
+/// is its own again in the held one, whatever others have put there.
+pub fn restated(held: &TemplateOwners, sent: &TemplateOwners, manager: &str) -> TemplateOwners {
     let known = all(held).union(&all(sent));
     let mut restated = held.clone();
     for (identity, fields) in sent.iter().filter(|(identity, _)| is_application_of(identity, manager)) {
-        let gained = Fields::read(fields).stated_empty(&known, change.from, change.to);
+        let gained = Fields::read(fields).stated_empty(&known);
         let owned = of(held, identity).union(&gained).write();
         restated.extend(owned.map(|owned| (identity.clone(), owned)));
     }
@@ -138,6 +143,7 @@ pub fn applied(
         let [before, after] = [stored, sent].map(|owners| of(owners, identity));
         let has_part = parts.iter().any(|part| is_application_of(identity, part));
         let taken = if has_part { Fields::default() } else { before.difference(&after) };
+        let taken = taken.difference(&taken.filled(known, change.from));
         Some((identity.clone(), fields.difference(&changed).difference(&taken).write()?))
     });
     let own = sent.iter().filter(|(identity, _)| of_manager(identity)).map(|(identity, fields)| (identity.clone(), fields.clone()));
@@ -236,14 +242,15 @@ mod tests {
 
     #[test]
     fn what_is_stated_as_null_again_is_owned_again() {
-        let (live, other) = (json!({"image": "a", "annotations": {"second": "1"}}), json!({"image": "a"}));
-        let change = Change { from: &live, to: &other };
         let client = ("client|Apply|apps/v1|", json!({"f:image": {}, "f:annotations": {}}));
         let second = ("second|Apply|apps/v1|", json!({"f:annotations": {"f:second": {}}}));
-        let sent = owners(&[client.clone(), second]);
+        let sent = owners(&[client.clone(), second.clone()]);
         let held = owners(&[("client|Apply|apps/v1|", json!({"f:image": {}}))]);
-        assert_eq!(restated(&held, &sent, "client", change), owners(&[client]));
-        assert_eq!(restated(&held, &sent, "second", change), held);
+        assert_eq!(restated(&held, &sent, "client"), owners(std::slice::from_ref(&client)));
+        assert_eq!(restated(&held, &sent, "second"), held);
+        // What the other one has there is no contradiction.
+        let filled = owners(&[("client|Apply|apps/v1|", json!({"f:image": {}})), second.clone()]);
+        assert_eq!(restated(&filled, &sent, "client"), owners(&[client, second]));
     }
 
     #[test]

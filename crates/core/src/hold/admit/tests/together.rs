@@ -147,3 +147,47 @@ fn where_both_change_one_thing_the_later_one_counts_and_owns_it() {
         json!({"f:spec": {"f:containers": {"k:{\"name\":\"app\"}": {".": {}, "f:name": {}}}}})
     );
 }
+
+/// Who states `null` for a map owns it, if that was stated last, whatever another part puts there.
+#[test]
+fn a_null_stated_again_beside_another_part_is_owned() {
+    let file = json!({"metadata": {}, "spec": {"containers": [{"name": "app", "image": "app:a"}]}});
+    let owning = |stored: &Value, manager: &str, owned: &Value, template: &Value| {
+        let mut new = stated(stored, manager, &[], template);
+        let entries = new["metadata"]["managedFields"].as_array_mut().unwrap();
+        entries.last_mut().unwrap()["fieldsV1"] = json!({"f:spec": {"f:template": owned}});
+        new
+    };
+    let null = json!({"f:metadata": {"f:annotations": {}}, "f:spec": {"f:containers": {"k:{\"name\":\"app\"}": {".": {}, "f:image": {}}}}});
+    let without = json!({"f:spec": {"f:containers": {"k:{\"name\":\"app\"}": {".": {}, "f:image": {}}}}});
+    let live = owning(&live(), "flux", &null, &file);
+    let mut filled = file.clone();
+    filled["metadata"] = json!({"annotations": {"second": "1"}});
+    // The API server takes the map from who had it empty.
+    let second =
+        owning(&owning(&live, "flux", &without, &file), "platform", &json!({"f:metadata": {"f:annotations": {"f:second": {}}}}), &filled);
+    let held = ask(&live, &second, "platform", "platform").stored(&second).unwrap();
+    assert_eq!(record(&held).owners.get("flux|Apply|apps/v1|"), Some(&without));
+    let again = ask(&held, &held, "flux", "flux").stored(&held).unwrap();
+    assert_eq!(record(&again).owners.get("flux|Apply|apps/v1|"), Some(&null));
+}
+
+/// Who applies the live template at an interval takes back, without the hold too, what others set of it meanwhile.
+#[test]
+fn the_live_template_stated_again_counts_over_what_another_one_set() {
+    let (held, _) = send(&live(), "kubectl", &["app"], &b());
+    let a = live()["spec"]["template"].clone();
+    let (back, answer) = send(&held, "flux", &["app"], &a);
+    assert_eq!((answer.effect, object::phase(object::annotations(&back))), (Effect::Withdrawn, Some(Phase::Withdrawn)));
+    // Only what it states.
+    let (held, _) = send(&live(), "kubectl", &["app", "side"], &both("1"));
+    let (rest, answer) = send(&held, "flux", &["app"], &a);
+    assert_eq!((answer.effect, record(&rest).template), (Effect::Held, with_side("1")));
+    let again = stated(&rest, "flux", &["app"], &a);
+    assert!(ask(&rest, &again, "flux", "flux").stored(&again).is_none_or(|stored| stored == rest), "each time the same");
+    // What is kept out is tried no more by that.
+    let mut rejected = held;
+    rejected["metadata"]["annotations"][key::PHASE] = "Rejected".into();
+    let again = stated(&rejected, "flux", &["app"], &a);
+    assert!(ask(&rejected, &again, "flux", "flux").stored(&again).is_none_or(|stored| stored == rejected));
+}

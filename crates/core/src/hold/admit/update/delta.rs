@@ -12,14 +12,13 @@ use crate::{
     api::annotations::{self as key, Phase},
     hold::{
         admit::Admission,
-        held::{Contribution, Held, Operation},
+        held::{Contribution, Held},
         rejected,
     },
     manifest::{
         fields::Fields,
-        last_applied,
         managed_fields::{self, Change, template_owners},
-        merge::{Emptied, Owned, conflict, merge},
+        merge::{Owned, conflict, merge},
         object::{self, metadata_map_mut},
         template,
     },
@@ -34,7 +33,7 @@ pub(super) struct Merged {
 }
 
 impl Update<'_> {
-    fn known(&self, held: &Held) -> Fields {
+    pub(super) fn known(&self, held: &Held) -> Fields {
         let stored = template_owners(self.old.get("metadata").unwrap_or(&Value::Null));
         let owners = [&stored, &self.sent_owners(), &held.owners].map(managed_fields::all);
         owners.iter().fold(Fields::default(), |known, more| known.union(more))
@@ -48,11 +47,9 @@ impl Update<'_> {
         }
         let (known, sent_owners) = (self.known(held), self.sent_owners());
         let stated = managed_fields::updated_by(&sent_owners, &self.manager);
-        let made_to = |ours: &Value| {
-            let emptied = emptied_by(&self.manager);
-            merge(Owned { known: &known, stated: &stated, asserted: false, whole: true, emptied }, live, ours, sent)
-        };
-        let merged = made_to(&held.template)?;
+        let emptied = emptied_by(&self.manager);
+        let owned = Owned { known: &known, stated: &stated, asserted: false, whole: true, emptied };
+        let merged = merge(owned, live, &held.template, sent)?;
         let mut record = held.clone();
         if template::same(&merged, &held.template) {
             return Some(Merged { record, conflict: None });
@@ -61,12 +58,9 @@ impl Update<'_> {
         record.owners = managed_fields::updated(&held.owners, &self.manager, &known, change);
         self.request.username.clone_into(&mut record.user);
         if record.contributions.is_empty() {
-            record.contributions.push(Contribution { manager: held.manager.clone(), template: held.template.clone(), change: false });
+            record.contributions.push(Contribution::part(&held.manager, &held.template));
         }
-        // One that changes again and again, such as a restart, is one change: the record must not grow with it.
-        let before = record.contributions.pop_if(|last| last.change && last.manager == self.manager);
-        let change = before.and_then(|before| made_to(&before.template)).unwrap_or_else(|| sent.clone());
-        record.contributions.push(Contribution { manager: self.manager.clone(), template: change, change: true });
+        record.contributions = in_few(record.contributions, Contribution::change(&self.manager, sent), &known, live);
         record.template = merged;
         Some(Merged { record, conflict: conflict(&known, live, &held.template, sent, "spec.template") })
     }
@@ -96,46 +90,30 @@ impl Update<'_> {
         Admission::held(self.request.new, self.changed, self.warnings, unchecked)
     }
 
-    /// The template that changes were made to, stated once more: what it states counts again, and the rest of the changes stays.
-    pub(super) fn stated_again(&self, held: &Held) -> Option<Held> {
-        let (live, sent) = (object::template(self.old), object::template(self.request.new));
-        let first = held.contributions.first().filter(|first| template::same(&first.template, sent))?;
-        if held.is_outdated(self.old) || !held.contributions.iter().any(|part| part.change) {
-            return None;
-        }
-        let (known, sent_owners) = (self.known(held), self.sent_owners());
-        let stated = if held.operation == Operation::Apply {
-            managed_fields::applied_by(&sent_owners, &self.manager)
-        } else {
-            let file = self.sent_last_applied().and_then(|text| last_applied::template(&text));
-            managed_fields::updated_by(&sent_owners, &self.manager).stated_in(file.as_ref().unwrap_or(sent))
-        };
-        let asserted = merge(
-            Owned { known: &known, stated: &stated, asserted: true, whole: false, emptied: Emptied::ByItem },
-            live,
-            &held.template,
-            sent,
-        )?;
-        let mut record = held.clone();
-        if self.sends_last_applied() {
-            record.last_applied = self.sent_last_applied();
-        }
-        if !template::same(&asserted, &held.template) {
-            let change = Change { from: &held.template, to: &asserted };
-            record.owners = if held.operation == Operation::Apply {
-                managed_fields::asserted(&held.owners, &sent_owners, &self.manager, &known, change)
-            } else {
-                managed_fields::updated(&held.owners, &self.manager, &known, change)
-            };
-            record.contributions =
-                vec![first.clone(), Contribution { manager: self.manager.clone(), template: asserted.clone(), change: true }];
-            record.template = asserted;
-        }
-        Some(record)
-    }
-
     /// Whether somebody compares with the live object to see what there is to send.
     pub(super) fn is_compared(record: &Held) -> bool {
         record.manager != CLIENT_SIDE_APPLY
     }
+}
+
+/// With one more. Who changes again and again, such as by restarts, makes one change: the record must not grow with it.
+pub(super) fn in_few(mut parts: Vec<Contribution>, more: Contribution, known: &Fields, live: &Value) -> Vec<Contribution> {
+    let run = parts.iter().rposition(|part| !part.change).map_or(0, |last| last + 1);
+    let before = parts[run..].iter().position(|part| more.change && part.manager == more.manager).map(|place| run + place);
+    let together = before.and_then(|before| {
+        let (first, later) = parts[before..].split_first()?;
+        let stated = Fields::default();
+        later.iter().chain([&more]).try_fold(first.template.clone(), |ours, part| {
+            let emptied = emptied_by(&part.manager);
+            merge(Owned { known, stated: &stated, asserted: false, whole: true, emptied }, live, &ours, &part.template)
+        })
+    });
+    match (before, together) {
+        (Some(before), Some(together)) => {
+            parts.truncate(before);
+            parts.push(Contribution::change(&more.manager, &together));
+        }
+        _ => parts.push(more),
+    }
+    parts
 }

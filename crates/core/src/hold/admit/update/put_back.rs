@@ -86,8 +86,8 @@ impl Update<'_> {
         let Some(held) = self.held.as_mut() else { return Ok(()) };
         let change = Change { from: object::template(self.old), to: &held.template };
         let mut owners = if before == after { held.owners.clone() } else { managed_fields::follow(&held.owners, &before, &after, change) };
-        if let Some(manager) = applier {
-            owners = managed_fields::restated(&owners, &after, &manager, change);
+        if let Some(manager) = applier.filter(|_| self.phase.is_some_and(Phase::is_trying)) {
+            owners = managed_fields::restated(&owners, &after, &manager);
         }
         // Who puts the records in order for server-side apply takes last-applied away; it doesn't come back with the promotion.
         let drops_last_applied =

@@ -87,6 +87,11 @@ impl Update<'_> {
             && !template::same(object::template(self.old), object::template(self.request.new))
     }
 
+    /// Nothing of what was on trial can stand beside it: a file in the object's place, or an old revision.
+    pub(super) fn replaces_all(&self) -> bool {
+        self.drops_state() || self.is_undo()
+    }
+
     /// To a revision that nobody had opted in. Its annotations come with it.
     pub(super) fn is_undo_to_before_the_opt_in(&self) -> bool {
         self.is_undo() && !object::is_opted_in(self.sent)

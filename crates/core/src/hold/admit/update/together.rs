@@ -24,14 +24,14 @@ impl Update<'_> {
     pub(super) fn together(&self, held: &Held) -> Option<Held> {
         let (live, sent) = (object::template(self.old), object::template(self.request.new));
         let manager = self.manager.as_str();
-        if held.operation != Operation::Apply || held.is_outdated(self.old) {
+        if held.operation != Operation::Apply || held.is_outdated(self.old) || self.replaces_all() {
             return None;
         }
         let mut parts = held.contributions.clone();
         if parts.is_empty() {
-            parts.push(Contribution { manager: held.manager.clone(), template: held.template.clone(), change: false });
+            parts.push(Contribution::part(&held.manager, &held.template));
         }
-        let mine = parts.iter().position(|part| part.manager == manager && !part.change);
+        let mine = parts.iter().position(|part| part.manager == manager && !part.change && !part.again);
         let applies = if mine.is_some() { self.states_its_part() } else { self.operation() == Operation::Apply };
         match mine {
             _ if !applies => return None,
@@ -41,7 +41,9 @@ impl Update<'_> {
             _ => {
                 parts.retain(|part| part.manager != manager || part.change);
                 if !template::same(live, sent) {
-                    parts.push(Contribution { manager: manager.to_owned(), template: sent.clone(), change: false });
+                    parts.push(Contribution::part(manager, sent));
+                } else if parts.iter().any(|part| part.change) {
+                    parts.push(Contribution::again(manager, live));
                 }
             }
         }
@@ -51,14 +53,19 @@ impl Update<'_> {
             .into_iter()
             .fold(Fields::default(), |known, more| known.union(&managed_fields::all(more)));
         let (first, others) = parts.split_first()?;
+        let mut changed = first.change;
         let template = others.iter().try_fold(first.template.clone(), |ours, part| {
+            // What is stated after a change counts over it, also where it is what was there all the time.
+            let asserted = part.again || (changed && !part.change);
+            changed |= part.change;
             let owners = if part.manager == manager { &sent_owners } else { &held.owners };
             let (stated, emptied) = if part.change {
                 (managed_fields::updated_by(owners, &part.manager), emptied_by(&part.manager))
             } else {
                 (managed_fields::applied_by(owners, &part.manager), Emptied::ByItem)
             };
-            merge(Owned { known: &known, stated: &stated, asserted: false, whole: part.change, emptied }, live, &ours, &part.template)
+            let owned = Owned { known: &known, stated: &stated, asserted, whole: part.change, emptied };
+            merge(owned, live, &ours, &part.template)
         })?;
         let change = Change { from: &held.template, to: &template };
         let managers: Vec<&str> = parts.iter().map(|part| part.manager.as_str()).collect();

@@ -1,0 +1,84 @@
+//! What is stated once more while other things are on trial, and so counts over what was changed since: a part that changes were made to, and
+//! the live template, by whoever applies it.
+
+use super::{Update, delta::in_few};
+use crate::{
+    api::annotations::Phase,
+    hold::held::{Contribution, Held, Operation},
+    manifest::{
+        last_applied,
+        managed_fields::{self, Change},
+        merge::{Emptied, Owned, merge},
+        object, template,
+    },
+};
+
+impl Update<'_> {
+    /// A part that changes were made to, stated once more: what it states counts again, and the rest of the changes stays.
+    pub(super) fn stated_again(&self, held: &Held) -> Option<Held> {
+        let (live, sent) = (object::template(self.old), object::template(self.request.new));
+        let applies = held.operation == Operation::Apply;
+        let of_its_sender = |part: &Contribution| !applies || part.manager == self.manager;
+        let is_it = |part: &Contribution| !part.change && of_its_sender(part) && template::same(&part.template, sent);
+        let place = held.contributions.iter().rposition(is_it)?;
+        if self.replaces_all() || held.is_outdated(self.old) || !held.contributions[place..].iter().any(|part| part.change) {
+            return None;
+        }
+        let (known, sent_owners) = (self.known(held), self.sent_owners());
+        let stated = if applies {
+            managed_fields::applied_by(&sent_owners, &self.manager)
+        } else {
+            let file = self.sent_last_applied().and_then(|text| last_applied::template(&text));
+            managed_fields::updated_by(&sent_owners, &self.manager).stated_in(file.as_ref().unwrap_or(sent))
+        };
+        let owned = Owned { known: &known, stated: &stated, asserted: true, whole: false, emptied: Emptied::ByItem };
+        let asserted = merge(owned, live, &held.template, sent)?;
+        let mut record = held.clone();
+        if self.sends_last_applied() {
+            record.last_applied = self.sent_last_applied();
+        }
+        if !template::same(&asserted, &held.template) {
+            let change = Change { from: &held.template, to: &asserted };
+            if applies {
+                record.owners = managed_fields::asserted(&held.owners, &sent_owners, &self.manager, &known, change);
+                // The later one says all that an earlier one did.
+                let others = record.contributions.drain(..).filter(|part| !part.again || part.manager != self.manager);
+                let others = others.fold(Vec::new(), |parts, part| in_few(parts, part, &known, live));
+                record.contributions = in_few(others, Contribution::again(&self.manager, sent), &known, live);
+            } else {
+                record.owners = managed_fields::updated(&held.owners, &self.manager, &known, change);
+                record.contributions.truncate(1);
+                record.contributions.push(Contribution::change(&self.manager, &asserted));
+            }
+            record.template = asserted;
+        }
+        Some(record)
+    }
+
+    /// The live template, stated once more by one of its appliers: without the hold that would take back what others have set since. What
+    /// comes of it may be the live template itself. `None` where it changes nothing of what is on trial, or has a part in it.
+    pub(super) fn live_again(&self, held: &Held) -> Option<Held> {
+        let (live, sent_owners) = (object::template(self.old), self.sent_owners());
+        let is_on_trial = self.phase.is_some_and(Phase::is_trying) && !held.is_outdated(self.old);
+        let has_part = held.contributions.iter().any(|part| part.manager == self.manager && !part.change && !part.again);
+        if !is_on_trial || has_part || self.operation() != Operation::Apply {
+            return None;
+        }
+        let (known, stated) = (self.known(held), managed_fields::applied_by(&sent_owners, &self.manager));
+        let owned = Owned { known: &known, stated: &stated, asserted: true, whole: false, emptied: Emptied::ByItem };
+        let template = merge(owned, live, &held.template, live)?;
+        if template::same(&template, &held.template) {
+            return None;
+        }
+        let mut record = held.clone();
+        let change = Change { from: &held.template, to: &template };
+        record.owners = managed_fields::asserted(&held.owners, &sent_owners, &self.manager, &known, change);
+        if record.contributions.is_empty() {
+            record.contributions.push(Contribution::part(&held.manager, &held.template));
+        }
+        record.contributions.retain(|part| !part.again || part.manager != self.manager);
+        record.contributions.push(Contribution::again(&self.manager, live));
+        record.template = template;
+        Some(record)
+    }
+}
