@@ -26,6 +26,7 @@ mod status;
 mod texts;
 mod undo;
 mod verdicts;
+mod waiting;
 
 use serde_json::Value;
 
