@@ -2,7 +2,7 @@
 //! One file per question; a test's name says what must happen. Each has a namespace of its own.
 
 mod alone;
-mod app;
+pub(crate) mod app;
 mod broken;
 mod changes_of_mind;
 mod disruptions;
@@ -11,6 +11,7 @@ mod evidence;
 mod gates;
 mod pages;
 mod silence;
-mod stage;
+pub(crate) mod stage;
 mod stories;
-mod traffic;
+pub(crate) mod traffic;
+mod twins;
