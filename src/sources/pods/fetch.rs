@@ -44,7 +44,7 @@ impl Fetcher {
         let client = Client::builder()
             .timeout(TIMEOUT)
             .connect_timeout(Duration::from_secs(1))
-            .redirect(Policy::none())
+            .redirect(to_the_same_page())
             .no_proxy()
             .user_agent(AGENT)
             .pool_max_idle_per_host(1)
@@ -149,6 +149,18 @@ impl Write for Sink<'_> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Servers that mount a page answer with its address and a slash behind it (`/metrics/`). Nothing else that a pod says leads anywhere.
+fn to_the_same_page() -> Policy {
+    Policy::custom(|attempt| {
+        let is_the_same = attempt.previous().len() == 1
+            && attempt.previous().iter().all(|asked| {
+                let (from, to) = (asked.path(), attempt.url().path());
+                asked.origin() == attempt.url().origin() && asked.query() == attempt.url().query() && to.strip_suffix('/') == Some(from)
+            });
+        if is_the_same { attempt.follow() } else { attempt.stop() }
+    })
 }
 
 /// Nothing for what isn't a pod's address.

@@ -239,3 +239,39 @@ mod glance {
         assert!(begun.elapsed() < TIMEOUT, "{:?}", begun.elapsed());
     }
 }
+
+/// Answers a first request so, and any other one with a page.
+async fn led(location: impl Fn(u16) -> String, path: &str) -> Result<String, String> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let first =
+        format!("HTTP/1.1 307 Temporary Redirect\r\nContent-Length: 0\r\nConnection: close\r\nLocation: {}\r\n\r\n", location(port));
+    let page = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}", PAGE.len(), String::from_utf8_lossy(PAGE));
+    tokio::spawn(async move {
+        for answer in [first, page] {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            drop(stream.read(&mut [0; 4096]).await);
+            drop(stream.write_all(answer.as_bytes()).await);
+        }
+    });
+    let response = Fetcher::new().unwrap().client.get(format!("http://127.0.0.1:{port}{path}")).send().await.unwrap();
+    let wishes = Wishes::of(&policy::Policy::default(), &json!({}));
+    let page = super::page(response, &wishes).await.map_err(|error| format!("{error:?}"))??;
+    Ok(page.series.len().to_string())
+}
+
+#[rstest]
+#[case::with_a_slash("/metrics", "/metrics/", Ok("1"))]
+#[case::in_full("/metrics", "http://127.0.0.1:PORT/metrics/", Ok("1"))]
+#[case::with_its_query("/metrics?a=b", "/metrics/?a=b", Ok("1"))]
+#[case::another_path("/metrics", "/login", Err("status 307"))]
+#[case::another_port("/metrics", "http://127.0.0.1:1/metrics/", Err("status 307"))]
+#[case::another_host("/metrics", "http://localhost:PORT/metrics/", Err("status 307"))]
+#[case::another_scheme("/metrics", "https://127.0.0.1:PORT/metrics/", Err("status 307"))]
+#[case::another_query("/metrics", "/metrics/?x=y", Err("status 307"))]
+#[tokio::test]
+async fn a_page_behind_a_slash_is_the_same(#[case] path: &str, #[case] location: &str, #[case] expected: Result<&str, &str>) {
+    let found = led(|port| location.replace("PORT", &port.to_string()), path).await;
+    assert_eq!(found, expected.map(str::to_owned).map_err(str::to_owned));
+}

@@ -7,6 +7,7 @@ use serde_json::Value;
 const USUAL_PATHS: [&str; 4] = ["/metrics", "/actuator/prometheus", "/q/metrics", "/stats/prometheus"];
 /// Names that say what a port is for, the likeliest first.
 const USUAL_NAMES: [&str; 5] = ["metrics", "http-metrics", "prometheus", "management", "http"];
+const PROBES: [&str; 3] = ["readinessProbe", "livenessProbe", "startupProbe"];
 /// A pod that declares more is tried at these only.
 const MOST_PORTS: usize = 12;
 /// A longer path is nobody's.
@@ -34,7 +35,7 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// The places of this pod, the likeliest first; none where it says that it isn't to be scraped, or declares no port.
+/// The places of this pod, the likeliest first; none where it says that it isn't to be scraped, or tells no port.
 pub fn places(pod: &Value) -> Vec<Place> {
     let annotation = |name: &str| pod.get("metadata")?.get("annotations")?.get(format!("prometheus.io/{name}"))?.as_str();
     if annotation("scrape") == Some("false") {
@@ -68,6 +69,14 @@ fn ports(pod: &Value) -> Vec<u16> {
         let number = port.get("containerPort").and_then(Value::as_u64).and_then(|number| u16::try_from(number).ok());
         if let Some(number) = number.filter(|number| ports.iter().all(|(_, known)| known != number)) {
             ports.push((rank, number));
+        }
+    }
+    // A port need not be declared to be open; where the kubelet asks, something listens.
+    let asked = list("containers")
+        .flat_map(|container| PROBES.iter().filter_map(|probe| container.get(*probe)?.pointer("/httpGet/port")?.as_u64()));
+    for number in asked.filter_map(|number| u16::try_from(number).ok()) {
+        if ports.iter().all(|(_, known)| *known != number) {
+            ports.push((USUAL_NAMES.len(), number));
         }
     }
     // Of one rank in the order in which they are declared.
@@ -111,5 +120,15 @@ mod tests {
         let mut ports: Vec<u16> = places(&pod(json!({}), ports)).iter().map(|place| place.port).collect();
         ports.dedup();
         assert_eq!(ports, [9090, 8080, 50051, 15090]);
+    }
+
+    #[test]
+    fn a_port_that_is_not_declared_may_be_asked_by_the_kubelet() {
+        let probe = |port: Value| json!({"httpGet": {"path": "/healthz", "port": port}});
+        let containers =
+            json!([{"readinessProbe": probe(json!(8080)), "livenessProbe": probe(json!(8081))}, {"readinessProbe": probe(json!("http"))}]);
+        let mut ports: Vec<u16> = places(&json!({"spec": {"containers": containers}})).iter().map(|place| place.port).collect();
+        ports.dedup();
+        assert_eq!(ports, [8080, 8081]);
     }
 }
