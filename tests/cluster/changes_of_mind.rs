@@ -77,6 +77,7 @@ fn the_canary_goes_with_its_primary() {
 #[rstest]
 #[case::is_deleted(&["delete", "deployment", "app-canary"], None)]
 #[case::is_changed(&["set", "env", "deployment/app-canary", "ERROR_RATE=0"], Some("CanaryChanged"))]
+#[case::is_scaled(&["scale", "deployment/app-canary", "--replicas=3"], Some("CanaryChanged"))]
 #[ignore = "needs a whole cluster"]
 fn a_canary_that_somebody_lays_hands_on_is_made_again(#[case] command: &[&str], #[case] told: Option<&str>) {
     let stage = Stage::with(&App::good("1"));

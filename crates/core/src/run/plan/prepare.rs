@@ -32,6 +32,8 @@ pub(super) enum InTheWay {
     Leaving,
     /// Somebody changed its template.
     Changed,
+    /// Somebody gave it more pods than its one, or none.
+    Scaled,
 }
 
 pub(super) fn in_the_way(namesake: &Value, run: &str) -> Option<InTheWay> {
@@ -39,8 +41,10 @@ pub(super) fn in_the_way(namesake: &Value, run: &str) -> Option<InTheWay> {
         Some(InTheWay::Leaving)
     } else if canary::run_of(namesake) != Some(run) {
         Some(InTheWay::Stale)
+    } else if canary::is_changed_by_hand(namesake) {
+        Some(InTheWay::Changed)
     } else {
-        canary::is_changed_by_hand(namesake).then_some(InTheWay::Changed)
+        (object::replicas(namesake) != 1).then_some(InTheWay::Scaled)
     }
 }
 
@@ -61,22 +65,28 @@ pub(super) fn clear(observed: &Observed<'_>, namesake: &Value, way: &InTheWay, p
             let note = format!("{name} tried a template that was superseded; starting over");
             Plan::then(vec![Action::normal(Reason::Superseded, note), delete(namesake)], AT_ONCE)
         }
-        InTheWay::Changed => remake(observed, namesake),
+        InTheWay::Changed => {
+            let by = canary::changed_by(namesake).map(|manager| format!(" by {manager:?}")).unwrap_or_default();
+            remake(observed, namesake, &format!("was changed{by}, and no longer runs the held template alone"), &by)
+        }
+        InTheWay::Scaled => {
+            let what = format!("was scaled to {} replicas, and is to be one pod beside the primary's", object::replicas(namesake));
+            remake(observed, namesake, &what, "")
+        }
     }
 }
 
 /// What keeps changing it is not ours to fight for ever.
-fn remake(observed: &Observed<'_>, namesake: &Value) -> Plan {
+fn remake(observed: &Observed<'_>, namesake: &Value, what: &str, by: &str) -> Plan {
     let name = object::name(namesake);
     let run = object::annotation(observed.primary, key::RUN).unwrap_or_default();
     let remade = remade(observed.primary, run);
-    let by = canary::changed_by(namesake).map(|manager| format!(" by {manager:?}")).unwrap_or_default();
     if remade >= MOST_REMADE {
         let times = remade + 1;
         let message = format!("{name} was changed {times} times, last{by}, so the held template was never tried alone; keep others off it");
         return inconclusive(observed, &message, false);
     }
-    let note = format!("{name} was changed{by}, and no longer runs the held template alone; starting over");
+    let note = format!("{name} {what}; starting over");
     let count = Action::CountRemade(format!("{run} {}", remade + 1));
     Plan::then(vec![Action::warning(Reason::Changed, note), count, delete(namesake)], AT_ONCE)
 }

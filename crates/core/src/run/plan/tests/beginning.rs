@@ -103,6 +103,18 @@ fn a_trial_that_is_scaled_to_zero_waits_and_begins_anew() {
 }
 
 #[test]
+fn a_canary_is_one_pod() {
+    let mut given = Given::new("Running").canary("r1", true).ready().judged(Judgement::Promote("error rate 0%".to_owned()));
+    given.namesake.as_mut().unwrap()["spec"] = json!({"replicas": 5});
+    insta::assert_snapshot!(given.plan(), @r#"
+    CanaryChanged app-canary was scaled to 5 replicas, and is to be one pod beside the primary's; starting over
+    CountRemade("r1 1")
+    Delete { uid: "canary-uid", with_pods: false }
+    look again: Some(1s)
+    "#);
+}
+
+#[test]
 fn a_canary_that_something_keeps_changing_is_given_up() {
     let changed = |remade: Option<&str>| {
         let mut given = Given::new("Running").canary("r1", true).ready();
