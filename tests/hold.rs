@@ -24,6 +24,7 @@ mod requesters;
 mod rights;
 mod status;
 mod texts;
+mod twins;
 mod undo;
 mod verdicts;
 mod waiting;

@@ -83,24 +83,50 @@ impl Update<'_> {
         let before = template_owners(self.old.get("metadata").unwrap_or(&Value::Null));
         let after = self.sent_owners();
         let applier = (self.operation() == Operation::Apply && !self.edits_records_alone()).then_some(self.manager.clone());
-        let Some(held) = self.held.as_mut() else { return Ok(()) };
+        let Some(held) = self.held.clone() else { return Ok(()) };
         let change = Change { from: object::template(self.old), to: &held.template };
         let mut owners = if before == after { held.owners.clone() } else { managed_fields::follow(&held.owners, &before, &after, change) };
         if let Some(manager) = applier.filter(|_| self.phase.is_some_and(Phase::is_trying)) {
             owners = managed_fields::restated(&owners, &after, &manager);
         }
-        // Who puts the records in order for server-side apply takes last-applied away; it doesn't come back with the promotion.
-        let drops_last_applied =
-            held.last_applied.is_some() && self.before.contains_key(key::LAST_APPLIED) && !self.sent.contains_key(key::LAST_APPLIED);
-        if owners != held.owners || drops_last_applied {
-            held.owners = owners;
-            if drops_last_applied {
-                held.last_applied = None;
-            }
-            let held = held.clone();
+        // Where all records were taken away nobody owns anything, of what is held neither.
+        if after.is_empty() && !before.is_empty() {
+            owners.clear();
+        }
+        let last_applied = self.followed_last_applied(&held);
+        if owners != held.owners || last_applied != held.last_applied {
+            let held = Held { owners, last_applied, ..held };
             self.keep_record(&held)?;
+            self.held = Some(held);
         }
         Ok(())
+    }
+
+    /// Who puts the records in order for server-side apply takes last-applied away; it doesn't come back with the promotion. Who writes it by
+    /// hand (`kubectl apply set-last-applied`) says what is to stand there then.
+    fn followed_last_applied(&mut self, held: &Held) -> Option<String> {
+        if self.sends_last_applied() {
+            let said = self.sent_last_applied();
+            self.mark_last_applied();
+            return said;
+        }
+        let drops = self.before.contains_key(key::LAST_APPLIED) && !self.sent.contains_key(key::LAST_APPLIED);
+        held.last_applied.clone().filter(|_| !drops)
+    }
+
+    /// While a template is held, last-applied describes the live one, and kubectl always has something to send.
+    fn mark_last_applied(&mut self) {
+        let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") else { return };
+        let Some(sent) = text(annotations, key::LAST_APPLIED).filter(|text| !last_applied::is_marked(text)) else { return };
+        match text(self.before, key::LAST_APPLIED) {
+            Some(before) => {
+                if let Some(repaired) = last_applied::while_held(sent, before) {
+                    annotations.insert(key::LAST_APPLIED.to_owned(), repaired.into());
+                }
+            }
+            // Comes with the promotion. Until then kubectl has always something to send, because it is missing.
+            None => drop(annotations.remove(key::LAST_APPLIED)),
+        }
     }
 
     /// The record in place of the one that the object carries.
@@ -189,18 +215,8 @@ impl Update<'_> {
             }
             managed_fields::put_records(metadata, records);
         }
+        self.mark_last_applied();
         if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
-            if let Some(sent) = text(annotations, key::LAST_APPLIED).filter(|text| !last_applied::is_marked(text)) {
-                match text(self.before, key::LAST_APPLIED) {
-                    Some(before) => {
-                        if let Some(repaired) = last_applied::while_held(sent, before) {
-                            annotations.insert(key::LAST_APPLIED.to_owned(), repaired.into());
-                        }
-                    }
-                    // Comes with the promotion. Until then kubectl has always something to send, because it is missing.
-                    None => drop(annotations.remove(key::LAST_APPLIED)),
-                }
-            }
             // A file that was put in the object's place has none; the live template came by what stood there.
             if let Some(before) = text(self.before, key::LAST_APPLIED).filter(|_| !self.sent.contains_key(key::LAST_APPLIED))
                 && let Some(kept) = last_applied::while_held(before, before)

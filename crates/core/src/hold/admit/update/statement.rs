@@ -53,9 +53,12 @@ pub(super) fn is_of_helm(request: &Request<'_>) -> bool {
     object::annotation(request.new, HELM_RELEASE).is_some() || request.field_manager == "helm"
 }
 
-/// One of kubectl's commands, which a person sends.
-fn is_kubectl(manager: &str) -> bool {
-    manager == KUBECTL || manager.starts_with("kubectl-")
+/// Programs in which people change what they see, by the names that the API server takes from their user agents. The first is every browser's.
+const BY_HAND: [&str; 6] = ["Mozilla", "k9s", "dashboard", "headlamp", "Lens", "node-fetch"];
+
+/// One of kubectl's commands, or another program that does what a person says, change by change.
+fn is_by_hand(manager: &str) -> bool {
+    manager == KUBECTL || manager.starts_with("kubectl-") || BY_HAND.contains(&manager)
 }
 
 /// What this manager means that leaves a map or a list empty. kubectl's commands that name things take those away; a patch that a person
@@ -73,7 +76,7 @@ impl Update<'_> {
         let own = self.held.as_ref().is_some_and(|held| held.manager == self.manager);
         // A comparison by client-side apply leaves last-applied as it is.
         let file = self.sends_last_applied() || self.manager == CLIENT_SIDE_APPLY;
-        if file || self.is_undo() || self.drops_state() || (own && !is_kubectl(&self.manager) && !self.applies()) {
+        if file || self.is_undo() || self.drops_state() || (own && !is_by_hand(&self.manager) && !self.applies()) {
             return Statement::Whole;
         }
         if self.applies() { Statement::Part } else { Statement::Change }
