@@ -80,7 +80,8 @@ impl Failure {
     pub fn of_values<'a>(self, label: &str, values: impl Iterator<Item = &'a str> + Clone) -> Option<Self> {
         let mut values = values.filter(|value| !value.is_empty());
         match self {
-            Self::HttpStatus | Self::HttpName => {
+            Self::HttpName => values.any(|value| names::class(value).is_some()).then_some(self),
+            Self::HttpStatus => {
                 let is_code = |value: &str| http_class(label, value).is_some();
                 let is_name = |value: &str| !is_code(value) && names::class(value).is_some();
                 // Of gRPC's own; that all went well is a word like another.

@@ -26,7 +26,7 @@ pub struct Family {
     pub latency: &'static [(&'static str, Unit)],
 }
 
-use Failure::{GrpcStatus, HttpStatus, Is};
+use Failure::{GrpcStatus, HttpName, HttpStatus, Is};
 use Unit::{Milliseconds, Seconds};
 
 /// The names that hand-written counters and many small libraries use for the status.
@@ -39,7 +39,16 @@ const HTTP: &[(&str, Failure)] = &[
     ("http_status_code", HttpStatus),
     ("http_response_status_code", HttpStatus),
     ("statusCode", HttpStatus),
+    ("statuscode", HttpStatus),
+    ("response_status", HttpStatus),
+    ("http_code", HttpStatus),
+    ("http_response_code", HttpStatus),
     ("status_class", HttpStatus),
+    ("status_code_class", HttpStatus),
+    ("http_status_class", HttpStatus),
+    ("code_class", HttpStatus),
+    ("outcome", HttpName),
+    ("result", HttpName),
 ];
 const OTEL_HTTP: &[(&str, Failure)] = &[("http_response_status_code", HttpStatus), ("http_status_code", HttpStatus)];
 const HTTP_LATENCY: &[(&str, Unit)] = &[
