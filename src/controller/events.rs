@@ -45,6 +45,8 @@ impl Context {
         // One step may tell several things at the same moment, each once.
         let suffix = format!(".{:x}.{}", now.as_nanosecond(), event.reason.as_str().to_ascii_lowercase());
         let name: String = object::name(primary).chars().take(LONGEST_NAME - suffix.len()).collect();
+        // What is cut may not end where a part of a name may not.
+        let name = name.trim_end_matches(['-', '.']);
         ClusterEvent {
             action: Some("Canary".to_owned()),
             event_time: Some(MicroTime(now)),
