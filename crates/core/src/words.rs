@@ -8,8 +8,11 @@ pub fn one_line(text: &str) -> String {
     text.chars().map(|c| if is_hidden(c) { ' ' } else { c }).collect()
 }
 
-fn is_hidden(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+/// Controls, marks of direction, and what takes no place: soft hyphens, joiners, tags.
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+        || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// One line of at most `width` characters.
@@ -34,6 +37,7 @@ mod tests {
     fn foreign_words_are_one_line_that_fits() {
         assert_eq!(cut(" a\nb\u{1b}[31mc\r\n"), "a b [31mc");
         assert_eq!(cut("a\u{2028}b\u{202e}c\u{200b}d"), "a b c d");
+        assert_eq!(cut("a\u{61c}b\u{2063}c\u{e0041}d\u{ad}e"), "a b c d e");
         assert_eq!(cut(&"é".repeat(400)).chars().count(), LONGEST);
         assert_eq!((within("abc", 3), within("abcd", 3), within("ab", 0)), ("abc".to_owned(), "ab…".to_owned(), "…".to_owned()));
     }

@@ -6,6 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde::de::DeserializeOwned;
 use serde_saphyr::{Budget, Options};
 
+use crate::words::is_hidden;
+
 /// As much as twenty checks of the longest queries need, twice.
 const LONGEST_YAML: usize = 96 << 10;
 /// Twenty checks with ten keys each, and one with a list to compare a page's value with.
@@ -51,7 +53,7 @@ fn options() -> Options {
 fn first_line(message: &str) -> String {
     let line = message.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     let line = line.strip_prefix("error: ").unwrap_or(line);
-    line.chars().filter(|character| !character.is_control()).take(300).collect()
+    line.chars().filter(|character| !is_hidden(*character)).take(300).collect()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::annotations as key;
+use crate::words::is_hidden;
 
 /// A refused annotation. Its text is one line that names the key, the value and what is accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,7 +45,7 @@ pub(super) fn shown(text: &str) -> String {
     shown
 }
 
-/// The same without control characters, for where it stands as it is.
+/// The same without what hides or turns a line, for where it stands as it is.
 pub(super) fn plain(text: &str) -> String {
-    shown(&text.replace(char::is_control, ""))
+    shown(&text.replace(is_hidden, ""))
 }
