@@ -52,8 +52,8 @@ pub fn build(cron_job: &Value, canary: &Value, primary: &str, check: &str, addre
         "metadata": {
             "name": name(object::name(canary), check),
             "namespace": object::namespace(canary),
-            "labels": {"app.kubernetes.io/managed-by": "coalmine"},
-            "annotations": {PRIMARY_ANNOTATION: primary},
+            "labels": with(cron_job, "labels", "app.kubernetes.io/managed-by", "coalmine"),
+            "annotations": with(cron_job, "annotations", PRIMARY_ANNOTATION, primary),
             "ownerReferences": [{
                 "apiVersion": "apps/v1", "kind": "Deployment", "name": object::name(canary), "uid": object::uid(canary),
                 "controller": true, "blockOwnerDeletion": false,
@@ -61,6 +61,13 @@ pub fn build(cron_job: &Value, canary: &Value, primary: &str, check: &str, addre
         },
         "spec": spec,
     })
+}
+
+/// What the `CronJob` gives each of its Jobs, which queues and policies may ask for, and one more.
+fn with(cron_job: &Value, part: &str, name: &str, value: &str) -> Value {
+    let mut map = cron_job.pointer("/spec/jobTemplate").map(|template| object::metadata_map(template, part).clone()).unwrap_or_default();
+    map.insert(name.to_owned(), value.into());
+    map.into()
 }
 
 fn tell(container: &mut Value, name: &str, value: &str) {
@@ -105,6 +112,14 @@ mod tests {
 
     fn canary() -> Value {
         json!({"metadata": {"name": "app-canary", "namespace": "shop", "uid": "c-1"}})
+    }
+
+    #[test]
+    fn what_the_cron_job_gives_its_jobs_comes_along() {
+        let metadata = json!({"labels": {"queue": "ci"}, "annotations": {"x": "y"}});
+        let job = build(&json!({"spec": {"jobTemplate": {"metadata": metadata, "spec": {}}}}), &canary(), "app", "smoke", "10.0.0.9");
+        assert_eq!(job["metadata"]["labels"], json!({"queue": "ci", "app.kubernetes.io/managed-by": "coalmine"}));
+        assert_eq!(job["metadata"]["annotations"], json!({"x": "y", "coalmine.dev/primary": "app"}));
     }
 
     #[test]

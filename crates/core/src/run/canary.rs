@@ -14,6 +14,23 @@ const PODS_FIRST: &str = "foregroundDeletion";
 const SUFFIX: &str = "-canary";
 /// The Deployment controller's, on every Deployment.
 const REVISION: &str = "deployment.kubernetes.io/revision";
+/// Labels by which those who bring the primary know what is theirs, and take away what they did not bring: whole keys, and domains of keys.
+const TRACKING: [&str; 2] = ["app.kubernetes.io/instance", "kubernetes.io/cluster-service"];
+const TRACKING_DOMAINS: [&str; 13] = [
+    "coalmine.dev",
+    "argoproj.io",
+    "fluxcd.io",
+    "helm.sh",
+    "cattle.io",
+    "k14s.io",
+    "applyset.kubernetes.io",
+    "addonmanager.kubernetes.io",
+    "cli-utils.sigs.k8s.io",
+    "config.k8s.io",
+    "operators.coreos.com",
+    "skaffold.dev",
+    "pulumi.com",
+];
 /// A pod's name is cut to 63 characters: 5 random ones, and before them `<canary>-<pod template hash>-`. With a longer name of its own, a
 /// canary's pods could not be told from the primary's by name.
 const LONGEST_NAME: usize = 47;
@@ -69,7 +86,7 @@ pub fn deployment(primary: &Value, mut template: Value, run: &str, canary_label:
         "metadata": {
             "name": name(primary_name),
             "namespace": object::namespace(primary),
-            "labels": {ROLE_LABEL: ROLE_CANARY, "app.kubernetes.io/managed-by": "coalmine"},
+            "labels": labels(primary),
             "annotations": {PRIMARY_ANNOTATION: primary_name, RUN_LABEL: run},
             "ownerReferences": [{
                 "apiVersion": "apps/v1", "kind": "Deployment", "name": primary_name, "uid": object::uid(primary),
@@ -80,6 +97,20 @@ pub fn deployment(primary: &Value, mut template: Value, run: &str, canary_label:
     canary["spec"] = spec;
     requested_by(&mut canary, object::annotations(primary));
     canary
+}
+
+/// The primary's, as policies may ask of every Deployment for a team or a cost centre; none by which it would be taken for somebody's.
+fn labels(primary: &Value) -> Map<String, Value> {
+    let is_tracking = |name: &String| {
+        let domain = name.split_once('/').map_or("", |(domain, _)| domain);
+        let is_of = |known: &&str| domain.strip_suffix(*known).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        TRACKING.contains(&name.as_str()) || TRACKING_DOMAINS.iter().any(|known| is_of(&known))
+    };
+    let mut labels = object::metadata_map(primary, "labels").clone();
+    labels.retain(|name, _| !is_tracking(name));
+    labels.insert(ROLE_LABEL.to_owned(), ROLE_CANARY.into());
+    labels.insert("app.kubernetes.io/managed-by".to_owned(), "coalmine".into());
+    labels
 }
 
 /// Says on the canary who asked for its template, as the primary's annotations do.

@@ -15,6 +15,22 @@ fn label() -> (String, String) {
 }
 
 #[test]
+fn labels_that_policies_ask_for_and_none_by_which_it_is_tracked() {
+    let mut primary = primary();
+    primary["metadata"]["labels"] = json!({
+        "team": "shop", "app.kubernetes.io/name": "app", "app.kubernetes.io/managed-by": "Helm", "coalmine.dev/active": "true",
+        "app.kubernetes.io/instance": "app", "argocd.argoproj.io/instance": "shop", "kustomize.toolkit.fluxcd.io/name": "shop",
+        "helm.sh/chart": "app-1", "objectset.rio.cattle.io/hash": "x", "kapp.k14s.io/app": "1", "applyset.kubernetes.io/part-of": "x",
+        "notfluxcd.io/x": "stays",
+    });
+    let expected = json!({
+        "team": "shop", "app.kubernetes.io/name": "app", "app.kubernetes.io/managed-by": "coalmine", "coalmine.dev/role": "canary",
+        "notfluxcd.io/x": "stays",
+    });
+    assert_eq!(deployment(&primary, json!({}), "r1", &label())["metadata"]["labels"], expected);
+}
+
+#[test]
 fn one_replica_of_the_held_template_behind_the_same_service() {
     let template = json!({"metadata": {"labels": {"app": "app"}}, "spec": {"futureField": {"x": 1}, "containers": []}});
     let canary = deployment(&primary(), template.clone(), "r1", &label());
