@@ -180,12 +180,11 @@ impl Webhook {
         let answer = self.checker.check(&request.namespace, &request.name, request.uid_of_stored(), canary).await;
         asked += question.elapsed();
         match answer {
-            check::Answer::Valid => admission.warnings.extend(self.not_now(request).await),
-            check::Answer::Refused(reason) => {
-                admission.outcome = Outcome::Denied(denied::template_refused(&reason));
-                admission.effect = Effect::Denied;
-                admission.warnings.clear();
-            }
+            check::Answer::Valid => match self.checker.live_refused(&request.namespace, &request.name).await {
+                Some(reason) => admission = Admission::denied(denied::live_refused(&reason)),
+                None => admission.warnings.extend(self.not_now(request).await),
+            },
+            check::Answer::Refused(reason) => admission = Admission::denied(denied::template_refused(&reason)),
             check::Answer::Unknown(reason) => {
                 tracing::warn!(namespace = request.namespace, name = request.name, reason, "a held template could not be checked");
                 admission.warnings.push(message::unchecked());

@@ -158,6 +158,18 @@ impl Checker {
         self.client.request_text(request.map_err(kube::Error::BuildRequest)?).await.map(drop)
     }
 
+    /// The words in which the live template is refused by now, as by a policy that is newer than it: while it stands there, no write passes, and
+    /// whoever mended their template would be told of what they mended. A patch of nothing is admitted like any other.
+    pub(super) async fn live_refused(&self, namespace: &str, name: &str) -> Option<String> {
+        let parameters = PatchParams { dry_run: true, field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let api = self.deployments(namespace);
+        let answer = self.asked(api.patch(name, &parameters, &Patch::Merge(json!({})))).await?;
+        match read_refusal(&answer.err()?, name) {
+            Answer::Refused(words) => Some(words),
+            Answer::Valid | Answer::Unknown(_) => None,
+        }
+    }
+
     /// What the API server's own strategic merge makes of `template` in the live object, if that has this uid.
     pub(super) async fn merge(&self, namespace: &str, name: &str, uid: &str, template: &Value) -> Option<Value> {
         let parameters = PatchParams { dry_run: true, field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
@@ -181,7 +193,8 @@ fn is_quota(error: &kube::Error) -> bool {
 fn read_refusal(error: &kube::Error, primary: &str) -> Answer {
     let kube::Error::Api(status) = error else { return Answer::Unknown(error.to_string()) };
     // Not a word about the template: a missing right of our own, another webhook that can't do dry runs, a namespace that goes away.
-    let about_us = status.message.contains("cannot create resource") || status.message.contains("does not support dry run");
+    let about_us =
+        ["cannot create resource", "cannot patch resource", "does not support dry run"].iter().any(|words| status.message.contains(words));
     let refused = matches!(status.code, 400 | 403 | 422) && !about_us;
     if !refused {
         return Answer::Unknown(status.message.clone());

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::held_name;
 use crate::support::{
+    control_plane::As,
     eventually,
     fixtures::{self, Template},
     kubectl::{
@@ -107,41 +108,102 @@ fn a_quota_that_leaves_no_room_is_told_at_apply() {
     assert_said!(output, @r#"Error from server (Forbidden): admission webhook "deployments.coalmine.dev" denied the request: canary: the API server refuses this template: deployments.apps "app" is forbidden: exceeded quota: few, requested: count/deployments.apps=1, used: count/deployments.apps=1, limited: count/deployments.apps=1"#);
 }
 
+/// A `ValidatingAdmissionPolicy` for one namespace.
+struct Policy<'a> {
+    namespace: &'a Namespace,
+    name: String,
+}
+
+const GROUP: &str = "/apis/admissionregistration.k8s.io/v1";
+
+impl<'a> Policy<'a> {
+    /// Against images with this tag.
+    fn against(namespace: &'a Namespace, tag: &str) -> Self {
+        let expression = format!("object.spec.template.spec.containers.all(c, !c.image.endsWith(':{tag}'))");
+        Self::of(
+            namespace,
+            &expression,
+            &format!("images with the tag {tag} are not allowed here"),
+            &fixtures::plain("probe", &Template::named(tag)),
+        )
+    }
+
+    /// `probe` is refused once it counts.
+    fn of(namespace: &'a Namespace, expression: &str, message: &str, probe: &Value) -> Self {
+        let name = format!("policy-{}", namespace.name);
+        let policy = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": name},
+            "spec": {
+                "matchConstraints": {"resourceRules": [{"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"],
+                    "resources": ["deployments"]}]},
+                "validations": [{"expression": expression, "message": message}],
+            },
+        });
+        let binding = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": name},
+            "spec": {"policyName": name, "validationActions": ["Deny"],
+                "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace.name}}}},
+        });
+        namespace.control_plane.apply(&format!("{GROUP}/validatingadmissionpolicies/{name}"), &policy);
+        namespace.control_plane.apply(&format!("{GROUP}/validatingadmissionpolicybindings/{name}"), &binding);
+        let path = format!("/apis/apps/v1/namespaces/{}/deployments?dryRun=All", namespace.name);
+        eventually("the policy to count", || {
+            namespace.control_plane.post(&path, probe).map_or(Ok(()), |_| Err("still allowed".to_owned()))
+        });
+        Self { namespace, name }
+    }
+}
+
+impl Drop for Policy<'_> {
+    fn drop(&mut self) {
+        for kind in ["validatingadmissionpolicybindings", "validatingadmissionpolicies"] {
+            let path = format!("{GROUP}/{kind}/{}", self.name);
+            let _ = self.namespace.control_plane.send(As::Administrator, "DELETE", &path, "", &Value::Null);
+        }
+    }
+}
+
 #[test]
 #[ignore = "needs a control plane"]
 fn a_policy_that_refuses_the_template_is_told_at_apply() {
     let _row = row("a ValidatingAdmissionPolicy that refuses the template", "kubectl apply", "denied at apply, with the policy's words");
     let namespace = Namespace::with_a(ServerSide);
-    let name = format!("no-latest-{}", namespace.name);
-    let group = "/apis/admissionregistration.k8s.io/v1";
-    let policy = json!({
-        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": name},
-        "spec": {
-            "matchConstraints": {"resourceRules": [{"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"],
-                "resources": ["deployments"]}]},
-            "validations": [{"expression": "object.spec.template.spec.containers.all(c, !c.image.endsWith(':b'))",
-                "message": "images with the tag b are not allowed here"}],
-        },
-    });
-    let binding = json!({
-        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": name},
-        "spec": {"policyName": name, "validationActions": ["Deny"],
-            "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace.name}}}},
-    });
-    namespace.control_plane.apply(&format!("{group}/validatingadmissionpolicies/{name}"), &policy);
-    namespace.control_plane.apply(&format!("{group}/validatingadmissionpolicybindings/{name}"), &binding);
-    let path = format!("/apis/apps/v1/namespaces/{}/deployments?dryRun=All", namespace.name);
-    eventually("the policy to count", || {
-        let probe = fixtures::plain("probe", &Template::named("B"));
-        namespace.control_plane.post(&path, &probe).map_or(Ok(()), |_| Err("still allowed".to_owned()))
-    });
+    let _policy = Policy::against(&namespace, "b");
     let output = namespace.apply(ServerSide, "B").failed();
     assert!(output.said().contains("images with the tag b are not allowed here"), "{}", output.said());
     namespace.assert_phase("A", None, None);
-    for kind in ["validatingadmissionpolicybindings", "validatingadmissionpolicies"] {
-        let path = format!("{group}/{kind}/{name}");
-        namespace.control_plane.send(crate::support::control_plane::As::Administrator, "DELETE", &path, "", &Value::Null).unwrap();
-    }
+}
+
+/// As policies ask of every Deployment for the team that owns it.
+#[test]
+#[ignore = "needs a control plane"]
+fn a_label_that_a_policy_asks_for_is_on_the_canary_too() {
+    let _row = row("a ValidatingAdmissionPolicy that asks each Deployment for a label", "kubectl apply", "held");
+    let namespace = Namespace::with_a(ServerSide);
+    namespace.kubectl.run(&["label", "deployment/app", "team=shop"]).succeeded();
+    let expression = "has(object.metadata.labels) && 'team' in object.metadata.labels";
+    let _policy = Policy::of(&namespace, expression, "each Deployment has a team", &fixtures::plain("probe", &Template::named("A")));
+    let output = namespace.apply(ServerSide, "B").succeeded();
+    assert!(output.said().contains("canary: template held"), "{}", output.said());
+    namespace.assert_held("B");
+}
+
+/// Whoever mends their template must not be told of what they mended.
+#[test]
+#[ignore = "needs a control plane"]
+fn a_policy_that_refuses_the_live_template_is_told_for_what_it_is() {
+    let _row = row("a ValidatingAdmissionPolicy that is newer than A", "kubectl apply", "denied at apply, with the way out");
+    let namespace = Namespace::with_a(ServerSide);
+    let _policy = Policy::against(&namespace, "a");
+    let output = namespace.apply(ServerSide, "B").failed().said().replace(&namespace.name, "NAMESPACE");
+    let told = output.split_once("canary: ").expect("words of Coalmine").1;
+    let (told, _) = told.split_once("deployments.apps").expect("the API server's words");
+    assert_eq!(told, "the live template, which would stay while this one is tried, is no longer allowed here: ");
+    assert!(output.contains("images with the tag a are not allowed here; let this one in untried: canary.bypass"), "{output}");
+    let mut manifest = fixtures::deployment("app", &Template::named("B"));
+    manifest["metadata"]["annotations"]["canary.bypass"] = json!("the policy wants it");
+    namespace.kubectl.apply(ServerSide, &manifest).succeeded();
+    namespace.assert_phase("B", None, Some(Phase::Bypassed));
 }
 
 #[test]

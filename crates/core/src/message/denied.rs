@@ -94,6 +94,18 @@ pub fn overlap() -> String {
         .to_owned()
 }
 
+pub fn own_label(label: &str) -> String {
+    format!("canary: the pod template has the label {label}, by which Coalmine tells a canary's pods from others; leave it out")
+}
+
+/// By a policy that is newer than it.
+pub fn live_refused(reason: &str) -> String {
+    format!(
+        "canary: the live template, which would stay while this one is tried, is no longer allowed here: {reason}; \
+         let this one in untried: canary.bypass"
+    )
+}
+
 pub fn template_refused(reason: &str) -> String {
     format!("canary: the API server refuses this template: {reason}")
 }

@@ -15,6 +15,9 @@ use crate::{
 pub(super) fn admit(settings: &Settings, request: &Request<'_>) -> Admission {
     let sent = object::annotations(request.new);
     if is_asked_for(sent) {
+        if let Some(label) = overlap::own_label(request.new) {
+            return Admission::denied(denied::own_label(label));
+        }
         match policy(settings.checks, sent, object::namespace(request.new)) {
             Err(invalid) => return Admission::denied(format!("canary: {invalid}")),
             Ok(policy) if overlap::is_refused(request.new, &policy) => return Admission::denied(denied::overlap()),

@@ -1,8 +1,16 @@
-//! A canary runs beside the primary: two versions at once. A Deployment that says that they must not is refused, or told.
+//! A canary runs beside the primary: two versions at once. A Deployment that says that they must not, or whose pods could not be told from the
+//! canary's, is refused, or told.
 
 use serde_json::Value;
 
-use crate::{api::policy::Policy, message};
+use crate::{
+    api::{
+        annotations::{ROLE_LABEL, RUN_LABEL},
+        policy::Policy,
+    },
+    manifest::object,
+    message,
+};
 
 /// Whether the Deployment asks for one version at a time, and its user did not say that two are fine all the same.
 pub(super) fn is_refused(deployment: &Value, policy: &Policy) -> bool {
@@ -11,6 +19,12 @@ pub(super) fn is_refused(deployment: &Value, policy: &Policy) -> bool {
 
 pub(super) fn is_recreated(deployment: &Value) -> bool {
     deployment.pointer("/spec/strategy/type").and_then(Value::as_str) == Some("Recreate")
+}
+
+/// A label of Coalmine's own on the template, as in a copy of a canary: by it the canary's pods are told from the primary's.
+pub(super) fn own_label(deployment: &Value) -> Option<&'static str> {
+    let labels = object::metadata_map(object::template(deployment), "labels");
+    [RUN_LABEL, ROLE_LABEL].into_iter().find(|label| labels.contains_key(*label))
 }
 
 /// The words for a template that mounts a claim: whether two pods can share it, only the claim says, and it may not even exist yet.
@@ -37,6 +51,15 @@ mod tests {
         assert!(with("Recreate", false));
         assert!(!with("Recreate", true) && !with("RollingUpdate", false));
         assert!(!is_refused(&json!({}), &Policy::default()));
+    }
+
+    #[test]
+    fn a_copy_of_a_canary_has_its_labels() {
+        let with = |label: &str| own_label(&json!({"spec": {"template": {"metadata": {"labels": {"app": "app", label: "x"}}}}}));
+        assert_eq!(
+            [with("coalmine.dev/run"), with("coalmine.dev/role"), with("coalmine.dev/team")],
+            [Some(RUN_LABEL), Some(ROLE_LABEL), None]
+        );
     }
 
     #[test]

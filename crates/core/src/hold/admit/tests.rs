@@ -86,6 +86,15 @@ fn a_changed_template_is_held_with_its_records() {
 }
 
 #[test]
+fn a_template_with_a_label_of_ours_is_denied() {
+    let a = deployment("VX");
+    let mut copy = applied(&a, "VY");
+    copy["spec"]["template"]["metadata"]["labels"]["coalmine.dev/run"] = json!("r1");
+    let Outcome::Denied(words) = ask(&a, &copy, "ann", "kubectl").outcome else { panic!("it is not denied") };
+    insta::assert_snapshot!(words, @"canary: the pod template has the label coalmine.dev/run, by which Coalmine tells a canary's pods from others; leave it out");
+}
+
+#[test]
 fn b_again_writes_nothing() {
     let (held, _) = apply(&deployment("VX"), "VY");
     let (again, answer) = apply(&held, "VY");

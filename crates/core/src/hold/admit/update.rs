@@ -90,6 +90,9 @@ impl Update<'_> {
         let annotations = object::annotations(&self.changed);
         let recreates = overlap::is_recreated(self.request.new) && !overlap::is_recreated(self.old);
         if is_asked_for(annotations) && (template_changes || self.policy_changes() || recreates) {
+            if let Some(label) = overlap::own_label(self.request.new) {
+                return Admission::denied(denied::own_label(label));
+            }
             match policy(self.settings.checks, annotations, object::namespace(self.request.new)) {
                 Err(invalid) => return Admission::denied(format!("canary: {invalid}")),
                 // What is let through without a canary is looked at no more closely: see `hold`.
