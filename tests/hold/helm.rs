@@ -179,3 +179,53 @@ fn wait_waits_for_the_verdict(#[case] verdict: Phase) {
     let output = namespace.kubectl.output(child);
     assert_eq!(output.code == 0, verdict == Phase::Promoted, "{}", output.stderr);
 }
+
+#[test]
+#[ignore = "needs a control plane"]
+fn a_file_that_helm_puts_in_its_place() {
+    let _row = row(
+        "helm upgrade --force-replace with B, B, A, and B after the promotion",
+        ClientSide.words(),
+        "held; kept; withdrawn; no other trial",
+    );
+    let namespace = Namespace::new();
+    let release = Release::install(&namespace, ClientSide, &named("A"));
+    let replace = |name: &str| {
+        eventually("a replace without a conflict", || {
+            let output = release.upgrade_with(&named(name), &["--force-replace"]);
+            if output.stderr.contains("the object has been modified") { Err(output.stderr) } else { Ok(output) }
+        })
+    };
+    replace("B").succeeded();
+    namespace.assert_held("B");
+    replace("B").succeeded();
+    namespace.assert_held("B");
+    replace("A").succeeded();
+    namespace.assert_phase("A", None, Some(Phase::Withdrawn));
+    replace("B").succeeded();
+    namespace.assert_held("B");
+    namespace.promote();
+    replace("B").succeeded();
+    namespace.assert_phase("B", None, Some(Phase::Promoted));
+}
+
+#[rstest]
+#[ignore = "needs a control plane"]
+fn who_rolls_back_on_failure_is_back_at_the_live_one(#[values(ServerSide, ClientSide)] patch: Patch) {
+    let _row = row("rejected", &format!("{} --rollback-on-failure", patch.words()), "rolled back, exit 1; A as it was");
+    let namespace = Namespace::new();
+    let release = Release::install(&namespace, patch, &named("A"));
+    let before = namespace.settle();
+    let mut child = release.upgrade_beside(&named("B"), &["--rollback-on-failure", "--timeout=120s"]).spawn().unwrap();
+    eventually("the hold", || held_name(&namespace.app()).map(drop).ok_or_else(|| "nothing held".to_owned()));
+    namespace.settle();
+    namespace.judge(Phase::Rejected, "error rate 48.1% exceeds 1%");
+    eventually("helm to end", || {
+        namespace.make_pods_ready();
+        child.try_wait().unwrap().map(drop).ok_or_else(|| "still waiting".to_owned())
+    });
+    let output = namespace.kubectl.output(child).failed();
+    assert!(output.stderr.contains("rolled back"), "{}", output.stderr);
+    let app = namespace.assert_phase("A", None, Some(Phase::Withdrawn));
+    assert_eq!(app["spec"], before["spec"]);
+}
