@@ -26,10 +26,10 @@ const LATE: Duration = Duration::from_mins(2);
 /// A limit between the two bounds of the simulated histogram, 100 and 250 ms.
 const LATENCY_LIMIT: Duration = Duration::from_millis(200);
 
-/// Whether the series of this situation can be written down: one counter of its own, on one page, in a source that remembers.
+/// Whether the series of this situation can be written down: one counter of its own, on one page.
 pub fn can_judge(setup: &Setup) -> bool {
     let shape = &setup.shape;
-    shape.counters == 1 && !shape.doubled && !shape.forgets && setup.sticky.is_none()
+    shape.counters == 1 && !shape.doubled && setup.sticky.is_none()
 }
 
 /// Many runs of a situation. The experiment's number gives its traffic.
@@ -52,7 +52,7 @@ fn run(setup: &Setup, scraping: Scraping, deadline: Duration, random: Random) ->
         ..Policy::default()
     };
     let mut world = World::new(setup, scraping, random);
-    let mut judge = Judge::new(World::subject(policy));
+    let mut judge = Judge::new(world.subject(policy));
     let end = (deadline + LATE).as_secs_f64();
     while world.now() < end {
         match judge.next(world.time()) {

@@ -5,7 +5,7 @@ use coalmine_simulate::setup::Setup;
 use coalmine_simulate::situation::DEADLINE;
 use coalmine_simulate::steps::{Step, steady};
 use coalmine_simulate::tally::Tally;
-use coalmine_simulate::{scenarios, seen};
+use coalmine_simulate::{pages, scenarios, seen};
 use rstest::rstest;
 
 const RUNS: usize = 5;
@@ -99,4 +99,16 @@ fn however_it_is_scraped(#[case] scraping: Scraping, #[case] promoted_by: f64, #
     assert_eq!(bad.promoted, 0, "{bad:?}");
     assert_eq!((worst.rejected, worst.promoted), (RUNS, 0), "{worst:?}");
     assert!(worst.time_to_reject(0.9) <= Some(rejected_by), "{worst:?}");
+}
+
+/// By the pods' own pages, read each second, with nothing known of the hour before: many more questions, so fewer runs.
+#[rstest]
+#[case::alike("alike, independent    1000/s  0.1 %", (0, 2), 61.0)]
+#[case::all_fails("worse, independent    1000/s  100 %", (2, 0), 6.0)]
+fn by_pages(#[case] name: &str, #[case] expected: (usize, usize), #[case] seconds: f64) {
+    let situation = pages::all().into_iter().find(|situation| situation.name == name).expect("a situation of that name");
+    let tally = tally(&situation.setup, pages::DEADLINE, 92_000, 2);
+    assert_eq!((tally.rejected, tally.promoted), expected, "{tally:?}");
+    let end = tally.time_to_promote().or(tally.time_to_reject(0.9));
+    assert!(end <= Some(seconds), "{tally:?}");
 }

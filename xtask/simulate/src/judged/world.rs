@@ -67,7 +67,8 @@ impl<'a> World<'a> {
         world
     }
 
-    pub(super) fn subject(policy: Policy) -> Subject {
+    pub(super) fn subject(&self, policy: Policy) -> Subject {
+        let source = if self.setup.shape.forgets { Origin::Pages } else { Origin::Prometheus };
         Subject {
             namespace: "shop".to_owned(),
             primary: "app".to_owned(),
@@ -78,7 +79,7 @@ impl<'a> World<'a> {
             policy,
             page_path: None,
             pod_spec: Value::Null,
-            sources: vec![Origin::Prometheus],
+            sources: vec![source],
             reads_pages: false,
             rest: Duration::ZERO,
         }
