@@ -104,7 +104,7 @@ fn labels(primary: &Value) -> Map<String, Value> {
     let is_tracking = |name: &String| {
         let domain = name.split_once('/').map_or("", |(domain, _)| domain);
         let is_of = |known: &&str| domain.strip_suffix(*known).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-        TRACKING.contains(&name.as_str()) || TRACKING_DOMAINS.iter().any(|known| is_of(known))
+        TRACKING.contains(&name.as_str()) || TRACKING_DOMAINS.iter().any(is_of)
     };
     let mut labels = object::metadata_map(primary, "labels").clone();
     labels.retain(|name, _| !is_tracking(name));
