@@ -113,11 +113,13 @@ impl Worlds {
             self.pending.clear();
             self.compare("after a request that passed");
         }
-        // Who states the live template takes its part of the held one back, and after the others' says what it leaves empty.
-        if let Some(applier) = step.applier() {
-            self.pending.retain(|pending| pending.step.applier() != Some(applier));
-            let on_trial = object::phase(object::annotations(&before)).is_some_and(Phase::is_trying);
-            if annotation(&after).is_some() && (on_trial || annotation(&after) != annotation(&before)) {
+        // Who states the live template takes its part of the held one back, and after the others' says what it leaves empty. What was
+        // changed in between was changed of what had been stated before.
+        if let (Some(applier), Some(held)) = (step.applier(), held(&after)) {
+            if !held.contributions.iter().any(|part| part.change) {
+                self.pending.retain(|pending| pending.step.applier() != Some(applier));
+            }
+            if annotation(&after) != annotation(&before) {
                 self.pending.push(Pending { step: step.clone(), is_live: true });
             }
         }

@@ -188,18 +188,13 @@ impl Update<'_> {
             return self.keep();
         }
         let live = object::template(self.old);
-        if let Some(held) = self.held.clone().filter(|_| !self.restates())
-            && let Some(record) = self.live_again(&held)
-        {
-            return if template::same(&record.template, live) { self.withdraw() } else { self.hold_together(&held, record) };
-        }
         if let Some(held) = self.held.clone().filter(|held| !held.contributions.is_empty())
             && !self.restates_all()
             && let Some(record) = self.together(&held)
         {
             return if template::same(&record.template, live) { self.withdraw() } else { self.hold_together(&held, record) };
         }
-        if self.restates() {
+        if self.restates() || self.held.as_ref().is_some_and(|held| self.takes_all_back(held)) {
             return self.withdraw();
         }
         if self.held.as_ref().is_some_and(|held| held.manager == self.manager) && self.phase.is_some_and(Phase::is_trying) {

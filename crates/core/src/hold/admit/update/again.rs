@@ -1,6 +1,8 @@
 //! What is stated once more while other things are on trial, and so counts over what was changed since: a part that changes were made to, and
 //! the live template, by whoever applies it.
 
+use serde_json::Value;
+
 use super::{Update, delta::in_few};
 use crate::{
     api::annotations::Phase,
@@ -55,30 +57,23 @@ impl Update<'_> {
         Some(record)
     }
 
-    /// The live template, stated once more by one of its appliers: without the hold that would take back what others have set since. What
-    /// comes of it may be the live template itself. `None` where it changes nothing of what is on trial, or has a part in it.
-    pub(super) fn live_again(&self, held: &Held) -> Option<Held> {
-        let (live, sent_owners) = (object::template(self.old), self.sent_owners());
+    /// What is on trial, once one of the live template's appliers has stated that once more: without the hold that would take back what
+    /// others have set since. `None` where that can't be told.
+    pub(super) fn with_the_live_one_stated(&self, held: &Held) -> Option<Value> {
+        let live = object::template(self.old);
+        let (known, stated) = (self.known(held), managed_fields::applied_by(&self.sent_owners(), &self.manager));
+        let owned = Owned { known: &known, stated: &stated, asserted: true, whole: false, emptied: Emptied::ByItem };
+        merge(owned, live, &held.template, live)
+    }
+
+    /// Such a statement, which leaves nothing of what is on trial: it would have gone as soon as it had come.
+    pub(super) fn takes_all_back(&self, held: &Held) -> bool {
         let is_on_trial = self.phase.is_some_and(Phase::is_trying) && !held.is_outdated(self.old);
         let has_part = held.contributions.iter().any(|part| part.manager == self.manager && !part.change && !part.again);
-        if !is_on_trial || has_part || self.operation() != Operation::Apply {
-            return None;
-        }
-        let (known, stated) = (self.known(held), managed_fields::applied_by(&sent_owners, &self.manager));
-        let owned = Owned { known: &known, stated: &stated, asserted: true, whole: false, emptied: Emptied::ByItem };
-        let template = merge(owned, live, &held.template, live)?;
-        if template::same(&template, &held.template) {
-            return None;
-        }
-        let mut record = held.clone();
-        let change = Change { from: &held.template, to: &template };
-        record.owners = managed_fields::asserted(&held.owners, &sent_owners, &self.manager, &known, change);
-        if record.contributions.is_empty() {
-            record.contributions.push(Contribution::part(&held.manager, &held.template));
-        }
-        record.contributions.retain(|part| !part.again || part.manager != self.manager);
-        record.contributions.push(Contribution::again(&self.manager, live));
-        record.template = template;
-        Some(record)
+        let live = object::template(self.old);
+        is_on_trial
+            && !has_part
+            && self.operation() == Operation::Apply
+            && self.with_the_live_one_stated(held).is_some_and(|rest| template::same(&rest, live))
     }
 }

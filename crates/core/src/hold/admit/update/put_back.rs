@@ -82,11 +82,14 @@ impl Update<'_> {
     pub(super) fn follow_owners(&mut self) -> Result<(), Admission> {
         let before = template_owners(self.old.get("metadata").unwrap_or(&Value::Null));
         let after = self.sent_owners();
-        let applier = (self.operation() == Operation::Apply && !self.edits_records_alone()).then_some(self.manager.clone());
+        let applies = self.operation() == Operation::Apply && !self.edits_records_alone() && self.phase.is_some_and(Phase::is_trying);
+        // Where it contradicts what is on trial, that is for later: it then states all again.
+        let agrees = |held: &Held| self.with_the_live_one_stated(held).is_some_and(|same| template::same(&same, &held.template));
+        let applier = self.held.as_ref().filter(|held| applies && agrees(held)).map(|_| self.manager.clone());
         let Some(held) = self.held.clone() else { return Ok(()) };
         let change = Change { from: object::template(self.old), to: &held.template };
         let mut owners = if before == after { held.owners.clone() } else { managed_fields::follow(&held.owners, &before, &after, change) };
-        if let Some(manager) = applier.filter(|_| self.phase.is_some_and(Phase::is_trying)) {
+        if let Some(manager) = applier {
             owners = managed_fields::restated(&owners, &after, &manager);
         }
         // Where all records were taken away nobody owns anything, of what is held neither.

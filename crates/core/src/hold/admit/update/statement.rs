@@ -108,9 +108,9 @@ impl Update<'_> {
     /// A client that states the whole configuration stated the live template: the user went back.
     pub(super) fn restates(&self) -> bool {
         let Some(held) = &self.held else { return false };
-        // kubectl's two ways of applying are one client: a person may change from one to the other.
+        // What people write by hand is one client: a person may change from one way to the other.
         let same_client = (held.operation == Operation::Apply && held.manager == self.manager)
-            || (held.manager == CLIENT_SIDE_APPLY && self.manager == KUBECTL);
+            || (held.operation == Operation::Update && is_by_hand(&held.manager) && self.manager == KUBECTL);
         self.restates_all() || (same_client && self.states_its_part())
     }
 

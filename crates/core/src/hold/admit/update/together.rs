@@ -70,7 +70,8 @@ impl Update<'_> {
         let change = Change { from: &held.template, to: &template };
         let managers: Vec<&str> = parts.iter().map(|part| part.manager.as_str()).collect();
         let mut owners = managed_fields::applied(&held.owners, &stored, &sent_owners, manager, &managers, &known, change);
-        if mine.is_some() {
+        // What was changed in between was changed of what it had stated.
+        if mine.is_some() && !parts.iter().any(|part| part.change) {
             let changes = LeftPart { live, before: &held.template, now: &template };
             managed_fields::give_back(&mut owners, &held.owners, &sent_owners, manager, &managers, &known, changes);
         }
