@@ -87,6 +87,11 @@ pub struct Arguments {
     #[arg(long, env = "COALMINE_READ_PAGES", default_value_t = true, action = ArgAction::Set)]
     pub read_pages: bool,
 
+    /// Authorities (PEM) that certificates of the pods' own metrics pages are checked against, where `prometheus.io/scheme` is https; without it such
+    /// pages may reject a canary and promote none
+    #[arg(long, env = "COALMINE_PAGES_CA_FILE")]
+    pub pages_ca_file: Option<PathBuf>,
+
     /// Datadog's API, for checks and `canary.metrics` with `source: datadog`, such as <https://api.datadoghq.eu>
     #[arg(long, env = "COALMINE_DATADOG_URL", default_value = "https://api.datadoghq.com", value_parser = http_url)]
     pub datadog_url: Uri,

@@ -145,7 +145,8 @@ fn spawn_controller(
     let prometheus = prometheus_settings(arguments).map(prometheus::Prometheus::new).transpose();
     let prometheus = prometheus.context("failed to set up the Prometheus client")?.map(|source| Arc::new(source) as Arc<dyn Source>);
     let pages = Pages::new(arguments.page_headers_directory.clone(), api_server()).context("failed to set up the client for pages")?;
-    let fetcher = Fetcher::new().context("failed to set up the client for metrics pages")?;
+    let authorities = arguments.pages_ca_file.as_deref().map(std::fs::read).transpose().context("failed to read --pages-ca-file")?;
+    let fetcher = Fetcher::new(authorities.as_deref()).context("failed to set up the client for metrics pages")?;
     let sources = Sources::new(prometheus, datadog_source(arguments)?, pages, arguments.read_pages, fetcher, rules(arguments));
     let label = (arguments.canary_label.key.clone(), arguments.canary_label.value.clone());
     let metrics = controller::Metrics::register(registry);

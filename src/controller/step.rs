@@ -174,7 +174,7 @@ mod tests {
             None,
             Pages::new(None, Vec::new()).unwrap(),
             false,
-            crate::sources::pods::Fetcher::new().unwrap(),
+            crate::sources::pods::Fetcher::new(None).unwrap(),
             coalmine_core::api::checks::Rules::default(),
         );
         let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());

@@ -177,7 +177,7 @@ mod tests {
         let address = half_a_server().await;
         let metrics = Arc::new(Prometheus::new(Settings::new("http://127.0.0.1:1")).unwrap());
         let sources =
-            Arc::new(Sources::new(Some(metrics), None, Pages::leading_to(address), false, Fetcher::new().unwrap(), Rules::default()));
+            Arc::new(Sources::new(Some(metrics), None, Pages::leading_to(address), false, Fetcher::new(None).unwrap(), Rules::default()));
         let probe = Probe::Page {
             url: format!("http://app.test:{}/{{{{namespace}}}}", address.port()),
             pointer: String::new(),

@@ -1,5 +1,5 @@
 //! The pods' own metrics pages as a source: one task for each run reads them from the hold on, and what it has read is asked as any other source
-//! is. Plain HTTP to a pod's own address and nothing else: no redirect, no credentials, no proxy.
+//! is. Only a pod's own address is asked.
 //!
 //! What is read, when, and what is made of it is `judging::collecting`'s to say.
 
@@ -52,7 +52,7 @@ struct Shared {
 impl PodPages {
     /// Of the primary of this name; `pod_spec` is its template's.
     pub fn begin(fetcher: Arc<Fetcher>, namespace: &str, primary: &str, policy: &Policy, pod_spec: &Value) -> Self {
-        let collected = Mutex::new(Collected::new(namespace, primary, Wishes::of(policy, pod_spec)));
+        let collected = Mutex::new(Collected::new(namespace, primary, Wishes::of(policy, pod_spec), fetcher.verifies));
         let (rounds, _) = watch::channel(0);
         let shared = Arc::new(Shared { namespace: namespace.to_owned(), fetcher, collected, changed: Notify::new(), rounds });
         let task = tokio::spawn(Arc::clone(&shared).run());

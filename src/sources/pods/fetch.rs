@@ -1,6 +1,7 @@
 //! Reads one page: a bounded number of bytes within a bounded time, a bounded number at once, and each as it comes, so that a page of any length
-//! takes no more memory than a short one.
+//! takes no more memory than a short one. No redirect, no credentials, no proxy.
 
+use std::error::Error;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use flate2::write::MultiGzDecoder;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response};
+use reqwest::{Certificate, Client, Response};
 
 use super::super::fair::Shares;
 use coalmine_core::api::checks::is_allowed;
@@ -33,25 +34,28 @@ const AGENT: &str = concat!("coalmine/", env!("CARGO_PKG_VERSION"));
 /// A client for all runs.
 #[derive(Debug)]
 pub struct Fetcher {
-    client: Client,
+    plain: Client,
+    tls: Client,
+    /// Whether a page that comes over TLS is known to be the pod's.
+    pub(super) verifies: bool,
     shares: Shares,
     is_of_a_pod: fn(IpAddr) -> bool,
 }
 
 impl Fetcher {
-    pub fn new() -> reqwest::Result<Self> {
-        // Only plain HTTP is spoken, for which no certificates are needed.
-        let client = Client::builder()
-            .timeout(TIMEOUT)
-            .connect_timeout(Duration::from_secs(1))
-            .redirect(to_the_same_page())
-            .no_proxy()
-            .user_agent(AGENT)
-            .pool_max_idle_per_host(1)
-            .pool_idle_timeout(IDLE)
-            .tls_certs_only([])
-            .build()?;
-        Ok(Self { client, shares: Shares::new(AT_ONCE, SHARE), is_of_a_pod: is_allowed })
+    /// `authorities` (PEM) have signed the certificates of pages that come over TLS. A pod's certificate names no address, so that any of theirs
+    /// is good enough.
+    pub fn new(authorities: Option<&[u8]>) -> reqwest::Result<Self> {
+        let builder = || {
+            let client = Client::builder().timeout(TIMEOUT).connect_timeout(Duration::from_secs(1)).redirect(to_the_same_page()).no_proxy();
+            client.user_agent(AGENT).pool_max_idle_per_host(1).pool_idle_timeout(IDLE)
+        };
+        let tls = match authorities {
+            Some(pem) => builder().tls_certs_only(Certificate::from_pem_bundle(pem)?).tls_danger_accept_invalid_hostnames(true),
+            None => builder().tls_certs_only([]).tls_danger_accept_invalid_certs(true),
+        };
+        let (plain, tls) = (builder().tls_certs_only([]).build()?, tls.build()?);
+        Ok(Self { plain, tls, verifies: authorities.is_some(), shares: Shares::new(AT_ONCE, SHARE), is_of_a_pod: is_allowed })
     }
 
     /// What is there within that time, and how long a page took.
@@ -63,22 +67,39 @@ impl Fetcher {
         wishes: &Wishes,
         within: Duration,
     ) -> (Read, Option<Duration>) {
-        if place.scheme == Scheme::Https {
-            return (Read::Refused("https is not read".to_owned()), None);
-        }
         let Some(url) = url(address, place, self.is_of_a_pod) else { return (Read::Refused("no address of a pod".to_owned()), None) };
         let _place = self.shares.take(namespace).await;
         let begun = Instant::now();
+        let client = if place.scheme == Scheme::Https { &self.tls } else { &self.plain };
         let page = async {
-            let response = self.client.get(url).header(ACCEPT, FORMATS).header(ACCEPT_ENCODING, "gzip").send().await?;
+            let response = client.get(url).header(ACCEPT, FORMATS).header(ACCEPT_ENCODING, "gzip").send().await?;
             self::page(response, wishes).await
         };
         match tokio::time::timeout(within, page).await {
             Ok(Ok(Ok(page))) => (Read::Page(Box::new(page)), Some(begun.elapsed())),
             Ok(Ok(Err(words))) => (Read::Refused(words), None),
-            Ok(Err(error)) if error.is_connect() && !error.is_timeout() => (Read::Refused("no connection".to_owned()), None),
+            Ok(Err(error)) if error.is_connect() && !error.is_timeout() => (Read::Refused(no_connection(&error).to_owned()), None),
             Ok(Err(_)) | Err(_) => (Read::Silent, None),
         }
+    }
+}
+
+fn no_connection(error: &reqwest::Error) -> &'static str {
+    match error.source().and_then(of_tls) {
+        Some(rustls::Error::InvalidCertificate(_)) => "its certificate is of none of the authorities of --pages-ca-file",
+        Some(_) => "it speaks no TLS that is understood",
+        None => "no connection",
+    }
+}
+
+/// What TLS itself says is wrapped up as a failure of the connection.
+fn of_tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(found) = error.downcast_ref() {
+        return Some(found);
+    }
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(inner) => of_tls(inner),
+        None => error.source().and_then(of_tls),
     }
 }
 
@@ -164,11 +185,11 @@ fn to_the_same_page() -> Policy {
 }
 
 /// Nothing for what isn't a pod's address.
-fn url(address: &str, Place { port, path, .. }: &Place, is_of_a_pod: fn(IpAddr) -> bool) -> Option<String> {
+fn url(address: &str, Place { scheme, port, path }: &Place, is_of_a_pod: fn(IpAddr) -> bool) -> Option<String> {
     address
         .parse::<IpAddr>()
         .is_ok_and(is_of_a_pod)
-        .then(|| format!("http://{}:{port}/{}", bracketed(address), path.trim_start_matches('/')))
+        .then(|| format!("{scheme}://{}:{port}/{}", bracketed(address), path.trim_start_matches('/')))
 }
 
 #[cfg(test)]

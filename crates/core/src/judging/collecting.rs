@@ -11,8 +11,8 @@ use jiff::Timestamp;
 
 use self::side::Side;
 use super::scope::{Pod, is_of};
-use crate::metrics::counting::{Labels, PodLabel, Record, Sample, Series, bracketed};
-use crate::metrics::pages::{Page, Place, Wishes};
+use crate::metrics::counting::{Labels, PodLabel, Record, Sample, Series, UNVERIFIED, bracketed};
+use crate::metrics::pages::{Page, Place, Scheme, Wishes};
 use crate::run::canary;
 
 /// One page that is to be read.
@@ -39,6 +39,8 @@ pub enum Read {
 pub struct Collected {
     namespace: String,
     deployment: String,
+    /// Whether pages that come over TLS are known to be the pods'.
+    verifies: bool,
     all: Wishes,
     wishes: Wishes,
     record: Record,
@@ -54,10 +56,11 @@ pub struct Collected {
 }
 
 impl Collected {
-    pub fn new(namespace: &str, deployment: &str, wishes: Wishes) -> Self {
+    pub fn new(namespace: &str, deployment: &str, wishes: Wishes, verifies: bool) -> Self {
         Self {
             namespace: namespace.to_owned(),
             deployment: deployment.to_owned(),
+            verifies,
             all: wishes.clone(),
             wishes,
             record: Record::default(),
@@ -165,7 +168,9 @@ impl Collected {
     fn add(&mut self, at: Timestamp, target: &Target, read: &Read) {
         let instance = format!("{}:{}", bracketed(&target.address), target.place.port);
         let own = [("namespace", self.namespace.as_str()), (PodLabel::Pod.name(), &target.pod), (PodLabel::Instance.name(), &instance)];
-        let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let is_unverified = target.place.scheme == Scheme::Https && !self.verifies;
+        let own = own.into_iter().chain(is_unverified.then_some((UNVERIFIED, "true")));
+        let own: Vec<(String, String)> = own.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let is_up = matches!(read, Read::Page(_));
         // A pod that is older than what is known, and is read only now, had a past like the others': nothing of it is new.
         let side = if target.is_canary { &self.canary } else { &self.primary };

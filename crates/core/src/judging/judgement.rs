@@ -34,6 +34,14 @@ pub struct Waiting {
     pub is_blind: bool,
 }
 
+/// What is known of the primary before the canary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Past {
+    Hour,
+    /// Where the source keeps nothing, it is looked at from the hold on.
+    SinceTheHold,
+}
+
 /// One thing that was found.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Finding {
@@ -43,6 +51,8 @@ pub enum Finding {
     /// The same, counted on the pods' own pages.
     Page(Measure),
     Unobserved(Unobserved),
+    /// The pages come over TLS, and nobody knows from whom.
+    Unverified,
     /// Only probes reach the canary.
     OnlyProbes,
     /// The canary finishes fewer requests than it should.
@@ -66,9 +76,10 @@ pub enum Finding {
     Bursts {
         requests: f64,
         effective: f64,
+        measured: Past,
     },
-    /// Ten minutes of the past hour were left out of that measure.
-    Incident,
+    /// Ten minutes were left out of that measure.
+    Incident(Past),
     /// All that rejects lies at the canary's beginning.
     MayBeCold {
         suggested: Duration,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::counters::{Counter, Seen};
 use super::early::Early;
-use super::judgement::{Decision, Finding, Judgement, Measure, Measured, Unobserved, Waiting};
+use super::judgement::{Decision, Finding, Judgement, Measure, Measured, Past, Unobserved, Waiting};
 use super::pace::UNKNOWN_INTERVAL;
 use super::step::{ASK_AGAIN, Round};
 use super::subject::Subject;
@@ -113,6 +113,9 @@ impl<'a> Known<'a> {
                 && deadline == Deadline::Reached;
             joined = Joined { clean, ..Joined::unusable(deadline) };
         }
+        if joined.verdict != Verdict::Reject && seen.counted.is_unverified {
+            joined = Joined::unusable(deadline);
+        }
         Said { counter, seen, result, joined, latency, is_silent_at_last }
     }
 
@@ -168,7 +171,15 @@ impl<'a> Known<'a> {
         let latency = said.result.latency.and_then(|latency| latency.promoting);
         let latency = latency.map(|analysis| self.measure(Measured::Slower(self.bound(said, 0)), analysis));
         let measures = std::iter::once(errors).chain(latency).map(Finding::Measure);
-        measures.chain(clustering(said)).collect()
+        measures.chain(self.clustering(said)).collect()
+    }
+
+    fn clustering(self, said: &Said<'_>) -> impl Iterator<Item = Finding> + use<> {
+        let past = if self.origin.abilities().past { Past::Hour } else { Past::SinceTheHold };
+        let Analysis { canary, effective_requests, .. } = said.result.errors;
+        let bursts = said.counter.past.errors.scrape >= BURSTS;
+        let bursts = bursts.then_some(Finding::Bursts { requests: canary.requests, effective: effective_requests, measured: past });
+        bursts.into_iter().chain(said.counter.past.had_incident.then_some(Finding::Incident(past)))
     }
 
     fn bound(self, said: &Said<'_>, side: usize) -> Duration {
@@ -210,7 +221,8 @@ impl<'a> Known<'a> {
             return self.in_the_way(said);
         }
         let labels = said.seen.lacking.iter().filter(|lacking| matches!(lacking, Lacking::Label { .. })).cloned().map(Finding::Lacking);
-        labels.chain(said.seen.counted.no_counter.clone().map(Finding::NoCounter)).collect()
+        let unverified = said.seen.counted.is_unverified.then_some(Finding::Unverified);
+        labels.chain(unverified).chain(said.seen.counted.no_counter.clone().map(Finding::NoCounter)).collect()
     }
 
     /// What is in the way of a promotion, and why there may be so little traffic.
@@ -242,6 +254,7 @@ impl<'a> Known<'a> {
             }
             findings.extend(self.one_in_the_way(said, found));
         }
+        findings.extend(said.seen.counted.is_unverified.then_some(Finding::Unverified));
         findings.extend(said.latency.clone().map(Finding::Latency));
         if !is_explained {
             findings.extend(starved(said.seen.counted).map(Finding::Starved));
@@ -262,7 +275,7 @@ impl<'a> Known<'a> {
             Found::Errors(reason) => {
                 let analysis = lacking(result.errors, *reason);
                 let mut findings = vec![Finding::Measure(self.waiting(Measured::ErrorRate, analysis, self.subject.policy.warm_up))];
-                findings.extend(clustering(said).filter(|_| matches!(reason, Reason::TooFewRequests { .. })));
+                findings.extend(self.clustering(said).filter(|_| matches!(reason, Reason::TooFewRequests { .. })));
                 findings
             }
             Found::Latency(reason) => {
@@ -365,13 +378,6 @@ fn lacking(analysis: Analysis, reason: Reason) -> Analysis {
     let mut lacking = analysis;
     (lacking.verdict, lacking.reason) = (Verdict::Continue, Some(reason));
     lacking
-}
-
-fn clustering(said: &Said<'_>) -> impl Iterator<Item = Finding> + use<> {
-    let Analysis { canary, effective_requests, .. } = said.result.errors;
-    let bursts = said.counter.past.errors.scrape >= BURSTS;
-    let bursts = bursts.then_some(Finding::Bursts { requests: canary.requests, effective: effective_requests });
-    bursts.into_iter().chain(said.counter.past.had_incident.then_some(Finding::Incident))
 }
 
 fn starved(counted: &Counted) -> Option<TrafficShare> {

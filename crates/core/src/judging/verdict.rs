@@ -6,7 +6,7 @@ use std::time::Duration;
 
 pub use self::analysis::{outlook, sentence, starved};
 use super::checks::Outcome;
-use super::judgement::{Decision, Finding, Measure, Measured, Unobserved};
+use super::judgement::{Decision, Finding, Measure, Measured, Past, Unobserved};
 use super::step::{News, Step};
 use crate::api::quantity::{format_count, format_duration, format_percentage};
 use crate::metrics::counting::Lacking;
@@ -75,24 +75,36 @@ pub fn words(findings: &[Finding]) -> String {
     findings.iter().map(finding).collect::<Vec<_>>().join("; ")
 }
 
+fn past(measured: Past) -> &'static str {
+    match measured {
+        Past::Hour => "in the past hour",
+        Past::SinceTheHold => "since the hold",
+    }
+}
+
 fn finding(found: &Finding) -> String {
     match found {
         Finding::Measure(measure) => measured(measure),
         Finding::Page(measure) => format!("{}; counted on the pods' own pages", measured(measure)),
         Finding::Of(counter, one) => format!("{counter}: {}", finding(one)),
         Finding::Unobserved(unobserved) => not_observed(unobserved),
+        Finding::Unverified => {
+            "the pods' metrics pages come over TLS, and Coalmine has no --pages-ca-file to tell whose they are: they may reject, and promote nothing"
+                .to_owned()
+        }
         Finding::OnlyProbes => "only probes reach the canary: does the Service's targetPort fit?".to_owned(),
         Finding::Silent { silence, rejects, served } => silent(silence, *rejects, *served),
         Finding::ClientErrors { errors, code, rejects, served } => client_errors(errors, code.as_deref(), *rejects, *served),
         Finding::Lacking(lacking @ Lacking::Label { .. }) => format!("{lacking}, so nobody can tell which of its requests failed"),
         Finding::Lacking(lacking) => lacking.to_string(),
         Finding::NoCounter(fall) => fall.to_string(),
-        Finding::Bursts { requests, effective } => format!(
-            "errors came in bursts in the past hour: {} requests tell as much as {}",
+        Finding::Bursts { requests, effective, measured } => format!(
+            "errors came in bursts {}: {} requests tell as much as {}",
+            past(*measured),
             format_count(*requests),
             format_count(*effective)
         ),
-        Finding::Incident => "an incident of the past hour was left out of the measure of how errors cluster".to_owned(),
+        Finding::Incident(measured) => format!("an incident {} was left out of the measure of how errors cluster", past(*measured)),
         Finding::MayBeCold { suggested } => format!("if it only starts cold: canary.warm-up: {}", format_duration(*suggested)),
         Finding::Starved(share) => starved(share),
         Finding::StayedReady(served) => format!("its pod stayed Ready for {}; canary.metrics is none", format_duration(*served)),
@@ -175,5 +187,19 @@ fn measured(measure: &Measure) -> String {
     match &measure.outlook {
         Some((forecast, remaining)) => format!("{said}; {}", outlook(measure.measured, forecast, *remaining)),
         None => said,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_time_before_was_like() {
+        let both = |measured| words(&[Finding::Bursts { requests: 4500.0, effective: 300.0, measured }, Finding::Incident(measured)]);
+        insta::assert_snapshot!([both(Past::Hour), both(Past::SinceTheHold)].join("\n"), @"
+        errors came in bursts in the past hour: 4,500 requests tell as much as 300; an incident in the past hour was left out of the measure of how errors cluster
+        errors came in bursts since the hold: 4,500 requests tell as much as 300; an incident since the hold was left out of the measure of how errors cluster
+        ");
     }
 }

@@ -44,6 +44,9 @@ pub const FACTS: [&str; 2] = ["up", PROCESS_START];
 /// So late a store may show its samples, in milliseconds.
 const LATEST_STORE: i64 = 300_000;
 
+/// On series of which it isn't known who wrote them.
+pub const UNVERIFIED: &str = "coalmine_unverified";
+
 /// When counting began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Window {
@@ -85,6 +88,8 @@ pub struct Counted {
     pub lacking: Vec<Lacking>,
     /// As most of the canary's client errors are spelled.
     pub client_error: Option<String>,
+    /// Nobody knows whether the pods themselves said all of this.
+    pub is_unverified: bool,
     /// What is read is no counter at all.
     pub no_counter: Option<Fall>,
     /// Pods of the primary that were seen since counting began.
@@ -127,6 +132,7 @@ pub fn count(series: &[Series], pods: &Pods, reading: &Reading, window: Window) 
     let of = |role: Role| groups.iter().filter(move |group| group.role == role);
     let counted = Counted {
         lacking,
+        is_unverified: series.iter().any(|one| !one.label(UNVERIFIED).is_empty()),
         canary_failed: of(Role::Canary).filter_map(|group| group.failures.last().copied()).max(),
         primary_scrape: of(Role::Primary).filter_map(Group::last).max(),
         ..counted

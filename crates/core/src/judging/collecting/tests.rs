@@ -56,7 +56,7 @@ fn told(series: &[Series]) -> String {
 
 #[test]
 fn a_run() {
-    let mut collected = Collected::new("shop", "app", wishes());
+    let mut collected = Collected::new("shop", "app", wishes(), true);
     let primary = [pod("app-6d5f-aaaaa", "10.0.0.1", -50), pod("app-6d5f-bbbbb", "10.0.0.2", -50), pod("other-6d5f-x", "10.0.0.3", -50)];
     collected.aim(&[], &primary);
     assert_eq!(collected.targets().len(), 3, "one pod is looked at everywhere");
@@ -91,13 +91,13 @@ fn a_run() {
 
 #[test]
 fn what_was_looked_for_in_vain() {
-    let mut collected = Collected::new("shop", "app", wishes());
+    let mut collected = Collected::new("shop", "app", wishes(), true);
     let tried = |collected: &Collected| collected.present().unwrap_err();
     collected.aim(&[], &[]);
     let mut all = vec![tried(&collected)];
     collected.aim(&[], &[Pod { places: Vec::new(), ..pod("app-6d5f-aaaaa", "10.0.0.1", 0) }]);
     all.push(tried(&collected));
-    let mut collected = Collected::new("shop", "app", wishes());
+    let mut collected = Collected::new("shop", "app", wishes(), true);
     collected.aim(&[], &[pod("app-6d5f-aaaaa", "10.0.0.1", 0)]);
     round(&mut collected, 0, |_| page("<html></html>"));
     all.push(tried(&collected));
@@ -113,7 +113,7 @@ fn what_was_looked_for_in_vain() {
 
 #[test]
 fn one_registry_at_two_ports_is_read_once() {
-    let mut collected = Collected::new("shop", "app", wishes());
+    let mut collected = Collected::new("shop", "app", wishes(), true);
     collected.aim(&[], &[pod("app-6d5f-aaaaa", "10.0.0.1", 0)]);
     let targets = |starts: [&str; 2], counts: [i64; 2]| {
         let mut collected = collected.clone();
@@ -132,7 +132,7 @@ fn one_registry_at_two_ports_is_read_once() {
 
 #[test]
 fn other_wishes_need_another_round() {
-    let mut collected = Collected::new("shop", "app", wishes());
+    let mut collected = Collected::new("shop", "app", wishes(), true);
     collected.aim(&[], &[pod("app-6d5f-aaaaa", "10.0.0.1", 0)]);
     round(&mut collected, 0, |_| counter(1));
     collected.want_all();
@@ -143,4 +143,21 @@ fn other_wishes_need_another_round() {
     let policy = Policy { max_latency_p99: Some(Duration::from_millis(250)), ..Policy::default() };
     collected.wish(Wishes::of(&policy, &json!({})));
     assert!(collected.present().unwrap().is_empty());
+}
+
+/// One label for a target, whether its page was read or not: else a page that fails would be another one's.
+#[test]
+fn what_comes_over_tls_from_nobody_known_is_marked() {
+    let read = |verifies: bool| {
+        let mut collected = Collected::new("shop", "app", wishes(), verifies);
+        let place = Place { scheme: Scheme::Https, port: 8443, path: "/metrics".to_owned() };
+        collected.aim(&[], &[Pod { places: vec![place], ..pod("app-6d5f-aaaaa", "10.0.0.1", 0) }]);
+        round(&mut collected, 0, |_| counter(1));
+        round(&mut collected, 1, |_| Read::Silent);
+        let line = |one: &Series| format!("{} {} {}", one.name(), one.samples.len(), one.label(UNVERIFIED));
+        collected.present().unwrap();
+        collected.record.series().iter().map(line).collect::<Vec<_>>().join(", ")
+    };
+    insta::assert_snapshot!(read(true), @"http_requests_total 1 , up 2");
+    insta::assert_snapshot!(read(false), @"http_requests_total 1 true, up 2 true");
 }

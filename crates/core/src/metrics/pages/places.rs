@@ -20,6 +20,12 @@ pub enum Scheme {
     Https,
 }
 
+impl std::fmt::Display for Scheme {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(if *self == Self::Https { "https" } else { "http" })
+    }
+}
+
 /// Where a pod may serve a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {

@@ -1,9 +1,10 @@
 //! Whole runs: what is asked, and what comes of it.
 
-use super::world::{BROKEN, GOOD, NONE};
+use super::world::{BROKEN, GOOD, NONE, Traffic};
 use super::*;
 use serde_json::json;
 
+use crate::api::policy::OnInconclusive;
 use crate::judging::verdict::event;
 
 fn story(subject: Subject, mut world: World) -> String {
@@ -66,6 +67,44 @@ fn one_registry_at_two_ports_is_judged_once() {
     10s Reject: http_requests_total{instance=~".+:8080"} by code: error rate 100% (900 of 900 requests) exceeds 1% after 10s; primary 0%; http_requests_total{instance=~".+:9090"} by code: error rate 100% (900 of 900 requests) exceeds 1% after 10s; primary 0%
     reading http_requests_total{instance=~".+:8080"} by code and http_requests_total{instance=~".+:9090"} by code from Prometheus; to fix this choice: canary.metrics: [{requests: 'http_requests_total{instance=~".+:8080"}', errors: 'http_requests_total{instance=~".+:8080",code=~"5.+"}'}, {requests: 'http_requests_total{instance=~".+:9090"}', errors: 'http_requests_total{instance=~".+:9090",code=~"5.+"}'}]
     "#);
+}
+
+/// Whoever stands between may say of a canary that it is good.
+#[test]
+fn pages_of_nobody_known_promote_nothing() {
+    let of = |traffic: Traffic| {
+        let mut subject = Subject { sources: vec![Origin::Pages], ..short() };
+        (subject.policy.deadline, subject.policy.on_inconclusive) = (Duration::from_mins(1), OnInconclusive::Promote);
+        let story = story(subject, World { traffic, is_unverified: true, ..World::default() });
+        story.lines().filter(|line| !line.contains(" ask ") && !line.ends_with('s')).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(of(GOOD), @r"
+    0s wait 1s: the pods' metrics pages come over TLS, and Coalmine has no --pages-ca-file to tell whose they are: they may reject, and promote nothing
+    1s wait 1s: the pods' metrics pages come over TLS, and Coalmine has no --pages-ca-file to tell whose they are: they may reject, and promote nothing
+    2s wait 1s: the pods' metrics pages come over TLS, and Coalmine has no --pages-ca-file to tell whose they are: they may reject, and promote nothing
+    3s wait 1s: the pods' metrics pages come over TLS, and Coalmine has no --pages-ca-file to tell whose they are: they may reject, and promote nothing
+    4s wait 1s: the pods' metrics pages come over TLS, and Coalmine has no --pages-ca-file to tell whose they are: they may reject, and promote nothing
+    5s wait 5s: the pods' metrics pages come over TLS, and Coalmine has no --pages-ca-file to tell whose they are: they may reject, and promote nothing
+    10s wait 5s: the pods' metrics pages come over TLS, and Coalmine has no --pages-ca-file to tell whose they are: they may reject, and promote nothing
+    15s wait 5s: the pods' metrics pages come over TLS, and Coalmine has no --pages-ca-file to tell whose they are: they may reject, and promote nothing
+    20s wait 5s: the pods' metrics pages come over TLS, and Coalmine has no --pages-ca-file to tell whose they are: they may reject, and promote nothing
+    25s wait 5s: the pods' metrics pages come over TLS, and Coalmine has no --pages-ca-file to tell whose they are: they may reject, and promote nothing
+    30s wait 5s: the pods' metrics pages come over TLS, and Coalmine has no --pages-ca-file to tell whose they are: they may reject, and promote nothing
+    35s wait 5s: the pods' metrics pages come over TLS, and Coalmine has no --pages-ca-file to tell whose they are: they may reject, and promote nothing
+    40s Inconclusive { clean: false }: the pods' metrics pages come over TLS, and Coalmine has no --pages-ca-file to tell whose they are: they may reject, and promote nothing
+    reading http_requests_total by code on the pods' own metrics pages; to fix this choice: canary.metrics: http
+    ");
+    assert!(of(NONE).contains("Inconclusive { clean: false }"), "{}", of(NONE));
+    insta::assert_snapshot!(of(BROKEN), @r"
+    0s wait 1s: the pods' metrics pages come over TLS, and Coalmine has no --pages-ca-file to tell whose they are: they may reject, and promote nothing
+    1s wait 1s: the pods' metrics pages come over TLS, and Coalmine has no --pages-ca-file to tell whose they are: they may reject, and promote nothing
+    2s wait 1s: the pods' metrics pages come over TLS, and Coalmine has no --pages-ca-file to tell whose they are: they may reject, and promote nothing
+    3s wait 1s: the pods' metrics pages come over TLS, and Coalmine has no --pages-ca-file to tell whose they are: they may reject, and promote nothing
+    4s wait 1s: the pods' metrics pages come over TLS, and Coalmine has no --pages-ca-file to tell whose they are: they may reject, and promote nothing
+    5s wait 5s: the pods' metrics pages come over TLS, and Coalmine has no --pages-ca-file to tell whose they are: they may reject, and promote nothing
+    10s Reject: error rate 100% (900 of 900 requests) exceeds 1% after 10s; primary 0%
+    reading http_requests_total by code on the pods' own metrics pages; to fix this choice: canary.metrics: http
+    ");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::api::origin::Origin;
 use crate::api::policy::Policy;
 use crate::judging::scope::Pod;
 use crate::judging::verdict::words;
-use crate::metrics::counting::{self, Labels, Reading, Sample, Series as Counter, Tally, Window};
+use crate::metrics::counting::{self, Labels, Reading, Sample, Series as Counter, Tally, UNVERIFIED, Window};
 
 /// How long after the run began the canary is Ready.
 pub(super) const READY: i64 = 20;
@@ -73,6 +73,8 @@ pub(super) struct World {
     pub(super) traffic: Traffic,
     /// Where each pod serves its one registry.
     pub(super) ports: &'static [u16],
+    /// Its pages come over TLS, from whomever.
+    pub(super) is_unverified: bool,
     /// Until when the canary's page answers.
     pub(super) page_until: i64,
     /// Until when the primary's pages do.
@@ -97,6 +99,7 @@ impl Default for World {
             second: 0,
             traffic: GOOD,
             ports: &[8080],
+            is_unverified: false,
             page_until: i64::MAX,
             primary_until: i64::MAX,
             label: "code",
@@ -240,6 +243,7 @@ impl World {
         }
         let at_port = |one: &Counter, port: u16| {
             let mut one = one.clone();
+            one.labels.extend(self.is_unverified.then(|| (UNVERIFIED.to_owned(), "true".to_owned())));
             one.labels.entry("instance".to_owned()).and_modify(|instance| *instance = instance.replace("8080", &port.to_string()));
             one
         };
