@@ -8,6 +8,7 @@ pub mod early;
 pub mod job;
 mod joined;
 mod judgement;
+pub mod lasting;
 mod machine;
 mod pace;
 mod question;

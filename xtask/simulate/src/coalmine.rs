@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use coalmine_core::judging::lasting::has_lasted;
+
 use crate::outcome::Outcome;
 use crate::random::Random;
 use crate::setup::Setup;
@@ -13,6 +15,7 @@ use crate::traffic::{Past, Traffic};
 
 pub(crate) struct Coalmine<'a> {
     deadline: Duration,
+    limit: f64,
     counters: Vec<Counter<'a>>,
     canary: Counts,
     outcome: Option<Outcome>,
@@ -76,7 +79,7 @@ impl<'a> Coalmine<'a> {
         };
         let mut randoms = random.split(setup.shape.counters);
         let counters = randoms.drain(..).map(|random| Counter::new(setup, &run, random)).collect();
-        Self { deadline, counters, canary: Counts::default(), outcome: None }
+        Self { deadline, limit, counters, canary: Counts::default(), outcome: None }
     }
 
     /// Seconds since the canary is Ready.
@@ -111,7 +114,7 @@ impl<'a> Coalmine<'a> {
         let deadline = if served >= self.deadline { Deadline::Reached } else { Deadline::Ahead };
         let verdicts = self.counters.iter().map(|counter| {
             let now = Now { served, deadline, scrapes: counter.traffic.scrapes() };
-            Joined { verdict: counter.test.verdict(&now), clean: false }
+            Joined { verdict: counter.verdict(&now, self.limit), clean: false }
         });
         let verdict = join::of_counters(verdicts, deadline).verdict;
         if verdict != Verdict::Continue {
@@ -141,6 +144,13 @@ impl<'a> Counter<'a> {
         };
         let own = setup.shape.forgets.then(|| Own { run: *run, parameters: parameters.clone(), looks: Vec::new(), timed: Vec::new() });
         Self { traffic, test: CounterTest::new(run, parameters), copies, own }
+    }
+
+    /// What rejects by pages must last.
+    fn verdict(&self, now: &Now, limit: f64) -> Verdict {
+        let verdict = self.test.verdict(now);
+        let has_lasted = self.own.as_ref().is_none_or(|own| has_lasted(&own.looks, Some(limit)));
+        if verdict == Verdict::Reject && !has_lasted { Verdict::Continue } else { verdict }
     }
 
     fn next_round(&mut self, is_open: bool) -> Counts {

@@ -1,5 +1,5 @@
 //! The pods' own pages as the source: read each second all at once, some of the primary's pods for all of them, and nothing known of the hour
-//! before. The product reads less often after a while, and wants a rejection to last: both make it slower, and neither makes it wrong more often.
+//! before. The product reads less often after a while: that makes it slower, and not wrong more often.
 
 use std::time::Duration;
 

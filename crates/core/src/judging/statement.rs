@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::counters::{Counter, Seen};
 use super::early::Early;
 use super::judgement::{Decision, Finding, Judgement, Measure, Measured, Past, Unobserved, Waiting};
+use super::lasting;
 use super::pace::UNKNOWN_INTERVAL;
 use super::step::{ASK_AGAIN, Round};
 use super::subject::Subject;
@@ -15,8 +16,8 @@ use crate::metrics::counting::{Counted, Lacking};
 use crate::metrics::discovery::{LatencyError, NotFound};
 use crate::run::evidence::{self, Look};
 use crate::statistics::{
-    self, Analysis, CounterResult, Coverage, Deadline, Dispersion, Finding as Found, Joined, Now, Parameters, PodCounts, Reason,
-    RunParameters, TrafficShare, Verdict, join, traffic_share,
+    self, Analysis, CounterResult, Coverage, Deadline, Dispersion, Finding as Found, Joined, Now, Parameters, Reason, RunParameters,
+    TrafficShare, Verdict, join, traffic_share,
 };
 
 /// From such a dispersion on a person is told.
@@ -96,7 +97,7 @@ impl<'a> Known<'a> {
         let latency = seen.latency.clone().filter(|error| !is_excused(error));
         let is_silent_at_last = is_silent_at_last(&seen.counter);
         let mut joined = result.joined;
-        if joined.verdict == Verdict::Reject && self.origin == Origin::Pages && !has_lasted(&seen.counter, &result, self.subject) {
+        if joined.verdict == Verdict::Reject && self.origin == Origin::Pages && !lasts(&seen.counter, &result, self.subject) {
             joined = Joined::unusable(deadline);
         }
         if joined.verdict != Verdict::Reject
@@ -350,18 +351,9 @@ pub(super) fn by_pages(subject: &Subject, dispersion: Dispersion, early: &Early,
     Some(Judgement { decision: Decision::Reject, findings: vec![Finding::Page(measure)] })
 }
 
-/// Pages are read each second, and a new process may stumble once: what rejects must have been seen for so long, and errors must go on in the very
-/// last looks.
-fn has_lasted(counter: &statistics::Counter, result: &CounterResult, subject: &Subject) -> bool {
-    /// A round may come a little early.
-    const LASTS: Duration = Duration::from_millis(3900);
-    const STILL_FAILING: usize = 2;
-    let with_requests = || counter.looks.iter().rev().filter(|look| look.canary.requests > 0.0);
-    let (last, first) = (with_requests().next(), with_requests().next_back());
-    let lasts = last.zip(first).is_some_and(|(last, first)| last.end.saturating_sub(first.end) >= LASTS);
+fn lasts(counter: &statistics::Counter, result: &CounterResult, subject: &Subject) -> bool {
     let is_by_errors = result.findings.iter().any(|found| matches!(found, Found::Errors(_)));
-    let fails = |canary: PodCounts| canary.errors > subject.policy.max_error_rate * canary.requests;
-    lasts && (!is_by_errors || with_requests().take(STILL_FAILING).all(|look| fails(look.canary)))
+    lasting::has_lasted(&counter.looks, is_by_errors.then_some(subject.policy.max_error_rate))
 }
 
 fn is_silent_at_last(counter: &statistics::Counter) -> bool {
