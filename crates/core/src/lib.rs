@@ -6,6 +6,7 @@
 //!  manifest   objects as JSON: templates, who set which field, merges, last-applied
 //!  hold       what becomes of a request: held, withdrawn, let in; what the status says meanwhile
 //!  run        what the controller does next about a held template
+//!  notify     who is told of a verdict, by what name, in whose format
 //!  metrics    which series to read, and what they count
 //!  judging    what counts and checks say about a canary
 //!  state      what the objects say of a Deployment and its canary, typed; view: the same as lines for a person
@@ -21,6 +22,7 @@ pub mod manifest;
 pub mod message;
 pub mod metrics;
 pub mod names;
+pub mod notify;
 pub mod page;
 pub mod run;
 pub mod state;

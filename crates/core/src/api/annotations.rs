@@ -19,6 +19,8 @@ pub const APPROVAL: &str = "canary.approval";
 pub const APPROVAL_TIMEOUT: &str = "canary.approval-timeout";
 pub const WINDOW: &str = "canary.window";
 pub const PAUSED: &str = "canary.paused";
+pub const NOTIFY: &str = "canary.notify";
+pub const NOTIFY_INFO: &str = "canary.notify-info";
 pub const APPROVE: &str = "canary.approve";
 pub const PROMOTE: &str = "canary.promote";
 pub const REJECT: &str = "canary.reject";
@@ -26,7 +28,7 @@ pub const RETRY: &str = "canary.retry";
 pub const BYPASS: &str = "canary.bypass";
 
 /// All keys that a user may write, in the order in which messages list them.
-pub const USER_KEYS: [&str; 22] = [
+pub const USER_KEYS: [&str; 24] = [
     ENABLED,
     DURATION,
     MAX_ERROR_RATE,
@@ -44,6 +46,8 @@ pub const USER_KEYS: [&str; 22] = [
     APPROVAL_TIMEOUT,
     WINDOW,
     PAUSED,
+    NOTIFY,
+    NOTIFY_INFO,
     APPROVE,
     PROMOTE,
     REJECT,
@@ -85,6 +89,8 @@ pub const ORDER: &str = "canary.state/order";
 pub const PAUSED_SINCE: &str = "canary.state/paused-since";
 /// The last verdicts, for people (see `run::history`).
 pub const HISTORY: &str = "canary.state/history";
+/// What has yet to be told to sinks (see `notify::outbox`).
+pub const UNSENT: &str = "canary.state/unsent";
 /// How often the canary of the present run was made anew since something changed it: `<run> <count>`.
 pub const REMADE: &str = "canary.state/remade";
 

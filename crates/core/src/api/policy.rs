@@ -10,6 +10,7 @@ use super::{
     checks::Checks,
     choice::{Choice, ChoiceError},
     gates::Gates,
+    notify::Notify,
     quantity::{format_duration, parse_duration, parse_percentage},
     reader::{InvalidAnnotation, Reader, shown},
 };
@@ -40,6 +41,8 @@ pub struct Policy {
     pub overlap: bool,
     /// What people reserve to themselves.
     pub gates: Gates,
+    /// Who is told of verdicts.
+    pub notify: Notify,
 }
 
 /// What a verdict against a template does.
@@ -88,6 +91,7 @@ impl Default for Policy {
             mode: Mode::Enforce,
             overlap: false,
             gates: Gates::default(),
+            notify: Notify::default(),
         }
     }
 }
@@ -141,6 +145,7 @@ impl Policy {
         let overlap = reader.read(key::OVERLAP, "\"true\" or \"false\"", |text| text.parse::<bool>().ok())?;
         let mode = mode.unwrap_or(defaults.mode);
         let gates = Gates::read(&reader, duration, mode == Mode::Report)?;
+        let notify = Notify::read(&reader)?;
         let metrics = annotations.get(key::METRICS).map_or(Ok(defaults.metrics), |text| Choice::parse(text));
         let metrics = metrics.map_err(|error| InvalidAnnotation::Problem { key: key::METRICS.to_owned(), problem: error.to_string() })?;
         if max_latency_p99.is_some() && metrics.origin().is_some_and(|origin| !origin.abilities().latency) {
@@ -163,6 +168,7 @@ impl Policy {
             mode,
             overlap: overlap.unwrap_or(defaults.overlap),
             gates,
+            notify,
         })
     }
 
@@ -277,7 +283,7 @@ mod tests {
     #[case(
         "canary.durration",
         "60s",
-        "canary.durration: unknown annotation; known are canary.enabled, canary.duration, canary.max-error-rate, canary.max-latency-p99, canary.metrics, canary.checks, canary.warm-up, canary.client-errors, canary.ignore-paths, canary.deadline, canary.on-inconclusive, canary.mode, canary.overlap, canary.approval, canary.approval-timeout, canary.window, canary.paused, canary.approve, canary.promote, canary.reject, canary.retry, canary.bypass"
+        "canary.durration: unknown annotation; known are canary.enabled, canary.duration, canary.max-error-rate, canary.max-latency-p99, canary.metrics, canary.checks, canary.warm-up, canary.client-errors, canary.ignore-paths, canary.deadline, canary.on-inconclusive, canary.mode, canary.overlap, canary.approval, canary.approval-timeout, canary.window, canary.paused, canary.notify, canary.notify-info, canary.approve, canary.promote, canary.reject, canary.retry, canary.bypass"
     )]
     fn refused_in_one_line(#[case] key: &str, #[case] value: &str, #[case] sentence: &str) {
         assert_eq!(parse(&[(key, value)]).unwrap_err().to_string(), sentence);

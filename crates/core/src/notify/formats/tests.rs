@@ -1,0 +1,499 @@
+//! Each format as it is sent, and what becomes of words that try to be more than words.
+
+use rstest::rstest;
+use serde_json::Value;
+
+use super::*;
+
+fn notice(phase: Phase, message: &str) -> Notice {
+    Notice {
+        run: "1f8ac323".to_owned(),
+        phase,
+        time: "2026-11-27T12:01:00Z".parse().unwrap(),
+        user: "ann".to_owned(),
+        images: vec![("app".to_owned(), "shop/app:1.4".to_owned(), "shop/app:1.5".to_owned())],
+        message: message.to_owned(),
+        info: vec![("git".to_owned(), "4f2a9c1".to_owned())],
+        sinks: vec!["payments".to_owned()],
+    }
+}
+
+fn sink(kind: Kind) -> Sink {
+    Sink {
+        name: "payments".to_owned(),
+        kind,
+        url_file: "/secrets/payments".to_owned(),
+        channel: (kind == Kind::Slack).then(|| "#payments".to_owned()),
+        headers: Vec::new(),
+        phases: Vec::new(),
+        ca_file: None,
+        secret_file: None,
+    }
+}
+
+fn posted(kind: Kind, notice: &Notice) -> Value {
+    let page = Some("https://coalmine.example");
+    let letter = Letter { cluster: Some("eu1"), page, namespace: "shop", name: "app", uid: "u-1", notice };
+    body(&sink(kind), &letter).text.parse().unwrap()
+}
+
+fn pretty(kind: Kind, notice: &Notice) -> String {
+    serde_json::to_string_pretty(&posted(kind, notice)).unwrap()
+}
+
+const REJECTED: &str = "error rate 25% (40 of 160 requests) exceeds 1% after 12s; primary 0.02%; template kept out";
+
+#[test]
+fn slack_gets_blocks() {
+    insta::assert_snapshot!(pretty(Kind::Slack, &notice(Phase::Rejected, REJECTED)), @r##"
+    {
+      "blocks": [
+        {
+          "text": {
+            "emoji": false,
+            "text": "Rejected: shop/app (eu1)",
+            "type": "plain_text"
+          },
+          "type": "header"
+        },
+        {
+          "text": {
+            "emoji": false,
+            "text": "error rate 25% (40 of 160 requests) exceeds 1% after 12s; primary 0.02%; template kept out",
+            "type": "plain_text"
+          },
+          "type": "section"
+        },
+        {
+          "fields": [
+            {
+              "emoji": false,
+              "text": "Image of app: shop/app:1.4 → shop/app:1.5",
+              "type": "plain_text"
+            },
+            {
+              "emoji": false,
+              "text": "Applied by: ann",
+              "type": "plain_text"
+            },
+            {
+              "emoji": false,
+              "text": "git: 4f2a9c1",
+              "type": "plain_text"
+            }
+          ],
+          "type": "section"
+        },
+        {
+          "text": {
+            "emoji": false,
+            "text": "To try it again:",
+            "type": "plain_text"
+          },
+          "type": "section"
+        },
+        {
+          "text": {
+            "text": "```kubectl -n shop annotate deploy/app --overwrite canary.retry=$(date +%s)```",
+            "type": "mrkdwn",
+            "verbatim": true
+          },
+          "type": "section"
+        },
+        {
+          "elements": [
+            {
+              "action_id": "page",
+              "text": {
+                "emoji": false,
+                "text": "Open the page",
+                "type": "plain_text"
+              },
+              "type": "button",
+              "url": "https://coalmine.example/shop/app"
+            }
+          ],
+          "type": "actions"
+        }
+      ],
+      "channel": "#payments",
+      "link_names": false,
+      "mrkdwn": false,
+      "parse": "none",
+      "text": "Rejected: shop/app (eu1): error rate 25% (40 of 160 requests) exceeds 1% after 12s; primary 0.02%; template kept out",
+      "unfurl_links": false,
+      "unfurl_media": false
+    }
+    "##);
+}
+
+#[test]
+fn teams_gets_an_adaptive_card() {
+    insta::assert_snapshot!(pretty(Kind::Teams, &notice(Phase::AwaitingApproval, "error rate 0%; it waits for approval")), @r#"
+    {
+      "attachments": [
+        {
+          "content": {
+            "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+            "actions": [
+              {
+                "title": "Open the page",
+                "type": "Action.OpenUrl",
+                "url": "https://coalmine.example/shop/app"
+              }
+            ],
+            "body": [
+              {
+                "inlines": [
+                  {
+                    "size": "Large",
+                    "text": "Awaits approval: shop/app (eu1)",
+                    "type": "TextRun",
+                    "weight": "Bolder"
+                  }
+                ],
+                "type": "RichTextBlock"
+              },
+              {
+                "inlines": [
+                  {
+                    "text": "error rate 0%; it waits for approval",
+                    "type": "TextRun"
+                  }
+                ],
+                "type": "RichTextBlock"
+              },
+              {
+                "inlines": [
+                  {
+                    "text": "Image of app: ",
+                    "type": "TextRun",
+                    "weight": "Bolder"
+                  },
+                  {
+                    "text": "shop/app:1.4 → shop/app:1.5",
+                    "type": "TextRun"
+                  }
+                ],
+                "type": "RichTextBlock"
+              },
+              {
+                "inlines": [
+                  {
+                    "text": "Applied by: ",
+                    "type": "TextRun",
+                    "weight": "Bolder"
+                  },
+                  {
+                    "text": "ann",
+                    "type": "TextRun"
+                  }
+                ],
+                "type": "RichTextBlock"
+              },
+              {
+                "inlines": [
+                  {
+                    "text": "git: ",
+                    "type": "TextRun",
+                    "weight": "Bolder"
+                  },
+                  {
+                    "text": "4f2a9c1",
+                    "type": "TextRun"
+                  }
+                ],
+                "type": "RichTextBlock"
+              },
+              {
+                "inlines": [
+                  {
+                    "text": "To let it in:",
+                    "type": "TextRun"
+                  }
+                ],
+                "type": "RichTextBlock"
+              },
+              {
+                "inlines": [
+                  {
+                    "fontType": "Monospace",
+                    "text": "kubectl -n shop annotate deploy/app --overwrite canary.approve=1f8ac323",
+                    "type": "TextRun"
+                  }
+                ],
+                "type": "RichTextBlock"
+              }
+            ],
+            "msteams": {
+              "width": "Full"
+            },
+            "type": "AdaptiveCard",
+            "version": "1.4"
+          },
+          "contentType": "application/vnd.microsoft.card.adaptive",
+          "contentUrl": null
+        }
+      ],
+      "type": "message"
+    }
+    "#);
+}
+
+#[test]
+fn discord_gets_an_embed() {
+    insta::assert_snapshot!(pretty(Kind::Discord, &notice(Phase::Inconclusive, "54 requests seen, 338 are needed; template kept out")), @r#"
+    {
+      "allowed_mentions": {
+        "parse": []
+      },
+      "embeds": [
+        {
+          "color": 12551936,
+          "description": "54 requests seen, 338 are needed; template kept out\n\nTo try it again:\n```\nkubectl -n shop annotate deploy/app --overwrite canary.retry=$(date +%s)\n```",
+          "fields": [
+            {
+              "inline": false,
+              "name": "Image of app",
+              "value": "shop/app\\:1.4 → shop/app\\:1.5"
+            },
+            {
+              "inline": false,
+              "name": "Applied by",
+              "value": "ann"
+            },
+            {
+              "inline": false,
+              "name": "git",
+              "value": "4f2a9c1"
+            }
+          ],
+          "timestamp": "2026-11-27T12:01:00Z",
+          "title": "Inconclusive\\: shop/app \\(eu1\\)",
+          "url": "https://coalmine.example/shop/app"
+        }
+      ],
+      "username": "Coalmine"
+    }
+    "#);
+}
+
+#[test]
+fn google_chat_gets_a_card() {
+    insta::assert_snapshot!(pretty(Kind::GoogleChat, &notice(Phase::Promoted, "error rate 0%; template promoted")), @r#"
+    {
+      "cardsV2": [
+        {
+          "card": {
+            "header": {
+              "title": "Promoted: shop/app (eu1)"
+            },
+            "sections": [
+              {
+                "widgets": [
+                  {
+                    "textParagraph": {
+                      "text": "error rate 0%; template promoted"
+                    }
+                  },
+                  {
+                    "decoratedText": {
+                      "text": "shop/app:1.4 → shop/app:1.5",
+                      "topLabel": "Image of app",
+                      "wrapText": true
+                    }
+                  },
+                  {
+                    "decoratedText": {
+                      "text": "ann",
+                      "topLabel": "Applied by",
+                      "wrapText": true
+                    }
+                  },
+                  {
+                    "decoratedText": {
+                      "text": "4f2a9c1",
+                      "topLabel": "git",
+                      "wrapText": true
+                    }
+                  },
+                  {
+                    "buttonList": {
+                      "buttons": [
+                        {
+                          "onClick": {
+                            "openLink": {
+                              "url": "https://coalmine.example/shop/app"
+                            }
+                          },
+                          "text": "Open the page"
+                        }
+                      ]
+                    }
+                  }
+                ]
+              }
+            ]
+          },
+          "cardId": "u-1_1f8ac323_promoted"
+        }
+      ]
+    }
+    "#);
+}
+
+#[test]
+fn programs_get_a_cloud_event() {
+    insta::assert_snapshot!(pretty(Kind::Webhook, &notice(Phase::Rejected, REJECTED)), @r#"
+    {
+      "data": {
+        "cluster": "eu1",
+        "command": "kubectl -n shop annotate deploy/app --overwrite canary.retry=$(date +%s)",
+        "images": {
+          "app": {
+            "new": "shop/app:1.5",
+            "old": "shop/app:1.4"
+          }
+        },
+        "info": {
+          "git": "4f2a9c1"
+        },
+        "message": "error rate 25% (40 of 160 requests) exceeds 1% after 12s; primary 0.02%; template kept out",
+        "name": "app",
+        "namespace": "shop",
+        "page": "https://coalmine.example/shop/app",
+        "phase": "Rejected",
+        "run": "1f8ac323",
+        "uid": "u-1",
+        "user": "ann"
+      },
+      "datacontenttype": "application/json",
+      "id": "u-1_1f8ac323_rejected",
+      "source": "/coalmine/clusters/eu1",
+      "specversion": "1.0",
+      "subject": "shop/app",
+      "time": "2026-11-27T12:01:00Z",
+      "type": "dev.coalmine.canary.rejected"
+    }
+    "#);
+}
+
+const HOSTILE: &str =
+    "<!channel> <@U123> @everyone *bold* [pay](https://evil.example) `x` <at>ann</at> <users/all> <b>&lt;</b> ||x|| :skull:\u{202e}\r\n# x";
+
+fn hostile() -> Notice {
+    Notice {
+        user: HOSTILE.to_owned(),
+        images: vec![(HOSTILE.to_owned(), HOSTILE.to_owned(), HOSTILE.to_owned())],
+        info: vec![("git".to_owned(), HOSTILE.to_owned())],
+        ..notice(Phase::Rejected, HOSTILE)
+    }
+}
+
+/// The texts of a payload, with the place of each.
+fn texts(value: &Value, path: &str, found: &mut Vec<(String, String)>) {
+    match value {
+        Value::String(text) => found.push((path.to_owned(), text.clone())),
+        Value::Array(list) => list.iter().for_each(|inner| texts(inner, path, found)),
+        Value::Object(map) => map.iter().for_each(|(key, inner)| texts(inner, &format!("{path}/{key}"), found)),
+        _ => {}
+    }
+}
+
+fn all(kind: Kind, notice: &Notice) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    texts(&posted(kind, notice), "", &mut found);
+    found
+}
+
+#[test]
+fn nobody_is_called_and_nothing_is_markup_in_slack() {
+    let message = posted(Kind::Slack, &hostile());
+    assert!(!message.to_string().contains("<!channel>") && !message.to_string().contains("<@U123>"), "{message}");
+    assert_eq!((&message["link_names"], &message["mrkdwn"]), (&Value::Bool(false), &Value::Bool(false)));
+    for block in message["blocks"].as_array().unwrap() {
+        let texts = block["fields"].as_array().into_iter().flatten().chain(block.get("text"));
+        for text in texts.filter(|text| text["type"] == "mrkdwn") {
+            assert!(text["text"].as_str().unwrap().starts_with("```kubectl -n shop annotate deploy/app"), "only our own: {text}");
+        }
+    }
+}
+
+#[test]
+fn foreign_words_are_in_rich_text_in_teams() {
+    let found = all(Kind::Teams, &hostile());
+    assert!(found.iter().filter(|(_, text)| text.contains("evil.example")).all(|(path, _)| path.ends_with("/inlines/text")), "{found:?}");
+    assert!(found.iter().all(|(path, text)| !path.ends_with("/type") || text != "TextBlock" && text != "FactSet"), "{found:?}");
+}
+
+#[test]
+fn discord_mentions_nobody_and_every_mark_is_escaped() {
+    let message = posted(Kind::Discord, &hostile());
+    assert_eq!(message["allowed_mentions"], serde_json::json!({"parse": []}));
+    let description = message["embeds"][0]["description"].as_str().unwrap();
+    insta::assert_snapshot!(description.lines().next().unwrap(), @r"\<!channel\> \<\@U123\> \@everyone \*bold\* \[pay\]\(https\://evil.example\) \`x\` \<at\>ann\</at\> \<users/all\> \<b\>&lt;\</b\> \|\|x\|\| \:skull\:   \# x");
+}
+
+#[test]
+fn google_chat_shows_tags_as_text() {
+    let found = all(Kind::GoogleChat, &hostile());
+    assert!(found.iter().all(|(_, text)| !text.contains(['<', '>'])), "{found:?}");
+    assert!(posted(Kind::GoogleChat, &hostile()).get("text").is_none(), "where mentions are read");
+}
+
+#[rstest]
+#[case(Kind::Slack)]
+#[case(Kind::Teams)]
+#[case(Kind::Discord)]
+#[case(Kind::GoogleChat)]
+fn each_is_one_line_without_what_hides(#[case] kind: Kind) {
+    for (path, text) in all(kind, &hostile()) {
+        assert!(!text.contains(['\u{202e}', '\r']), "{path}: {text}");
+    }
+}
+
+/// As long as the record on an object lets anything be.
+fn longest(text: &str) -> Notice {
+    let cut = |width| crate::words::within(&text.repeat(600), width);
+    Notice {
+        user: cut(120),
+        images: vec![(cut(120), cut(120), cut(120)); 3],
+        info: (0..10).map(|number| (format!("word-{number}"), cut(50))).collect(),
+        ..notice(Phase::Rejected, &cut(300))
+    }
+}
+
+#[rstest]
+#[case::markup("<&*")]
+#[case::wide("\u{10ffff}")]
+#[case::plain("x")]
+fn however_long_it_fits(#[case] text: &str) {
+    let notice = longest(text);
+    let slack = posted(Kind::Slack, &notice);
+    let blocks = slack["blocks"].as_array().unwrap();
+    assert!(blocks.len() <= 50);
+    let length = |text: &Value| text["text"].as_str().unwrap().chars().count();
+    assert!(length(&blocks[0]["text"]) <= 150);
+    for block in blocks {
+        assert!(block.get("text").is_none_or(|text| length(text) <= 3000));
+        let fields = block["fields"].as_array().cloned().unwrap_or_default();
+        assert!(fields.len() <= 10 && fields.iter().all(|field| length(field) <= 2000));
+    }
+    let embed = &posted(Kind::Discord, &notice)["embeds"][0];
+    let units = |text: &Value| text.as_str().unwrap().encode_utf16().count();
+    let fields = embed["fields"].as_array().unwrap();
+    assert!(units(&embed["title"]) <= 256 && units(&embed["description"]) <= 4096 && fields.len() <= 25);
+    assert!(fields.iter().all(|field| (1..=256).contains(&units(&field["name"])) && (1..=1024).contains(&units(&field["value"]))));
+    let total: usize = fields.iter().map(|field| units(&field["name"]) + units(&field["value"])).sum();
+    assert!(total + units(&embed["title"]) + units(&embed["description"]) <= 6000, "{total}");
+    assert!(posted(Kind::Teams, &notice).to_string().len() <= 28 << 10);
+    assert!(posted(Kind::GoogleChat, &notice).to_string().len() <= 32_000);
+}
+
+#[test]
+fn a_source_is_an_address_whatever_the_cluster_is_called() {
+    let notice = notice(Phase::Promoted, "x");
+    let letter = Letter { cluster: Some("eu 1/é"), page: None, namespace: "shop", name: "app", uid: "u-1", notice: &notice };
+    let event: Value = body(&sink(Kind::Webhook), &letter).text.parse().unwrap();
+    assert_eq!(event["source"], "/coalmine/clusters/eu%201/%C3%A9");
+}

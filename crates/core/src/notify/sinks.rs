@@ -1,0 +1,369 @@
+//! The administrator's file of sinks: names that users may choose from, and how each is reached. Parsed at the start, where a mistake ends the
+//! process with one line. Addresses and secrets are not in it: it names the files that hold them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+
+use crate::{
+    api::{annotations::Phase, foreign, notify::is_name},
+    words::within,
+};
+
+/// Nobody needs more, and each is a label of a metric.
+const MOST: usize = 50;
+const MOST_HEADERS: usize = 10;
+
+/// The phases of which anybody is told.
+pub const PHASES: [Phase; 4] = [Phase::Rejected, Phase::Inconclusive, Phase::AwaitingApproval, Phase::Promoted];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Slack,
+    Teams,
+    Discord,
+    GoogleChat,
+    /// CloudEvents, signed.
+    Webhook,
+}
+
+impl Kind {
+    const ALL: [(&'static str, Self); 5] = [
+        ("slack", Self::Slack),
+        ("teams", Self::Teams),
+        ("discord", Self::Discord),
+        ("googlechat", Self::GoogleChat),
+        ("webhook", Self::Webhook),
+    ];
+}
+
+/// One place that is told.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sink {
+    pub name: String,
+    pub kind: Kind,
+    /// Path of a file with the address, which is a secret.
+    pub url_file: String,
+    /// Slack's, where the hook takes one.
+    pub channel: Option<String>,
+    pub headers: Vec<(String, String)>,
+    pub phases: Vec<Phase>,
+    /// Authorities (PEM) that its certificate is checked against.
+    pub ca_file: Option<String>,
+    /// What requests to a webhook are signed with.
+    pub secret_file: Option<String>,
+}
+
+/// Headers may carry a token.
+impl fmt::Debug for Sink {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Sink").field("name", &self.name).field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+/// All of them, and who is told where nobody says otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Sinks {
+    sinks: Vec<Sink>,
+    default: Vec<String>,
+}
+
+/// One line: where, what, and what would be accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SinksError(String);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    sinks: Vec<Spanned<Written>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Written {
+    name: Spanned<String>,
+    r#type: Spanned<String>,
+    url_file: Spanned<String>,
+    channel: Option<Spanned<String>>,
+    #[serde(default)]
+    headers: BTreeMap<String, Spanned<String>>,
+    phases: Option<Spanned<Vec<Spanned<String>>>>,
+    ca_file: Option<Spanned<String>>,
+    secret_file: Option<Spanned<String>>,
+}
+
+impl Sinks {
+    /// `default` are the names that are told where neither Deployment nor namespace says whom.
+    pub fn parse(text: &str, default: &[String]) -> Result<Self, SinksError> {
+        let file: File = foreign::yaml(text).map_err(|problem| SinksError(format!("not the YAML expected ({problem})")))?;
+        if file.sinks.len() > MOST {
+            return Err(SinksError(format!("sinks: {} are too many; at most {MOST}", file.sinks.len())));
+        }
+        let mut sinks: Vec<Sink> = Vec::new();
+        for written in file.sinks {
+            let line = written.referenced.line();
+            let sink = written.value.sink()?;
+            if sinks.iter().any(|known| known.name == sink.name) {
+                return Err(SinksError(format!("line {line}: name: two sinks are called {:?}", sink.name)));
+            }
+            sinks.push(sink);
+        }
+        let found = Self { sinks, default: default.to_vec() };
+        match found.unknown(default).first() {
+            Some(name) => Err(SinksError(format!("--notify-default: no sink is called {name:?}; there {}", found.known()))),
+            None => Ok(found),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.sinks.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Sink> {
+        self.sinks.iter()
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Sink> {
+        self.sinks.iter().find(|sink| sink.name == name)
+    }
+
+    /// Those of these names that nobody has.
+    pub fn unknown<'a>(&self, names: &'a [String]) -> Vec<&'a str> {
+        names.iter().map(String::as_str).filter(|name| self.get(name).is_none()).collect()
+    }
+
+    /// `is payments` or `are payments, ops`.
+    pub fn known(&self) -> String {
+        let names: Vec<&str> = self.sinks.iter().map(|sink| sink.name.as_str()).collect();
+        match names.len() {
+            0 => "is none".to_owned(),
+            1 => format!("is {}", names[0]),
+            _ => format!("are {}", names.join(", ")),
+        }
+    }
+
+    /// Who is told of this phase: whom the Deployment names, else the namespace, else the default. Names that nobody has are left out.
+    pub fn chosen(&self, deployment: Option<&[String]>, namespace: Option<&[String]>, phase: Phase) -> Vec<String> {
+        let names = deployment.or(namespace).unwrap_or(&self.default);
+        let told = |name: &&String| self.get(name).is_some_and(|sink| sink.phases.contains(&phase));
+        names.iter().filter(told).cloned().collect()
+    }
+}
+
+impl Written {
+    fn sink(self) -> Result<Sink, SinksError> {
+        if !is_name(&self.name.value) {
+            let expected = "up to 40 lower case letters, digits and dashes, and not \"none\"";
+            return Err(refused(&self.name, None, "name", expected));
+        }
+        let name = Some(self.name.value.as_str());
+        let kind = Kind::ALL.iter().find(|(word, _)| *word == self.r#type.value).map(|(_, kind)| *kind);
+        let kind = kind.ok_or_else(|| refused(&self.r#type, name, "type", "slack, teams, discord, googlechat or webhook"))?;
+        for (field, path) in
+            [("url-file", Some(&self.url_file)), ("ca-file", self.ca_file.as_ref()), ("secret-file", self.secret_file.as_ref())]
+        {
+            if let Some(path) = path.filter(|path| !path.value.starts_with('/')) {
+                return Err(refused(path, name, field, "the absolute path of a file"));
+            }
+        }
+        if let Some(channel) = &self.channel
+            && kind != Kind::Slack
+        {
+            return Err(refused(channel, name, "channel", "nothing: only slack has one"));
+        }
+        match (&self.secret_file, kind) {
+            (Some(path), Kind::Slack | Kind::Teams | Kind::Discord | Kind::GoogleChat) => {
+                return Err(refused(path, name, "secret-file", "nothing: only a webhook is signed"));
+            }
+            (None, Kind::Webhook) => {
+                let expected = "secret-file beside it: a webhook is signed with what that file holds";
+                return Err(refused(&self.r#type, name, "type", expected));
+            }
+            _ => {}
+        }
+        let phases = self.phases.as_ref().map_or_else(|| Ok(PHASES.to_vec()), |phases| phases_of(phases, name))?;
+        let headers = headers(&self.headers, name)?;
+        let text = |spanned: Option<Spanned<String>>| spanned.map(|spanned| spanned.value);
+        Ok(Sink {
+            kind,
+            url_file: self.url_file.value,
+            channel: text(self.channel),
+            headers,
+            phases,
+            ca_file: text(self.ca_file),
+            secret_file: text(self.secret_file),
+            name: self.name.value,
+        })
+    }
+}
+
+/// The value of a header may be a secret, and is never shown.
+fn headers(written: &BTreeMap<String, Spanned<String>>, name: Option<&str>) -> Result<Vec<(String, String)>, SinksError> {
+    for (header, value) in written {
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let fits = !header.is_empty() && header.len() <= 100 && header.bytes().all(is_token);
+        let own = ["content-type", "content-length", "host", "user-agent", "transfer-encoding", "connection"];
+        let lower = header.to_ascii_lowercase();
+        let shown = Spanned::new(header.clone(), value.referenced, value.defined);
+        if !fits || own.contains(&lower.as_str()) || lower.starts_with("webhook-") {
+            return Err(refused(&shown, name, "headers", "names such as X-Team, and none that the request has itself"));
+        }
+        if value.value.is_empty() || !value.value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
+            return Err(refused(&shown, name, "headers", "a value of visible ASCII characters for each"));
+        }
+    }
+    match written.first_key_value() {
+        Some((header, value)) if written.len() > MOST_HEADERS => {
+            let shown = Spanned::new(header.clone(), value.referenced, value.defined);
+            Err(refused(&shown, name, "headers", "at most 10"))
+        }
+        _ => Ok(written.iter().map(|(header, value)| (header.clone(), value.value.clone())).collect()),
+    }
+}
+
+fn phases_of(written: &Spanned<Vec<Spanned<String>>>, name: Option<&str>) -> Result<Vec<Phase>, SinksError> {
+    let expected = "Rejected, Inconclusive, AwaitingApproval or Promoted";
+    if written.value.is_empty() {
+        return Err(refused(&Spanned::new(String::new(), written.referenced, written.defined), name, "phases", expected));
+    }
+    let parse = |text: &Spanned<String>| {
+        let phase = PHASES.into_iter().find(|phase| phase.as_str() == text.value);
+        phase.ok_or_else(|| refused(text, name, "phases", expected))
+    };
+    written.value.iter().map(parse).collect()
+}
+
+fn refused(value: &Spanned<String>, sink: Option<&str>, field: &str, expected: &str) -> SinksError {
+    let of = sink.map(|name| format!("sink {name}: ")).unwrap_or_default();
+    // An address is the secret itself.
+    let shown = if value.value.contains("://") { "an address".to_owned() } else { format!("{:?}", within(&value.value, 60)) };
+    SinksError(format!("line {}: {of}{field}: {shown} is not accepted; expected {expected}", value.referenced.line()))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    const TWO: &str = "sinks:
+- name: payments
+  type: slack
+  url-file: /secrets/payments
+  channel: '#payments'
+  headers: {X-Team: payments}
+  phases: [Rejected, AwaitingApproval]
+- name: ledger
+  type: webhook
+  url-file: /secrets/ledger
+  secret-file: /secrets/ledger-key
+  ca-file: /authorities/ca.crt
+";
+
+    fn list(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn what_may_be_written() {
+        let sinks = Sinks::parse(TWO, &list(&["ledger"])).unwrap();
+        let payments = sinks.get("payments").unwrap();
+        assert_eq!(
+            (payments.kind, payments.url_file.as_str(), payments.channel.as_deref()),
+            (Kind::Slack, "/secrets/payments", Some("#payments"))
+        );
+        assert_eq!(payments.headers, [("X-Team".to_owned(), "payments".to_owned())]);
+        assert_eq!(payments.phases, [Phase::Rejected, Phase::AwaitingApproval]);
+        let ledger = sinks.get("ledger").unwrap();
+        assert_eq!((ledger.secret_file.as_deref(), ledger.ca_file.as_deref()), (Some("/secrets/ledger-key"), Some("/authorities/ca.crt")));
+        assert_eq!(ledger.phases, PHASES);
+        assert!(Sinks::parse("sinks: []", &[]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn who_is_told() {
+        let sinks = Sinks::parse(TWO, &list(&["ledger"])).unwrap();
+        let (payments, both, nobody) = (list(&["payments"]), list(&["payments", "ledger", "unheard-of"]), Vec::new());
+        let chosen = |deployment, namespace, phase| sinks.chosen(deployment, namespace, phase).join(" ");
+        assert_eq!(chosen(None, None, Phase::Promoted), "ledger");
+        assert_eq!(chosen(None, Some(&payments), Phase::Rejected), "payments");
+        assert_eq!(chosen(None, Some(&payments), Phase::Promoted), "", "it is not told of that phase");
+        assert_eq!(chosen(Some(&both), Some(&payments), Phase::Rejected), "payments ledger");
+        assert_eq!(chosen(Some(&nobody), Some(&payments), Phase::Rejected), "");
+        assert_eq!(sinks.unknown(&both), ["unheard-of"]);
+    }
+
+    #[rstest]
+    #[case::no_sinks("- name: a", "not the YAML expected (line 1 column 1: expected mapping start)")]
+    #[case::field(
+        "sinks:\n- name: a\n  type: slack\n  url: https://x",
+        "not the YAML expected (line 4 column 3: unknown field `url`, expected one of name, type, url-file, channel, headers, phases, ca-file, secret-file)"
+    )]
+    #[case::missing("sinks:\n- name: a\n  type: slack", "not the YAML expected (line 3 column 3: missing field `url-file`)")]
+    #[case::kind(
+        "sinks:\n- name: a\n  type: slak\n  url-file: /a",
+        "line 3: sink a: type: \"slak\" is not accepted; expected slack, teams, discord, googlechat or webhook"
+    )]
+    #[case::name(
+        "sinks:\n- name: A team\n  type: slack\n  url-file: /a",
+        "line 2: name: \"A team\" is not accepted; expected up to 40 lower case letters, digits and dashes, and not \"none\""
+    )]
+    #[case::none(
+        "sinks:\n- name: none\n  type: slack\n  url-file: /a",
+        "line 2: name: \"none\" is not accepted; expected up to 40 lower case letters, digits and dashes, and not \"none\""
+    )]
+    #[case::address(
+        "sinks:\n- name: a\n  type: slack\n  url-file: https://hooks.slack.com/services/T/B/x",
+        "line 4: sink a: url-file: an address is not accepted; expected the absolute path of a file"
+    )]
+    #[case::phase(
+        "sinks:\n- name: a\n  type: slack\n  url-file: /a\n  phases:\n  - Rejected\n  - Held",
+        "line 7: sink a: phases: \"Held\" is not accepted; expected Rejected, Inconclusive, AwaitingApproval or Promoted"
+    )]
+    #[case::no_phase(
+        "sinks:\n- name: a\n  type: slack\n  url-file: /a\n  phases: []",
+        "line 5: sink a: phases: \"\" is not accepted; expected Rejected, Inconclusive, AwaitingApproval or Promoted"
+    )]
+    #[case::channel(
+        "sinks:\n- name: a\n  type: teams\n  url-file: /a\n  channel: general",
+        "line 5: sink a: channel: \"general\" is not accepted; expected nothing: only slack has one"
+    )]
+    #[case::unsigned(
+        "sinks:\n- name: a\n  type: webhook\n  url-file: /a",
+        "line 3: sink a: type: \"webhook\" is not accepted; expected secret-file beside it: a webhook is signed with what that file holds"
+    )]
+    #[case::signed(
+        "sinks:\n- name: a\n  type: discord\n  url-file: /a\n  secret-file: /b",
+        "line 5: sink a: secret-file: \"/b\" is not accepted; expected nothing: only a webhook is signed"
+    )]
+    #[case::header(
+        "sinks:\n- name: a\n  type: slack\n  url-file: /a\n  headers:\n    Host: elsewhere",
+        "line 6: sink a: headers: \"Host\" is not accepted; expected names such as X-Team, and none that the request has itself"
+    )]
+    #[case::header_value(
+        "sinks:\n- name: a\n  type: slack\n  url-file: /a\n  headers:\n    X-Token: \"s3cret\\r\\nHost: x\"",
+        "line 6: sink a: headers: \"X-Token\" is not accepted; expected a value of visible ASCII characters for each"
+    )]
+    #[case::twice(
+        "sinks:\n- name: a\n  type: slack\n  url-file: /a\n- name: a\n  type: teams\n  url-file: /b",
+        "line 5: name: two sinks are called \"a\""
+    )]
+    fn a_mistake_is_one_line_that_says_where(#[case] text: &str, #[case] sentence: &str) {
+        assert_eq!(Sinks::parse(text, &[]).unwrap_err().to_string(), sentence);
+    }
+
+    #[test]
+    fn a_default_that_nobody_has_is_a_mistake() {
+        let error = Sinks::parse(TWO, &list(&["ops"])).unwrap_err().to_string();
+        assert_eq!(error, "--notify-default: no sink is called \"ops\"; there are payments, ledger");
+    }
+
+    #[test]
+    fn a_header_is_not_printed() {
+        let sinks = Sinks::parse(TWO, &[]).unwrap();
+        assert_eq!(format!("{:?}", sinks.get("payments").unwrap()), "Sink { name: \"payments\", kind: Slack, .. }");
+    }
+}
