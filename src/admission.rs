@@ -38,6 +38,7 @@ use coalmine_core::{
     },
     manifest::object,
     message::{self, denied},
+    notify::{advice, sinks::Sinks},
     run::{canary, gates},
 };
 
@@ -52,6 +53,8 @@ pub struct Webhook {
     pub checker: Checker,
     /// Whether the verb `approve` is asked for.
     pub approval_verb: bool,
+    /// Who can be told of verdicts.
+    pub sinks: Arc<Sinks>,
     pub metrics: Metrics,
 }
 
@@ -174,6 +177,7 @@ impl Webhook {
         if approves && self.approval_verb && !self.checker.may_approve(&request.namespace, &request.name, &request.user_info).await {
             admission = Admission::denied(denied::no_right_to_approve(&request.user_info.username));
         }
+        admission.warnings.extend(advice::of_deployment(&self.sinks, &input, &admission));
         let Some(unchecked) = admission.unchecked.take() else { return (admission, asked) };
         let canary = self.canary(request, *unchecked);
         let question = Instant::now();
@@ -182,7 +186,7 @@ impl Webhook {
         match answer {
             check::Answer::Valid => match self.checker.live_refused(&request.namespace, &request.name).await {
                 Some(reason) => admission = Admission::denied(denied::live_refused(&reason)),
-                None => admission.warnings.extend(self.not_now(request).await),
+                None => admission.warnings.extend(self.wishes(request).await),
             },
             check::Answer::Refused(reason) => admission = Admission::denied(denied::template_refused(&reason)),
             check::Answer::Unknown(reason) => {
@@ -193,11 +197,13 @@ impl Webhook {
         (admission, asked)
     }
 
-    /// Why what is held now is not tried yet, for the user to know at once.
-    async fn not_now(&self, request: &ReviewRequest) -> Option<String> {
-        let gates = Policy::of(object::annotations(&request.object)).ok()?.gates;
-        let freeze = self.checker.freeze(&request.namespace).await;
-        gates::closed(&gates, freeze.as_deref(), clock::now()).map(|why| message::not_now(&why))
+    /// What the namespace's wishes mean for what is held now, for the user to know at once: why it is not tried yet, and that nobody is told.
+    async fn wishes(&self, request: &ReviewRequest) -> Vec<String> {
+        let wishes = self.checker.wishes(&request.namespace).await;
+        let annotations = object::annotations(&request.object);
+        let gates = Policy::of(annotations).unwrap_or_default().gates;
+        let not_now = gates::closed(&gates, wishes.freeze.as_deref(), clock::now()).map(|why| message::not_now(&why));
+        not_now.into_iter().chain(advice::of_namespace(&self.sinks, annotations, wishes.notify.as_deref())).collect()
     }
 
     /// What the controller will create. The template is the record's: it may hold more than this request stated.

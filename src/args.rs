@@ -113,6 +113,22 @@ pub struct Arguments {
     #[arg(long, env = "COALMINE_PAGE_HEADERS_DIRECTORY")]
     pub page_headers_directory: Option<PathBuf>,
 
+    /// File with the sinks that users name in `canary.notify`: see docs/notifications.md
+    #[arg(long, env = "COALMINE_NOTIFICATIONS_FILE")]
+    pub notifications_file: Option<PathBuf>,
+
+    /// Sinks that are told where neither a Deployment nor its namespace names any, with commas between them
+    #[arg(long, env = "COALMINE_NOTIFY_DEFAULT", value_delimiter = ',')]
+    pub notify_default: Vec<String>,
+
+    /// What notifications call this cluster
+    #[arg(long, env = "COALMINE_CLUSTER_NAME")]
+    pub cluster_name: Option<String>,
+
+    /// Where people reach the page, for links in notifications, such as <https://coalmine.example>
+    #[arg(long, env = "COALMINE_PAGE_URL", value_parser = http_url)]
+    pub page_url: Option<Uri>,
+
     /// Label that tells canary pods from the primary's, unless the template has that key already
     #[arg(long, env = "COALMINE_CANARY_LABEL", default_value = "tier=canary")]
     pub canary_label: Label,

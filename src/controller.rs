@@ -7,8 +7,9 @@ mod act;
 mod again;
 mod events;
 mod failure;
-mod freezes;
 mod judge;
+mod namespaces;
+mod notices;
 mod observe;
 mod orphans;
 mod shares;
@@ -33,15 +34,16 @@ use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use self::telemetry::Metrics;
-use self::{again::Again, freezes::Freezes, shares::Shares};
+use self::{again::Again, namespaces::Namespaces, notices::Notices, shares::Shares};
 pub(crate) use self::{
     failure::{Error, chain},
-    freezes::look as freeze,
+    namespaces::{Wishes, look as wishes},
 };
 use crate::{
     clock,
     kubernetes::{WATCH_FOR, deployments},
     lease::Claim,
+    notify::Notifier,
     sources::Sources,
 };
 use coalmine_core::{
@@ -76,7 +78,8 @@ pub struct Context {
     failures: std::sync::Mutex<HashMap<String, u32>>,
     /// Steps under way, by namespace.
     shares: Shares,
-    freezes: Freezes,
+    namespaces: Namespaces,
+    notices: Notices,
 }
 
 impl Context {
@@ -87,6 +90,7 @@ impl Context {
         canary_label: (String, String),
         identity: String,
         metrics: Metrics,
+        notifier: Option<Arc<Notifier>>,
     ) -> Self {
         let (memory, remembered, failures) = (Mutex::default(), Mutex::default(), std::sync::Mutex::default());
         Self {
@@ -100,7 +104,8 @@ impl Context {
             remembered,
             failures,
             shares: Shares::default(),
-            freezes: Freezes::default(),
+            namespaces: Namespaces::default(),
+            notices: Notices::new(notifier),
         }
     }
 
@@ -192,6 +197,7 @@ async fn lead(context: Arc<Context>, until: impl Future<Output = ()> + Send + Sy
     tokio::select! {
         () = controller => {}
         () = wake => {}
+        () = notices::run(&context) => {}
     }
 }
 

@@ -7,6 +7,7 @@
 //!                   controller ──▶ run::plan                          (core: what to do next)
 //!                        │
 //!                        ├──▶ sources ──▶ metrics ──▶ statistics      (core: samples, looks, verdict)
+//!                        ├──▶ notify ──▶ Slack, Teams, webhooks       (core: payloads, signatures, what follows an answer)
 //!                        └──▶ Events, conditions                      (core: every sentence a user reads)
 //! ```
 
@@ -16,6 +17,7 @@ pub mod clock;
 pub mod controller;
 pub mod kubernetes;
 pub mod lease;
+pub mod notify;
 pub mod panics;
 pub mod run;
 pub mod server;

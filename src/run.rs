@@ -25,6 +25,7 @@ use crate::clock;
 use crate::controller;
 use crate::kubernetes;
 use crate::lease::{Claim, Elector};
+use crate::notify::{self, Notifier};
 use crate::server::admin::{self, Readiness};
 use crate::server::certificates::{self, files, own, registration};
 use crate::server::clients;
@@ -53,12 +54,15 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let leases = Api::namespaced(client.clone(), &arguments.namespace);
     let (elector, claims) = Elector::new(leases, identity(&arguments));
     parts.spawn("leader election", elector.run(parts.stop_first.clone()));
-    spawn_controller(&mut parts, &arguments, &client, claims.clone(), &mut registry)?;
+    let notifier = Notifier::new(&notifications(&arguments), notify::Metrics::register(&mut registry))?.map(Arc::new);
+    let sinks = notifier.as_ref().map(|notifier| Arc::clone(&notifier.sinks)).unwrap_or_default();
+    spawn_controller(&mut parts, &arguments, &client, claims.clone(), notifier, &mut registry)?;
 
     let webhook = admission::router(Arc::new(Webhook {
         settings: settings(&arguments),
         checker: Checker::new(client.clone()),
         approval_verb: arguments.approval_verb,
+        sinks,
         metrics: admission::Metrics::register(&mut registry),
     }));
 
@@ -140,6 +144,7 @@ fn spawn_controller(
     arguments: &Arguments,
     client: &Client,
     claims: watch::Receiver<Claim>,
+    notifier: Option<Arc<Notifier>>,
     registry: &mut Registry,
 ) -> anyhow::Result<()> {
     let prometheus = prometheus_settings(arguments).map(prometheus::Prometheus::new).transpose();
@@ -150,9 +155,18 @@ fn spawn_controller(
     let sources = Sources::new(prometheus, datadog_source(arguments)?, pages, arguments.read_pages, fetcher, rules(arguments));
     let label = (arguments.canary_label.key.clone(), arguments.canary_label.value.clone());
     let metrics = controller::Metrics::register(registry);
-    let context = controller::Context::new(client.clone(), claims, sources, label, identity(arguments), metrics);
+    let context = controller::Context::new(client.clone(), claims, sources, label, identity(arguments), metrics, notifier);
     parts.spawn("controller", controller::run(Arc::new(context), parts.stop_first.clone()));
     Ok(())
+}
+
+fn notifications(arguments: &Arguments) -> notify::Settings {
+    notify::Settings {
+        file: arguments.notifications_file.clone(),
+        default: arguments.notify_default.clone(),
+        cluster: arguments.cluster_name.clone(),
+        page: arguments.page_url.as_ref().map(ToString::to_string),
+    }
 }
 
 fn datadog_source(arguments: &Arguments) -> anyhow::Result<Option<Arc<dyn Source>>> {

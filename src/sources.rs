@@ -8,7 +8,7 @@ mod checks;
 pub mod datadog;
 mod error;
 mod fair;
-mod http;
+pub(crate) mod http;
 mod page;
 pub mod pods;
 pub mod prometheus;

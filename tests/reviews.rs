@@ -61,7 +61,13 @@ impl Reviewer {
             checks: coalmine_core::api::checks::Rules::default(),
         };
         let metrics = Metrics::register(&mut Registry::default());
-        let router = admission::router(Arc::new(Webhook { settings, checker: Checker::new(client), approval_verb: false, metrics }));
+        let router = admission::router(Arc::new(Webhook {
+            settings,
+            checker: Checker::new(client),
+            approval_verb: false,
+            sinks: Arc::default(),
+            metrics,
+        }));
         Self { router, requests, runtime }
     }
 

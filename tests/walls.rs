@@ -64,7 +64,21 @@ fn what_decides_tells_no_time_and_opens_nothing(#[case] name: &str) {
 
 /// The rooms of the core, from the ground up: each may use only those before it, so that no circle can come to be.
 const ROOMS: [&str; 15] = [
-    "statistics", "words", "names", "lease", "api", "message", "manifest", "metrics", "run", "hold", "notify", "judging", "state", "view", "page",
+    "statistics",
+    "words",
+    "names",
+    "lease",
+    "api",
+    "message",
+    "manifest",
+    "metrics",
+    "run",
+    "hold",
+    "notify",
+    "judging",
+    "state",
+    "view",
+    "page",
 ];
 
 /// The rooms that a file names, as `crate::room` or inside `use crate::{room, ...}`.

@@ -14,7 +14,10 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::review::UserInfo;
-use crate::{controller, kubernetes::deployments};
+use crate::{
+    controller::{self, Wishes},
+    kubernetes::deployments,
+};
 use coalmine_core::{hold::admit::FIELD_MANAGER, manifest::object, run::canary};
 
 /// Well inside the webhook's own five seconds.
@@ -53,9 +56,9 @@ impl Checker {
         Api::namespaced_with(self.client.clone(), namespace, &deployments())
     }
 
-    /// What the namespace says in `canary.freeze`; nothing where nobody can be asked: this is for a warning alone.
-    pub(super) async fn freeze(&self, namespace: &str) -> Option<String> {
-        self.asked(controller::freeze(&self.client, namespace)).await.and_then(Result::ok).flatten()
+    /// What the namespace says to all its templates; nothing where nobody can be asked: this is for warnings alone.
+    pub(super) async fn wishes(&self, namespace: &str) -> Wishes {
+        self.asked(controller::wishes(&self.client, namespace)).await.and_then(Result::ok).unwrap_or_default()
     }
 
     /// Whether this user has the verb `approve` on the Deployment. A no where nobody can be asked in time.

@@ -28,6 +28,7 @@ fn webhook() -> Webhook {
         },
         checker: Checker::new(kube::Client::new(nobody, "default")),
         approval_verb: false,
+        sinks: Arc::default(),
         metrics: Metrics::register(&mut prometheus_client::registry::Registry::default()),
     }
 }
@@ -66,6 +67,28 @@ async fn with_the_verb_only_who_has_it_approves(#[case] user: &str, #[case] allo
     if !allowed {
         insta::assert_snapshot!(answer["response"]["status"]["message"].as_str().unwrap(), @"canary: eve may not approve: the verb approve on this Deployment is missing (kubectl auth can-i approve deployments.apps)");
     }
+}
+
+/// A notification never keeps a template out.
+#[rstest]
+#[case::known("payments", "sinks: [{name: payments, type: slack, url-file: /a}]", &[])]
+#[case::nobody("none", "sinks: []", &[])]
+#[case::unknown(
+    "payments, paymets",
+    "sinks: [{name: payments, type: slack, url-file: /a}]",
+    &["canary: canary.notify on the Deployment: no sink is called paymets; there is payments"]
+)]
+#[case::not_set_up("payments", "sinks: []", &["canary: canary.notify: nobody is told: Coalmine has no sinks here; ask who runs it"])]
+#[tokio::test]
+async fn a_name_that_no_sink_has_is_told_and_not_refused(#[case] names: &str, #[case] file: &str, #[case] warnings: &[&str]) {
+    let sinks = Arc::new(Sinks::parse(file, &[]).unwrap());
+    let router = router(Arc::new(Webhook { sinks, ..webhook() }));
+    let (old, new) = (json!({"canary.enabled": "true"}), json!({"canary.enabled": "true", "canary.notify": names}));
+    let review = json!({"request": {"uid": "u", "name": "app", "oldObject": app("a", old), "object": app("a", new)}}).to_string();
+    let answer: Value = post(&router, "/admit", review).await.1.parse().unwrap();
+    assert_eq!(answer["response"]["allowed"], true, "{answer}");
+    let told: Vec<&str> = answer["response"]["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    assert_eq!(told, warnings);
 }
 
 fn app(image: &str, annotations: Value) -> Value {

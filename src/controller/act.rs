@@ -87,9 +87,9 @@ impl Actor<'_> {
             Action::Promote { message } => {
                 let Record::Valid(held) = self.held else { return Ok(()) };
                 let patch = promotion::patch(self.primary, &held.template, message, &second(self.now));
-                self.json_patch(self.remembering(patch, Phase::Promoted, message), "promote the held template").await?;
-                self.context.metrics.verdict(Phase::Promoted);
-                self.audit("promoted", Phase::Promoted, message);
+                let patch = self.remembering(patch, Phase::Promoted, message).await;
+                self.json_patch(patch, "promote the held template").await?;
+                self.wrote("promoted", Phase::Promoted, message);
                 Ok(())
             }
             Action::Condition { phase, message } => self.condition(*phase, message).await,
@@ -119,32 +119,40 @@ impl Actor<'_> {
         crate::telemetry::audit(&Decision::of_controller(self.primary, verb, to, reason).line(self.now));
     }
 
-    fn state_patch(&self, phase: Phase, message: Option<&str>) -> Value {
+    async fn state_patch(&self, phase: Phase, message: Option<&str>) -> Value {
         let patch = promotion::state_patch(self.primary, phase, message, &second(self.now));
-        self.remembering(patch, phase, message.unwrap_or_default())
+        self.remembering(patch, phase, message.unwrap_or_default()).await
     }
 
-    /// With the history, where this is a verdict.
-    fn remembering(&self, patch: Value, phase: Phase, message: &str) -> Value {
+    /// With the history, and what has yet to be told, where this is a verdict.
+    async fn remembering(&self, patch: Value, phase: Phase, message: &str) -> Value {
         let Record::Valid(held) = self.held else { return patch };
         let verdict = Verdict { phase, message, template: &held.template, user: &held.user };
-        promotion::with_note(patch, key::HISTORY, history::after(self.primary, verdict, self.evidence, self.now).as_deref())
+        let unsent = self.context.notices.unsent(self.context, self.primary, verdict, self.now).await;
+        let patch = promotion::with_note(patch, key::UNSENT, unsent.as_deref());
+        let history = history::after(self.primary, verdict, self.evidence, unsent.as_deref().map_or(0, str::len), self.now);
+        promotion::with_note(patch, key::HISTORY, history.as_deref())
+    }
+
+    /// The phase is written.
+    fn wrote(&self, verb: &'static str, phase: Phase, message: &str) {
+        self.context.metrics.verdict(phase);
+        self.context.notices.wake(self.namespace(), object::name(self.primary));
+        self.audit(verb, phase, message);
     }
 
     async fn write(&self, phase: Phase, message: Option<&str>) -> Result<(), Error> {
-        self.json_patch(self.state_patch(phase, message), "write the phase").await?;
-        self.context.metrics.verdict(phase);
-        self.audit("wrote", phase, message.unwrap_or_default());
+        self.json_patch(self.state_patch(phase, message).await, "write the phase").await?;
+        self.wrote("wrote", phase, message.unwrap_or_default());
         Ok(())
     }
 
     async fn write_aside(&self, phase: Phase, message: Option<&str>) -> Result<(), Error> {
-        let patch = json_patch(self.state_patch(phase, message))?;
+        let patch = json_patch(self.state_patch(phase, message).await)?;
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let api = self.context.deployments(self.namespace());
         api.patch_status(object::name(self.primary), &parameters, &patch).await.map_err(Error::api("write the phase to the status"))?;
-        self.context.metrics.verdict(phase);
-        self.audit("wrote", phase, message.unwrap_or_default());
+        self.wrote("wrote", phase, message.unwrap_or_default());
         Ok(())
     }
 
@@ -218,7 +226,7 @@ impl Context {
     }
 }
 
-fn json_patch(operations: Value) -> Result<Patch<Value>, Error> {
+pub(super) fn json_patch(operations: Value) -> Result<Patch<Value>, Error> {
     serde_json::from_value(operations).map(Patch::Json).map_err(|source| Error::Json { what: "a patch", source })
 }
 

@@ -28,6 +28,11 @@ impl Context {
                 return;
             }
         }
+        self.write_event(primary, event).await;
+    }
+
+    /// The same, however often it was told.
+    pub(super) async fn write_event(&self, primary: &Value, event: &Event) {
         tracing::info!(
             namespace = object::namespace(primary),
             name = object::name(primary),

@@ -62,7 +62,7 @@ impl Seen {
         };
         let phase = object::phase(object::annotations(primary));
         if phase.is_some_and(key::Phase::is_trying) {
-            seen.freeze = context.freezes.of(&context.client, namespace).await;
+            seen.freeze = context.namespaces.of(&context.client, namespace).await.freeze;
             seen.look_at_the_canary(context, primary).await?;
         } else if phase.is_some_and(key::Phase::is_kept_out) {
             seen.missing_live = Self::missing_live(context, primary).await?;

@@ -179,7 +179,7 @@ mod tests {
         );
         let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());
         let claims = watch::channel(Claim::Nobody).1;
-        Arc::new(Context::new(client, claims, sources, ("tier".to_owned(), "canary".to_owned()), "me".to_owned(), metrics))
+        Arc::new(Context::new(client, claims, sources, ("tier".to_owned(), "canary".to_owned()), "me".to_owned(), metrics, None))
     }
 
     #[tokio::test]

@@ -76,7 +76,7 @@ fn problem(error: &reqwest::Error, timeout: Duration) -> Problem {
 }
 
 /// The cause that a person can do something about is the last of the chain.
-fn innermost(error: &reqwest::Error) -> String {
+pub(crate) fn innermost(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     let mut source = error.source();
     while let Some(inner) = source {

@@ -19,11 +19,13 @@ use crate::support::{
 };
 
 pub(super) struct Replica {
-    name: String,
+    pub(super) name: String,
     /// `None` after it was ended, and only then.
     process: Option<Child>,
     paused: bool,
     kubeconfig: PathBuf,
+    /// Of those who are told of verdicts.
+    sinks: PathBuf,
     pub(super) log: PathBuf,
     /// To the API server.
     pub(super) gateway: Gateway,
@@ -32,12 +34,12 @@ pub(super) struct Replica {
 }
 
 impl Replica {
-    pub(super) fn new(control_plane: &ControlPlane, kubectl: &Kubectl, name: &str, api_server: SocketAddr) -> Self {
+    pub(super) fn new(control_plane: &ControlPlane, kubectl: &Kubectl, name: &str, api_server: SocketAddr, sinks: PathBuf) -> Self {
         let gateway = Gateway::new(control_plane, vec![api_server]);
         let kubeconfig = kubeconfig(control_plane, kubectl, name, Some(&format!("https://127.0.0.1:{}", gateway.port)));
         let (webhook_port, admin_port) = free_ports();
         let log = control_plane.directory.join(format!("{name}.log"));
-        Self { name: name.to_owned(), process: None, paused: false, kubeconfig, log, gateway, webhook_port, admin_port }
+        Self { name: name.to_owned(), process: None, paused: false, kubeconfig, sinks, log, gateway, webhook_port, admin_port }
     }
 
     /// By the thread that lives as long as the test: the process ends with it.
@@ -54,6 +56,8 @@ impl Replica {
             .arg(format!("--webhook-url=https://127.0.0.1:{}", service.port))
             .arg(format!("--admin-address=127.0.0.1:{}", self.admin_port))
             .arg(format!("--prometheus-url=http://127.0.0.1:{}", source.port))
+            .arg(format!("--notifications-file={}", self.sinks.display()))
+            .arg("--notify-default=ledger")
             .arg(format!("--client-ca-file={}", authority().display()))
             .arg("--client-name=webhooks.kube-apiserver")
             .env("KUBECONFIG", &self.kubeconfig)

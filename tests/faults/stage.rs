@@ -1,6 +1,7 @@
 //! All that a schedule is played on: two replicas, a Prometheus, a stand-in for the kubelet, and the API server, each with its faults.
 
 use std::{
+    collections::BTreeSet,
     net::SocketAddr,
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -12,8 +13,9 @@ use std::{
 };
 
 use coalmine_core::{
-    api::annotations::{ACTIVE_LABEL, Phase},
+    api::annotations::{ACTIVE_LABEL, Phase, UNSENT},
     manifest::object,
+    run::history,
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -23,6 +25,7 @@ use super::{
     kubelet,
     replicas::Replica,
     schedule::{Fault, Schedule, What},
+    sink::Sink,
     source::Source,
     users::{DEADLINE, User},
     watching::{self, is_green, told},
@@ -49,6 +52,8 @@ pub(super) struct Stage {
     /// Before the replicas' webhooks.
     service: Gateway,
     source: Source,
+    /// Who is told of verdicts.
+    pub(super) sink: Sink,
     /// Brings back what of the control plane was killed.
     repair: Option<Child>,
 }
@@ -67,12 +72,14 @@ impl Stage {
         let server = kubectl.run(&["config", "view", "--raw", "-o=jsonpath={.clusters[0].cluster.server}"]).succeeded().stdout;
         let api_server: SocketAddr = server.trim_start_matches("https://").parse().expect("an address");
         let names = ["replica-1", "replica-2"];
-        let replicas: Vec<Replica> = names.iter().map(|name| Replica::new(control_plane, &kubectl, name, api_server)).collect();
+        let sink = Sink::start(control_plane);
+        let replica = |name: &&str| Replica::new(control_plane, &kubectl, name, api_server, sink.file.clone());
+        let replicas: Vec<Replica> = names.iter().map(replica).collect();
         let webhooks = replicas.iter().map(|replica| SocketAddr::from(([127, 0, 0, 1], replica.webhook_port))).collect();
         let service = Gateway::new(control_plane, webhooks);
         register(control_plane, "zz-coalmine", service.port, &json!({"key": NAMESPACE_LABEL, "operator": "DoesNotExist"}));
         let source = Source::start(control_plane, &world);
-        let mut stage = Self { control_plane, world, replicas, service, source, repair: None };
+        let mut stage = Self { control_plane, world, replicas, service, source, sink, repair: None };
         for replica in &mut stage.replicas {
             replica.start(&stage.service, &stage.source.gateway);
         }
@@ -87,6 +94,19 @@ impl Stage {
 
     pub(super) fn logs(&self) -> Vec<PathBuf> {
         self.replicas.iter().map(|replica| replica.log.clone()).collect()
+    }
+
+    pub(super) fn world(&self) -> Arc<World> {
+        Arc::clone(&self.world)
+    }
+
+    /// Whose name it has.
+    pub(super) fn kill_the_leader(&mut self) -> String {
+        let lease = self.control_plane.attempt("GET", LEASE, "", &Value::Null).expect("a lease");
+        let leader = lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned();
+        let replica = self.replicas.iter_mut().find(|replica| replica.name == leader);
+        replica.unwrap_or_else(|| panic!("{leader} is no replica")).kill();
+        leader
     }
 
     pub(super) fn play(&mut self, schedule: &Schedule) -> Outcome {
@@ -270,10 +290,28 @@ impl Stage {
                 }
                 std::thread::sleep(Duration::from_millis(300));
             }
+            if let Err(untold) = self.all_was_told(user) {
+                self.world.violate(format!("{}: {untold}", user.namespace));
+            }
             if let Err(lost) = user.find_the_wish() {
                 self.world.violate(format!("{}: {lost}", user.namespace));
             }
         }
+    }
+
+    /// Each verdict that the history knows was told, by an id of its own.
+    fn all_was_told(&self, user: &User<'_>) -> Result<(), String> {
+        let Some(app) = user.app() else { return Ok(()) };
+        let told = self.sink.taken(&user.namespace);
+        for phase in [Phase::Rejected, Phase::Inconclusive, Phase::Promoted] {
+            let given = history::of(object::annotations(&app)).iter().filter(|entry| entry.phase == phase).count();
+            let ids: BTreeSet<&str> =
+                told.iter().filter(|letter| letter.phase == phase.as_str()).map(|letter| letter.id.as_str()).collect();
+            if ids.len() < given {
+                return Err(format!("{given} verdicts {}, of which {} were told: {ids:?}", phase.as_str(), ids.len()));
+            }
+        }
+        Ok(())
     }
 
     fn is_over(&self, user: &User<'_>) -> Result<(), String> {
@@ -281,6 +319,9 @@ impl Stage {
         let canaries = format!("/apis/apps/v1/namespaces/{}/deployments/app-canary", user.namespace);
         if self.control_plane.attempt("GET", &canaries, "", &Value::Null).is_ok() {
             return Err(format!("there is a canary; {}", told(&app)));
+        }
+        if let Some(unsent) = object::annotation(&app, UNSENT) {
+            return Err(format!("not all was told: {unsent}"));
         }
         let phase = object::phase(object::annotations(&app));
         // What is scaled to zero waits.

@@ -51,3 +51,14 @@ matchExpressions:
 {{ toYaml . }}
 {{- end }}
 {{- end }}
+
+{{/* The file of sinks. Addresses and keys are in Secrets that are somebody else's. */}}
+{{- define "coalmine.sinks" -}}
+{{- with .Values.notifications }}
+{{- if .ca.configMapName }}
+ca-file: /notifications/ca.crt
+{{- end }}
+sinks:
+{{ toYaml .sinks }}
+{{- end }}
+{{- end }}

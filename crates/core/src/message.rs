@@ -140,6 +140,16 @@ pub fn not_now(why: &str) -> String {
     warning(&format!("canary: not tried now: {why}"))
 }
 
+/// Of names in `canary.notify`, written `on` the Deployment or its namespace; `known` is what there is instead.
+pub fn unknown_sinks(on: &str, names: &[&str], known: &str) -> String {
+    warning(&format!("canary: canary.notify on the {on}: no sink is called {}; there {known}", names.join(", ")))
+}
+
+/// `canary.notify` where no sinks are set up.
+pub fn no_sinks() -> String {
+    warning("canary: canary.notify: nobody is told: Coalmine has no sinks here; ask who runs it")
+}
+
 pub fn unchecked() -> String {
     warning("canary: the template could not be checked in time; it is held unchecked")
 }
@@ -196,6 +206,8 @@ mod tests {
             skipped(),
             cancelled(),
             state_undone("canary.state/phase"),
+            unknown_sinks("Deployment", &["paymets"], "are payments, ops"),
+            no_sinks(),
             unchecked(),
             denied::too_large(300_000, 262_144, 120_000),
             denied::helm_leftovers("spec.template.spec.containers[app].env[VX]"),
@@ -216,6 +228,8 @@ canary: this template was live before; let through at once
 canary: no replicas, so no traffic to judge with; template let through
 canary: opted out; the held template is dropped
 canary: canary.state/phase is Coalmine's own; the change to it was undone
+canary: canary.notify on the Deployment: no sink is called paymets; there are payments, ops
+canary: canary.notify: nobody is told: Coalmine has no sinks here; ask who runs it
 canary: the template could not be checked in time; it is held unchecked
 canary: holding this template needs 300,000 bytes of annotations (120,000 of them for the held template), more than the 262,144 that an object may have; shorten the manifest, or let the template through with canary.bypass
 canary: this template can't be told apart from leftovers of the live one at spec.template.spec.containers[app].env[VX] while another is held; run `helm rollback` first, or use `helm upgrade --server-side=true`

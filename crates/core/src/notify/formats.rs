@@ -47,7 +47,13 @@ pub fn body(sink: &Sink, letter: &Letter<'_>) -> Body {
     Body { content_type, text: value.to_string() }
 }
 
-impl Letter<'_> {
+impl<'a> Letter<'a> {
+    /// The same about this Deployment.
+    #[must_use]
+    pub fn about(self, namespace: &'a str, name: &'a str, uid: &'a str) -> Self {
+        Self { namespace, name, uid, ..self }
+    }
+
     /// `Rejected: shop/app (eu1)`
     fn title(&self) -> String {
         let phase = match self.notice.phase {

@@ -221,7 +221,7 @@ mod tests {
         let rejected = notice(&primary, Phase::Rejected, "error rate 25%", &["payments", "ops"]);
         put(&mut primary, &rejected);
         insta::assert_snapshot!(object::annotation(&primary, key::UNSENT).unwrap(), @r#"[{"r":"r1","p":"Rejected","t":1795780860,"u":"ann","i":[["app","app:a","app:b"]],"m":"error rate 25%","x":[["git","4f2a9c1"]],"s":["payments","ops"]}]"#);
-        assert_eq!(of(object::annotations(&primary)), [rejected.clone()]);
+        assert_eq!(of(object::annotations(&primary)), std::slice::from_ref(&rejected));
         assert!(sent(&mut primary, &rejected, "payments"));
         assert_eq!(of(object::annotations(&primary))[0].sinks, ["ops"]);
         assert!(!sent(&mut primary, &rejected, "payments"), "it is told once");

@@ -25,7 +25,7 @@ pub enum Kind {
     Teams,
     Discord,
     GoogleChat,
-    /// CloudEvents, signed.
+    /// `CloudEvents`, signed.
     Webhook,
 }
 
@@ -76,8 +76,10 @@ pub struct Sinks {
 pub struct SinksError(String);
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct File {
+    /// Of all that have none of their own.
+    ca_file: Option<Spanned<String>>,
     sinks: Vec<Spanned<Written>>,
 }
 
@@ -102,10 +104,12 @@ impl Sinks {
         if file.sinks.len() > MOST {
             return Err(SinksError(format!("sinks: {} are too many; at most {MOST}", file.sinks.len())));
         }
+        let ca_file = file.ca_file.map(|path| absolute(path, None, "ca-file")).transpose()?;
         let mut sinks: Vec<Sink> = Vec::new();
         for written in file.sinks {
             let line = written.referenced.line();
-            let sink = written.value.sink()?;
+            let mut sink = written.value.sink()?;
+            sink.ca_file = sink.ca_file.or_else(|| ca_file.clone());
             if sinks.iter().any(|known| known.name == sink.name) {
                 return Err(SinksError(format!("line {line}: name: two sinks are called {:?}", sink.name)));
             }
@@ -162,13 +166,8 @@ impl Written {
         let name = Some(self.name.value.as_str());
         let kind = Kind::ALL.iter().find(|(word, _)| *word == self.r#type.value).map(|(_, kind)| *kind);
         let kind = kind.ok_or_else(|| refused(&self.r#type, name, "type", "slack, teams, discord, googlechat or webhook"))?;
-        for (field, path) in
-            [("url-file", Some(&self.url_file)), ("ca-file", self.ca_file.as_ref()), ("secret-file", self.secret_file.as_ref())]
-        {
-            if let Some(path) = path.filter(|path| !path.value.starts_with('/')) {
-                return Err(refused(path, name, field, "the absolute path of a file"));
-            }
-        }
+        let url_file = absolute(self.url_file, name, "url-file")?;
+        let ca_file = self.ca_file.map(|path| absolute(path, name, "ca-file")).transpose()?;
         if let Some(channel) = &self.channel
             && kind != Kind::Slack
         {
@@ -184,20 +183,24 @@ impl Written {
             }
             _ => {}
         }
+        let secret_file = self.secret_file.map(|path| absolute(path, name, "secret-file")).transpose()?;
         let phases = self.phases.as_ref().map_or_else(|| Ok(PHASES.to_vec()), |phases| phases_of(phases, name))?;
         let headers = headers(&self.headers, name)?;
-        let text = |spanned: Option<Spanned<String>>| spanned.map(|spanned| spanned.value);
         Ok(Sink {
             kind,
-            url_file: self.url_file.value,
-            channel: text(self.channel),
+            url_file,
+            channel: self.channel.map(|channel| channel.value),
             headers,
             phases,
-            ca_file: text(self.ca_file),
-            secret_file: text(self.secret_file),
+            ca_file,
+            secret_file,
             name: self.name.value,
         })
     }
+}
+
+fn absolute(path: Spanned<String>, name: Option<&str>, field: &str) -> Result<String, SinksError> {
+    if path.value.starts_with('/') { Ok(path.value) } else { Err(refused(&path, name, field, "the absolute path of a file")) }
 }
 
 /// The value of a header may be a secret, and is never shown.
@@ -280,6 +283,9 @@ mod tests {
         let ledger = sinks.get("ledger").unwrap();
         assert_eq!((ledger.secret_file.as_deref(), ledger.ca_file.as_deref()), (Some("/secrets/ledger-key"), Some("/authorities/ca.crt")));
         assert_eq!(ledger.phases, PHASES);
+        let elsewhere = Sinks::parse(&format!("ca-file: /ca.crt\n{TWO}"), &[]).unwrap();
+        let authorities: Vec<&str> = elsewhere.iter().filter_map(|sink| sink.ca_file.as_deref()).collect();
+        assert_eq!(authorities, ["/ca.crt", "/authorities/ca.crt"]);
         assert!(Sinks::parse("sinks: []", &[]).unwrap().is_empty());
     }
 

@@ -60,12 +60,14 @@ pub enum Reason {
     Skipped,
     RolledOut,
     RolloutFailed,
+    /// A sink was not told, for good.
+    NotificationFailed,
     /// A fault of this program's own.
     Fault,
 }
 
 impl Reason {
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::Held,
         Self::Started,
         Self::Analyzing,
@@ -99,6 +101,7 @@ impl Reason {
         Self::Skipped,
         Self::RolledOut,
         Self::RolloutFailed,
+        Self::NotificationFailed,
         Self::Fault,
     ];
 
@@ -138,6 +141,7 @@ impl Reason {
             Self::Skipped => "CanarySkipped",
             Self::RolledOut => "CanaryRolledOut",
             Self::RolloutFailed => "CanaryRolloutFailed",
+            Self::NotificationFailed => "CanaryNotificationFailed",
             Self::Fault => "CanaryFault",
         }
     }

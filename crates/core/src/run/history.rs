@@ -92,8 +92,8 @@ pub fn of(annotations: &Map<String, Value>) -> Vec<Entry> {
     packed.into_iter().take(MOST).filter_map(Packed::entry).collect()
 }
 
-/// The annotation once this verdict is written. `None` where it is no verdict.
-pub fn after(primary: &Value, verdict: Verdict<'_>, evidence: &Evidence, now: Timestamp) -> Option<String> {
+/// The annotation once this verdict is written, with so many bytes besides. `None` where it is no verdict.
+pub fn after(primary: &Value, verdict: Verdict<'_>, evidence: &Evidence, besides: usize, now: Timestamp) -> Option<String> {
     if !verdict.phase.is_kept_out() && verdict.phase != Phase::Promoted {
         return None;
     }
@@ -109,7 +109,7 @@ pub fn after(primary: &Value, verdict: Verdict<'_>, evidence: &Evidence, now: Ti
         ..entry(primary, verdict)
     };
     let annotations = object::annotations(primary);
-    Some(text(with(annotations, entry), room(annotations, SPARE)))
+    Some(text(with(annotations, entry), room(annotations, SPARE + besides)))
 }
 
 /// Adds what admission lets through without a verdict.

@@ -15,10 +15,8 @@ const MOST_FIELDS: usize = 25;
 const LONGEST: usize = 6000;
 
 pub(super) fn message(letter: &Letter<'_>) -> Value {
-    let mut description = fitting(letter.sentence(), LONGEST_TEXT);
-    if let Some(command) = letter.command() {
-        description += &format!("\n\n{}\n```\n{command}\n```", letter.purpose());
-    }
+    let command = letter.command().map(|command| format!("\n\n{}\n```\n{command}\n```", letter.purpose()));
+    let description = fitting(letter.sentence(), LONGEST_TEXT) + &command.unwrap_or_default();
     let title = fitting(&letter.title(), LONGEST_TITLE);
     let mut length = units(&title) + units(&description);
     let mut fields = Vec::new();

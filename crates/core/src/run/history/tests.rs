@@ -37,16 +37,16 @@ fn verdict<'a>(phase: Phase, message: &'a str, template: &'a Value) -> Verdict<'
 fn remembered(primary: &mut Value, count: usize) {
     for number in 0..count {
         let message = format!("verdict {number}");
-        let text = after(primary, verdict(Phase::Rejected, &message, &b()), &evidence(), now()).unwrap();
+        let text = after(primary, verdict(Phase::Rejected, &message, &b()), &evidence(), 0, now()).unwrap();
         primary["metadata"]["annotations"][key::HISTORY] = text.into();
     }
 }
 
 #[test]
 fn one_verdict_is_one_short_line() {
-    let text = after(&primary(), verdict(Phase::Promoted, "error rate 0%", &b()), &Evidence::default(), now()).unwrap();
+    let text = after(&primary(), verdict(Phase::Promoted, "error rate 0%", &b()), &Evidence::default(), 0, now()).unwrap();
     insta::assert_snapshot!(text, @r#"[{"t":1795780860,"p":"Promoted","i":{"app":["app:a","app:b"]},"s":60,"u":"ann","m":"error rate 0%"}]"#);
-    assert_eq!(after(&primary(), verdict(Phase::Held, "scaled to zero", &b()), &Evidence::default(), now()), None);
+    assert_eq!(after(&primary(), verdict(Phase::Held, "scaled to zero", &b()), &Evidence::default(), 0, now()), None);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn whatever_is_said_it_stays_small() {
     let mut primary = primary();
     let message = "\u{10ffff}".repeat(200_000);
     for _ in 0..12 {
-        let text = after(&primary, verdict(Phase::Rejected, &message, &b()), &evidence(), now()).unwrap();
+        let text = after(&primary, verdict(Phase::Rejected, &message, &b()), &evidence(), 0, now()).unwrap();
         assert!(text.len() <= LONGEST, "{}", text.len());
         primary["metadata"]["annotations"][key::HISTORY] = text.into();
     }

@@ -1,0 +1,322 @@
+//! Verdicts on their way to sinks. What has yet to be told stands on the Deployment since the verdict was written (`notify::outbox`); this tells
+//! it, and takes it away as each sink was told. Works only while this replica leads; whoever leads next looks through all Deployments once. Never
+//! in the way of a verdict: it is only handed names, in a queue of bounded length, and what finds no place there is looked for later.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::{
+    Api,
+    api::{ListParams, PatchParams},
+};
+use serde_json::Value;
+use tokio::sync::{Semaphore, mpsc};
+
+use super::{Context, Error, act, chain, observe};
+use crate::{
+    notify::{Notifier, Outcome},
+    panics::caught,
+};
+use coalmine_core::{
+    api::policy::Policy,
+    hold::admit::FIELD_MANAGER,
+    manifest::object,
+    notify::{
+        outbox::{self, Notice},
+        sinks::{PHASES, Sink},
+        tries::{self, Next},
+    },
+    run::{
+        events::{Event, Reason},
+        history::Verdict,
+    },
+};
+
+/// Names of Deployments that wait to be looked at.
+const QUEUE: usize = 1000;
+/// Notifications under way at once, and of those the ones that wait for an answer of one sink.
+const MOST_AT_ONCE: usize = 200;
+const MOST_OF_A_SINK: usize = 4;
+/// Before Deployments are looked through again, where something was left.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+const PAGE: u32 = 100;
+/// Of one mark on an object that others write too.
+const MARKS: u32 = 8;
+
+/// Namespace and name of a Deployment.
+type Key = (String, String);
+/// What is told once: a notice's id and a sink.
+type Task = (String, String);
+
+/// The queue, and whom it leads to.
+pub(super) struct Notices {
+    notifier: Option<Arc<Notifier>>,
+    enter: mpsc::Sender<Key>,
+    /// Taken by whoever leads.
+    queue: tokio::sync::Mutex<mpsc::Receiver<Key>>,
+    /// Something was not told that stands on an object.
+    left: AtomicBool,
+    /// Of each sink: places, and until when nothing should be sent there.
+    gates: HashMap<String, Gate>,
+}
+
+struct Gate {
+    places: Semaphore,
+    closed_until: Mutex<Option<Instant>>,
+}
+
+/// What a piece of work leads to.
+enum Done {
+    Found(Vec<(Value, Notice, Sink)>),
+    /// And whether the object says so.
+    Told(Task, bool),
+}
+
+impl Notices {
+    pub(super) fn new(notifier: Option<Arc<Notifier>>) -> Self {
+        let (enter, queue) = mpsc::channel(QUEUE);
+        let gate = || Gate { places: Semaphore::new(MOST_OF_A_SINK), closed_until: Mutex::new(None) };
+        let gates = notifier.iter().flat_map(|notifier| notifier.sinks.iter()).map(|sink| (sink.name.clone(), gate())).collect();
+        Self { notifier, enter, queue: tokio::sync::Mutex::new(queue), left: AtomicBool::new(false), gates }
+    }
+
+    /// What is to be written with this verdict, so that it is told.
+    pub(super) async fn unsent(&self, context: &Context, primary: &Value, verdict: Verdict<'_>, now: Timestamp) -> Option<String> {
+        let notifier = self.notifier.as_ref()?;
+        if !PHASES.contains(&verdict.phase) {
+            return None;
+        }
+        let notify = Policy::of(object::annotations(primary)).unwrap_or_default().notify;
+        let wishes = context.namespaces.of(&context.client, object::namespace(primary)).await;
+        let sinks = notifier.sinks.chosen(notify.sinks.as_deref(), wishes.notify.as_deref(), verdict.phase);
+        if sinks.is_empty() {
+            return None;
+        }
+        let notice = Notice::of(primary, verdict, notify.info, sinks, now);
+        let unsent = outbox::with(object::annotations(primary), &notice);
+        if unsent.is_none() {
+            let (namespace, name) = (object::namespace(primary), object::name(primary));
+            tracing::warn!(namespace, name, "the annotations leave no room for a notification, which is not sent");
+            notice.sinks.iter().for_each(|sink| notifier.metrics.count(sink, Outcome::Failed));
+        }
+        unsent
+    }
+
+    /// Something was written there.
+    pub(super) fn wake(&self, namespace: &str, name: &str) {
+        if self.notifier.is_some() && self.enter.try_send((namespace.to_owned(), name.to_owned())).is_err() {
+            self.left.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Tells what there is to tell, until it is dropped.
+pub(super) async fn run(context: &Context) {
+    let Some(notifier) = &context.notices.notifier else { return std::future::pending().await };
+    let mut queue = context.notices.queue.lock().await;
+    let mut under_way = FuturesUnordered::<BoxFuture<'_, Done>>::new();
+    // Told, and not yet taken away from the object: `true`.
+    let mut tasks: HashMap<Task, bool> = HashMap::new();
+    let mut looks = tokio::time::interval(LOOK_AGAIN);
+    let mut is_first = true;
+    let mut sweep: Option<BoxFuture<'_, ()>> = None;
+    loop {
+        notifier.metrics.waiting(tasks.len());
+        tokio::select! {
+            _ = looks.tick(), if sweep.is_none() => {
+                if context.notices.left.swap(false, Ordering::Relaxed) || is_first {
+                    sweep = Some(look_through(context).boxed());
+                }
+                is_first = false;
+            }
+            () = async { if let Some(sweep) = &mut sweep { sweep.await } }, if sweep.is_some() => sweep = None,
+            Some(key) = queue.recv(), if tasks.len() < MOST_AT_ONCE => under_way.push(look(context, notifier, key).boxed()),
+            Some(done) = under_way.next() => match done {
+                Done::Found(found) => for (primary, notice, sink) in found {
+                    let task = (notice.id(object::uid(&primary)), sink.name.clone());
+                    let is_told = match tasks.get(&task) {
+                        None => false,
+                        Some(true) => true,
+                        Some(false) => continue,
+                    };
+                    tasks.insert(task.clone(), false);
+                    under_way.push(tell(context, notifier, primary, notice, sink, is_told).map(|marked| Done::Told(task, marked)).boxed());
+                },
+                Done::Told(task, true) => drop(tasks.remove(&task)),
+                Done::Told(task, false) => {
+                    tasks.insert(task, true);
+                    context.notices.left.store(true, Ordering::Relaxed);
+                }
+            },
+        }
+    }
+}
+
+/// What a leader before left untold, and what found no place.
+async fn look_through(context: &Context) {
+    let all = Api::<Deployment>::all(context.client.clone());
+    let mut next = ListParams::default().limit(PAGE);
+    loop {
+        let page = match all.list_metadata(&next).await {
+            Ok(page) => page,
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "failed to look for notifications that are left");
+                context.notices.left.store(true, Ordering::Relaxed);
+                return;
+            }
+        };
+        for found in page.items {
+            let metadata = found.metadata;
+            if metadata.annotations.as_ref().is_some_and(|all| all.contains_key(coalmine_core::api::annotations::UNSENT)) {
+                context.notices.wake(&metadata.namespace.unwrap_or_default(), &metadata.name.unwrap_or_default());
+            }
+        }
+        match page.metadata.continue_.filter(|more| !more.is_empty()) {
+            Some(more) => next = next.continue_token(&more),
+            None => return,
+        }
+    }
+}
+
+async fn metadata(context: &Context, namespace: &str, name: &str) -> Result<Option<Value>, Error> {
+    let api = Api::<Deployment>::namespaced(context.client.clone(), namespace);
+    let found = api.get_metadata_opt(name).await.map_err(Error::api("get the Deployment"))?;
+    found.map(|found| observe::json(&found, "the Deployment")).transpose()
+}
+
+/// What stands on one object.
+async fn look(context: &Context, notifier: &Notifier, (namespace, name): Key) -> Done {
+    let primary = match metadata(context, &namespace, &name).await {
+        Ok(primary) => primary,
+        Err(error) => {
+            tracing::warn!(namespace, name, error = %chain(&error), "failed to look for a notification");
+            context.notices.left.store(true, Ordering::Relaxed);
+            None
+        }
+    };
+    let Some(primary) = primary else { return Done::Found(Vec::new()) };
+    let mut found = Vec::new();
+    for notice in outbox::of(object::annotations(&primary)) {
+        for sink in &notice.sinks {
+            if let Some(sink) = notifier.sinks.get(sink) {
+                found.push((primary.clone(), notice.clone(), sink.clone()));
+            } else {
+                tracing::warn!(namespace, name, sink, "a notification is for a sink that is gone, and dropped");
+                mark(context, &primary, &notice, sink).await;
+            }
+        }
+    }
+    Done::Found(found)
+}
+
+/// Whether the object says now that it was told, or never will be.
+async fn tell(context: &Context, notifier: &Notifier, primary: Value, notice: Notice, sink: Sink, is_told: bool) -> bool {
+    if !is_told && !caught("tell a sink", until_told(context, notifier, &primary, &notice, &sink)).await.unwrap_or(true) {
+        // Another replica leads, and tells it.
+        return true;
+    }
+    mark(context, &primary, &notice, &sink.name).await
+}
+
+/// All tries. No more of them once another replica may lead.
+async fn until_told(context: &Context, notifier: &Notifier, primary: &Value, notice: &Notice, sink: &Sink) -> bool {
+    let letter = notifier.letter(notice).about(object::namespace(primary), object::name(primary), object::uid(primary));
+    let (namespace, name, phase) = (letter.namespace, letter.name, notice.phase.as_str());
+    for tried in 1..=tries::MOST {
+        let answer = {
+            let _place = context.notices.place(sink).await;
+            if context.may_write().is_err() {
+                return false;
+            }
+            notifier.post(sink, &letter).await
+        };
+        match tries::next(&answer, tried) {
+            Next::Told => {
+                tracing::info!(namespace, name, phase, sink = sink.name, "told");
+                notifier.metrics.count(&sink.name, Outcome::Sent);
+                return true;
+            }
+            Next::Again { after, all } => {
+                tracing::info!(namespace, name, phase, sink = sink.name, ?answer, "not told, tried again in {} s", after.as_secs());
+                notifier.metrics.count(&sink.name, Outcome::Retried);
+                if all {
+                    context.notices.close(sink, after);
+                }
+                tokio::time::sleep(after).await;
+            }
+            Next::Failed(why) => {
+                tracing::warn!(namespace, name, phase, sink = sink.name, why, "not told, and given up");
+                notifier.metrics.count(&sink.name, Outcome::Failed);
+                let note = format!("{} was not told that it is {phase}: {why}; the verdict stands", sink.name);
+                context.write_event(primary, &Event::warning(Reason::NotificationFailed, note)).await;
+                return true;
+            }
+        }
+    }
+    true
+}
+
+/// Takes it away from the object. What is lost then is told again.
+async fn mark(context: &Context, primary: &Value, notice: &Notice, sink: &str) -> bool {
+    let (namespace, name) = (object::namespace(primary), object::name(primary));
+    for _ in 0..MARKS {
+        match mark_once(context, namespace, name, notice, sink).await {
+            Ok(()) => return true,
+            Err(error) if error.is_outdated() => {}
+            Err(error) => {
+                tracing::warn!(namespace, name, sink, error = %chain(&error), "failed to write that a sink was told");
+                return false;
+            }
+        }
+    }
+    false
+}
+
+async fn mark_once(context: &Context, namespace: &str, name: &str, notice: &Notice, sink: &str) -> Result<(), Error> {
+    let Some(now) = metadata(context, namespace, name).await? else { return Ok(()) };
+    let Some(patch) = outbox::sent_patch(object::annotations(&now), notice, sink) else { return Ok(()) };
+    context.may_write()?;
+    let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let api = Api::<Deployment>::namespaced(context.client.clone(), namespace);
+    let (patch, doing) = (act::json_patch(patch)?, "write that a sink was told");
+    let marked = api.patch_metadata(name, &parameters, &patch).await.map(drop).map_err(Error::api(doing));
+    // By the status, where policies about the Deployment don't reach.
+    let marked = match marked {
+        Err(error) if error.refusal().is_some() => api.patch_status(name, &parameters, &patch).await.map(drop).map_err(Error::api(doing)),
+        marked => marked,
+    };
+    match marked {
+        Err(Error::Api { source, .. }) if matches!(&*source, kube::Error::Api(status) if status.is_not_found()) => Ok(()),
+        marked => marked,
+    }
+}
+
+impl Notices {
+    /// Waits until the sink takes another.
+    async fn place(&self, sink: &Sink) -> Option<tokio::sync::SemaphorePermit<'_>> {
+        let gate = self.gates.get(&sink.name)?;
+        let place = gate.places.acquire().await.ok();
+        loop {
+            let until = *gate.closed_until.lock().unwrap_or_else(PoisonError::into_inner);
+            match until.and_then(|until| until.checked_duration_since(Instant::now())) {
+                Some(left) if !left.is_zero() => tokio::time::sleep(left).await,
+                _ => return place,
+            }
+        }
+    }
+
+    fn close(&self, sink: &Sink, pause: Duration) {
+        if let Some(gate) = self.gates.get(&sink.name) {
+            *gate.closed_until.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now().checked_add(pause);
+        }
+    }
+}
