@@ -302,6 +302,7 @@ mod tests {
     #[case(&["--prometheus-matcher", ""])]
     #[case(&["--prometheus-pod-label", "a-b"])]
     #[case(&["--read-pages", "often"])]
+    #[case(&["--page-url", "coalmine.example"])]
     #[case(&["--shutdown-delay", "-3s"])]
     #[case(&["--shutdown-delay", "soon"])]
     fn refuses(#[case] arguments: &[&str]) {

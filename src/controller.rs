@@ -17,11 +17,7 @@ mod step;
 mod telemetry;
 mod wake;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Pod;
@@ -75,7 +71,6 @@ pub struct Context {
     /// What is worth remembering about a run while this process lives. Losing it costs a repeated Event or query, never a verdict.
     memory: Mutex<HashMap<String, judge::Memory>>,
     remembered: Mutex<HashMap<String, Remembered>>,
-    failures: std::sync::Mutex<HashMap<String, u32>>,
     /// Steps under way, by namespace.
     shares: Shares,
     namespaces: Namespaces,
@@ -92,7 +87,7 @@ impl Context {
         metrics: Metrics,
         notifier: Option<Arc<Notifier>>,
     ) -> Self {
-        let (memory, remembered, failures) = (Mutex::default(), Mutex::default(), std::sync::Mutex::default());
+        let (memory, remembered) = (Mutex::default(), Mutex::default());
         Self {
             client,
             claims,
@@ -102,7 +97,6 @@ impl Context {
             metrics,
             memory,
             remembered,
-            failures,
             shares: Shares::default(),
             namespaces: Namespaces::default(),
             notices: Notices::new(notifier),
@@ -114,21 +108,9 @@ impl Context {
         if self.claims.borrow().is_current(clock::moment()) { Ok(()) } else { Err(Error::NotLeading) }
     }
 
-    /// One more of a row that a success ends.
-    fn failed(&self, key: &str) -> u32 {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let attempts = failures.entry(key.to_owned()).or_insert(0);
-        *attempts = attempts.saturating_add(1);
-        *attempts
-    }
-
-    fn succeeded(&self, key: &str) {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-    }
-
     /// Nothing is left to do there, or nothing is left.
     async fn forget(&self, key: &str) {
-        self.succeeded(key);
+        self.metrics.work.forgets(key);
         self.memory.lock().await.remove(key);
         self.remembered.lock().await.remove(key);
     }
@@ -150,6 +132,7 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
             return;
         }
         tracing::info!("leading: canaries are run here");
+        context.metrics.work.leads(true);
         let no_longer = CancellationToken::new();
         let until = no_longer.clone().cancelled_owned();
         let mut leading = std::pin::pin!(lead(Arc::clone(&context), until));
@@ -165,7 +148,7 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
         }
         context.memory.lock().await.clear();
         context.remembered.lock().await.clear();
-        context.failures.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        context.metrics.work.leads(false);
     }
 }
 

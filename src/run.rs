@@ -31,9 +31,10 @@ use crate::server::certificates::{self, files, own, registration};
 use crate::server::clients;
 use crate::server::tls::{self, CurrentCertificate};
 use crate::server::{Limits, Transport, end_connections, serve};
-use crate::sources::{Pages, Source, Sources, datadog, pods::Fetcher, prometheus};
+use crate::sources::{Pages, Questions, Source, Sources, datadog, pods::Fetcher, prometheus};
 use crate::telemetry;
 use coalmine_core::api::checks::Rules;
+use coalmine_core::api::origin::Origin;
 use coalmine_core::hold::admit::Settings;
 
 /// After the servers had their time to drain, for giving the lease back and the like.
@@ -148,11 +149,15 @@ fn spawn_controller(
     registry: &mut Registry,
 ) -> anyhow::Result<()> {
     let prometheus = prometheus_settings(arguments).map(prometheus::Prometheus::new).transpose();
-    let prometheus = prometheus.context("failed to set up the Prometheus client")?.map(|source| Arc::new(source) as Arc<dyn Source>);
+    let questions = Questions::register(registry);
+    let counted = |origin, source: Arc<dyn Source>| questions.of(origin, source);
+    let prometheus = prometheus.context("failed to set up the Prometheus client")?;
+    let prometheus = prometheus.map(|source| counted(Origin::Prometheus, Arc::new(source)));
+    let datadog = datadog_source(arguments)?.map(|source| counted(Origin::Datadog, source));
     let pages = Pages::new(arguments.page_headers_directory.clone(), api_server()).context("failed to set up the client for pages")?;
     let authorities = arguments.pages_ca_file.as_deref().map(std::fs::read).transpose().context("failed to read --pages-ca-file")?;
-    let fetcher = Fetcher::new(authorities.as_deref()).context("failed to set up the client for metrics pages")?;
-    let sources = Sources::new(prometheus, datadog_source(arguments)?, pages, arguments.read_pages, fetcher, rules(arguments));
+    let fetcher = Fetcher::new(authorities.as_deref()).context("failed to set up the client for metrics pages")?.counted(&questions);
+    let sources = Sources::new(prometheus, datadog, pages, arguments.read_pages, fetcher, rules(arguments));
     let label = (arguments.canary_label.key.clone(), arguments.canary_label.value.clone());
     let metrics = controller::Metrics::register(registry);
     let context = controller::Context::new(client.clone(), claims, sources, label, identity(arguments), metrics, notifier);

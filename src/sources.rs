@@ -13,6 +13,7 @@ mod page;
 pub mod pods;
 pub mod prometheus;
 mod reader;
+mod telemetry;
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub use self::checks::{Asked, Sources};
 pub use self::error::{Error, Problem};
 pub use self::page::Pages;
 pub use self::reader::Reader;
+pub use self::telemetry::Questions;
 pub use coalmine_core::metrics::counting::Scope;
 use coalmine_core::metrics::counting::{self, History, Members, PodLabel, Reading, Series};
 use coalmine_core::metrics::discovery::{self, Choice, Found, NotFound};

@@ -19,7 +19,7 @@ use coalmine_core::{
         evidence::Evidence,
         history::{self, Verdict},
         plan::{Action, EXCUSED_ANNOTATION, READY_POD_ANNOTATION, Refused},
-        times::READY_ANNOTATION,
+        times::{self, READY_ANNOTATION},
     },
 };
 
@@ -136,7 +136,8 @@ impl Actor<'_> {
 
     /// The phase is written.
     fn wrote(&self, verb: &'static str, phase: Phase, message: &str) {
-        self.context.metrics.verdict(phase);
+        let took = times::began(self.primary).map(|began| times::elapsed(began, self.now));
+        self.context.metrics.phase(self.namespace(), phase, took);
         self.context.notices.wake(self.namespace(), object::name(self.primary));
         self.audit(verb, phase, message);
     }

@@ -33,6 +33,7 @@ pub(super) async fn reconcile(object: Arc<DynamicObject>, context: Arc<Context>)
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     let key = format!("{namespace}/{name}");
     let Some(_place) = context.shares.take(&namespace) else { return Ok(Requeue::requeue(ANOTHER_TURN)) };
+    let _step = context.metrics.work.step();
     let again = match caught("work on a Deployment", Box::pin(step(&context, &namespace, &name))).await {
         Ok(again) => again?,
         Err(fault) => {
@@ -40,7 +41,7 @@ pub(super) async fn reconcile(object: Arc<DynamicObject>, context: Arc<Context>)
             return Err(fault.into());
         }
     };
-    context.succeeded(&key);
+    context.metrics.work.succeeded(&key);
     if again.is_none() {
         context.forget(&key).await;
     }
@@ -74,6 +75,8 @@ async fn step(context: &Context, namespace: &str, name: &str) -> Result<Option<D
     }
     let held = Record::of(&primary);
     let seen = observe::Seen::look(context, &primary).await?;
+    let phase = object::phase(object::annotations(&primary));
+    context.metrics.work.sees(&format!("{namespace}/{name}"), phase, plan::deadline(&primary, seen.policy()));
     let judgement = judged(context, &primary, &seen).await;
     let alone_for = {
         let mut remembered = context.remembered.lock().await;
@@ -109,7 +112,7 @@ pub(super) fn on_error(object: Arc<DynamicObject>, error: &Error, context: Arc<C
     if error.is_outdated() {
         return Requeue::requeue(Duration::from_millis(100));
     }
-    let attempts = context.failed(&format!("{namespace}/{name}"));
+    let attempts = context.metrics.work.failed(&format!("{namespace}/{name}"));
     if !matches!(error, Error::NotLeading) {
         tracing::warn!(namespace, name, attempts, error = %chain(error), "a step failed; it is tried again");
     }
@@ -207,12 +210,12 @@ mod tests {
         for number in 0..1_000 {
             let name = format!("app-{number}");
             let key = format!("shop/{name}");
-            assert_eq!((context.failed(&key), context.failed(&key)), (1, 2));
+            assert_eq!((context.metrics.work.failed(&key), context.metrics.work.failed(&key)), (1, 2));
             context.memory.lock().await.insert(key, judge::Memory::default());
             let gone = ObjectRef::<DynamicObject>::new_with(&name, deployments()).within("shop").erase();
             handled(&context, Err::<(), _>(controller::Error::<Error, std::fmt::Error>::ObjectNotFound(Box::new(gone)))).await;
         }
         assert!(context.memory.lock().await.is_empty());
-        assert!(context.failures.lock().unwrap().is_empty());
+        assert!(context.metrics.work.is_forgotten());
     }
 }

@@ -12,7 +12,9 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, Response};
 
 use super::super::fair::Shares;
+use super::super::telemetry::{Ended, Questions};
 use coalmine_core::api::checks::is_allowed;
+use coalmine_core::api::origin::Origin;
 use coalmine_core::judging::collecting::Read;
 use coalmine_core::metrics::counting::bracketed;
 use coalmine_core::metrics::pages::{Page, Place, Scheme, Wishes};
@@ -40,6 +42,7 @@ pub struct Fetcher {
     pub(super) verifies: bool,
     shares: Shares,
     is_of_a_pod: fn(IpAddr) -> bool,
+    questions: Questions,
 }
 
 impl Fetcher {
@@ -55,7 +58,25 @@ impl Fetcher {
             None => builder().tls_certs_only([]).tls_danger_accept_invalid_certs(true),
         };
         let (plain, tls) = (builder().tls_certs_only([]).build()?, tls.build()?);
-        Ok(Self { plain, tls, verifies: authorities.is_some(), shares: Shares::new(AT_ONCE, SHARE), is_of_a_pod: is_allowed })
+        Ok(Self {
+            plain,
+            tls,
+            verifies: authorities.is_some(),
+            shares: Shares::new(AT_ONCE, SHARE),
+            is_of_a_pod: is_allowed,
+            questions: Questions::default(),
+        })
+    }
+
+    /// Where pages are counted that are the source of a run.
+    #[must_use]
+    pub fn counted(self, questions: &Questions) -> Self {
+        questions.begin(Origin::Pages);
+        Self { questions: questions.clone(), ..self }
+    }
+
+    pub(super) fn count(&self, read: &Read) {
+        self.questions.count(Origin::Pages, if matches!(read, Read::Page(_)) { Ended::Answered } else { Ended::Failed });
     }
 
     /// What is there within that time, and how long a page took.

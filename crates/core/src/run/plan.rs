@@ -128,6 +128,13 @@ pub fn is_past_deadline(primary: &Value, policy: &Policy, now: Timestamp) -> boo
     began(primary).is_some_and(|since| elapsed(since, now) >= limit)
 }
 
+/// When the run that goes on must be over; nothing while its clock stands still.
+pub fn deadline(primary: &Value, policy: &Policy) -> Option<Timestamp> {
+    let phase = object::phase(object::annotations(primary)).filter(|phase| phase.is_running())?;
+    let limit = if phase == Phase::AwaitingApproval { policy.gates.approval_timeout } else { policy.deadline };
+    if gates::paused_since(primary).is_some() { None } else { began(primary)?.checked_add(limit).ok() }
+}
+
 /// The next step for one primary.
 pub fn plan(observed: &Observed<'_>, canary_label: &(String, String), now: Timestamp) -> Plan {
     if let Some(refused) = &observed.refused {
