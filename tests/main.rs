@@ -10,6 +10,7 @@ mod faults;
 mod fuzz;
 mod hold;
 mod manifests;
+mod monitoring;
 mod prometheus;
 mod reviews;
 mod support;

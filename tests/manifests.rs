@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{CommandFactory as _, Parser as _};
 use coalmine::args::Arguments;
 use coalmine_core::api::policy::Policy;
+use coalmine_core::notify::sinks::Sinks;
 use serde_json::Value;
 
 fn repository() -> &'static Path {
@@ -159,6 +160,22 @@ fn a_silent_coalmine_costs_the_deployment_controller_two_seconds_at_most() {
     };
     assert!(timeouts(true).iter().sum::<u64>() <= 2, "{:?}", timeouts(true));
     assert!(timeouts(false).iter().all(|seconds| *seconds <= 5));
+}
+
+/// As the kustomization mounts them, and as the documentation has them.
+#[test]
+fn the_sinks_that_are_shown_are_accepted() {
+    let shown = fs::read_to_string(repository().join("docs/notifications.md")).unwrap();
+    let (_, rest) = shown.split_once("```yaml\nca-file:").unwrap();
+    let documented = format!("ca-file:{}", rest.split_once("```").unwrap().0);
+    assert_eq!(Sinks::parse(&documented, &[]).unwrap().known(), "are payments, ledger");
+    let text = fs::read_to_string(repository().join("deploy/notifications/sinks.yaml")).unwrap();
+    let kustomization = objects(&repository().join("deploy/notifications/kustomization.yaml")).remove(0);
+    let patch = kustomization["patches"][0]["patch"].as_str().unwrap();
+    let arguments = patch.lines().filter_map(|line| line.trim().strip_prefix("value: ")).filter(|value| value.starts_with("--"));
+    let arguments = Arguments::try_parse_from(std::iter::once("coalmine").chain(arguments)).unwrap();
+    assert_eq!(arguments.notifications_file.as_deref(), Some(Path::new("/notifications/sinks.yaml")));
+    Sinks::parse(&text, &arguments.notify_default).unwrap();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -24,6 +24,7 @@ use rustix::process::Signal;
 
 use crate::support::{PATIENCE, signal};
 
+mod monitoring;
 mod native;
 mod series;
 
@@ -86,6 +87,24 @@ async fn page(
     Ok(format!("{counters}# TYPE http_request_duration_seconds histogram\n{buckets}{rest}"))
 }
 
+/// A Prometheus of this configuration, and where it is asked.
+fn start(directory: &Path, configuration: &str) -> (Child, SocketAddr) {
+    let program = std::env::var("COALMINE_PROMETHEUS").expect("COALMINE_PROMETHEUS names the program");
+    std::fs::write(directory.join("prometheus.yml"), configuration).unwrap();
+    // Free a moment ago; nobody else on this machine is likely to take it.
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let prometheus = Command::new(program)
+        .arg(format!("--config.file={}", directory.join("prometheus.yml").display()))
+        .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
+        .arg(format!("--web.listen-address={address}"))
+        .arg("--web.enable-otlp-receiver")
+        .stdout(Stdio::null())
+        .stderr(std::fs::File::create(directory.join("log")).unwrap())
+        .spawn()
+        .unwrap();
+    (prometheus, address)
+}
+
 struct World {
     processes: Processes,
     scope: Scope,
@@ -130,7 +149,6 @@ impl World {
 
     async fn of(name: &str, plan: Plan) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let program = std::env::var("COALMINE_PROMETHEUS").expect("COALMINE_PROMETHEUS names the program");
         let processes = Processes::default();
         let mut targets = Vec::new();
         let mut scope = Scope { namespace: "shop".to_owned(), pods: Pods::default() };
@@ -161,18 +179,7 @@ impl World {
         std::fs::create_dir_all(&directory).unwrap();
         let job = |name: &str| format!("- job_name: {name}\n{options}  static_configs:\n{}", targets.concat());
         let configuration = format!("{CONFIGURATION}scrape_configs:\n{}{}", job("pods"), job("again"));
-        std::fs::write(directory.join("prometheus.yml"), configuration).unwrap();
-        // Free a moment ago; nobody else on this machine is likely to take it.
-        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let prometheus = Command::new(program)
-            .arg(format!("--config.file={}", directory.join("prometheus.yml").display()))
-            .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
-            .arg(format!("--web.listen-address={address}"))
-            .arg("--web.enable-otlp-receiver")
-            .stdout(Stdio::null())
-            .stderr(std::fs::File::create(directory.join("log")).unwrap())
-            .spawn()
-            .unwrap();
+        let (prometheus, address) = start(&directory, &configuration);
         let matchers = if plan.has_another_cluster { vec!["cluster=\"eu1\"".to_owned()] } else { Vec::new() };
         let settings = Settings { timeout: Duration::from_secs(2), matchers, ..Settings::new(format!("http://{address}")) };
         Self { processes, scope, prometheus, client: Prometheus::new(settings).unwrap(), reader: tokio::sync::Mutex::default(), directory }

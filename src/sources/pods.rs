@@ -127,7 +127,9 @@ impl Shared {
         };
         let read = targets.iter().map(|target| self.fetcher.read(&self.namespace, &target.address, &target.place, &wishes, TIMEOUT));
         let (read, mut took): (Vec<Read>, Vec<Option<Duration>>) = join_all(read).await.into_iter().unzip();
-        read.iter().for_each(|read| self.fetcher.count(read));
+        for read in &read {
+            self.fetcher.count(read);
+        }
         took.retain(Option::is_some);
         took.sort_unstable();
         // What a page usually takes: one hiccup is none of the page's.

@@ -2,6 +2,7 @@
 
 use clap::{CommandFactory as _, Parser as _};
 use coalmine::args::Arguments;
+use coalmine_core::notify::sinks::Sinks;
 use rstest::rstest;
 use serde_json::Value;
 
@@ -73,6 +74,21 @@ fn the_process_understands_what_it_is_told() {
     }
 }
 
+/// The file of sinks is one that the process would take, with the names that are told by default.
+#[test]
+#[ignore = "needs helm"]
+fn the_sinks_are_those_of_the_values() {
+    let rendering = all_renderings().into_iter().find(|(set, _)| set == "notifying").unwrap().1;
+    let objects = objects(&rendering);
+    let of = |kind: &str| objects.iter().find(|object| object["kind"] == kind).unwrap();
+    let file = of("ConfigMap")["data"]["sinks.yaml"].as_str().unwrap();
+    let sinks = Sinks::parse(file, &["ops".to_owned()]).unwrap();
+    assert_eq!(sinks.known(), "are ops, ledger");
+    assert!(sinks.iter().all(|sink| sink.ca_file.as_deref() == Some("/notifications/ca.crt")));
+    let arguments = list(&of("Deployment")["spec"]["template"]["spec"]["containers"][0]["args"]);
+    assert!(["--notify-default=ops", "--cluster-name=eu1"].iter().all(|wanted| arguments.iter().any(|it| it == wanted)), "{arguments:?}");
+}
+
 /// Whatever is asked for, the namespaces in which Coalmine and the cluster are repaired stay out.
 #[test]
 #[ignore = "needs helm"]
@@ -100,6 +116,10 @@ fn no_value_puts_the_webhook_in_the_way_of_its_own_repair() {
 #[case::no_secret("certificates.source=files", "certificates.files.secretName is needed with certificates.source: files")]
 #[case::no_user("prometheus.basicAuth.secretName=x", "prometheus.basicAuth.username is needed with prometheus.basicAuth.secretName")]
 #[case::kubelets_port("hostNetwork=true", "10250 is the kubelet's on every node; with hostNetwork choose another, such as 18443")]
+#[case::an_address(
+    "notifications.sinks[0].name=a,notifications.sinks[0].type=slack,notifications.sinks[0].url-file=https://x",
+    "at '/notifications/sinks/0/url-file': 'https://x' does not match pattern"
+)]
 #[case::too_patient("webhook.timeoutSeconds=60", "at '/webhook/timeoutSeconds': maximum: got 60, want 30")]
 #[ignore = "needs helm"]
 fn what_cannot_be_meant_is_refused(#[case] value: &str, #[case] words: &str) {

@@ -103,6 +103,8 @@ fn every_kustomization_is_understood() {
     let url = "        - --prometheus-url=http://prometheus.monitoring.svc:9090\n";
     assert_eq!(with.replacen(url, "", 1), without, "they differ in nothing else");
     assert!(built("deploy/prometheus").contains("kind: ClusterRole"));
+    assert!(built("deploy/notifications").contains("name: coalmine-notifications-"));
+    assert!(built("deploy/monitoring").contains("kind: PrometheusRule"));
     let with_cert_manager = built("certs/cert-manager");
     assert!(with_cert_manager.contains("cert-manager.io/inject-ca-from: coalmine/coalmine"));
     for kept_out in ["coalmine-registration", "coalmine-certificate"] {

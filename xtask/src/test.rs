@@ -175,11 +175,13 @@ fn with_control_plane(state: &State, options: &Options, work: impl FnOnce(&Path,
 }
 
 fn prometheus(options: &Options) -> Result<()> {
-    let program = Module::prometheus().build(&State::open()?, &["prometheus"])?.path("prometheus");
+    let programs = Module::prometheus().build(&State::open()?, &["prometheus", "promtool"])?;
     command::run(&mut cargo(&["test", "--workspace", "--test", "integration", "--no-run"])?)?;
     let Some(names) = Tests::names("prometheus::", options.filter.as_deref())? else { return Ok(()) };
     let mut command = cargo(&["test", "--workspace", "--test", "integration", "--", "--ignored", "--exact"])?;
-    let status = command.args(names).env("COALMINE_PROMETHEUS", program).stdin(Stdio::null()).status().context("failed to start cargo")?;
+    let [prometheus, promtool] = ["prometheus", "promtool"].map(|program| programs.path(program));
+    let command = command.args(names).env("COALMINE_PROMETHEUS", prometheus).env("COALMINE_PROMTOOL", promtool);
+    let status = command.stdin(Stdio::null()).status().context("failed to start cargo")?;
     if !status.success() {
         bail!("tests failed, see above");
     }
