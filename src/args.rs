@@ -11,6 +11,8 @@ use coalmine_core::api::selector::Selector;
 use jiff::SignedDuration;
 use rustls::pki_types::ServerName;
 
+use crate::page::arguments::PageArguments;
+
 /// Canary releases through an admission webhook: holds a changed template aside and lets it through once it proved itself.
 #[derive(Clone, Debug, Parser)]
 #[command(version, about)]
@@ -160,6 +162,9 @@ pub struct Arguments {
     /// DNS name that the client certificate must be for besides
     #[arg(long, env = "COALMINE_CLIENT_NAME", requires = "client_ca_file", value_parser = client_name)]
     pub client_name: Option<ServerName<'static>>,
+
+    #[command(flatten)]
+    pub page: PageArguments,
 
     /// After SIGTERM, go on serving for so long while the API server learns to send reviews elsewhere
     #[arg(long, env = "COALMINE_SHUTDOWN_DELAY", default_value = "3s", value_parser = duration)]

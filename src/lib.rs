@@ -9,6 +9,8 @@
 //!                        ├──▶ sources ──▶ metrics ──▶ statistics      (core: samples, looks, verdict)
 //!                        ├──▶ notify ──▶ Slack, Teams, webhooks       (core: payloads, signatures, what follows an answer)
 //!                        └──▶ Events, conditions                      (core: every sentence a user reads)
+//!
+//!  browser, program ──▶ page ──▶ page, state                         (core: what the objects say, to look at)
 //! ```
 
 pub mod admission;
@@ -18,6 +20,7 @@ pub mod controller;
 pub mod kubernetes;
 pub mod lease;
 pub mod notify;
+pub mod page;
 pub mod panics;
 pub mod run;
 pub mod server;

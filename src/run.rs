@@ -26,6 +26,7 @@ use crate::controller;
 use crate::kubernetes;
 use crate::lease::{Claim, Elector};
 use crate::notify::{self, Notifier};
+use crate::page::{self, arguments::PageAccess};
 use crate::server::admin::{self, Readiness};
 use crate::server::certificates::{self, files, own, registration};
 use crate::server::clients;
@@ -97,6 +98,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let listener = listen(arguments.admin_address).await?;
     let admin = admin::router(readiness, registry);
     parts.spawn("admin server", counted(serve(listener, Transport::Plain, admin, limits, parts.stop.clone())));
+    spawn_page(&mut parts, &arguments, &client).await?;
     tracing::info!(webhook = %arguments.webhook_address, admin = %arguments.admin_address, "coalmine {} runs", env!("CARGO_PKG_VERSION"));
 
     tokio::select! {
@@ -109,6 +111,33 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         ended = parts.drain(arguments.shutdown_delay) => ended,
         name = signals.next() => bail!("{name} again: ended without draining"),
     }
+}
+
+/// Nobody's `kubectl apply` waits for a page: where its port on loopback is taken, by another program on a host's network, there is none.
+async fn spawn_page(parts: &mut Parts, arguments: &Arguments, client: &Client) -> anyhow::Result<()> {
+    let Some(settings) = arguments.page.settings() else { return Ok(()) };
+    let listener = match listen(settings.address).await {
+        Err(error) if !settings.is_open() => {
+            tracing::warn!("there is no page: {error:#}");
+            return Ok(());
+        }
+        listener => listener?,
+    };
+    if settings.is_open() && settings.access == PageAccess::None {
+        tracing::warn!("{}", settings.words());
+    } else {
+        tracing::info!("{}", settings.words());
+    }
+    let limits = Limits {
+        first_request: Duration::from_secs(5),
+        header_read: Duration::from_secs(30),
+        connections: 128,
+        drain: Duration::from_secs(1),
+        ..Limits::default()
+    };
+    let router = page::router(settings, client.clone(), parts.stop.clone());
+    parts.spawn("page server", counted(serve(listener, Transport::Plain, router, limits, parts.stop.clone())));
+    Ok(())
 }
 
 /// Read once: who is let in changes with a restart.

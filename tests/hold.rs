@@ -17,6 +17,7 @@ mod hostile;
 mod limits;
 mod neighbours;
 mod overtaken;
+mod page;
 mod passing;
 mod plugin;
 mod rejected;

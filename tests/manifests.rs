@@ -110,6 +110,27 @@ fn the_environment_variables_are_known() {
     }
 }
 
+/// `deploy/page` adds arguments that are understood, a port that its Service finds, and no right but to ask who somebody is and what they may.
+#[test]
+fn the_page_is_opened_by_what_the_process_understands() {
+    let kustomization = objects(&repository().join("deploy/page/kustomization.yaml")).remove(0);
+    let patch: Value = serde_saphyr::from_str(kustomization["patches"][0]["patch"].as_str().unwrap()).unwrap();
+    let added: Vec<&Value> = list(&patch).iter().map(|operation| &operation["value"]).collect();
+    let arguments = Arguments::try_parse_from(std::iter::once("coalmine").chain(added.iter().filter_map(|value| value.as_str()))).unwrap();
+    let settings = arguments.page.settings().unwrap();
+    assert_eq!(settings.words(), "the page is served on 0.0.0.0:8082 to who shows a token");
+    let port = added.iter().find(|value| value["name"] == "page").unwrap();
+    assert_eq!(port["containerPort"], settings.address.port());
+    let service = objects(&repository().join("deploy/page/service.yaml")).remove(0);
+    assert_eq!(service["spec"]["ports"][0]["targetPort"], port["name"]);
+    let name = format!("{}.{}.svc", service["metadata"]["name"].as_str().unwrap(), service["metadata"]["namespace"].as_str().unwrap());
+    assert_eq!(settings.hosts, [name]);
+    let role = objects(&repository().join("deploy/page/rbac.yaml")).remove(0);
+    let rights: Vec<&Value> = list(&role["rules"]).iter().flat_map(|rule| list(&rule["resources"])).collect();
+    assert_eq!(rights, ["tokenreviews", "subjectaccessreviews"]);
+    assert!(list(&role["rules"]).iter().all(|rule| list(&rule["verbs"]) == ["create"]));
+}
+
 #[test]
 fn the_service_and_the_webhook_find_the_container() {
     let container = deployed("Deployment")[0]["spec"]["template"]["spec"]["containers"][0].clone();

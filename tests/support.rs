@@ -9,6 +9,7 @@ pub(crate) mod helm;
 pub(crate) mod kubectl;
 pub(crate) mod mutator;
 pub(crate) mod namespace;
+pub(crate) mod page;
 pub(crate) mod results;
 
 use std::time::{Duration, Instant};

@@ -52,6 +52,7 @@ impl Replica {
             .args(["--pdeathsig", "KILL"])
             .arg(variable("COALMINE_BIN"))
             .args(["--identity", &self.name, "--shutdown-delay", "0s", "--read-pages", "false"])
+            .arg("--page-address=none")
             .arg(format!("--webhook-address=127.0.0.1:{}", self.webhook_port))
             .arg(format!("--webhook-url=https://127.0.0.1:{}", service.port))
             .arg(format!("--admin-address=127.0.0.1:{}", self.admin_port))

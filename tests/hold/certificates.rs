@@ -50,6 +50,7 @@ impl Installation {
         let [webhook_port, admin_port] = ports.map(|listener| listener.local_addr().expect("an address").port());
         let process = Command::new(variable("COALMINE_BIN"))
             .args(["--namespace", &self.name, "--webhook-name", &self.name, "--identity", name, "--shutdown-delay", "0s"])
+            .arg("--page-address=none")
             .arg(format!("--webhook-address=127.0.0.1:{webhook_port}"))
             .arg(format!("--admin-address=127.0.0.1:{admin_port}"))
             .arg("--webhook-url=https://127.0.0.1/")

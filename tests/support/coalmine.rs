@@ -18,6 +18,9 @@ use super::{
     kubectl::Kubectl,
 };
 
+/// The shell ends the program when its standard input closes, which it does when this process is gone, be it killed.
+pub(crate) const ENDS_WITH_US: &str = r#""$@" & program=$!; while read -r _; do :; done; kill -9 $program"#;
+
 /// A namespace without it is served by the Coalmine that runs; `down` by one that doesn't, `absent` by none at all.
 pub(crate) const NAMESPACE_LABEL: &str = "coalmine.dev/test";
 
@@ -151,9 +154,8 @@ pub(crate) fn kubeconfig(control_plane: &ControlPlane, kubectl: &Kubectl, name: 
 fn spawn(control_plane: &ControlPlane, kubectl: &Kubectl, name: &str, webhook_port: u16, admin_port: u16) -> Child {
     let path = kubeconfig(control_plane, kubectl, name, None);
     let log = std::fs::File::create(control_plane.directory.join(format!("{name}.log"))).expect("a log");
-    // The shell ends the program when its standard input closes, which it does when this process is gone, be it killed.
     Command::new("sh")
-        .args(["-c", r#""$@" & program=$!; while read -r _; do :; done; kill -9 $program"#, "sh"])
+        .args(["-c", ENDS_WITH_US, "sh"])
         .arg(variable("COALMINE_BIN"))
         .args(["--webhook-name", name, "--shutdown-delay", "0s"])
         // Nobody answers there; its queries are checked all the same.
@@ -161,6 +163,7 @@ fn spawn(control_plane: &ControlPlane, kubectl: &Kubectl, name: &str, webhook_po
         .arg(format!("--webhook-address=127.0.0.1:{webhook_port}"))
         .arg(format!("--webhook-url=https://127.0.0.1:{webhook_port}"))
         .arg(format!("--admin-address=127.0.0.1:{admin_port}"))
+        .arg("--page-address=none")
         // Nobody but the API server is answered: see SECURITY.md.
         .arg(format!("--client-ca-file={}", authority().display()))
         .arg("--client-name=webhooks.kube-apiserver")

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::filter::Filter;
-use crate::{api::annotations::Phase, state::State, view, words::within};
+use crate::{api::annotations::Phase, manifest::object, state::State, view, words::within};
 
 /// Of a cell, in characters.
 const LONGEST: usize = 400;
@@ -27,10 +27,11 @@ pub struct Row {
 impl Row {
     /// `None` for a Deployment that is neither opted in nor held.
     pub fn of(primary: &Value) -> Option<Self> {
-        let state = State::of(primary, None);
-        if !state.enabled && !state.holds() {
+        let annotations = object::annotations(primary);
+        if !object::is_opted_in(annotations) && !object::phase(annotations).is_some_and(Phase::holds) {
             return None;
         }
+        let state = State::of(primary, None);
         let is_idle = state.phase.is_none() && state.invalid.is_none();
         let cell = |text: String| if is_idle { String::new() } else { within(&text, LONGEST) };
         let (change, message) = (cell(view::list::change(&state)), cell(view::list::message(&state)));

@@ -1,0 +1,212 @@
+//! The rows of the list, kept current by one watch for all who look, and only while somebody does. What else changes on a Deployment or its
+//! canary is told as a change of its place.
+
+use std::{
+    collections::BTreeMap,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    time::{Duration, Instant},
+};
+
+use coalmine_core::{
+    api::annotations::{PRIMARY_ANNOTATION, ROLE_CANARY, ROLE_LABEL},
+    manifest::object,
+    page::Row,
+};
+use futures::{Stream, StreamExt as _};
+use kube::{
+    Api, Client,
+    api::DynamicObject,
+    runtime::{WatchStreamExt as _, watcher},
+};
+use serde_json::Value;
+use tokio::sync::{broadcast, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::kubernetes::{WATCH_FOR, deployments};
+
+/// After the last look.
+const LINGERS: Duration = Duration::from_secs(15);
+/// How often it is seen whether somebody still looks.
+const SWEEP: Duration = Duration::from_secs(5);
+/// Deployments in one answer of the API server: each may be hundreds of kilobytes.
+const PAGE: u32 = 50;
+/// Changes that one who is slow may miss without being told that it was many.
+const CHANGES: usize = 64;
+/// For the first list.
+const FIRST_WITHIN: Duration = Duration::from_secs(15);
+
+/// By namespace and name.
+pub(super) type Rows = BTreeMap<(String, String), Row>;
+
+/// Something happened to a Deployment, or to its canary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Change {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    /// Its line in the list is another.
+    pub(super) in_list: bool,
+}
+
+#[derive(Clone)]
+pub(super) struct Live {
+    client: Client,
+    current: Arc<Mutex<Option<Arc<Watched>>>>,
+    stop: CancellationToken,
+}
+
+/// One watch, as long as somebody holds it.
+pub(super) struct Watched {
+    rows: RwLock<Rows>,
+    changes: broadcast::Sender<Arc<Change>>,
+    is_whole: watch::Sender<bool>,
+    looked: Mutex<Instant>,
+}
+
+impl Live {
+    pub(super) fn new(client: Client, stop: CancellationToken) -> Self {
+        Self { client, current: Arc::default(), stop }
+    }
+
+    /// Begins to watch if nobody looked before.
+    pub(super) fn look(&self) -> Arc<Watched> {
+        let mut current = self.current();
+        if let Some(watched) = &*current {
+            *watched.looked.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            return Arc::clone(watched);
+        }
+        let watched = Arc::new(Watched {
+            rows: RwLock::default(),
+            changes: broadcast::Sender::new(CHANGES),
+            is_whole: watch::Sender::new(false),
+            looked: Mutex::new(Instant::now()),
+        });
+        *current = Some(Arc::clone(&watched));
+        tokio::spawn(self.clone().run(Arc::clone(&watched)));
+        watched
+    }
+
+    fn current(&self) -> MutexGuard<'_, Option<Arc<Watched>>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn run(self, watched: Arc<Watched>) {
+        tracing::debug!("somebody looks at the page: Deployments are watched for it");
+        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &deployments());
+        let seconds = u32::try_from(WATCH_FOR.as_secs()).unwrap_or(u32::MAX);
+        let events = watcher(api, watcher::Config::default().page_size(PAGE).timeout(seconds)).default_backoff();
+        tokio::select! {
+            () = follow(&watched, events) => {}
+            () = self.until_nobody_looks(&watched) => {}
+            () = self.stop.cancelled() => {}
+        }
+        tracing::debug!("nobody looks at the page any more");
+        self.current().take_if(|current| Arc::ptr_eq(current, &watched));
+    }
+
+    /// Takes the watch away before it returns, so that nobody comes to look at one that is about to end.
+    async fn until_nobody_looks(&self, watched: &Arc<Watched>) {
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            let mut current = self.current();
+            // Ours, and the one in `current`.
+            let is_held = Arc::strong_count(watched) > 2;
+            if !is_held && watched.looked.lock().unwrap_or_else(PoisonError::into_inner).elapsed() > LINGERS {
+                *current = None;
+                return;
+            }
+        }
+    }
+}
+
+impl Watched {
+    /// Whether everything was read in time.
+    pub(super) async fn is_whole(&self) -> bool {
+        let mut whole = self.is_whole.subscribe();
+        tokio::time::timeout(FIRST_WITHIN, whole.wait_for(|whole| *whole)).await.is_ok_and(|waited| waited.is_ok())
+    }
+
+    /// Looks at all rows; to be done quickly.
+    pub(super) fn with<T>(&self, look: impl FnOnce(&Rows) -> T) -> T {
+        look(&self.rows.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn changes(&self) -> broadcast::Receiver<Arc<Change>> {
+        self.changes.subscribe()
+    }
+
+    fn apply(&self, object: &Value) {
+        let (namespace, name) = (object::namespace(object).to_owned(), object::name(object).to_owned());
+        if let Some(primary) = primary_of_canary(object) {
+            return self.tell(namespace, primary, false);
+        }
+        let row = Row::of(object);
+        let key = (namespace, name);
+        let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
+        let before = match &row {
+            Some(row) => rows.insert(key.clone(), row.clone()),
+            None => rows.remove(&key),
+        };
+        drop(rows);
+        if row.is_some() || before.is_some() {
+            self.tell(key.0, key.1, row != before);
+        }
+    }
+
+    fn delete(&self, object: &Value) {
+        let key = (object::namespace(object).to_owned(), object::name(object).to_owned());
+        let before = self.rows.write().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        match primary_of_canary(object) {
+            Some(primary) => self.tell(key.0, primary, false),
+            None if before.is_some() => self.tell(key.0, key.1, true),
+            None => {}
+        }
+    }
+
+    /// After a list: all rows at once, and what of them is news.
+    fn replace(&self, fresh: Rows) {
+        let before = std::mem::replace(&mut *self.rows.write().unwrap_or_else(PoisonError::into_inner), fresh);
+        if !self.is_whole.send_replace(true) {
+            return;
+        }
+        let changed: Vec<(String, String)> = self.with(|now| {
+            let all = before.keys().chain(now.keys()).filter(|key| before.get(*key) != now.get(*key));
+            all.cloned().collect()
+        });
+        for (namespace, name) in changed {
+            self.tell(namespace, name, true);
+        }
+    }
+
+    fn tell(&self, namespace: String, name: String, in_list: bool) {
+        // Nobody may be there to hear it.
+        let _ = self.changes.send(Arc::new(Change { namespace, name, in_list }));
+    }
+}
+
+fn primary_of_canary(object: &Value) -> Option<String> {
+    let is_canary = object::label(object, ROLE_LABEL) == Some(ROLE_CANARY);
+    object::annotation(object, PRIMARY_ANNOTATION).filter(|_| is_canary).map(str::to_owned)
+}
+
+async fn follow(watched: &Watched, events: impl Stream<Item = watcher::Result<watcher::Event<DynamicObject>>>) {
+    let mut events = pin!(events);
+    let mut fresh = Rows::new();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(watcher::Event::Init) => fresh.clear(),
+            Ok(watcher::Event::InitApply(object)) => {
+                let row = json(&object).filter(|object| primary_of_canary(object).is_none()).and_then(|object| Row::of(&object));
+                fresh.extend(row.map(|row| ((row.namespace.clone(), row.name.clone()), row)));
+            }
+            Ok(watcher::Event::InitDone) => watched.replace(std::mem::take(&mut fresh)),
+            Ok(watcher::Event::Apply(object)) => drop(json(&object).map(|object| watched.apply(&object))),
+            Ok(watcher::Event::Delete(object)) => drop(json(&object).map(|object| watched.delete(&object))),
+            Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "the watch for the page is begun anew"),
+        }
+    }
+}
+
+fn json(object: &DynamicObject) -> Option<Value> {
+    serde_json::to_value(object).ok()
+}
