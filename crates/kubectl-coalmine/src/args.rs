@@ -139,6 +139,18 @@ pub(crate) enum Verb {
     },
     /// Is Coalmine there, does its webhook answer, and is it healthy?
     Doctor,
+    /// The page of a replica, at an address of this machine alone, until it is interrupted
+    Dashboard {
+        /// Where Coalmine is installed
+        #[arg(long, value_name = "NAMESPACE", default_value = "coalmine")]
+        installation: String,
+        /// The port on this machine; 0: any that is free
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+        /// Print the address and open no browser
+        #[arg(long)]
+        no_open: bool,
+    },
     /// A script that makes the shell complete `kubectl-coalmine`
     Completion { shell: clap_complete::Shell },
     /// The version of this program, and of Coalmine in the cluster

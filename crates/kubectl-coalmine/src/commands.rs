@@ -1,6 +1,7 @@
 //! One file for each command that has more than a few lines. Here: which one, and those few.
 
 pub(crate) mod completion;
+mod dashboard;
 mod doctor;
 mod lint;
 mod read;
@@ -40,6 +41,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<End> {
         Verb::Unfreeze => say::freeze(&Cluster::connect(&connection).await?, None).await,
         Verb::Lint { files } => lint::lint(&files),
         Verb::Doctor => doctor::doctor(&Cluster::connect(&connection).await?).await,
+        Verb::Dashboard { installation, port, no_open } => {
+            dashboard::dashboard(&connection, &installation, port, !no_open && terminal::is_terminal()).await
+        }
         Verb::Completion { shell } => {
             terminal::print(&completion::script(shell));
             Ok(End::Good)
