@@ -9,6 +9,7 @@ mod disruptions;
 mod ends;
 mod evidence;
 mod gates;
+mod page;
 mod pages;
 mod silence;
 pub(crate) mod stage;

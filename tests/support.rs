@@ -1,6 +1,7 @@
 //! What the tests stand on: a Coalmine against a control plane, clients, namespaces of their own, waiting, and the table of results.
 //! Nothing here knows what Coalmine should answer.
 
+pub(crate) mod browser;
 pub(crate) mod coalmine;
 pub(crate) mod control_plane;
 pub(crate) mod fixtures;

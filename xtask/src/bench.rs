@@ -5,6 +5,7 @@
 mod canaries;
 mod https;
 mod judging;
+mod looking;
 mod memory;
 mod program;
 mod reviews;
@@ -93,7 +94,7 @@ fn on_a_control_plane(state: &State, options: &Options) -> Result<Vec<Row>> {
         if !options.quick {
             drop(program);
             rows.extend(judging::measure(state, &kubectl)?);
-            rows.push(memory::measure(&kubectl)?);
+            rows.extend(memory::measure(&kubectl)?);
         }
         Ok(rows)
     });

@@ -32,6 +32,13 @@ const FOR_NODE: [Need; 7] = [
     Need { shown_by: "conntrack", package: "conntrack" },
 ];
 
+/// To look at the page, and for the rules of accessibility, which npm fetches.
+const FOR_BROWSER: [Need; 3] = [
+    Need { shown_by: "chromium", package: "chromium" },
+    Need { shown_by: "chromedriver", package: "chromium-driver" },
+    Need { shown_by: "npm", package: "npm" },
+];
+
 /// The target of everything that goes into an image.
 pub(crate) const STATIC_TARGET: &str = "x86_64-unknown-linux-musl";
 
@@ -42,6 +49,10 @@ pub(crate) fn for_static_programs() -> Result<()> {
 
 pub(crate) fn for_images() -> Result<()> {
     install(&FOR_IMAGES)
+}
+
+pub(crate) fn for_browser() -> Result<()> {
+    install(&FOR_BROWSER)
 }
 
 pub(crate) fn for_node() -> Result<()> {

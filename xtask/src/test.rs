@@ -15,7 +15,7 @@ use clap::ValueEnum;
 use crate::{
     cluster, command, control_plane, deploy,
     directory::{State, cargo_target, repository},
-    images,
+    images, prerequisites,
     programs::{Module, assets::Assets, default_kubernetes},
     progress::say,
     target::Target,
@@ -31,6 +31,8 @@ pub(crate) enum Suite {
     Chart,
     /// Against a Prometheus of its own, without a Kubernetes
     Prometheus,
+    /// The page in a headless Chromium, with an API server of its own
+    Browser,
     /// Replicas that lead, on an API server of their own, while both and all around them fail at random
     Faults,
     /// On the whole cluster, or that of --context
@@ -44,6 +46,7 @@ impl fmt::Display for Suite {
             Self::Hold => "hold",
             Self::Chart => "chart",
             Self::Prometheus => "prometheus",
+            Self::Browser => "browser",
             Self::Faults => "faults",
             Self::Cluster => "cluster",
         })
@@ -76,7 +79,7 @@ pub(crate) struct Options {
 pub(crate) fn test(target: &Target, options: &Options) -> Result<()> {
     let suites = match options.suite {
         Some(suite) => vec![suite],
-        None => vec![Suite::Unit, Suite::Hold, Suite::Chart, Suite::Prometheus, Suite::Faults, Suite::Cluster],
+        None => vec![Suite::Unit, Suite::Hold, Suite::Chart, Suite::Prometheus, Suite::Browser, Suite::Faults, Suite::Cluster],
     };
     let mut results = Vec::new();
     let mut ahead = None;
@@ -91,6 +94,7 @@ pub(crate) fn test(target: &Target, options: &Options) -> Result<()> {
             }),
             Suite::Chart => chart(options),
             Suite::Prometheus => prometheus(options),
+            Suite::Browser => browser(options),
             Suite::Faults => faults(options),
             Suite::Cluster => {
                 if let Some(ahead) = ahead.take() {
@@ -188,6 +192,15 @@ fn prometheus(options: &Options) -> Result<()> {
     Ok(())
 }
 
+fn browser(options: &Options) -> Result<()> {
+    prerequisites::for_browser()?;
+    let state = State::open()?;
+    let tests = Tests::build(&state)?;
+    let Some(names) = Tests::names("browser::", options.filter.as_deref())? else { return Ok(()) };
+    // A browser each: two at a time are enough for a small machine.
+    with_control_plane(&state, options, |kubeconfig, version| tests.run(&names, options.threads.min(2), kubeconfig, version))
+}
+
 fn faults(options: &Options) -> Result<()> {
     let state = State::open()?;
     let mut tests = Tests::build(&state)?;
@@ -202,7 +215,8 @@ fn faults(options: &Options) -> Result<()> {
 
 fn whole_cluster(target: &Target, options: &Options) -> Result<()> {
     let state = State::open()?;
-    let mut tests = Tests::build(&state)?;
+    prerequisites::for_browser()?;
+    let mut tests = Tests::build(&state)?.with_plugin()?;
     let Some(names) = Tests::names("cluster::", options.filter.as_deref())? else { return Ok(()) };
     if let Target::Development(state) = target {
         cluster::start(state, deploy::Counts::Prometheus)?;
@@ -281,6 +295,10 @@ impl Tests {
         for (variable, program) in CLIENTS {
             self.paths.push((variable, Module::client(program).build(state, &[program])?.path(program)));
         }
+        self.with_plugin()
+    }
+
+    fn with_plugin(mut self) -> Result<Self> {
         command::run(&mut cargo(&["build", "--workspace", "--bin", "kubectl-coalmine"])?)?;
         self.paths.push(("COALMINE_PLUGIN", cargo_target().join("debug/kubectl-coalmine")));
         Ok(self)

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::{
-    Row,
+    Row, looking,
     program::{Kubectl, Program},
 };
 use crate::progress::{say, wait_for};
@@ -16,7 +16,7 @@ const HELD: usize = 100;
 /// kubectl sends fifty requests per second; several of them share the work.
 const WRITERS: usize = 8;
 
-pub(super) fn measure(kubectl: &Kubectl) -> Result<Row> {
+pub(super) fn measure(kubectl: &Kubectl) -> Result<[Row; 2]> {
     kubectl.run(&["create", "namespace", "many"])?;
     let program = Program::start(kubectl, super::NO_PROMETHEUS)?;
     say(format_args!("creating {ALL} Deployments"));
@@ -30,7 +30,9 @@ pub(super) fn measure(kubectl: &Kubectl) -> Result<Row> {
         let count = names.lines().count();
         Ok(if count == HELD { ControlFlow::Break(()) } else { ControlFlow::Continue(format!("{count} of {HELD}")) })
     })?;
-    Ok(Row::mebibytes("resident memory, 10,000 Deployments of which 100 have a canary", 40, program.settled_memory()?))
+    let settled = program.settled_memory()?;
+    let looking = looking::measure(&program, settled)?;
+    Ok([Row::mebibytes("resident memory, 10,000 Deployments of which 100 have a canary", 40, settled), looking])
 }
 
 /// Paused but for those that change, so that the Deployment controller leaves them alone.

@@ -78,19 +78,21 @@ pub(super) struct Program {
     child: Child,
     pub(super) webhook_port: u16,
     admin_port: u16,
+    pub(super) page_port: u16,
     started_within: Duration,
 }
 
 impl Program {
     /// Returns when it is ready.
     pub(super) fn start(kubectl: &Kubectl, prometheus: &str) -> Result<Self> {
-        let (webhook_port, admin_port) = (free_port()?, free_port()?);
+        let (webhook_port, admin_port, page_port) = (free_port()?, free_port()?, free_port()?);
         register(kubectl, webhook_port)?;
         // Nobody has to run out first.
         kubectl.run(&["delete", "lease", "coalmine", "--namespace=coalmine", "--ignore-not-found"])?;
         let kubeconfig = service_account(kubectl)?;
         let started = Instant::now();
         let child = command::ending_with_us(&cargo_target().join(STATIC_TARGET).join("release/coalmine"))
+            .arg(format!("--page-address=127.0.0.1:{page_port}"))
             .arg(format!("--webhook-address=127.0.0.1:{webhook_port}"))
             .arg(format!("--webhook-url=https://127.0.0.1:{webhook_port}"))
             .arg(format!("--admin-address=127.0.0.1:{admin_port}"))
@@ -101,7 +103,7 @@ impl Program {
             .stdout(Stdio::null())
             .spawn()
             .context("failed to start coalmine")?;
-        let mut program = Self { child, webhook_port, admin_port, started_within: Duration::ZERO };
+        let mut program = Self { child, webhook_port, admin_port, page_port, started_within: Duration::ZERO };
         wait_for("coalmine to be ready", Duration::from_mins(1), || {
             Ok(match https::page(admin_port, "/readyz") {
                 Ok(_) => ControlFlow::Break(()),
