@@ -51,6 +51,8 @@ struct Listening {
     viewer: Viewer,
     scope: Scope,
     changes: broadcast::Receiver<Arc<Change>>,
+    /// What was heard and is not told yet: whoever waits for it may be interrupted.
+    heard: Option<Arc<Change>>,
     until: Instant,
     _watched: Arc<Watched>,
     _place: OwnedSemaphorePermit,
@@ -90,7 +92,8 @@ async fn open(page: Arc<Page>, headers: &HeaderMap, scope: Scope) -> Response {
     let watched = page.live.look();
     let lasts = if matches!(viewer, Viewer::User(_)) { LASTS_BY_TOKEN } else { LASTS };
     let changes = watched.changes();
-    let listening = Listening { page, viewer, scope, changes, until: Instant::now() + lasts, _watched: watched, _place: place };
+    let listening =
+        Listening { page, viewer, scope, changes, heard: None, until: Instant::now() + lasts, _watched: watched, _place: place };
     ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(news(listening))).into_response()
 }
 
@@ -120,13 +123,15 @@ impl Listening {
     /// Until something changed that this viewer may know of; then takes what else is there. `None` where nothing comes any more.
     async fn heard(&mut self) -> Option<()> {
         loop {
-            match self.changes.recv().await {
-                Ok(change) if !self.scope.concerns(&change) => {}
-                Ok(change) => {
-                    if self.page.access.may_see(&self.viewer, &change.namespace).await == Ok(true) {
-                        break;
-                    }
+            if let Some(change) = self.heard.clone() {
+                let may_know = self.page.access.may_see(&self.viewer, &change.namespace).await == Ok(true);
+                self.heard = None;
+                if may_know {
+                    break;
                 }
+            }
+            match self.changes.recv().await {
+                Ok(change) => self.heard = Some(change).filter(|change| self.scope.concerns(change)),
                 Err(broadcast::error::RecvError::Lagged(_)) => break,
                 Err(broadcast::error::RecvError::Closed) => return None,
             }

@@ -44,10 +44,15 @@
   };
 
   const listen = () => {
+    stream?.close();
+    // A browser has six connections for a place: those who are not looked at take none.
+    if (document.hidden) return;
     stream = new EventSource(source);
     stream.onopen = () => { live.textContent = "live"; ask(); };
     stream.addEventListener("changed", ask);
+    const own = stream;
     stream.onerror = () => {
+      if (own !== stream) return;
       live.textContent = "not live";
       // Refused for good, such as when too many look: tried again later, and looked meanwhile.
       if (stream.readyState === EventSource.CLOSED) setTimeout(() => { ask(); listen(); }, 10000);
@@ -55,7 +60,8 @@
   };
   listen();
   // Ages grow while nothing changes.
-  setInterval(() => { if (!document.hidden && stream.readyState === EventSource.OPEN) ask(); }, 30000);
-  window.addEventListener("pagehide", () => stream.close());
+  setInterval(() => { if (!document.hidden && stream?.readyState === EventSource.OPEN) ask(); }, 30000);
+  document.addEventListener("visibilitychange", listen);
+  window.addEventListener("pagehide", () => stream?.close());
   window.addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
 })();
