@@ -108,6 +108,7 @@ impl Memory {
             if let News::Looked(look) = news {
                 self.evidence.push(*look);
             }
+            self.evidence.reads = verdict::reads(news, object::namespace(canary)).or_else(|| self.evidence.reads.take());
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     manifest::{object, template},
     run::{
         canary,
-        evidence::{Evidence, Look},
+        evidence::{Evidence, Look, Reads},
         gates::{self, Approved},
         history::{self, Entry},
         plan::READY_POD_ANNOTATION,
@@ -61,6 +61,9 @@ pub struct State {
     /// Since when the trial stands still.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused_since: Option<Timestamp>,
+    /// What the counts of the present trial are read from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reads: Option<Reads>,
     /// What was counted while the present trial went on, oldest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Look>,
@@ -118,6 +121,7 @@ impl State {
         let own = canary.filter(|candidate| canary::is_canary_of(candidate, primary));
         let text = |name: &str| object::annotation(primary, name).map(str::to_owned);
         let run = object::annotation(primary, key::RUN).unwrap_or_default();
+        let evidence = own.map(|canary| Evidence::of_run(canary, run)).unwrap_or_default();
         Self {
             api_version: API_VERSION,
             kind: "Canary",
@@ -134,7 +138,8 @@ impl State {
             canary: own.map(Canary::of),
             approved: gates::said(annotations),
             paused_since: gates::paused_since(primary),
-            evidence: own.map(|canary| Evidence::of_run(canary, run).looks).unwrap_or_default(),
+            reads: evidence.reads,
+            evidence: evidence.looks,
             history: history::of(annotations),
             invalid: if object::is_asked_for(annotations) { Policy::of(annotations).err().map(|error| error.to_string()) } else { None },
         }
@@ -210,8 +215,9 @@ mod tests {
         let mut canary = canary::deployment(&primary, json!({}), "r1", &("tier".to_owned(), "canary".to_owned()));
         canary["metadata"]["annotations"]["coalmine.dev/ready-since"] = json!("2026-11-23T12:00:05Z");
         canary["metadata"]["annotations"]["coalmine.dev/ready-pod"] = json!("app-canary-x");
-        canary["metadata"]["annotations"]["coalmine.dev/evidence"] =
-            json!(r#"{"run":"r1","looks":[[1795780865,12.0,0.0,108.0,1.0,0.2,3.0,338.0]]}"#);
+        canary["metadata"]["annotations"]["coalmine.dev/evidence"] = json!(
+            r#"{"run":"r1","reads":{"words":"reading x from Prometheus","queries":["sum(x)"]},"looks":[[1795780865,12.0,0.0,108.0,1.0,0.2,3.0,338.0]]}"#
+        );
         insta::assert_snapshot!(serde_json::to_string_pretty(&State::of(&primary, Some(&canary))).unwrap(), @r#"
         {
           "apiVersion": "coalmine.dev/v1",
@@ -246,6 +252,12 @@ mod tests {
             "readySince": "2026-11-23T12:00:05Z",
             "readyPod": "app-canary-x",
             "run": "r1"
+          },
+          "reads": {
+            "words": "reading x from Prometheus",
+            "queries": [
+              "sum(x)"
+            ]
           },
           "evidence": [
             {

@@ -75,6 +75,17 @@ impl Selector {
         Self { text, metric: self.metric.clone(), matchers: self.matchers.iter().cloned().chain(matchers).collect() }
     }
 
+    /// As it is asked of Prometheus for one namespace, unless it says that itself.
+    pub fn text_in(&self, namespace: &str) -> String {
+        if self.labels().any(|label| label == "namespace") {
+            return self.text.clone();
+        }
+        match self.text.strip_suffix('}') {
+            Some(open) => format!("{open},namespace=\"{namespace}\"}}"),
+            None => format!("{}{{namespace=\"{namespace}\"}}", self.text),
+        }
+    }
+
     /// The same less the series whose label matches a pattern. Reads as before: what is left out is no choice of the user's.
     #[must_use]
     pub fn excluding(&self, label: &str, pattern: &str) -> Self {

@@ -8,10 +8,14 @@ pub use self::analysis::{outlook, sentence, starved};
 use super::checks::Outcome;
 use super::judgement::{Decision, Finding, Measure, Measured, Past, Unobserved};
 use super::step::{News, Step};
-use crate::api::quantity::{format_count, format_duration, format_percentage};
+use crate::api::{
+    origin::Origin,
+    quantity::{format_count, format_duration, format_percentage},
+};
 use crate::metrics::counting::Lacking;
 use crate::metrics::discovery::{Chosen, Found, NotFound};
 use crate::run::events::{self, Event};
+use crate::run::evidence::Reads;
 use crate::run::plan;
 use crate::statistics::{ClientCounts, ClientErrors, Coverage, Silence};
 use crate::words::within;
@@ -54,20 +58,32 @@ pub fn told(step: Step) -> Option<plan::Judgement> {
 
 /// The Event that tells of it, if the user should hear.
 pub fn event(news: &News) -> Option<Event> {
-    let News::Reading { chosen: Chosen { counters, not_judged }, origin, instead_of } = news else { return None };
-    let list = |of: &dyn Fn(&Found) -> String| counters.iter().map(of).collect::<Vec<_>>();
-    let spelling = match list(&|found| found.spelling().to_owned()).as_slice() {
-        [one] => one.clone(),
+    let News::Reading { chosen: Chosen { counters, .. }, .. } = news else { return None };
+    let spellings: Vec<&str> = counters.iter().map(Found::spelling).collect();
+    let spelling = match spellings.as_slice() {
+        [one] => (*one).to_owned(),
         several => format!("[{}]", several.join(", ")),
     };
+    Some(Event::normal(events::Reason::Metrics, format!("{}; to fix this choice: canary.metrics: {spelling}", reading(news)?)))
+}
+
+/// The same for whoever looks at the evidence, with queries to copy.
+pub fn reads(news: &News, namespace: &str) -> Option<Reads> {
+    let News::Reading { chosen: Chosen { counters, .. }, origin, .. } = news else { return None };
+    let can_be_asked = *origin == Origin::Prometheus;
+    let queries = counters.iter().filter(|_| can_be_asked).flat_map(|found| found.queries(namespace)).collect();
+    Some(Reads { words: reading(news)?, queries })
+}
+
+fn reading(news: &News) -> Option<String> {
+    let News::Reading { chosen: Chosen { counters, not_judged }, origin, instead_of } = news else { return None };
     let besides = if not_judged.is_empty() { String::new() } else { format!("; not judged: {}", not_judged.join(", ")) };
     let place = match instead_of.iter().map(NotFound::to_string).collect::<Vec<_>>().join("; ") {
         because if because.is_empty() => origin.place().to_owned(),
         because => format!("{} ({because})", origin.place()),
     };
-    let note =
-        format!("reading {} {place}{besides}; to fix this choice: canary.metrics: {spelling}", list(&Found::description).join(" and "));
-    Some(Event::normal(events::Reason::Metrics, note))
+    let what: Vec<String> = counters.iter().map(Found::description).collect();
+    Some(format!("reading {} {place}{besides}", what.join(" and ")))
 }
 
 /// All findings in one line.

@@ -123,11 +123,15 @@ fn numbers(looks: &[Look]) -> Markup {
 /// What the user wrote about the series, and where the series that were found are named.
 fn read(objects: &Objects, state: &State) -> Markup {
     html! {
+        @if let Some(reads) = state.reads.as_ref().filter(|_| state.holds()) {
+            p { "Now: " (reads.words) "." }
+            @for query in &reads.queries { pre tabindex="0" role="group" aria-label="Query" { code { (query) } } }
+        }
         @if let Some(written) = object::annotation(&objects.primary, METRICS) {
             p { "As " code { (METRICS) } " says:" }
             pre tabindex="0" role="group" aria-label=(METRICS) { code { (written) } }
         } @else {
-            p { "Coalmine finds the series by itself. Which ones, and why it waits, says:" }
+            p { "Coalmine finds the series by itself. Which ones it chose, and why it waits, says:" }
         }
         pre tabindex="0" role="group" aria-label="Command" { code { "kubectl coalmine explain " (state.name) " -n " (state.namespace) } }
     }

@@ -47,8 +47,9 @@ fn running() -> Objects {
     );
     let mut namesake = canary::deployment(&primary, template("b"), "r1", &("tier".to_owned(), "canary".to_owned()));
     namesake["metadata"]["annotations"]["coalmine.dev/ready-since"] = json!("2026-11-23T12:00:35Z");
-    namesake["metadata"]["annotations"]["coalmine.dev/evidence"] =
-        json!(r#"{"run":"r1","looks":[[1795780835,0.0,0.0,0.0,0.0,1,1,300.0],[1795780842,12.0,0.0,108.0,1.0,0.2,3.0,338.0]]}"#);
+    namesake["metadata"]["annotations"]["coalmine.dev/evidence"] = json!(
+        r#"{"run":"r1","reads":{"words":"reading http_requests_total by code from Prometheus","queries":["sum by (pod, code) (rate(http_requests_total{namespace=\"shop\"}[1m]))"]},"looks":[[1795780835,0.0,0.0,0.0,0.0,1,1,300.0],[1795780842,12.0,0.0,108.0,1.0,0.2,3.0,338.0]]}"#
+    );
     Objects { primary, namesake: Some(namesake), ..Objects::default() }
 }
 
@@ -240,7 +241,9 @@ fn a_trial_that_goes_on() {
     <tr><th scope="row"><time datetime="2026-11-27T12:00:42Z">12:00:42 UTC</time></th><td>12</td><td>0</td><td>108</td><td>1</td><td>0.20:1</td><td>3.00:1</td><td>338</td></tr></tbody></table></div></details></section>
     <section aria-labelledby="read">
     <h2 id="read">What is read</h2>
-    <p>Coalmine finds the series by itself. Which ones, and why it waits, says:</p>
+    <p>Now: reading http_requests_total by code from Prometheus.</p>
+    <pre tabindex="0" role="group" aria-label="Query"><code>sum by (pod, code) (rate(http_requests_total{namespace=&quot;shop&quot;}[1m]))</code></pre>
+    <p>Coalmine finds the series by itself. Which ones it chose, and why it waits, says:</p>
     <pre tabindex="0" role="group" aria-label="Command"><code>kubectl coalmine explain app -n shop</code></pre></section>
     <section aria-labelledby="change">
     <h2 id="change">What the held template changes</h2>

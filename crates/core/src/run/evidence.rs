@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::times::elapsed;
-use crate::manifest::object;
+use crate::{manifest::object, words::within};
 
 /// On the canary.
 pub const ANNOTATION: &str = "coalmine.dev/evidence";
@@ -17,6 +17,9 @@ pub const ANNOTATION: &str = "coalmine.dev/evidence";
 pub const MOST: usize = 60;
 /// The annotation is written no more often than that.
 const PAUSE: Duration = Duration::from_secs(5);
+/// Of what is read, in characters and in queries.
+const LONGEST_QUERY: usize = 500;
+const MOST_QUERIES: usize = 4;
 
 /// All counts up to one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -40,6 +43,24 @@ pub struct Counted {
     pub failures: f64,
 }
 
+/// What the counts are read from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reads {
+    /// Which series, and where.
+    pub words: String,
+    /// The same to be asked of Prometheus by a person.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub queries: Vec<String>,
+}
+
+impl Reads {
+    /// Whoever wrote it: short lines, and few.
+    fn bounded(self) -> Self {
+        let queries = self.queries.iter().take(MOST_QUERIES).map(|query| within(query, LONGEST_QUERY)).collect();
+        Self { words: within(&self.words, LONGEST_QUERY), queries }
+    }
+}
+
 /// As it stands in an annotation: seconds since 1970, the canary's requests and failures, the primary's, against, in favour, needed.
 pub(super) type Packed = (i64, f64, f64, f64, f64, f64, f64, Option<f64>);
 
@@ -47,6 +68,7 @@ pub(super) type Packed = (i64, f64, f64, f64, f64, f64, f64, Option<f64>);
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Evidence {
     pub looks: Vec<Look>,
+    pub reads: Option<Reads>,
     run: String,
     written: Option<Timestamp>,
 }
@@ -54,6 +76,8 @@ pub struct Evidence {
 #[derive(Serialize, Deserialize)]
 struct Record {
     run: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    reads: Option<Reads>,
     looks: Vec<Packed>,
 }
 
@@ -61,8 +85,8 @@ impl Evidence {
     /// What stands on a canary; nothing where nobody can read it.
     pub fn of(canary: &Value) -> Self {
         let read = object::annotation(canary, ANNOTATION).and_then(|text| serde_json::from_str::<Record>(text).ok());
-        let Some(Record { run, looks }) = read else { return Self::default() };
-        Self { looks: unpacked(&looks), run, written: None }
+        let Some(Record { run, reads, looks }) = read else { return Self::default() };
+        Self { looks: unpacked(&looks), reads: reads.map(Reads::bounded), run, written: None }
     }
 
     /// The same, where it is of this run.
@@ -90,7 +114,8 @@ impl Evidence {
             return None;
         }
         self.written = Some(now);
-        serde_json::to_string(&Record { run: self.run.clone(), looks: packed(&self.looks) }).ok()
+        let reads = self.reads.clone().map(Reads::bounded);
+        serde_json::to_string(&Record { run: self.run.clone(), reads, looks: packed(&self.looks) }).ok()
     }
 }
 
@@ -170,6 +195,18 @@ mod tests {
         assert_eq!(Evidence::of_run(&canary, "r1").looks.len(), 1);
         assert_eq!(Evidence::of_run(&canary, "r2").looks, []);
         assert!(Evidence::of_run(&canary, "r2").is_of("r2"));
+    }
+
+    #[test]
+    fn what_is_read_is_kept_with_it_and_is_short_whoever_wrote_it() {
+        let reads = Reads { words: "reading http_requests_total by code from Prometheus".to_owned(), queries: vec!["sum(x)".to_owned()] };
+        let mut evidence = Evidence { run: "r1".to_owned(), reads: Some(reads.clone()), ..Evidence::default() };
+        evidence.push(look(0, 1.0));
+        let canary = |text: String| json!({"metadata": {"annotations": {ANNOTATION: text}}});
+        assert_eq!(Evidence::of_run(&canary(evidence.due(look(0, 0.0).time).unwrap()), "r1").reads, Some(reads));
+        let long = json!({"run": "r1", "reads": {"words": "x\n".repeat(9000), "queries": vec!["y".repeat(9000); 90]}, "looks": []});
+        let read = Evidence::of_run(&canary(long.to_string()), "r1").reads.unwrap();
+        assert!(read.words.len() < 510 && !read.words.contains('\n') && read.queries.len() == MOST_QUERIES, "{read:?}");
     }
 
     #[test]

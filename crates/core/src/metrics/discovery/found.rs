@@ -88,6 +88,23 @@ impl Found {
         }
     }
 
+    /// What a person may ask Prometheus to see the same series, each pod's by itself.
+    pub fn queries(&self, namespace: &str) -> Vec<String> {
+        let pod = self.pod_label.name();
+        let query = |selector: &Selector, labels: &[&str]| {
+            let labels = [&[pod], labels].concat().join(", ");
+            format!("sum by ({labels}) (rate({}[1m]))", selector.text_in(namespace))
+        };
+        match &self.reading {
+            Reading::Labelled { requests, failures } => {
+                let labels: Vec<&str> = failures.iter().map(|(label, _)| label.as_str()).collect();
+                vec![query(requests, &labels)]
+            }
+            Reading::Separate { requests, errors } => vec![query(requests, &[]), query(errors, &[])],
+            Reading::Slower { buckets, .. } => vec![query(buckets, &["le"])],
+        }
+    }
+
     /// The value of `canary.metrics` that fixes this choice by hand.
     pub fn spelling(&self) -> &str {
         &self.spelling
