@@ -15,7 +15,8 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rstest::rstest;
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 
@@ -71,15 +72,15 @@ impl Files {
 
     fn notifier(&self, kind: &str, more: &str) -> anyhow::Result<Notifier> {
         let directory = self.0.path().display();
-        let text = format!(
-            "sinks:\n- name: ops\n  type: {kind}\n  url-file: {directory}/url\n{}",
-            more.replace("DIRECTORY", &directory.to_string())
-        );
-        self.write("sinks.yaml", &text);
-        let file = Some(self.0.path().join("sinks.yaml"));
-        let settings = Settings { file, cluster: Some("eu1".to_owned()), ..Settings::default() };
-        Notifier::new(&settings, Metrics::register(&mut Registry::default())).map(Option::unwrap)
+        let text = format!("sinks:\n- name: ops\n  type: {kind}\n  url-file: {directory}/url\n{more}");
+        self.write("sinks.yaml", &text.replace("DIRECTORY", &directory.to_string()));
+        notifier(self.0.path().join("sinks.yaml"))
     }
+}
+
+fn notifier(file: PathBuf) -> anyhow::Result<Notifier> {
+    let settings = Settings { file: Some(file), cluster: Some("eu1".to_owned()), ..Settings::default() };
+    Notifier::new(&settings, Metrics::register(&mut Registry::default())).map(Option::unwrap)
 }
 
 async fn post(notifier: &Notifier) -> Answer {
@@ -176,6 +177,56 @@ async fn an_authority_of_ones_own_is_believed_and_no_other() {
     let answer = post(&files.notifier("teams", "  ca-file: DIRECTORY/ca.crt").unwrap()).await;
     insta::assert_snapshot!(format!("{answer:?}"), @r#"None("no connection (invalid peer certificate: BadSignature)")"#);
     assert_eq!(service.received().len(), 1);
+}
+
+/// Passes on what it is asked to, and keeps where to.
+async fn proxy() -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let asked = Arc::<Mutex<Vec<String>>>::default();
+    let seen = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(client.read_u8().await.unwrap());
+            }
+            let line = String::from_utf8(head).unwrap().lines().next().unwrap().to_owned();
+            let target = line.split(' ').nth(1).unwrap().replace("localhost", "127.0.0.1");
+            seen.lock().unwrap().push(line);
+            let mut service = TcpStream::connect(target).await.unwrap();
+            client.write_all(b"HTTP/1.1 200 Connected\r\n\r\n").await.unwrap();
+            tokio::spawn(async move { drop(tokio::io::copy_bidirectional(&mut client, &mut service).await) });
+        }
+    });
+    (address, asked)
+}
+
+const FILE: &str = "COALMINE_TEST_SINKS";
+
+/// The environment is all of a process', so that it takes another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_proxy_of_the_environment_is_used() {
+    let service = Service::answering(200);
+    let (authority, port) = with_tls(&service).await;
+    let (proxy, asked) = proxy().await;
+    let files = Files::new(&format!("https://localhost:{port}/s3cret"));
+    files.write("ca.crt", &authority);
+    drop(files.notifier("slack", "  ca-file: DIRECTORY/ca.crt").unwrap());
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "--ignored", "notify::tests::one_is_told"]).env(FILE, files.0.path().join("sinks.yaml"));
+    child.env("HTTPS_PROXY", format!("http://{proxy}")).env_remove("NO_PROXY").env_remove("no_proxy");
+    let output = tokio::task::spawn_blocking(move || child.output().unwrap()).await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(*asked.lock().unwrap(), [format!("CONNECT localhost:{port} HTTP/1.1")]);
+    assert_eq!(service.received().len(), 1);
+}
+
+#[tokio::test]
+#[ignore = "a part of the test above"]
+async fn one_is_told() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    assert_eq!(post(&notifier(std::env::var_os(FILE).unwrap().into()).unwrap()).await, status(200));
 }
 
 #[rstest]

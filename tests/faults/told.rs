@@ -59,5 +59,17 @@ fn a_verdict_is_told_although_the_leader_is_killed_before_it_could_tell() {
     });
     let ids: Vec<String> = stage.sink.taken(&user.namespace).into_iter().map(|letter| letter.id).collect();
     assert_eq!(ids, [id(&rejected), id(&again)], "each once");
+
+    stage.sink.answer(410);
+    user.send(&Request::Retry(2), &AtomicBool::new(true));
+    let note = eventually("an Event that nobody was told", || {
+        let path = format!("/apis/events.k8s.io/v1/namespaces/{}/events", user.namespace);
+        let events = api_server().attempt("GET", &path, "", &Value::Null).map_err(|refused| refused.to_string())?;
+        let told = events["items"].as_array().into_iter().flatten().filter(|event| event["reason"] == "CanaryNotificationFailed");
+        let notes: Vec<String> = told.map(|event| event["note"].as_str().unwrap_or_default().to_owned()).collect();
+        let left = user.app().is_some_and(|app| object::annotation(&app, key::UNSENT).is_some());
+        if notes.len() == 1 && !left { Ok(notes.concat()) } else { Err(format!("{notes:?}")) }
+    });
+    insta::assert_snapshot!(note, @"ledger was not told that it is Rejected: status 410: nothing is there any more; the verdict stands");
     user.leave();
 }

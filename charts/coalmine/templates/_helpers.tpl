@@ -54,10 +54,10 @@ matchExpressions:
 
 {{/* The file of sinks. Addresses and keys are in Secrets that are somebody else's. */}}
 {{- define "coalmine.sinks" -}}
-{{- with .Values.notifications }}
-{{- if .ca.configMapName }}
+{{- with .Values.notifications -}}
+{{- if .ca.configMapName -}}
 ca-file: /notifications/ca.crt
-{{- end }}
+{{ end -}}
 sinks:
 {{ toYaml .sinks }}
 {{- end }}
