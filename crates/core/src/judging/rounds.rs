@@ -10,7 +10,7 @@ use super::early::{self, Early, Round};
 use super::question::Question;
 use crate::metrics::counting::Scope;
 use crate::metrics::discovery::Found;
-use crate::metrics::pages::{Place, places_at};
+use crate::metrics::pages::{Hints, Place};
 use crate::run::times::elapsed;
 use crate::statistics::Counts;
 
@@ -41,13 +41,13 @@ impl Rounds {
     }
 
     /// What is to be read now, if anything.
-    pub(super) fn question(&mut self, scope: &Scope, found: &Found, path: Option<&str>, now: Timestamp) -> Option<Question> {
+    pub(super) fn question(&mut self, scope: &Scope, found: &Found, hints: &Hints, now: Timestamp) -> Option<Question> {
         let is_due = self.under_way.is_some() || self.last.is_none_or(|last| elapsed(last, now) + EARLY_BY >= early::INTERVAL);
         let port = found.port.filter(|_| !self.is_over && is_due)?;
         let reading = found.reading.clone();
         let Some(place) = self.place.clone() else {
             let addresses = candidates(scope).map(|(address, _)| address.clone()).collect();
-            return Some(Question::Places { addresses, places: places_at(port, path), reading });
+            return Some(Question::Places { addresses, places: hints.at(port), reading });
         };
         let Some(canary) = scope.pods.canary.addresses.keys().next() else {
             self.last = Some(now);

@@ -11,12 +11,10 @@ use crate::api::policy::Policy;
 use crate::manifest::object;
 use crate::metrics::counting::Window;
 use crate::metrics::discovery::Choice;
+use crate::metrics::pages::Hints;
 use crate::run::gates;
 use crate::run::pods::Health;
 use crate::run::times::{began, elapsed, ready_since};
-
-/// Where the pods say by convention that their page is.
-const PATH_ANNOTATION: &str = "/spec/template/metadata/annotations/prometheus.io~1path";
 
 /// For so long nothing but what is gross counts, and nothing in the canary's favour.
 const WHILE_PAUSED: Duration = Duration::from_hours(100);
@@ -34,7 +32,8 @@ pub struct Subject {
     /// When the run began, which is what the deadline counts from.
     pub began: Option<Timestamp>,
     pub policy: Policy,
-    pub page_path: Option<String>,
+    /// What the live template says of the pods' pages.
+    pub page: Hints,
     /// Of the live template, for its probes.
     pub pod_spec: Value,
     /// Who can be asked, in order of preference.
@@ -66,7 +65,7 @@ impl Subject {
             // A trial that stands still, or proved itself already, has another clock than its deadline's.
             began: began(primary).filter(|_| phase == Phase::Running && !is_paused),
             policy,
-            page_path: primary.pointer(PATH_ANNOTATION).and_then(Value::as_str).map(str::to_owned),
+            page: primary.pointer("/spec/template").map(Hints::of).unwrap_or_default(),
             pod_spec: primary.pointer("/spec/template/spec").cloned().unwrap_or_default(),
             sources: vec![Origin::Prometheus],
             reads_pages: true,

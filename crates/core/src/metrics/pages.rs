@@ -3,5 +3,5 @@
 mod places;
 mod text;
 
-pub use places::{Place, Scheme, places, places_at};
+pub use places::{Hints, Place, Scheme, places};
 pub use text::{Page, TooManySeries, Wishes};

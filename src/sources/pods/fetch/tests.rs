@@ -202,7 +202,7 @@ mod glance {
     use super::*;
     use crate::sources::pods::Glance;
     use coalmine_core::metrics::counting::{Failure, Reading, Selector};
-    use coalmine_core::metrics::pages::places_at;
+    use coalmine_core::metrics::pages::Hints;
     use coalmine_core::statistics::Counts;
 
     fn reading() -> Reading {
@@ -215,7 +215,7 @@ mod glance {
             (Fetcher::at_home(), answer("200 OK", "", b"http_requests_total{code=\"200\"} 7\nhttp_requests_total{code=\"500\"} 2\n"));
         let port = serve_always(page).await;
         let glance = Glance::new(&fetcher, "shop", reading());
-        let place = glance.find("127.0.0.1", &places_at(port, None)).await.unwrap();
+        let place = glance.find("127.0.0.1", &Hints::default().at(port)).await.unwrap();
         assert_eq!(place, super::place(port, "/metrics"));
         assert_eq!(glance.read("127.0.0.1", &place).await, Some(Counts::new(9.0, 2.0)));
     }
@@ -225,7 +225,7 @@ mod glance {
         let (fetcher, page) = (Fetcher::at_home(), answer("200 OK", "", b"go_goroutines 7\n"));
         let port = serve_always(page).await;
         let glance = Glance::new(&fetcher, "shop", reading());
-        assert_eq!(glance.find("127.0.0.1", &places_at(port, None)).await, None);
+        assert_eq!(glance.find("127.0.0.1", &Hints::default().at(port)).await, None);
         assert_eq!(glance.read("127.0.0.1", &super::place(port, "/metrics")).await, Some(Counts::default()));
     }
 

@@ -5,7 +5,10 @@ use std::time::Duration;
 use coalmine_core::{
     api::{origin::Origin, policy::Policy},
     judging::{Answer, Failure, Pod, Question, Subject},
-    metrics::counting::{History, Labels, Sample, Series, count},
+    metrics::{
+        counting::{History, Labels, Sample, Series, count},
+        pages::Hints,
+    },
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -77,7 +80,7 @@ impl<'a> World<'a> {
             since: time(0.0),
             began: Some(time(0.0)),
             policy,
-            page_path: None,
+            page: Hints::default(),
             pod_spec: Value::Null,
             sources: vec![source],
             reads_pages: false,

@@ -67,7 +67,7 @@ impl Judge {
         }
         let found = &counters.first()?.found;
         let (_, scope) = self.scope.as_ref().filter(|_| self.subject.reads_pages)?;
-        self.rounds.question(scope, found, self.subject.page_path.as_deref(), now)
+        self.rounds.question(scope, found, &self.subject.page, now)
     }
 
     pub(super) fn about_checks(&self, scope: Arc<Scope>, pod_label: PodLabel, list: Option<&[Check]>, now: Timestamp) -> Question {

@@ -41,24 +41,40 @@ impl std::fmt::Display for Place {
     }
 }
 
-/// The places of this pod, the likeliest first; none where it says that it isn't to be scraped, or tells no port.
-pub fn places(pod: &Value) -> Vec<Place> {
-    let annotation = |name: &str| pod.get("metadata")?.get("annotations")?.get(format!("prometheus.io/{name}"))?.as_str();
-    if annotation("scrape") == Some("false") {
-        return Vec::new();
-    }
-    let scheme = if annotation("scheme") == Some("https") { Scheme::Https } else { Scheme::Http };
-    let port = annotation("port").and_then(|port| port.parse().ok());
-    let ports = port.map_or_else(|| ports(pod), |port| vec![port]);
-    let path = annotation("path");
-    ports.into_iter().flat_map(|port| places_at(port, path)).map(|place| Place { scheme, ..place }).collect()
+/// What a pod says of its page, or a template of its pods'.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hints {
+    scheme: Scheme,
+    path: Option<String>,
 }
 
-/// The places at one port: at `path`, or else where such pages usually are.
-pub fn places_at(port: u16, path: Option<&str>) -> Vec<Place> {
-    let path = path.filter(|path| path.len() <= LONGEST_PATH).map(|path| format!("/{}", path.trim_start_matches('/')));
-    let paths = path.map_or_else(|| USUAL_PATHS.map(str::to_owned).to_vec(), |path| vec![path]);
-    paths.into_iter().map(|path| Place { scheme: Scheme::Http, port, path }).collect()
+impl Hints {
+    pub fn of(pod: &Value) -> Self {
+        let scheme = if annotation(pod, "scheme") == Some("https") { Scheme::Https } else { Scheme::Http };
+        let path = annotation(pod, "path").filter(|path| path.len() <= LONGEST_PATH);
+        Self { scheme, path: path.map(|path| format!("/{}", path.trim_start_matches('/'))) }
+    }
+
+    /// The places at one port: where it says, or else where such pages usually are.
+    pub fn at(&self, port: u16) -> Vec<Place> {
+        let usual = || USUAL_PATHS.map(str::to_owned).to_vec();
+        let paths = self.path.clone().map_or_else(usual, |path| vec![path]);
+        paths.into_iter().map(|path| Place { scheme: self.scheme, port, path }).collect()
+    }
+}
+
+fn annotation<'a>(pod: &'a Value, name: &str) -> Option<&'a str> {
+    pod.get("metadata")?.get("annotations")?.get(format!("prometheus.io/{name}"))?.as_str()
+}
+
+/// The places of this pod, the likeliest first; none where it says that it isn't to be scraped, or tells no port.
+pub fn places(pod: &Value) -> Vec<Place> {
+    if annotation(pod, "scrape") == Some("false") {
+        return Vec::new();
+    }
+    let port = annotation(pod, "port").and_then(|port| port.parse().ok());
+    let hints = Hints::of(pod);
+    port.map_or_else(|| ports(pod), |port| vec![port]).into_iter().flat_map(|port| hints.at(port)).collect()
 }
 
 fn ports(pod: &Value) -> Vec<u16> {
@@ -115,6 +131,16 @@ mod tests {
     #[case::not_to_be_scraped(json!({"prometheus.io/scrape": "false"}), "")]
     fn what_annotations_say(#[case] annotations: Value, #[case] expected: &str) {
         assert_eq!(told(&pod(annotations, json!([{"containerPort": 8080}]))), expected);
+    }
+
+    #[test]
+    fn a_template_says_it_too() {
+        let template = json!({"metadata": {"annotations": {"prometheus.io/path": "stats", "prometheus.io/scheme": "https"}}});
+        let told = |hints: Hints| hints.at(9102).iter().map(Place::to_string).collect::<Vec<_>>().join(" ");
+        assert_eq!(told(Hints::of(&template)), "https :9102/stats");
+        assert_eq!(told(Hints::of(&json!({}))), ":9102/metrics :9102/actuator/prometheus :9102/q/metrics :9102/stats/prometheus");
+        let long = json!({"metadata": {"annotations": {"prometheus.io/path": "x".repeat(LONGEST_PATH + 1)}}});
+        assert_eq!(Hints::of(&long), Hints::default());
     }
 
     #[test]

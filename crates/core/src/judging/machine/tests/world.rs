@@ -8,6 +8,7 @@ use crate::api::policy::Policy;
 use crate::judging::scope::Pod;
 use crate::judging::verdict::words;
 use crate::metrics::counting::{self, Labels, Reading, Sample, Series as Counter, Tally, UNVERIFIED, Window};
+use crate::metrics::pages::Hints;
 
 /// How long after the run began the canary is Ready.
 pub(super) const READY: i64 = 20;
@@ -27,7 +28,7 @@ pub(super) fn subject() -> Subject {
         since: at(0),
         began: Some(at(-READY)),
         policy: Policy::default(),
-        page_path: None,
+        page: Hints::default(),
         pod_spec: Value::Null,
         sources: vec![Origin::Prometheus],
         reads_pages: false,
