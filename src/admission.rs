@@ -58,12 +58,13 @@ pub struct Webhook {
     pub metrics: Metrics,
 }
 
-/// `/admit` for `deployments`, `/admit-status` for `deployments/status`.
+/// `/admit` for `deployments`, `/admit-again` for what others made of the answer, `/admit-status` for `deployments/status`.
 pub fn router(webhook: Arc<Webhook>) -> Router {
     Router::new()
         .route("/admit", post(admit_deployment))
         // Whatever follows is for people: the API server prints the address when it cannot reach us (see deploy/base/webhook.yaml).
         .route("/admit/{*way_out}", post(admit_deployment))
+        .route("/admit-again", post(admit_again))
         .route("/admit-status", post(admit_status))
         .layer(middleware::from_fn_with_state(LONGEST_WAIT, in_time))
         .with_state((webhook, Intake::default()))
@@ -95,6 +96,26 @@ async fn admit_deployment(State((webhook, intake)): State<(Arc<Webhook>, Intake)
         webhook.metrics.count(admission.effect);
         review::response(&request, &admission)
     })
+}
+
+/// No decision of its own, so that it is not counted as one.
+async fn admit_again(State((_, intake)): State<(Arc<Webhook>, Intake)>, request: Request) -> Response {
+    let taken = match intake.take(request).await {
+        Ok(taken) => taken,
+        Err(refusal) => {
+            tracing::warn!(?refusal, "a review was refused unread");
+            return refusal.denial();
+        }
+    };
+    let answer = caught("look at a request again", async {
+        let request = review::read(&taken.body)?;
+        Ok(review::response(&request, &admit::again(&request.input())))
+    });
+    match answer.await {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => unreadable(&error),
+        Err(fault) => failed(fault),
+    }
 }
 
 /// A fault is the entry's `failurePolicy` to answer: what can wait passes, what must not be written without an answer is not.

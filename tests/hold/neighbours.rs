@@ -144,6 +144,37 @@ fn a_new_rewriter_neither_stops_a_verdict_nor_changes_the_live_template_with_it(
     assert_eq!(app["spec"], before["spec"]);
 }
 
+/// What is called after the hold, or again, finds the live template there, which it has never seen; and other requests show it that one, too.
+/// Of two that are called again the later one has the last word: one that is called after ours, and again, is not to be stopped.
+#[rstest]
+#[case::before("a-before", "Never")]
+#[case::before_and_again("a-before", "IfNeeded")]
+#[case::after("zzz-after", "Never")]
+#[ignore = "needs a control plane"]
+fn a_new_rewriter_does_not_change_the_live_template(
+    #[case] order: &str,
+    #[case] reinvocation: &str,
+    #[values(ClientSide, ServerSide)] how: Apply,
+) {
+    let request = format!("beside a webhook that writes another registry, newer than A, called {} ours", words(order));
+    let _row = row(&request, how.words(), "held; A stays as it is");
+    let namespace = Namespace::with_a(how);
+    let before = namespace.app();
+    let _policy = Mutator::register(&namespace, order, reinvocation, mirror);
+    await_mutation(&namespace, is_mirrored);
+    namespace.apply(how, "B").succeeded();
+    let app = namespace.assert_held("B");
+    assert_eq!(app["spec"], before["spec"]);
+    assert_eq!(is_mirrored(&held(&app).unwrap().template), order == "a-before");
+    namespace.apply(how, "B").succeeded();
+    namespace.assert_held("B");
+    namespace.kubectl.run(&["label", "deployment/app", "x=y"]).succeeded();
+    let app = namespace.assert_held("B");
+    assert_eq!(app["spec"], before["spec"]);
+    assert!(is_mirrored(object::template(&namespace.promote())));
+    namespace.assert_phase("B", None, Some(Phase::Promoted));
+}
+
 #[rstest]
 #[ignore = "needs a control plane"]
 fn one_that_changes_every_request_does_not_undo_the_hold(#[values("a-before", "zzz-after")] order: &str) {

@@ -174,6 +174,20 @@ pub fn admit(settings: &Settings, request: &Request<'_>) -> Admission {
     with_advice(gates::admit(request, old, update::admit(settings, request, old)), request)
 }
 
+/// The same request once more, after others have seen the answer: where a template is held, the live one stays whatever they made of it.
+pub fn again(request: &Request<'_>) -> Admission {
+    let is_held = |object: &Value| object::annotation(object, key::HELD).is_some();
+    let Some(old) = request.old.filter(|_| is_held(request.new)) else { return Admission::passed() };
+    if template::same(object::template(old), object::template(request.new)) {
+        return Admission::passed();
+    }
+    let mut changed = changeable(request.new);
+    if let Some(spec) = changed.get_mut("spec").and_then(Value::as_object_mut) {
+        spec.insert("template".to_owned(), object::template(old).clone());
+    }
+    Admission::changed(request.new, changed, Vec::new(), Effect::Kept)
+}
+
 /// Annotations for Coalmine that stand on the pod template and not on the Deployment do nothing, which is told where they come.
 fn with_advice(mut admission: Admission, request: &Request<'_>) -> Admission {
     let in_template = |object: &Value| {

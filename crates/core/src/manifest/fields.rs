@@ -133,6 +133,40 @@ impl Fields {
         Self { itself: self.itself && !other.itself, below: below.filter(|(_, rest)| !rest.is_empty()).collect() }
     }
 
+    /// What is in both.
+    pub fn common(&self, other: &Self) -> Self {
+        self.difference(&self.difference(other))
+    }
+
+    /// `into` with these fields as they are in `from`, where both have what they are in.
+    pub fn copied(&self, from: &Value, into: &Value) -> Value {
+        if self.below.is_empty() {
+            return if self.itself { from.clone() } else { into.clone() };
+        }
+        let mut copied = into.clone();
+        let mut steps = Steps::from(from);
+        match &mut copied {
+            Value::Object(map) => {
+                for (step, fields) in &self.below {
+                    let Some(value) = step.strip_prefix("f:").and_then(|name| map.get_mut(name)) else { continue };
+                    if let Found::One(from) = steps.at(step) {
+                        *value = fields.copied(from, value);
+                    }
+                }
+            }
+            Value::Array(list) => {
+                let items = self.items();
+                for item in list.iter_mut().filter(|item| !items.of(item).is_empty()) {
+                    if let Some(Found::One(from)) = items.step(item).map(|step| steps.at(&step)) {
+                        *item = items.of(item).copied(from, item);
+                    }
+                }
+            }
+            _ => {}
+        }
+        copied
+    }
+
     /// Those of these fields that are others in `after` than in `before`, by the API server's rule: what has fields of its own changes
     /// only when it comes or goes, a leaf also when its value does. `all` are the fields that anybody owns, which tells one from another.
     pub fn changed(&self, all: &Self, before: &Value, after: &Value) -> Self {
@@ -223,6 +257,13 @@ impl<'a> ItemFields<'a> {
     pub fn of(&self, item: &Value) -> &'a Fields {
         let found = self.by_keys.iter().find_map(|(names, items)| items.get(&keys_of(item, names)?));
         found.copied().unwrap_or(&NONE)
+    }
+
+    /// The step to an item of a list by keys that is in the set.
+    fn step(&self, item: &Value) -> Option<String> {
+        let names = self.by_keys.iter().find(|(names, items)| keys_of(item, names).is_some_and(|keys| items.contains_key(&keys)))?.0;
+        let keys: Map<String, Value> = names.iter().filter_map(|name| Some((name.clone(), item.get(name)?.clone()))).collect();
+        Some(format!("k:{}", Value::Object(keys)))
     }
 
     /// Whether an item of a list, by keys or by value, is in the set.

@@ -62,6 +62,10 @@ fn ask<'a>(old: &'a Value, new: &'a Value, user: &'a str, manager: &'a str) -> A
     )
 }
 
+fn of_ann(new: &Value) -> Request<'_> {
+    Request { username: "ann", groups: &[], field_manager: "kubectl", name: "app", old: None, new, dry_run: false, held_merged: None }
+}
+
 fn apply(stored: &Value, env: &str) -> (Value, Admission) {
     let new = applied(stored, env);
     let answer = ask(stored, &new, "ann", "kubectl");
@@ -92,6 +96,28 @@ fn a_template_with_a_label_of_ours_is_denied() {
     copy["spec"]["template"]["metadata"]["labels"]["coalmine.dev/run"] = json!("r1");
     let Outcome::Denied(words) = ask(&a, &copy, "ann", "kubectl").outcome else { panic!("it is not denied") };
     insta::assert_snapshot!(words, @"canary: the pod template has the label coalmine.dev/run, by which Coalmine tells a canary's pods from others; leave it out");
+}
+
+#[test]
+fn whatever_others_make_of_the_answer_the_live_template_stays() {
+    let a = deployment("VX");
+    let (held, _) = apply(&a, "VY");
+    let mut rewritten = held.clone();
+    rewritten["metadata"]["annotations"]["others"] = json!("x");
+    rewritten["spec"]["template"] = template("VA");
+    rewritten["spec"]["replicas"] = json!(3);
+    let again = |new: &Value| {
+        let request = Request { old: Some(&a), new, ..of_ann(&a) };
+        super::again(&request).stored(new).unwrap()
+    };
+    let mut expected = rewritten.clone();
+    expected["spec"]["template"] = template("VX");
+    assert_eq!(again(&rewritten), expected);
+    assert_eq!(again(&held), held);
+    // Where nothing is held, the template is let in.
+    let mut promoted = a.clone();
+    promoted["spec"]["template"] = template("VY");
+    assert_eq!(again(&promoted), promoted);
 }
 
 #[test]

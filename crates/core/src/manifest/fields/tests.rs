@@ -84,6 +84,19 @@ fn any_fields() -> impl Strategy<Value = Fields> {
 }
 
 #[test]
+fn what_is_in_both_is_copied_where_both_have_it() {
+    let one =
+        Fields::read(&json!({"f:containers": {"k:{\"name\":\"app\"}": {".": {}, "f:image": {}, "f:args": {}}}, "f:x": {}, "f:y": {}}));
+    let other = Fields::read(&json!({"f:containers": {"k:{\"name\":\"app\"}": {"f:image": {}}}, "f:x": {}}));
+    assert_eq!(one.common(&other), other);
+    let from = json!({"containers": [{"name": "app", "image": "a", "args": ["1"]}, {"name": "side", "image": "a"}], "x": 1, "y": 1});
+    let into = json!({"containers": [{"name": "side", "image": "b"}, {"name": "app", "image": "b", "args": ["2"]}], "y": 2});
+    let copied = json!({"containers": [{"name": "side", "image": "b"}, {"name": "app", "image": "a", "args": ["2"]}], "y": 2});
+    assert_eq!(other.copied(&from, &into), copied);
+    assert_eq!(Fields::default().copied(&from, &into), into);
+}
+
+#[test]
 fn thousands_of_items_are_compared() {
     let name = |number: usize| format!("VARIABLE_{number}");
     let list = |value: &str| json!({"env": (0..20_000).map(|n| json!({"name": name(n), "value": value})).collect::<Vec<_>>()});

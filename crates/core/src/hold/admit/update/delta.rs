@@ -47,6 +47,9 @@ impl Update<'_> {
         }
         let (known, sent_owners) = (self.known(held), self.sent_owners());
         let stated = managed_fields::updated_by(&sent_owners, &self.manager);
+        // What other webhooks made of the live template is nobody's change of what is on trial: that went through the same.
+        let contested = known.set(&known, live, sent).common(&known.changed(&known, live, &held.template));
+        let sent = &contested.difference(&stated).copied(live, sent);
         let emptied = emptied_by(&self.manager);
         let owned = Owned { known: &known, stated: &stated, asserted: false, whole: true, emptied };
         let merged = merge(owned, live, &held.template, sent)?;
