@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-/// Where such pages usually are: by convention, in Spring Boot, in Quarkus, and of a mesh's proxy.
-const USUAL_PATHS: [&str; 4] = ["/metrics", "/actuator/prometheus", "/q/metrics", "/stats/prometheus"];
+/// Where such pages usually are: by convention, in Spring Boot, in Quarkus, in Micronaut, and of a mesh's proxy.
+const USUAL_PATHS: [&str; 5] = ["/metrics", "/actuator/prometheus", "/q/metrics", "/prometheus", "/stats/prometheus"];
 /// Names that say what a port is for, the likeliest first.
 const USUAL_NAMES: [&str; 5] = ["metrics", "http-metrics", "prometheus", "management", "http"];
 const PROBES: [&str; 3] = ["readinessProbe", "livenessProbe", "startupProbe"];
@@ -127,7 +127,7 @@ mod tests {
     #[rstest]
     #[case::all_that_is_said(json!({"prometheus.io/port": "9102", "prometheus.io/path": "stats", "prometheus.io/scheme": "https"}), "https :9102/stats")]
     #[case::the_path(json!({"prometheus.io/path": "/m?format=prometheus"}), ":8080/m?format=prometheus :15090/m?format=prometheus")]
-    #[case::the_port(json!({"prometheus.io/port": "9102"}), ":9102/metrics :9102/actuator/prometheus :9102/q/metrics :9102/stats/prometheus")]
+    #[case::the_port(json!({"prometheus.io/port": "9102"}), ":9102/metrics :9102/actuator/prometheus :9102/q/metrics :9102/prometheus :9102/stats/prometheus")]
     #[case::not_to_be_scraped(json!({"prometheus.io/scrape": "false"}), "")]
     fn what_annotations_say(#[case] annotations: Value, #[case] expected: &str) {
         assert_eq!(told(&pod(annotations, json!([{"containerPort": 8080}]))), expected);
