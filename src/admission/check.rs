@@ -18,7 +18,7 @@ use crate::{
     controller::{self, Wishes},
     kubernetes::deployments,
 };
-use coalmine_core::{hold::admit::FIELD_MANAGER, manifest::object, run::canary};
+use coalmine_core::{hold::admit::FIELD_MANAGER, manifest::object, message::denied, run::canary};
 
 /// Well inside the webhook's own five seconds.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -110,7 +110,11 @@ impl Checker {
         match asked {
             Some(Ok(true)) => Answer::Valid,
             Some(Ok(false)) => Answer::Unknown("the review is about an object that is not stored".to_owned()),
-            Some(Err(error)) => read_refusal(&error, primary),
+            Some(Err(error)) => match read_refusal(&error, primary) {
+                // A policy may be about what a canary is, rather than about the template.
+                Answer::Refused(words) if is_policy(&error) => Answer::Refused(format!("{words} ({})", denied::what_was_asked())),
+                answer => answer,
+            },
             None => Answer::Unknown(format!("no answer within {} s", PATIENCE.as_secs())),
         }
     }
@@ -191,6 +195,12 @@ impl Checker {
 /// In the words of the API server's own quota admission.
 fn is_quota(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 403 && status.message.contains("exceeded quota: "))
+}
+
+/// In the API server's words for a policy's no, and for another webhook's.
+fn is_policy(error: &kube::Error) -> bool {
+    let says_so = |message: &str| [" denied request: ", " denied the request: "].iter().any(|words| message.contains(words));
+    matches!(error, kube::Error::Api(status) if says_so(&status.message))
 }
 
 fn read_refusal(error: &kube::Error, primary: &str) -> Answer {

@@ -170,7 +170,8 @@ fn a_policy_that_refuses_the_template_is_told_at_apply() {
     let namespace = Namespace::with_a(ServerSide);
     let _policy = Policy::against(&namespace, "b");
     let output = namespace.apply(ServerSide, "B").failed();
-    assert!(output.said().contains("images with the tag b are not allowed here"), "{}", output.said());
+    let told = "images with the tag b are not allowed here (asked about its canary: one replica, labelled coalmine.dev/role: canary)";
+    assert!(output.said().contains(told), "{}", output.said());
     namespace.assert_phase("A", None, None);
 }
 

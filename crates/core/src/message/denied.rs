@@ -98,6 +98,11 @@ pub fn own_label(label: &str) -> String {
     format!("canary: the pod template has the label {label}, by which Coalmine tells a canary's pods from others; leave it out")
 }
 
+/// For who doesn't see in a policy's words that they are about the canary.
+pub fn what_was_asked() -> &'static str {
+    "asked about its canary: one replica, labelled coalmine.dev/role: canary"
+}
+
 /// By a policy that is newer than it.
 pub fn live_refused(reason: &str) -> String {
     format!(

@@ -16,7 +16,7 @@ const SUFFIX: &str = "-canary";
 const REVISION: &str = "deployment.kubernetes.io/revision";
 /// Labels by which those who bring the primary know what is theirs, and take away what they did not bring: whole keys, and domains of keys.
 const TRACKING: [&str; 2] = ["app.kubernetes.io/instance", "kubernetes.io/cluster-service"];
-const TRACKING_DOMAINS: [&str; 13] = [
+const TRACKING_DOMAINS: [&str; 14] = [
     "coalmine.dev",
     "argoproj.io",
     "fluxcd.io",
@@ -30,6 +30,8 @@ const TRACKING_DOMAINS: [&str; 13] = [
     "operators.coreos.com",
     "skaffold.dev",
     "pulumi.com",
+    // Writes other images into what has it.
+    "keel.sh",
 ];
 /// A pod's name is cut to 63 characters: 5 random ones, and before them `<canary>-<pod template hash>-`. With a longer name of its own, a
 /// canary's pods could not be told from the primary's by name.
