@@ -2,6 +2,8 @@
 //! it, and takes it away as each sink was told. Works only while this replica leads; whoever leads next looks through all Deployments once. Never
 //! in the way of a verdict: it is only handed names, in a queue of bounded length, and what finds no place there is looked for later.
 
+mod tell;
+
 use std::{
     collections::HashMap,
     sync::{
@@ -14,31 +16,21 @@ use std::{
 use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
-use kube::{
-    Api,
-    api::{ListParams, PatchParams},
-};
+use kube::{Api, api::ListParams};
 use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc};
 
-use super::{Context, Error, act, chain, observe};
-use crate::{
-    notify::{Notifier, Outcome},
-    panics::caught,
-};
+use self::tell::{mark, tell};
+use super::{Context, Error, chain, observe};
+use crate::notify::{Notifier, Outcome};
 use coalmine_core::{
     api::policy::Policy,
-    hold::admit::FIELD_MANAGER,
     manifest::object,
     notify::{
         outbox::{self, Notice},
         sinks::{PHASES, Sink},
-        tries::{self, Next},
     },
-    run::{
-        events::{Event, Reason},
-        history::Verdict,
-    },
+    run::history::Verdict,
 };
 
 /// Names of Deployments that wait to be looked at.
@@ -49,8 +41,6 @@ const MOST_OF_A_SINK: usize = 4;
 /// Before Deployments are looked through again, where something was left.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 const PAGE: u32 = 100;
-/// Of one mark on an object that others write too.
-const MARKS: u32 = 8;
 
 /// Namespace and name of a Deployment.
 type Key = (String, String);
@@ -216,88 +206,6 @@ async fn look(context: &Context, notifier: &Notifier, (namespace, name): Key) ->
         }
     }
     Done::Found(found)
-}
-
-/// Whether the object says now that it was told, or never will be.
-async fn tell(context: &Context, notifier: &Notifier, primary: Value, notice: Notice, sink: Sink, is_told: bool) -> bool {
-    if !is_told && !caught("tell a sink", until_told(context, notifier, &primary, &notice, &sink)).await.unwrap_or(true) {
-        // Another replica leads, and tells it.
-        return true;
-    }
-    mark(context, &primary, &notice, &sink.name).await
-}
-
-/// All tries. No more of them once another replica may lead.
-async fn until_told(context: &Context, notifier: &Notifier, primary: &Value, notice: &Notice, sink: &Sink) -> bool {
-    let letter = notifier.letter(notice).about(object::namespace(primary), object::name(primary), object::uid(primary));
-    let (namespace, name, phase) = (letter.namespace, letter.name, notice.phase.as_str());
-    for tried in 1..=tries::MOST {
-        let answer = {
-            let _place = context.notices.place(sink).await;
-            if context.may_write().is_err() {
-                return false;
-            }
-            notifier.post(sink, &letter).await
-        };
-        match tries::next(&answer, tried) {
-            Next::Told => {
-                tracing::info!(namespace, name, phase, sink = sink.name, "told");
-                notifier.metrics.count(&sink.name, Outcome::Sent);
-                return true;
-            }
-            Next::Again { after, all } => {
-                tracing::info!(namespace, name, phase, sink = sink.name, ?answer, "not told, tried again in {} s", after.as_secs());
-                notifier.metrics.count(&sink.name, Outcome::Retried);
-                if all {
-                    context.notices.close(sink, after);
-                }
-                tokio::time::sleep(after).await;
-            }
-            Next::Failed(why) => {
-                tracing::warn!(namespace, name, phase, sink = sink.name, why, "not told, and given up");
-                notifier.metrics.count(&sink.name, Outcome::Failed);
-                let note = format!("{} was not told that it is {phase}: {why}; the verdict stands", sink.name);
-                context.write_event(primary, &Event::warning(Reason::NotificationFailed, note)).await;
-                return true;
-            }
-        }
-    }
-    true
-}
-
-/// Takes it away from the object. What is lost then is told again.
-async fn mark(context: &Context, primary: &Value, notice: &Notice, sink: &str) -> bool {
-    let (namespace, name) = (object::namespace(primary), object::name(primary));
-    for _ in 0..MARKS {
-        match mark_once(context, namespace, name, notice, sink).await {
-            Ok(()) => return true,
-            Err(error) if error.is_outdated() => {}
-            Err(error) => {
-                tracing::warn!(namespace, name, sink, error = %chain(&error), "failed to write that a sink was told");
-                return false;
-            }
-        }
-    }
-    false
-}
-
-async fn mark_once(context: &Context, namespace: &str, name: &str, notice: &Notice, sink: &str) -> Result<(), Error> {
-    let Some(now) = metadata(context, namespace, name).await? else { return Ok(()) };
-    let Some(patch) = outbox::sent_patch(object::annotations(&now), notice, sink) else { return Ok(()) };
-    context.may_write()?;
-    let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    let api = Api::<Deployment>::namespaced(context.client.clone(), namespace);
-    let (patch, doing) = (act::json_patch(patch)?, "write that a sink was told");
-    let marked = api.patch_metadata(name, &parameters, &patch).await.map(drop).map_err(Error::api(doing));
-    // By the status, where policies about the Deployment don't reach.
-    let marked = match marked {
-        Err(error) if error.refusal().is_some() => api.patch_status(name, &parameters, &patch).await.map(drop).map_err(Error::api(doing)),
-        marked => marked,
-    };
-    match marked {
-        Err(Error::Api { source, .. }) if matches!(&*source, kube::Error::Api(status) if status.is_not_found()) => Ok(()),
-        marked => marked,
-    }
 }
 
 impl Notices {
