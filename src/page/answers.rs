@@ -15,7 +15,7 @@ use crate::clock;
 /// Namespaces that are asked about one by one for one answer.
 const MOST_NAMESPACES: usize = 500;
 const NOT_ALL: &str = "There are too many namespaces to look through all of them: choose one by ?namespace=NAME.";
-const STILL_READING: &str = "The Deployments are still being read. Look again in a moment.";
+const STILL_READING: &str = "The Deployments are still being read. They are shown in a moment.";
 
 pub(super) async fn list(State(page): State<Arc<Page>>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
     let filter = match Filter::of(&query.unwrap_or_default()) {
@@ -28,7 +28,10 @@ pub(super) async fn list(State(page): State<Arc<Page>>, RawQuery(query): RawQuer
     };
     let watched = page.live.look();
     if !watched.is_whole().await {
-        return sentence(StatusCode::SERVICE_UNAVAILABLE, "Not yet", STILL_READING, true);
+        let mut response = sentence(StatusCode::SERVICE_UNAVAILABLE, "Not yet", STILL_READING, true);
+        // Browsers ask again by themselves.
+        response.headers_mut().insert(header::REFRESH, HeaderValue::from_static("3"));
+        return response;
     }
     let seen = match Seen::by(&page, &viewer, filter.namespace.as_deref(), watched.with(namespaces)).await {
         Ok(seen) => seen,
@@ -102,8 +105,12 @@ impl Seen {
 }
 
 pub(super) fn namespaces(rows: &Rows) -> Vec<String> {
-    let mut all: Vec<String> = rows.values().map(|row: &Row| row.namespace.clone()).collect();
-    all.dedup();
+    let mut all: Vec<String> = Vec::new();
+    for Row { namespace, .. } in rows.values() {
+        if all.last().is_none_or(|last| **last != **namespace) {
+            all.push(namespace.to_string());
+        }
+    }
     all
 }
 

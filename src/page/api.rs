@@ -42,8 +42,11 @@ pub(super) async fn list(State(page): State<Arc<Page>>, RawQuery(query): RawQuer
     let mut places: Vec<(String, String)> = watched.with(|rows| {
         let is_meant =
             |row: &coalmine_core::page::Row| seen.has(&row.namespace) && filter.phase.is_none_or(|phase| row.phase == Some(phase));
-        let later = rows.iter().filter(|(place, row)| filter.after.as_ref().is_none_or(|after| *place > after) && is_meant(row));
-        later.map(|(place, _)| place.clone()).take(filter.limit + 1).collect()
+        let later = rows.iter().filter(|(place, row)| {
+            filter.after.as_ref().is_none_or(|(namespace, name)| (&*place.0, &*place.1) > (namespace.as_str(), name.as_str()))
+                && is_meant(row)
+        });
+        later.map(|((namespace, name), _)| (namespace.to_string(), name.to_string())).take(filter.limit + 1).collect()
     });
     let has_more = places.len() > filter.limit;
     places.truncate(filter.limit);

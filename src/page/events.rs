@@ -40,8 +40,8 @@ enum Scope {
 impl Scope {
     fn concerns(&self, change: &Change) -> bool {
         match self {
-            Self::List(namespace) => change.in_list && namespace.as_ref().is_none_or(|namespace| *namespace == change.namespace),
-            Self::One(namespace, name) => *namespace == change.namespace && *name == change.name,
+            Self::List(namespace) => change.in_list && namespace.as_ref().is_none_or(|namespace| **namespace == *change.namespace),
+            Self::One(namespace, name) => **namespace == *change.namespace && **name == *change.name,
         }
     }
 }

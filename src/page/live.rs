@@ -36,14 +36,16 @@ const CHANGES: usize = 64;
 /// For the first list.
 const FIRST_WITHIN: Duration = Duration::from_secs(15);
 
-/// By namespace and name.
-pub(super) type Rows = BTreeMap<(String, String), Row>;
+/// By namespace and name, which are the rows' own.
+pub(super) type Rows = BTreeMap<Place, Row>;
+
+type Place = (Arc<str>, Arc<str>);
 
 /// Something happened to a Deployment, or to its canary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Change {
-    pub(super) namespace: String,
-    pub(super) name: String,
+    pub(super) namespace: Arc<str>,
+    pub(super) name: Arc<str>,
     /// Its line in the list is another.
     pub(super) in_list: bool,
 }
@@ -136,12 +138,11 @@ impl Watched {
     }
 
     fn apply(&self, object: &Value) {
-        let (namespace, name) = (object::namespace(object).to_owned(), object::name(object).to_owned());
+        let key = place(object);
         if let Some(primary) = primary_of_canary(object) {
-            return self.tell(namespace, primary, false);
+            return self.tell(key.0, primary, false);
         }
         let row = Row::of(object);
-        let key = (namespace, name);
         let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
         let before = match &row {
             Some(row) => rows.insert(key.clone(), row.clone()),
@@ -154,7 +155,7 @@ impl Watched {
     }
 
     fn delete(&self, object: &Value) {
-        let key = (object::namespace(object).to_owned(), object::name(object).to_owned());
+        let key = place(object);
         let before = self.rows.write().unwrap_or_else(PoisonError::into_inner).remove(&key);
         match primary_of_canary(object) {
             Some(primary) => self.tell(key.0, primary, false),
@@ -169,7 +170,7 @@ impl Watched {
         if !self.is_whole.send_replace(true) {
             return;
         }
-        let changed: Vec<(String, String)> = self.with(|now| {
+        let changed: Vec<Place> = self.with(|now| {
             let all = before.keys().chain(now.keys()).filter(|key| before.get(*key) != now.get(*key));
             all.cloned().collect()
         });
@@ -178,35 +179,49 @@ impl Watched {
         }
     }
 
-    fn tell(&self, namespace: String, name: String, in_list: bool) {
+    fn tell(&self, namespace: Arc<str>, name: Arc<str>, in_list: bool) {
         // Nobody may be there to hear it.
         let _ = self.changes.send(Arc::new(Change { namespace, name, in_list }));
     }
 }
 
-fn primary_of_canary(object: &Value) -> Option<String> {
+fn place(object: &Value) -> Place {
+    (object::namespace(object).into(), object::name(object).into())
+}
+
+fn primary_of_canary(object: &Value) -> Option<Arc<str>> {
     let is_canary = object::label(object, ROLE_LABEL) == Some(ROLE_CANARY);
-    object::annotation(object, PRIMARY_ANNOTATION).filter(|_| is_canary).map(str::to_owned)
+    object::annotation(object, PRIMARY_ANNOTATION).filter(|_| is_canary).map(Arc::from)
 }
 
 async fn follow(watched: &Watched, events: impl Stream<Item = watcher::Result<watcher::Event<DynamicObject>>>) {
     let mut events = pin!(events);
     let mut fresh = Rows::new();
+    let mut namespace: Arc<str> = Arc::default();
     while let Some(event) = events.next().await {
         match event {
             Ok(watcher::Event::Init) => fresh.clear(),
             Ok(watcher::Event::InitApply(object)) => {
-                let row = json(&object).filter(|object| primary_of_canary(object).is_none()).and_then(|object| Row::of(&object));
-                fresh.extend(row.map(|row| ((row.namespace.clone(), row.name.clone()), row)));
+                let row = json(object).filter(|object| primary_of_canary(object).is_none()).and_then(|object| Row::of(&object));
+                if let Some(mut row) = row {
+                    // They come by namespace, and share its name.
+                    if row.namespace == namespace {
+                        row.namespace = Arc::clone(&namespace);
+                    }
+                    namespace = Arc::clone(&row.namespace);
+                    fresh.insert((Arc::clone(&row.namespace), Arc::clone(&row.name)), row);
+                }
             }
             Ok(watcher::Event::InitDone) => watched.replace(std::mem::take(&mut fresh)),
-            Ok(watcher::Event::Apply(object)) => drop(json(&object).map(|object| watched.apply(&object))),
-            Ok(watcher::Event::Delete(object)) => drop(json(&object).map(|object| watched.delete(&object))),
+            Ok(watcher::Event::Apply(object)) => drop(json(object).map(|object| watched.apply(&object))),
+            Ok(watcher::Event::Delete(object)) => drop(json(object).map(|object| watched.delete(&object))),
             Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "the watch for the page is begun anew"),
         }
     }
 }
 
-fn json(object: &DynamicObject) -> Option<Value> {
+/// Without who set which field, which is half of an object and none of the list's business.
+fn json(mut object: DynamicObject) -> Option<Value> {
+    object.metadata.managed_fields = None;
     serde_json::to_value(object).ok()
 }

@@ -1,6 +1,6 @@
 //! What is kept of each Deployment while somebody looks at a list, and which of them one page shows. Small: there may be ten thousand.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -16,12 +16,13 @@ const NAMESPACES: usize = 200;
 /// One opted-in Deployment in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    pub namespace: String,
-    pub name: String,
+    /// Shared by all of one, where whoever keeps them sees to it.
+    pub namespace: Arc<str>,
+    pub name: Arc<str>,
     pub phase: Option<Phase>,
     pub since: Option<Timestamp>,
-    pub change: String,
-    pub message: String,
+    pub change: Box<str>,
+    pub message: Box<str>,
 }
 
 impl Row {
@@ -33,9 +34,9 @@ impl Row {
         }
         let state = State::of(primary, None);
         let is_idle = state.phase.is_none() && state.invalid.is_none();
-        let cell = |text: String| if is_idle { String::new() } else { within(&text, LONGEST) };
+        let cell = |text: String| if is_idle { Box::default() } else { within(&text, LONGEST).into_boxed_str() };
         let (change, message) = (cell(view::list::change(&state)), cell(view::list::message(&state)));
-        Some(Self { namespace: state.namespace, name: state.name, phase: state.phase, since: state.since, change, message })
+        Some(Self { namespace: state.namespace.into(), name: state.name.into(), phase: state.phase, since: state.since, change, message })
     }
 
     /// Nothing was ever held, and nothing is wrong.
@@ -95,7 +96,7 @@ pub fn select<'a>(all: impl IntoIterator<Item = &'a Row>, filter: &Filter) -> Se
         if !row.is_idle() {
             *by_namespace.entry(&row.namespace).or_default() += 1;
         }
-        if filter.namespace.as_ref().is_some_and(|namespace| *namespace != row.namespace) {
+        if filter.namespace.as_ref().is_some_and(|namespace| **namespace != *row.namespace) {
             continue;
         }
         match row.phase {

@@ -144,12 +144,12 @@ fn a_list_has_what_waits_first() {
 fn ten_thousand_are_shown_by_the_hundred() {
     let of_phase = |phase: &str| Row::of(&primary("many", "app", phase, "")).unwrap();
     let (held, promoted) = (of_phase("Held"), of_phase("Promoted"));
-    let one = |number: usize| Row { name: format!("app-{number:05}"), ..if number < 500 { held.clone() } else { promoted.clone() } };
+    let one = |number: usize| Row { name: format!("app-{number:05}").into(), ..if number < 500 { held.clone() } else { promoted.clone() } };
     let all: Vec<Row> = (0..10_000).map(one).collect();
     let filter = Filter::of("phase=Held&page=5").unwrap();
     let selection = select(&all, &filter);
     assert_eq!((selection.rows.len(), selection.total, selection.pages), (100, 500, 5));
-    assert_eq!(selection.rows[0].name, "app-00400");
+    assert_eq!(&*selection.rows[0].name, "app-00400");
     let page = list(&selection, &filter, None, now());
     assert!(page.len() < 100_000 && page.contains("Page 5 of 5"), "{}", page.len());
     assert!(listed(&all, "phase=Held&page=6").contains("There is no such page."));
