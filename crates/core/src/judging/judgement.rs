@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::checks::Outcome;
+use crate::api::origin::Origin;
 use crate::metrics::counting::{Fall, Lacking};
 use crate::metrics::discovery::{LatencyError, NotFound};
 use crate::statistics::{Analysis, ClientErrors, Coverage, Forecast, Silence, TrafficShare};
@@ -119,6 +120,8 @@ pub struct Unobserved {
     /// When whoever isn't scraped any more was scraped last, in milliseconds of the source's clock, and how long that was after Ready.
     pub last: Option<(i64, Duration)>,
     pub duration: Duration,
+    /// Who looks.
+    pub origin: Origin,
 }
 
 /// What was measured.

@@ -305,7 +305,7 @@ impl<'a> Known<'a> {
         };
         let clock = said.seen.clock;
         let last = last.map(|last| (clock.time(last), clock.since_begun(last)));
-        Unobserved { coverage, last, duration: self.subject.policy.duration }
+        Unobserved { coverage, last, duration: self.subject.policy.duration, origin: self.origin }
     }
 }
 
@@ -330,7 +330,8 @@ pub(super) fn worker(subject: &Subject, now: Timestamp) -> Round {
     let (served, duration) = (subject.served(now), subject.policy.duration);
     if served < duration {
         let missing = duration.saturating_sub(served);
-        let unobserved = Unobserved { coverage: Coverage::Short { observed: served, missing }, last: None, duration };
+        let unobserved =
+            Unobserved { coverage: Coverage::Short { observed: served, missing }, last: None, duration, origin: Origin::default() };
         if subject.is_past_deadline(now) {
             let findings = vec![Finding::Unobserved(unobserved)];
             return Round::Done(Judgement { decision: Decision::Inconclusive { clean: true }, findings });

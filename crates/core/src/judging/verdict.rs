@@ -1,12 +1,13 @@
 //! The sentences of verdicts: every one with the numbers that it rests on, so that no verdict surprises. One line each.
 
 mod analysis;
+mod unobserved;
 
 use std::time::Duration;
 
 pub use self::analysis::{outlook, sentence, starved};
 use super::checks::Outcome;
-use super::judgement::{Decision, Finding, Measure, Measured, Past, Unobserved};
+use super::judgement::{Decision, Finding, Measure, Measured, Past};
 use super::step::{News, Step};
 use crate::api::{
     origin::Origin,
@@ -17,7 +18,7 @@ use crate::metrics::discovery::{Chosen, Found, NotFound};
 use crate::run::events::{self, Event};
 use crate::run::evidence::Reads;
 use crate::run::plan;
-use crate::statistics::{ClientCounts, ClientErrors, Coverage, Silence};
+use crate::statistics::{ClientCounts, ClientErrors, Silence};
 use crate::words::within;
 
 impl Measured {
@@ -103,7 +104,7 @@ fn finding(found: &Finding) -> String {
         Finding::Measure(measure) => measured(measure),
         Finding::Page(measure) => format!("{}; counted on the pods' own pages", measured(measure)),
         Finding::Of(counter, one) => format!("{counter}: {}", finding(one)),
-        Finding::Unobserved(unobserved) => not_observed(unobserved),
+        Finding::Unobserved(unobserved) => unobserved::words(unobserved),
         Finding::Unverified => {
             "the pods' metrics pages come over TLS, and Coalmine has no --pages-ca-file to tell whose they are: they may reject, and promote nothing"
                 .to_owned()
@@ -133,32 +134,6 @@ fn finding(found: &Finding) -> String {
         },
         Finding::CheckList(words) | Finding::NoAnswer(words) => words.clone(),
     }
-}
-
-fn not_observed(unobserved: &Unobserved) -> String {
-    let since = unobserved.last.map(|(at, after)| (time_of_day(at), format_duration(after))).unwrap_or_default();
-    match unobserved.coverage {
-        Coverage::Unseen => "the source has no scrape of the canary's pod, nor of the primary's".to_owned(),
-        Coverage::Never => "the source has no scrape of the canary's pod".to_owned(),
-        Coverage::Stale { .. } => {
-            format!("the canary's metrics page has not answered since {}, {} after it was Ready; the primary's do", since.0, since.1)
-        }
-        Coverage::PrimaryStale { .. } => format!("the primary's pods are not scraped any more, since {}", since.0),
-        Coverage::OneLook => "one scrape of the canary so far, and two are needed".to_owned(),
-        Coverage::Short { observed, missing } => format!(
-            "observed for {} of {}: a scrape is needed after {} more",
-            format_duration(observed),
-            format_duration(unobserved.duration),
-            format_duration(missing)
-        ),
-        Coverage::Covered => format!("observed for {}", format_duration(unobserved.duration)),
-    }
-}
-
-/// By the source's clock, as `12:03:15`.
-fn time_of_day(milliseconds: i64) -> String {
-    let second = milliseconds.div_euclid(1000).rem_euclid(86_400);
-    format!("{:02}:{:02}:{:02} UTC", second / 3600, second / 60 % 60, second % 60)
 }
 
 fn silent(silence: &Silence, rejects: bool, served: Duration) -> String {
