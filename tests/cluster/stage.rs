@@ -60,6 +60,14 @@ impl Stage {
 
     /// With this version live and whole.
     pub(crate) fn with(app: &App) -> Self {
+        let stage = Self::without_app();
+        stage.apply(app);
+        stage.rollout_status().succeeded();
+        stage
+    }
+
+    /// With the Service alone.
+    pub(crate) fn without_app() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let control_plane = api_server();
         let name = format!("c{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
@@ -68,8 +76,6 @@ impl Stage {
         let kubectl = Kubectl::of(control_plane).in_namespace(&name);
         let stage = Self { name, control_plane, kubectl };
         stage.kubectl.apply(ClientSide, &service()).succeeded();
-        stage.apply(app);
-        stage.rollout_status().succeeded();
         stage
     }
 

@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Mutex};
 use super::control_plane::{ControlPlane, api_server};
 
 const HEAD: &str = "# What each request does\n\n\
-    Written by `cargo xtask test --suite hold` and `--suite faults`, each cell by the test that saw it. A column is an API server's version;\n\
-    the clients are the newest where it names no other, and each row is a test's assertion, not a wish.\n\n";
+    Written by `cargo xtask test --suite hold`, `--suite faults` and `--suite flux`, each cell by the test that saw it. A column is an API\n\
+    server's version; the clients are the newest where it names no other, and each row is a test's assertion, not a wish.\n\n";
 
 static WRITING: Mutex<()> = Mutex::new(());
 

@@ -1,4 +1,4 @@
-//! Kubernetes, etcd, a DNS server, Prometheus, Helm and the tests' clients, built from pinned Go modules.
+//! Kubernetes, etcd, a DNS server, Prometheus, Helm, Flux and the tests' clients, built from pinned Go modules.
 //!
 //! A module under `xtask/go/` holds pins, and no code but the list of `CoreDNS`' plugins; one under `tests/clients/` is one small program. What is built is kept in the state directory under a hash of pins and flags,
 //! so that nothing is built twice and several versions lie side by side.
@@ -44,6 +44,9 @@ impl Programs {
 
 /// The programs of the API server's side. `CoreDNS`, etcd and kubectl are pinned in the same module.
 pub(crate) const CONTROL_PLANE: [&str; 4] = ["etcd", "kubectl", "kube-apiserver", "kube-controller-manager"];
+
+/// Flux's, each of which is a module of its own.
+pub(crate) const FLUX: [&str; 3] = ["kustomize-controller", "helm-controller", "source-controller"];
 
 /// What a whole cluster needs beyond that.
 pub(crate) const NODE: [&str; 4] = ["kube-scheduler", "kubelet", "kube-proxy", "coredns"];
@@ -94,6 +97,23 @@ impl Module {
             flags: ["-ldflags", "-s -w"].map(str::to_owned).to_vec(),
             default: true,
         }
+    }
+
+    /// Flux's controllers, which are built for the one suite that asks for them.
+    pub(crate) fn flux() -> Self {
+        Self {
+            name: "flux".to_owned(),
+            directory: repository().join("xtask/go/flux"),
+            flags: ["-ldflags", "-s -w"].map(str::to_owned).to_vec(),
+            default: false,
+        }
+    }
+
+    /// The directory of another module that this one pins, with its files.
+    pub(crate) fn pinned(&self, module: &str) -> Result<PathBuf> {
+        let mut command = command::program("go")?;
+        command.args(["list", "-m", "-f", "{{.Dir}}", module]).current_dir(&self.directory);
+        Ok(PathBuf::from(command::capture(&mut command)?.trim()))
     }
 
     /// A program of the tests around a library: one module each, since their pins contradict each other.

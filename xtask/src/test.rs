@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test of the repository, in six suites that need more and more of a machine.
+//! `cargo xtask test`: every test of the repository, in six suites that need more and more of a machine, and a seventh that has to be named.
 //!
 //! It starts what a suite needs and tells the tests by environment variables where it is; it knows no single test.
 
@@ -16,7 +16,7 @@ use crate::{
     cluster, command, control_plane, deploy,
     directory::{State, cargo_target, repository},
     images, prerequisites,
-    programs::{Module, assets::Assets, default_kubernetes},
+    programs::{FLUX, Module, assets::Assets, default_kubernetes},
     progress::say,
     target::Target,
 };
@@ -37,6 +37,8 @@ pub(crate) enum Suite {
     Faults,
     /// On the whole cluster, or that of --context
     Cluster,
+    /// With Flux's controllers on the whole cluster; only by its name, since they take long to build
+    Flux,
 }
 
 impl fmt::Display for Suite {
@@ -49,6 +51,7 @@ impl fmt::Display for Suite {
             Self::Browser => "browser",
             Self::Faults => "faults",
             Self::Cluster => "cluster",
+            Self::Flux => "flux",
         })
     }
 }
@@ -100,8 +103,12 @@ pub(crate) fn test(target: &Target, options: &Options) -> Result<()> {
                 if let Some(ahead) = ahead.take() {
                     ahead.finish();
                 }
-                whole_cluster(target, options)
+                whole_cluster(target, options, "cluster::", |_| {
+                    prerequisites::for_browser()?;
+                    Ok(Vec::new())
+                })
             }
+            Suite::Flux => flux(target, options),
         };
         if let Err(error) = &result {
             say(format_args!("suite {suite} failed: {error:#}"));
@@ -213,11 +220,46 @@ fn faults(options: &Options) -> Result<()> {
     with_control_plane(&state, options, |kubeconfig, version| tests.run(&names, 1, kubeconfig, version))
 }
 
-fn whole_cluster(target: &Target, options: &Options) -> Result<()> {
+type Paths = Vec<(&'static str, PathBuf)>;
+
+/// First on a control plane, where the tests give the verdicts, then on the whole cluster.
+fn flux(target: &Target, options: &Options) -> Result<()> {
     let state = State::open()?;
-    prerequisites::for_browser()?;
+    let module = Module::flux();
+    let paths = vec![("COALMINE_FLUX_CONTROLLERS", module.build(&state, &FLUX)?.path(""))];
+    let mut tests = Tests::build(&state)?;
+    tests.paths.clone_from(&paths);
+    let kubectl = tests.kubectl.clone();
+    if let Some(names) = Tests::names("flux::held::", options.filter.as_deref())? {
+        with_control_plane(&state, options, |kubeconfig, version| {
+            define(&module, || {
+                let mut command = Command::new(&kubectl);
+                command.arg("--kubeconfig").arg(kubeconfig);
+                command
+            })?;
+            tests.run(&names, options.threads, kubeconfig, version)
+        })?;
+    }
+    whole_cluster(target, options, "flux::story::", |_| {
+        define(&module, || target.kubectl(&[]))?;
+        Ok(paths)
+    })
+}
+
+/// What Flux' controllers read.
+fn define(module: &Module, kubectl: impl Fn() -> Command) -> Result<()> {
+    for name in FLUX {
+        let definitions = module.pinned(&format!("github.com/fluxcd/{name}"))?.join("config/crd/bases");
+        command::run(kubectl().args(["apply", "--server-side", "--force-conflicts", "--filename"]).arg(definitions))?;
+    }
+    command::run(kubectl().args(["wait", "--for=condition=Established", "--timeout=60s", "customresourcedefinitions", "--all"]))
+}
+
+/// `more` prepares what only this suite needs.
+fn whole_cluster(target: &Target, options: &Options, prefix: &str, more: impl FnOnce(&State) -> Result<Paths>) -> Result<()> {
+    let state = State::open()?;
     let mut tests = Tests::build(&state)?.with_plugin()?;
-    let Some(names) = Tests::names("cluster::", options.filter.as_deref())? else { return Ok(()) };
+    let Some(names) = Tests::names(prefix, options.filter.as_deref())? else { return Ok(()) };
     if let Target::Development(state) = target {
         cluster::start(state, deploy::Counts::Prometheus)?;
         images::images(target)?;
@@ -225,6 +267,7 @@ fn whole_cluster(target: &Target, options: &Options) -> Result<()> {
     }
     let counts = deploy::Counts::of(options.no_prometheus);
     deploy::deploy(target, counts)?;
+    tests.paths.extend(more(&state)?);
     tests.paths.push(("COALMINE_MANIFESTS", repository().join(counts.manifests())));
     say(format_args!("{} tests on the whole cluster", names.len()));
     // These take something away from all, or need the machine for themselves.
@@ -274,7 +317,7 @@ struct Tests {
     helm: PathBuf,
     coalmine: PathBuf,
     /// Environment variable, and the program or file that it tells the tests of.
-    paths: Vec<(&'static str, PathBuf)>,
+    paths: Paths,
 }
 
 /// The programs in `tests/clients/`, and how the tests are told of each.
