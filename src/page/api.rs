@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use coalmine_core::{page::Filter, page::is_name, state::State as Canary};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
@@ -16,6 +17,21 @@ use super::{
     access::Denied,
     answers::{Seen, Unread, namespaces, read},
 };
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct List {
+    api_version: &'static str,
+    kind: &'static str,
+    metadata: Metadata,
+    items: Vec<Canary>,
+}
+
+#[derive(Serialize)]
+struct Metadata {
+    #[serde(rename = "continue")]
+    next: String,
+}
 
 pub(super) async fn list(State(page): State<Arc<Page>>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
     let filter = match Filter::of(&query.unwrap_or_default()) {
@@ -52,10 +68,8 @@ pub(super) async fn list(State(page): State<Arc<Page>>, RawQuery(query): RawQuer
     places.truncate(filter.limit);
     let next = places.last().filter(|_| has_more).map(|(namespace, name)| format!("{namespace}/{name}"));
     match page.objects.all(places).await {
-        Ok(objects) => {
-            let items: Vec<Canary> = objects.iter().map(|object| Canary::of(object, None)).collect();
-            Json(json!({"apiVersion": "v1", "kind": "List", "metadata": {"continue": next.unwrap_or_default()}, "items": items}))
-                .into_response()
+        Ok(items) => {
+            Json(List { api_version: "v1", kind: "List", metadata: Metadata { next: next.unwrap_or_default() }, items }).into_response()
         }
         Err(error) => failed(&error),
     }

@@ -30,7 +30,7 @@ const LINGERS: Duration = Duration::from_secs(15);
 /// How often it is seen whether somebody still looks.
 const SWEEP: Duration = Duration::from_secs(5);
 /// Deployments in one answer of the API server: each may be hundreds of kilobytes.
-const PAGE: u32 = 50;
+const PAGE: u32 = 25;
 /// Changes that one who is slow may miss without being told that it was many.
 const CHANGES: usize = 64;
 /// For the first list.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use coalmine_core::{run::canary, view::status};
+use coalmine_core::{run::canary, state::State, view::status};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kube::{Api, Client, api::DynamicObject};
 use serde_json::Value;
@@ -40,10 +40,13 @@ impl Objects {
         Ok(primary.map(|primary| status::Objects { primary, namesake, ..status::Objects::default() }))
     }
 
-    /// In this order, without those that are gone.
-    pub(super) async fn all(&self, places: Vec<(String, String)>) -> Result<Vec<Value>, Error> {
-        let asked = places.into_iter().map(|(namespace, name)| async move { self.one(&namespace, &name).await });
-        let found: Vec<Option<Value>> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
+    /// What each says, in this order, without those that are gone. The objects themselves are let go one by one.
+    pub(super) async fn all(&self, places: Vec<(String, String)>) -> Result<Vec<State>, Error> {
+        let asked = places.into_iter().map(|(namespace, name)| async move {
+            let found = self.one(&namespace, &name).await?;
+            Ok::<_, Error>(found.map(|object| State::of(&object, None)))
+        });
+        let found: Vec<Option<State>> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
         Ok(found.into_iter().flatten().collect())
     }
 
