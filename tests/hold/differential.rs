@@ -113,13 +113,10 @@ impl Worlds {
             self.pending.clear();
             self.compare("after a request that passed");
         }
-        // Who states the live template takes its part of the held one back, and after the others' says what it leaves empty. What was
-        // changed in between was changed of what had been stated before.
-        if let (Some(applier), Some(held)) = (step.applier(), held(&after)) {
-            if !held.contributions.iter().any(|part| part.change) {
-                self.pending.retain(|pending| pending.step.applier() != Some(applier));
-            }
-            if annotation(&after) != annotation(&before) {
+        // Who states the live template takes its part of the held one back, and after the others' says what it leaves empty.
+        if let Some(applier) = step.applier() {
+            self.pending.retain(|pending| pending.step.applier() != Some(applier));
+            if annotation(&after).is_some() && annotation(&after) != annotation(&before) {
                 self.pending.push(Pending { step: step.clone(), is_live: true });
             }
         }
@@ -150,7 +147,7 @@ impl Worlds {
             let changes = together.iter().any(|part| part.change);
             self.pending.retain(|Pending { step: pending, is_live }| {
                 let has_part = of_part(pending.applier()) || (*is_live && !together.is_empty());
-                changes || (has_part && pending.applier() != step.applier())
+                (changes || has_part) && (pending.applier().is_none() || pending.applier() != step.applier())
             });
         }
         self.pending.push(Pending::held(step));

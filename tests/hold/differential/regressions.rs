@@ -288,3 +288,20 @@ fn who_goes_back_after_a_change_states_all_that_they_state() {
     ends_as_without_coalmine(&[ClientSideApply(a.clone()), ClientSideApply(b.clone()), image, ServerSideApply(a.clone())]);
     ends_as_without_coalmine(&[ClientSideApply(a.clone()), ClientSideApply(b), none, ServerSideApply(a)]);
 }
+
+/// What was changed of a part that its applier then left is owned as if that part had never been there, and is nothing that the API server
+/// would refuse to make of it.
+#[test]
+#[ignore = "needs a control plane"]
+fn a_change_of_a_part_that_is_left() {
+    let with = |mut file: Value, probe: Value| {
+        file["spec"]["containers"][0]["readinessProbe"] = probe;
+        ServerSideApply(file)
+    };
+    let a = with(app("b", &variables(&["VB", "VC"]), &json!({"a": "1"})), Value::Null);
+    let b = with(app("a", &json!([]), &json!({"a": "1"})), json!({"httpGet": {"path": "/", "port": 8080}}));
+    let c = with(app("c", &variables(&["VD"]), &Value::Null), Value::Null);
+    ends_as_without_coalmine(&[a.clone(), b.clone(), variable("STAKATER"), a.clone()]);
+    ends_as_without_coalmine(&[a.clone(), b.clone(), variable("STAKATER"), c.clone(), Promote]);
+    ends_as_without_coalmine(&[a.clone(), b.clone(), Restart(1), variable("STAKATER"), c, a]);
+}

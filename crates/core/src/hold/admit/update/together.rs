@@ -12,7 +12,7 @@ use crate::{
     manifest::{
         fields::Fields,
         identity::Identity,
-        managed_fields::{self, Change, LeftPart, template_owners},
+        managed_fields::{self, Change, LeftPart, TemplateOwners, template_owners},
         merge::{Emptied, Owned, merge},
         object, template,
     },
@@ -52,29 +52,21 @@ impl Update<'_> {
         let known = [&stored, &sent_owners, &held.owners]
             .into_iter()
             .fold(Fields::default(), |known, more| known.union(&managed_fields::all(more)));
-        let (first, others) = parts.split_first()?;
-        let mut changed = first.change;
-        let template = others.iter().try_fold(first.template.clone(), |ours, part| {
-            // What is stated after a change counts over it, also where it is what was there all the time.
-            let asserted = part.again || (changed && !part.change);
-            changed |= part.change;
-            let owners = if part.manager == manager { &sent_owners } else { &held.owners };
-            let (stated, emptied) = if part.change {
-                (managed_fields::updated_by(owners, &part.manager), emptied_by(&part.manager))
-            } else {
-                (managed_fields::applied_by(owners, &part.manager), Emptied::ByItem)
-            };
-            let owned = Owned { known: &known, stated: &stated, asserted, whole: part.change, emptied };
-            merge(owned, live, &ours, &part.template)
-        })?;
-        let change = Change { from: &held.template, to: &template };
+        let states = self.states_after(held, &parts, &known)?;
+        let template = states.last()?.clone();
         let managers: Vec<&str> = parts.iter().map(|part| part.manager.as_str()).collect();
-        let mut owners = managed_fields::applied(&held.owners, &stored, &sent_owners, manager, &managers, &known, change);
-        // What was changed in between was changed of what it had stated.
-        if mine.is_some() && !parts.iter().any(|part| part.change) {
-            let changes = LeftPart { live, before: &held.template, now: &template };
-            managed_fields::give_back(&mut owners, &held.owners, &sent_owners, manager, &managers, &known, changes);
-        }
+        let is_another = mine.is_some() && !template::same(&template, &held.template);
+        let owners = if is_another && parts.iter().any(|part| part.change) {
+            self.owners_after(held, &parts, &states, &known)
+        } else {
+            let change = Change { from: &held.template, to: &template };
+            let mut owners = managed_fields::applied(&held.owners, &stored, &sent_owners, manager, &managers, &known, change);
+            if mine.is_some() {
+                let changes = LeftPart { live, before: &held.template, now: &template };
+                managed_fields::give_back(&mut owners, &held.owners, &sent_owners, manager, &managers, &known, changes);
+            }
+            owners
+        };
         let unchanged = template::same(&template, &held.template);
         Some(Held {
             manager: if mine.is_some() && unchanged { held.manager.clone() } else { parts.last()?.manager.clone() },
@@ -86,6 +78,46 @@ impl Update<'_> {
             contributions: if parts.len() > 1 { parts } else { Vec::new() },
             template,
         })
+    }
+
+    /// What the live template becomes by each of these after the other. The first one is what it made of that itself.
+    fn states_after(&self, held: &Held, parts: &[Contribution], known: &Fields) -> Option<Vec<Value>> {
+        let (live, sent_owners) = (object::template(self.old), self.sent_owners());
+        let (first, others) = parts.split_first()?;
+        let mut changed = first.change;
+        let mut states = vec![first.template.clone()];
+        for part in others {
+            // What is stated after a change counts over it, also where it is what was there all the time.
+            let asserted = part.again || (changed && !part.change);
+            changed |= part.change;
+            let owners = if part.manager == self.manager { &sent_owners } else { &held.owners };
+            let (stated, emptied) = if part.change {
+                (managed_fields::updated_by(owners, &part.manager), emptied_by(&part.manager))
+            } else {
+                (managed_fields::applied_by(owners, &part.manager), Emptied::ByItem)
+            };
+            let owned = Owned { known, stated: &stated, asserted, whole: part.change, emptied };
+            states.push(merge(owned, live, states.last()?, &part.template)?);
+        }
+        Some(states)
+    }
+
+    /// Who owns what of the last of these states: as if what its applier has left had never been there.
+    fn owners_after(&self, held: &Held, parts: &[Contribution], states: &[Value], known: &Fields) -> TemplateOwners {
+        let sent_owners = self.sent_owners();
+        let mut owners = template_owners(self.old.get("metadata").unwrap_or(&Value::Null));
+        let mut from = object::template(self.old);
+        for (part, to) in parts.iter().zip(states) {
+            let change = Change { from, to };
+            let stated = if part.manager == self.manager { &sent_owners } else { &held.owners };
+            owners = if part.change {
+                managed_fields::updated(&owners, &part.manager, known, change)
+            } else {
+                managed_fields::asserted(&owners, stated, &part.manager, known, change)
+            };
+            from = to;
+        }
+        owners
     }
 
     /// Holds what came of `held` and this request. The canary starts over only if that is another template.
