@@ -200,12 +200,13 @@ impl Webhook {
         }
         admission.warnings.extend(advice::of_deployment(&self.sinks, &input, &admission));
         let Some(unchecked) = admission.unchecked.take() else { return (admission, asked) };
+        let held = unchecked.template.clone();
         let canary = self.canary(request, *unchecked);
         let question = Instant::now();
         let answer = self.checker.check(&request.namespace, &request.name, request.uid_of_stored(), canary).await;
         asked += question.elapsed();
         match answer {
-            check::Answer::Valid => match self.checker.live_refused(&request.namespace, &request.name).await {
+            check::Answer::Valid => match self.checker.live_refused(&request.namespace, &request.name, &held).await {
                 Some(reason) => admission = Admission::denied(denied::live_refused(&reason)),
                 None => admission.warnings.extend(self.wishes(request).await),
             },

@@ -166,12 +166,21 @@ impl Checker {
     }
 
     /// The words in which the live template is refused by now, as by a policy that is newer than it: while it stands there, no write passes, and
-    /// whoever mended their template would be told of what they mended. A patch of nothing is admitted like any other.
-    pub(super) async fn live_refused(&self, namespace: &str, name: &str) -> Option<String> {
+    /// whoever mended their template would be told of what they mended. Whoever refuses the held one in its place as well refuses us, and it is
+    /// the user who writes now.
+    pub(super) async fn live_refused(&self, namespace: &str, name: &str, held: &Value) -> Option<String> {
+        let words = self.refused(namespace, name, Vec::new()).await?;
+        let operation = json!({"op": "replace", "path": "/spec/template", "value": held});
+        let instead = self.refused(namespace, name, serde_json::from_value(operation).into_iter().collect()).await;
+        instead.is_none().then_some(words)
+    }
+
+    /// Why a patch by us is refused. One of nothing is admitted like any other.
+    async fn refused(&self, namespace: &str, name: &str, operations: Vec<json_patch::PatchOperation>) -> Option<String> {
         let parameters = PatchParams { dry_run: true, field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let api = self.deployments(namespace);
-        let answer = self.asked(api.patch(name, &parameters, &Patch::Merge(json!({})))).await?;
-        match read_refusal(&answer.err()?, name) {
+        let patch = Patch::<Value>::Json(json_patch::Patch(operations));
+        match read_refusal(&self.asked(api.patch(name, &parameters, &patch)).await?.err()?, name) {
             Answer::Refused(words) => Some(words),
             Answer::Valid | Answer::Unknown(_) => None,
         }

@@ -31,7 +31,7 @@ impl Dashboard {
         let mut process = Command::new(plugin)
             .args(["dashboard", "--no-open"])
             .env("PATH", format!("{on_path}:{}", std::env::var("PATH").unwrap_or_default()))
-            // Interrupted as by a terminal: together with its kubectl.
+            // Ended together with its kubectl. Not as by a terminal: whoever is started in the background hears no interrupt.
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -48,7 +48,7 @@ impl Dashboard {
 impl Drop for Dashboard {
     fn drop(&mut self) {
         let group = self.process.id().try_into().ok().and_then(Pid::from_raw).expect("a process");
-        let _ = kill_process_group(group, Signal::INT);
+        let _ = kill_process_group(group, Signal::TERM);
         let _ = self.process.wait();
     }
 }
