@@ -305,3 +305,21 @@ fn a_change_of_a_part_that_is_left() {
     ends_as_without_coalmine(&[a.clone(), b.clone(), variable("STAKATER"), c.clone(), Promote]);
     ends_as_without_coalmine(&[a.clone(), b.clone(), Restart(1), variable("STAKATER"), c, a]);
 }
+
+/// A file that says `null` of a map, once more after another one put something there: by client-side apply it takes that away, by server-side
+/// apply it owns the map.
+#[test]
+#[ignore = "needs a control plane"]
+fn a_null_stated_again_after_a_change() {
+    let (a, b) = (app("a", &json!([]), &json!({"a": "2"})), app("b", &variables(&["VA"]), &Value::Null));
+    let restarted = Merge(json!({"spec": {"template": {"metadata": {"annotations": {"restartedAt": "3"}}}}}));
+    for how in [ServerSideApply, ClientSideApply] {
+        let (a, b) = (how(a.clone()), how(b.clone()));
+        ends_as_without_coalmine(&[a.clone(), b.clone(), restarted.clone(), b.clone()]);
+        ends_as_without_coalmine(&[a, b.clone(), restarted.clone(), variable("STAKATER"), b.clone(), Restart(1), b, Promote]);
+    }
+    ends_as_without_coalmine(&[ClientSideApply(a), Put(b.clone()), restarted, ClientSideApply(b)]);
+    let nothing = ServerSideApply(app("a", &json!([]), &Value::Null));
+    let something = ServerSideApply(app("b", &json!([]), &Value::Null));
+    ends_as_without_coalmine(&[nothing, something.clone(), Restart(1), something]);
+}
