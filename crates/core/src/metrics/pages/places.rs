@@ -138,7 +138,10 @@ mod tests {
         let template = json!({"metadata": {"annotations": {"prometheus.io/path": "stats", "prometheus.io/scheme": "https"}}});
         let told = |hints: Hints| hints.at(9102).iter().map(Place::to_string).collect::<Vec<_>>().join(" ");
         assert_eq!(told(Hints::of(&template)), "https :9102/stats");
-        assert_eq!(told(Hints::of(&json!({}))), ":9102/metrics :9102/actuator/prometheus :9102/q/metrics :9102/stats/prometheus");
+        assert_eq!(
+            told(Hints::of(&json!({}))),
+            ":9102/metrics :9102/actuator/prometheus :9102/q/metrics :9102/prometheus :9102/stats/prometheus"
+        );
         let long = json!({"metadata": {"annotations": {"prometheus.io/path": "x".repeat(LONGEST_PATH + 1)}}});
         assert_eq!(Hints::of(&long), Hints::default());
     }
