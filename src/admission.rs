@@ -99,7 +99,7 @@ async fn admit_deployment(State((webhook, intake)): State<(Arc<Webhook>, Intake)
 }
 
 /// No decision of its own, so that it is not counted as one.
-async fn admit_again(State((_, intake)): State<(Arc<Webhook>, Intake)>, request: Request) -> Response {
+async fn admit_again(State((webhook, intake)): State<(Arc<Webhook>, Intake)>, request: Request) -> Response {
     let taken = match intake.take(request).await {
         Ok(taken) => taken,
         Err(refusal) => {
@@ -109,7 +109,7 @@ async fn admit_again(State((_, intake)): State<(Arc<Webhook>, Intake)>, request:
     };
     let answer = caught("look at a request again", async {
         let request = review::read(&taken.body)?;
-        Ok(review::response(&request, &admit::again(&request.input())))
+        Ok(review::response(&request, &admit::again(&webhook.settings, &request.input())))
     });
     match answer.await {
         Ok(Ok(response)) => response,

@@ -108,12 +108,15 @@ fn whatever_others_make_of_the_answer_the_live_template_stays() {
     rewritten["spec"]["replicas"] = json!(3);
     let again = |new: &Value| {
         let request = Request { old: Some(&a), new, ..of_ann(&a) };
-        super::again(&request).stored(new).unwrap()
+        super::again(&settings(), &request).stored(new).unwrap()
     };
     let mut expected = rewritten.clone();
     expected["spec"]["template"] = template("VX");
     assert_eq!(again(&rewritten), expected);
     assert_eq!(again(&held), held);
+    // Our own question what another template would come to.
+    let question = Request { old: Some(&held), new: &rewritten, username: &settings().controller, dry_run: true, ..of_ann(&a) };
+    assert_eq!(super::again(&settings(), &question).stored(&rewritten), Some(rewritten.clone()));
     // Where nothing is held, the template is let in.
     let mut promoted = a.clone();
     promoted["spec"]["template"] = template("VY");
