@@ -23,7 +23,7 @@ use serde_json::Value;
 
 pub use self::{check::Checker, telemetry::Metrics};
 use self::{
-    intake::Intake,
+    intake::{Intake, Refusal, Taken},
     review::{ReviewRequest, Unreadable},
 };
 use crate::{
@@ -75,11 +75,22 @@ async fn in_time(State(limit): State<Duration>, request: Request, next: Next) ->
     answer.unwrap_or_else(|_| (StatusCode::REQUEST_TIMEOUT, "the review was not answered in time").into_response())
 }
 
+async fn taken(intake: &Intake, request: Request) -> Result<Taken, Refusal> {
+    intake.take(request).await.inspect_err(|refusal| tracing::warn!(?refusal, "a review was refused unread"))
+}
+
+fn answered(answer: Result<Result<Response, Unreadable>, Panicked>) -> Response {
+    match answer {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => unreadable(&error),
+        Err(fault) => failed(fault),
+    }
+}
+
 async fn admit_deployment(State((webhook, intake)): State<(Arc<Webhook>, Intake)>, request: Request) -> Response {
-    let taken = match intake.take(request).await {
+    let taken = match taken(&intake, request).await {
         Ok(taken) => taken,
         Err(refusal) => {
-            tracing::warn!(?refusal, "a review was refused unread");
             webhook.metrics.count(Effect::Denied);
             return refusal.denial();
         }
@@ -100,32 +111,22 @@ async fn admit_deployment(State((webhook, intake)): State<(Arc<Webhook>, Intake)
 
 /// No decision of its own, so that it is not counted as one.
 async fn admit_again(State((webhook, intake)): State<(Arc<Webhook>, Intake)>, request: Request) -> Response {
-    let taken = match intake.take(request).await {
+    let taken = match taken(&intake, request).await {
         Ok(taken) => taken,
-        Err(refusal) => {
-            tracing::warn!(?refusal, "a review was refused unread");
-            return refusal.denial();
-        }
+        Err(refusal) => return refusal.denial(),
     };
     let answer = caught("look at a request again", async {
         let request = review::read(&taken.body)?;
         Ok(review::response(&request, &admit::again(&webhook.settings, &request.input())))
     });
-    match answer.await {
-        Ok(Ok(response)) => response,
-        Ok(Err(error)) => unreadable(&error),
-        Err(fault) => failed(fault),
-    }
+    answered(answer.await)
 }
 
 /// A fault is the entry's `failurePolicy` to answer: what can wait passes, what must not be written without an answer is not.
 async fn admit_status(State((webhook, intake)): State<(Arc<Webhook>, Intake)>, request: Request) -> Response {
-    let taken = match intake.take(request).await {
+    let taken = match taken(&intake, request).await {
         Ok(taken) => taken,
-        Err(refusal) => {
-            tracing::warn!(?refusal, "a review of a status was refused unread");
-            return refusal.failure();
-        }
+        Err(refusal) => return refusal.failure(),
     };
     let answer = caught("decide a status", async {
         let request = review::read(&taken.body)?;
@@ -133,11 +134,7 @@ async fn admit_status(State((webhook, intake)): State<(Arc<Webhook>, Intake)>, r
         let changed = request.old_object.as_ref().and_then(|old| status::admit_status(old, &request.object, by_controller));
         Ok(review::status_response(&request, changed.as_ref()))
     });
-    match answer.await {
-        Ok(Ok(response)) => response,
-        Ok(Err(error)) => unreadable(&error),
-        Err(fault) => failed(fault),
-    }
+    answered(answer.await)
 }
 
 /// What nobody could decide. An opted-in Deployment stays as it is, and the user is told so. One that is plain, also in its annotations,
