@@ -1,23 +1,24 @@
 //! Puts counts before the statistics, and what they say into one answer. Asks nobody.
 
+mod without_counts;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+pub(super) use self::without_counts::{by_pages, nothing, worker};
 use super::counters::{Counter, Seen};
-use super::early::Early;
 use super::judgement::{Decision, Finding, Judgement, Measure, Measured, Past, Unobserved, Waiting};
 use super::lasting;
-use super::pace::UNKNOWN_INTERVAL;
-use super::step::{ASK_AGAIN, Round};
+use super::step::Round;
 use super::subject::Subject;
 use crate::api::origin::Origin;
 use crate::metrics::counting::{Counted, Lacking};
-use crate::metrics::discovery::{LatencyError, NotFound};
+use crate::metrics::discovery::LatencyError;
 use crate::run::evidence::{self, Look};
 use crate::statistics::{
-    self, Analysis, CounterResult, Coverage, Deadline, Dispersion, Finding as Found, Joined, Now, Parameters, Reason, RunParameters,
-    TrafficShare, Verdict, join, traffic_share,
+    self, Analysis, CounterResult, Coverage, Deadline, Finding as Found, Joined, Now, Parameters, Reason, RunParameters, TrafficShare,
+    Verdict, join, traffic_share,
 };
 
 /// From such a dispersion on a person is told.
@@ -307,49 +308,6 @@ impl<'a> Known<'a> {
         let last = last.map(|last| (clock.time(last), clock.since_begun(last)));
         Unobserved { coverage, last, duration: self.subject.policy.duration, origin: self.origin }
     }
-}
-
-/// There is nothing to judge by, and at the deadline there will be nothing.
-pub(super) fn nothing(subject: &Subject, nothing: Vec<NotFound>, now: Timestamp) -> Round {
-    // What nobody has may be missing; what somebody has and nobody can read is in the way.
-    let is_missing = |nothing: &NotFound| match nothing {
-        NotFound::NotScraped { .. } | NotFound::NothingKnown { .. } | NotFound::NoRequest { .. } => true,
-        NotFound::NoPage { is_silent, .. } => !is_silent,
-        _ => false,
-    };
-    let clean = nothing.iter().all(is_missing);
-    let findings = nothing.into_iter().map(Finding::NotFound).collect();
-    if subject.is_past_deadline(now) {
-        return Round::Done(Judgement { decision: Decision::Inconclusive { clean }, findings });
-    }
-    Round::Waiting(Waiting { look_again: ASK_AGAIN, findings, is_blind: true })
-}
-
-/// Of a worker, which has no counters: its pod is Ready, and stays so.
-pub(super) fn worker(subject: &Subject, now: Timestamp) -> Round {
-    let (served, duration) = (subject.served(now), subject.policy.duration);
-    if served < duration {
-        let missing = duration.saturating_sub(served);
-        let unobserved =
-            Unobserved { coverage: Coverage::Short { observed: served, missing }, last: None, duration, origin: Origin::default() };
-        if subject.is_past_deadline(now) {
-            let findings = vec![Finding::Unobserved(unobserved)];
-            return Round::Done(Judgement { decision: Decision::Inconclusive { clean: true }, findings });
-        }
-        return Round::Waiting(Waiting { look_again: missing.min(UNKNOWN_INTERVAL), findings: Vec::new(), is_blind: false });
-    }
-    Round::Done(Judgement { decision: Decision::Promote, findings: vec![Finding::StayedReady(served)] })
-}
-
-/// A rejection, if the pages alone are enough for it.
-pub(super) fn by_pages(subject: &Subject, dispersion: Dispersion, early: &Early, now: Timestamp) -> Option<Judgement> {
-    let policy = &subject.policy;
-    let alpha = run_parameters(subject, 1).budget().pages;
-    let parameters = Parameters { alpha, dispersion, ..Parameters::default() }.with_limit(policy.max_error_rate);
-    let served = subject.served(now);
-    let analysis = early.rejection(parameters, policy.warm_up, served)?;
-    let measure = Measure { measured: Measured::ErrorRate, analysis, served, outlook: None };
-    Some(Judgement { decision: Decision::Reject, findings: vec![Finding::Page(measure)] })
 }
 
 fn lasts(counter: &statistics::Counter, result: &CounterResult, subject: &Subject) -> bool {
