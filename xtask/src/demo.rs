@@ -229,6 +229,8 @@ impl Story {
         tell("kubectl describe deployment app");
         tell("kubectl get events --field-selector involvedObject.name=app");
         tell("kubectl logs --namespace coalmine deployment/coalmine");
+        tell("cargo run -q -p kubectl-coalmine -- history app   # the plugin: status, watch, explain, ...");
+        tell("cargo run -q -p kubectl-coalmine -- dashboard     # the same in a browser");
         tell("kubectl set env deployment/app LATENCY=200ms      # and whatever else you want to try");
         tell("cargo xtask cluster down                          # takes it all away");
         Ok(())

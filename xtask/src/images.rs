@@ -7,6 +7,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::OnceLock,
 };
 
 use anyhow::{Context, Result, bail};
@@ -214,6 +215,11 @@ pub(crate) fn build(target: &Target, state: &State, images: &[Image]) -> Result<
 /// One cargo call for all that there are: it knows best what is up to date, and alone each would be built of libraries with other features,
 /// all of them compiled once more.
 pub(crate) fn compile() -> Result<()> {
+    // The cluster, its images and the installation each make sure of it.
+    static COMPILED: OnceLock<()> = OnceLock::new();
+    if COMPILED.get().is_some() {
+        return Ok(());
+    }
     let mut packages: Vec<&str> = BASE.iter().chain(&OWN).filter_map(Image::package).collect();
     packages.sort_unstable();
     packages.dedup();
@@ -223,7 +229,9 @@ pub(crate) fn compile() -> Result<()> {
     for package in packages {
         cargo.args(["--package", package]);
     }
-    command::run(&mut cargo)
+    command::run(&mut cargo)?;
+    COMPILED.get_or_init(|| ());
+    Ok(())
 }
 
 fn archive(state: &State, builder: Builder, image: Image) -> Result<Archive> {

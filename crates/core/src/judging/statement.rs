@@ -81,6 +81,19 @@ pub(super) fn run_parameters(subject: &Subject, counters: usize) -> RunParameter
     }
 }
 
+/// The numbers for people.
+fn look(analysis: &Analysis, now: Timestamp) -> Look {
+    let counted = |counts: statistics::Counts| evidence::Counted { requests: counts.requests, failures: counts.errors };
+    Look {
+        time: now,
+        canary: counted(analysis.canary),
+        primary: counted(analysis.primary),
+        against: analysis.against().shown(),
+        in_favour: analysis.in_favour().shown(),
+        needed: analysis.requests_needed(),
+    }
+}
+
 impl<'a> Known<'a> {
     fn deadline(self) -> Deadline {
         if self.subject.is_past_deadline(self.now) { Deadline::Reached } else { Deadline::Ahead }
@@ -144,15 +157,7 @@ impl<'a> Known<'a> {
     fn look(self, said: &[Said<'_>]) -> Option<Look> {
         let errors = said.iter().map(|said| said.result.errors);
         let analysis = errors.max_by(|one, other| one.canary.requests.total_cmp(&other.canary.requests))?;
-        let counted = |counts: statistics::Counts| evidence::Counted { requests: counts.requests, failures: counts.errors };
-        Some(Look {
-            time: self.now,
-            canary: counted(analysis.canary),
-            primary: counted(analysis.primary),
-            against: analysis.against().shown(),
-            in_favour: analysis.in_favour().shown(),
-            needed: analysis.requests_needed(),
-        })
+        Some(look(&analysis, self.now))
     }
 
     /// Of all counters; each says its name where there are several.

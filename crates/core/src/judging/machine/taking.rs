@@ -198,7 +198,8 @@ impl Judge {
         self.rounds.pages(pages, self.subject.since);
         let Series::Measured { counters, .. } = &self.series else { return };
         let dispersion = counters.first().map(|counter| counter.past.errors).unwrap_or_default();
-        if let Some(rejection) = statement::by_pages(&self.subject, dispersion, &self.rounds.early, now) {
+        if let Some((rejection, look)) = statement::by_pages(&self.subject, dispersion, &self.rounds.early, now) {
+            self.news.push(News::Looked(look));
             self.state = State::Done(rejection);
         }
     }

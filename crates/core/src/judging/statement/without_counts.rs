@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::run_parameters;
+use super::{look, run_parameters};
 use crate::api::origin::Origin;
 use crate::judging::early::Early;
 use crate::judging::judgement::{Decision, Finding, Judgement, Measure, Measured, Unobserved, Waiting};
@@ -10,6 +10,7 @@ use crate::judging::pace::UNKNOWN_INTERVAL;
 use crate::judging::step::{ASK_AGAIN, Round};
 use crate::judging::subject::Subject;
 use crate::metrics::discovery::NotFound;
+use crate::run::evidence::Look;
 use crate::statistics::{Coverage, Dispersion, Parameters};
 
 /// There is nothing to judge by, and at the deadline there will be nothing.
@@ -44,13 +45,14 @@ pub(in crate::judging) fn worker(subject: &Subject, now: Timestamp) -> Round {
     Round::Done(Judgement { decision: Decision::Promote, findings: vec![Finding::StayedReady(served)] })
 }
 
-/// A rejection, if the pages alone are enough for it.
-pub(in crate::judging) fn by_pages(subject: &Subject, dispersion: Dispersion, early: &Early, now: Timestamp) -> Option<Judgement> {
+/// A rejection, if the pages alone are enough for it, and the numbers for people.
+pub(in crate::judging) fn by_pages(subject: &Subject, dispersion: Dispersion, early: &Early, now: Timestamp) -> Option<(Judgement, Look)> {
     let policy = &subject.policy;
     let alpha = run_parameters(subject, 1).budget().pages;
     let parameters = Parameters { alpha, dispersion, ..Parameters::default() }.with_limit(policy.max_error_rate);
     let served = subject.served(now);
     let analysis = early.rejection(parameters, policy.warm_up, served)?;
+    let look = look(&analysis, now);
     let measure = Measure { measured: Measured::ErrorRate, analysis, served, outlook: None };
-    Some(Judgement { decision: Decision::Reject, findings: vec![Finding::Page(measure)] })
+    Some((Judgement { decision: Decision::Reject, findings: vec![Finding::Page(measure)] }, look))
 }

@@ -215,6 +215,16 @@ fn rejected_by_the_pages() {
     ");
 }
 
+/// What is remembered of the verdict are its own numbers.
+#[test]
+fn the_pages_numbers_are_told_with_their_verdict() {
+    let mut judge = Judge::new(Subject { reads_pages: true, ..short() });
+    World { traffic: BROKEN, ..World::default() }.until(&mut judge, 700);
+    let looked = judge.news().into_iter().rev().find_map(|news| if let News::Looked(look) = news { Some(look) } else { None }).unwrap();
+    assert_eq!((looked.canary.requests, looked.canary.failures, looked.primary.failures), (450.0, 450.0, 0.0));
+    assert!(looked.against >= 100.0, "{looked:?}");
+}
+
 #[test]
 fn promoted() {
     let mut subject = short();
