@@ -91,9 +91,11 @@ impl Only {
     }
 }
 
-/// Simulates and prints all lines that are wanted; what is broken comes back.
-pub fn print_all(runs: usize, only: &Only, out: &mut impl Write) -> io::Result<Vec<Broken>> {
-    let tables = [
+/// A table beside other tools: title, heading, what a cell says, its style, its lines, and the runs of each.
+type Table = (&'static str, &'static str, &'static str, Style, Vec<Situation>, usize);
+
+fn compared(runs: usize) -> [Table; 4] {
+    [
         (
             "A canary like the primary",
             "errors          req/s   rate",
@@ -126,7 +128,12 @@ pub fn print_all(runs: usize, only: &Only, out: &mut impl Write) -> io::Result<V
             scenarios::all(),
             runs.div_ceil(2),
         ),
-    ];
+    ]
+}
+
+/// Simulates and prints all lines that are wanted; what is broken comes back.
+pub fn print_all(runs: usize, only: &Only, out: &mut impl Write) -> io::Result<Vec<Broken>> {
+    let tables = compared(runs);
     let mut broken = Vec::new();
     for (experiment, (title, heading, cells, style, situations, runs)) in tables.into_iter().enumerate() {
         let lines = only.of(&situations);

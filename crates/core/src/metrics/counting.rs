@@ -157,28 +157,7 @@ pub fn count(series: &[Series], pods: &Pods, reading: &Reading, window: Window) 
         if group.role == Role::Primary && group.last().is_some_and(|last| last > *open) {
             primary_pods.insert(group.pod.as_str());
         }
-        // What came before the first look is the past; what came after the last belongs to a look that hasn't ended.
-        let look = |at: i64| Some(ends.partition_point(|end| *end < at)).filter(|position| at > *open && *position < looks.len());
-        let mut seen: BTreeMap<usize, Tally> = group.times.iter().filter_map(|at| Some((look(*at)?, Tally::default()))).collect();
-        let added = increments::added(group, born, interval);
-        if let Some(fall) = added.fall {
-            falls.push((group.role, fall));
-            // Of the primary's pods the others speak for it; of the canary nobody does.
-            if group.role == Role::Primary {
-                continue;
-            }
-        }
-        for Increment { at, tally } in added.increments {
-            if let Some(position) = look(at) {
-                seen.entry(position).or_default().add(tally);
-            }
-        }
-        for (position, tally) in seen {
-            match group.role {
-                Role::Canary => looks[position].canary.add(tally),
-                Role::Primary => looks[position].primary.push(tally),
-            }
-        }
+        falls.extend(add(group, born, interval, &boundaries, &mut looks).map(|fall| (group.role, fall)));
     }
     counted.primary_pods = primary_pods.len();
     counted.client_error = commonest_client_error(of(Role::Canary), &reading);
@@ -200,6 +179,31 @@ pub fn count(series: &[Series], pods: &Pods, reading: &Reading, window: Window) 
         counted.details.push(Detail { canary: sides[0], primary: primary.into_iter().map(Tally::sane).collect() });
     }
     counted
+}
+
+/// Adds what a group counted to the looks between these boundaries. What falls again and again is no counter.
+fn add(group: &Group<'_>, born: bool, interval: i64, boundaries: &[i64], looks: &mut [Detail]) -> Option<Fall> {
+    let [open, ends @ ..] = boundaries else { return None };
+    // What came before the first look is the past; what came after the last belongs to a look that hasn't ended.
+    let look = |at: i64| Some(ends.partition_point(|end| *end < at)).filter(|position| at > *open && *position < ends.len());
+    let mut seen: BTreeMap<usize, Tally> = group.times.iter().filter_map(|at| Some((look(*at)?, Tally::default()))).collect();
+    let added = increments::added(group, born, interval);
+    // Of the primary's pods the others speak for it; of the canary nobody does.
+    if added.fall.is_some() && group.role == Role::Primary {
+        return added.fall;
+    }
+    for Increment { at, tally } in added.increments {
+        if let Some(position) = look(at) {
+            seen.entry(position).or_default().add(tally);
+        }
+    }
+    for (position, tally) in seen {
+        match group.role {
+            Role::Canary => looks[position].canary.add(tally),
+            Role::Primary => looks[position].primary.push(tally),
+        }
+    }
+    added.fall
 }
 
 /// By what the counters say in the end: it is said beside counts, and is none.

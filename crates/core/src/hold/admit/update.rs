@@ -134,6 +134,12 @@ impl Update<'_> {
                 return self.hold_together(&held, record);
             }
         }
+        self.hold_alone()
+    }
+
+    /// In the place of what is held, if that is another.
+    fn hold_alone(mut self) -> Admission {
+        let sent = object::template(self.request.new);
         match self.held.take() {
             Some(held) if self.sends_the_held_one || self.request.held_merged.is_some_and(|m| template::same(m, sent)) => {
                 self.hold_again(held)
