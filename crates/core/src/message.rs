@@ -6,7 +6,10 @@ pub mod denied;
 use std::time::Duration;
 
 use crate::{
-    api::{annotations::Phase, quantity::format_duration},
+    api::{
+        annotations::{Phase, STATE_VERSION},
+        quantity::format_duration,
+    },
     words::{one_line, within},
 };
 
@@ -156,6 +159,11 @@ pub fn unchecked() -> String {
 
 pub fn fault() -> String {
     warning("canary: Coalmine met a fault of its own and did not look at this; let through, since it is not opted in")
+}
+
+/// What a newer Coalmine holds in a way that this one can't read.
+pub fn newer_state(version: u32) -> String {
+    format!("this Deployment's template is held by a newer Coalmine, whose state {version} this version ({STATE_VERSION}) can't read")
 }
 
 /// For an Event.

@@ -65,6 +65,9 @@ pub const STATE_PREFIX: &str = "canary.state/";
 
 /// The held template with its records, compressed (see `hold::held`).
 pub const HELD: &str = "canary.state/held";
+/// What this version writes in the former, and reads. A version that writes what this one would misread puts its own number and a colon
+/// before the record: `2:...`. The first has none.
+pub const STATE_VERSION: u32 = 1;
 /// A key that stands both on the object and inside last-applied while a template is held, so that every later client-side apply has
 /// something to send: kubectl sends no request at all when it computes an empty patch.
 pub const MARKER: &str = "canary.state/marker";

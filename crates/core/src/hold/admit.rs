@@ -7,6 +7,7 @@
 pub(in crate::hold) mod controller;
 mod create;
 mod gates;
+mod newer;
 mod overlap;
 mod requester;
 mod update;
@@ -167,6 +168,9 @@ pub fn admit(settings: &Settings, request: &Request<'_>) -> Admission {
     let Some(old) = request.old else { return with_advice(create::admit(settings, request), request) };
     if object::is_being_deleted(old) {
         return Admission::passed();
+    }
+    if let Some(admission) = newer::admit(settings, request, old) {
+        return admission;
     }
     if request.username == settings.controller {
         return controller::admit(request, old);

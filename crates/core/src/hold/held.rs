@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    api::annotations as key,
+    api::annotations::{self as key, STATE_VERSION},
     manifest::{identity::Identity, managed_fields::TemplateOwners, object, template},
     run::plan::OnTrial,
 };
@@ -75,6 +75,8 @@ pub enum Operation {
 
 #[derive(Debug, thiserror::Error)]
 pub enum UnreadableHeld {
+    #[error("written by a newer Coalmine (state {0}, this version reads {STATE_VERSION})")]
+    Newer(u32),
     #[error("failed to decode the held template")]
     Base64(#[from] base64::DecodeError),
     #[error("failed to unpack the held template")]
@@ -93,12 +95,15 @@ pub enum Record {
     Outdated,
     /// Nobody can read it, so it can't be what anybody waits for.
     Unreadable,
+    /// A newer Coalmine wrote it, in a way that this one doesn't know: it is left to that one.
+    Newer(u32),
 }
 
 impl Record {
     pub fn of(deployment: &Value) -> Self {
         match object::annotation(deployment, key::HELD).map(Held::decode) {
             None => Self::None,
+            Some(Err(UnreadableHeld::Newer(version))) => Self::Newer(version),
             Some(Err(_)) => Self::Unreadable,
             Some(Ok(held)) if held.is_outdated(deployment) => Self::Outdated,
             Some(Ok(held)) => Self::Valid(held),
@@ -112,7 +117,13 @@ impl Record {
             Self::Valid(held) => OnTrial::Template(&held.template),
             Self::Outdated => OnTrial::Outdated,
             Self::Unreadable => OnTrial::Unreadable,
+            Self::Newer(version) => OnTrial::Newer(*version),
         }
+    }
+
+    /// Whether something is held, be it by a newer Coalmine.
+    pub fn holds(&self) -> bool {
+        matches!(self, Self::Valid(_) | Self::Newer(_))
     }
 
     pub fn valid(&self) -> Option<&Held> {
@@ -143,11 +154,19 @@ impl Held {
     }
 
     pub fn decode(text: &str) -> Result<Self, UnreadableHeld> {
+        if let Some(version) = version(text).filter(|version| *version > STATE_VERSION) {
+            return Err(UnreadableHeld::Newer(version));
+        }
         let packed = STANDARD_NO_PAD.decode(text)?;
         let mut json = Vec::new();
         DeflateDecoder::new(packed.as_slice()).take(LARGEST_UNPACKED).read_to_end(&mut json)?;
         Ok(serde_json::from_slice(&json)?)
     }
+}
+
+/// The number before the colon, if there is one: no letter of a record of the first version is a colon.
+fn version(text: &str) -> Option<u32> {
+    text.split_once(':')?.0.parse().ok()
 }
 
 #[cfg(test)]
@@ -210,6 +229,15 @@ mod tests {
         let against = |template: &Value| Held { against: Some(template::hash(template)), ..held("b") };
         assert_eq!(of(None), Record::None);
         assert_eq!(of(Some("x".to_owned())), Record::Unreadable);
+        for (text, record) in [
+            ("2:whatever", Record::Newer(2)),
+            ("4294967295:", Record::Newer(u32::MAX)),
+            ("4294967296:", Record::Unreadable),
+            ("1:whatever", Record::Unreadable),
+            (":whatever", Record::Unreadable),
+        ] {
+            assert_eq!(of(Some(text.to_owned())), record, "{text}");
+        }
         assert_eq!(of(Some(against(&json!({"spec": {}})).encode().unwrap())), Record::Outdated);
         assert_eq!(of(Some(against(&live).encode().unwrap())), Record::Valid(against(&live)));
     }

@@ -74,7 +74,7 @@ fn restore_annotations(old: &Value, changed: &mut Value, but_for_state: bool) {
 /// The phase that the status must tell of: that of a held template. One that nobody can read, or that another template has overtaken, is
 /// nothing that anybody waits for.
 fn told_phase(old: &Value) -> Option<Phase> {
-    object::phase(object::annotations(old)).filter(|phase| phase.holds() && matches!(Record::of(old), Record::Valid(_)))
+    object::phase(object::annotations(old)).filter(|phase| phase.holds() && Record::of(old).holds())
 }
 
 fn tell_the_truth(old: &Value, phase: Phase, changed: &mut Value) -> Option<()> {
@@ -144,7 +144,7 @@ pub fn is_left_behind(deployment: &Value) -> bool {
 /// was asked, or what is kept out is nothing any more.
 pub fn is_unwatched(deployment: &Value) -> bool {
     let phase = object::phase(object::annotations(deployment));
-    let overtaken = || phase.is_some_and(Phase::holds) && !matches!(Record::of(deployment), Record::Valid(_));
+    let overtaken = || phase.is_some_and(Phase::holds) && !Record::of(deployment).holds();
     object::label(deployment, key::ACTIVE_LABEL).is_none() && (phase.is_some_and(Phase::is_trying) || overtaken())
 }
 

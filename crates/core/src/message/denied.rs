@@ -40,6 +40,13 @@ pub fn not_the_held_template() -> String {
     "canary: only the held template may be promoted; this is another".to_owned()
 }
 
+pub fn newer_state(version: u32) -> String {
+    format!(
+        "canary: {}, so it takes no other template meanwhile; upgrade Coalmine again, or let the template through with canary.bypass",
+        super::newer_state(version)
+    )
+}
+
 pub fn outdated() -> String {
     "canary: the live template is not the one that this was held against".to_owned()
 }

@@ -50,6 +50,8 @@ pub enum Reason {
     WriteRefused,
     /// The API server refuses to delete the canary.
     DeleteRefused,
+    /// A newer Coalmine held the template, in a way that this one can't read.
+    NewerState,
     Promoted,
     Rejected,
     Inconclusive,
@@ -67,7 +69,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::Held,
         Self::Started,
         Self::Analyzing,
@@ -91,6 +93,7 @@ impl Reason {
         Self::PromotionRefused,
         Self::WriteRefused,
         Self::DeleteRefused,
+        Self::NewerState,
         Self::Promoted,
         Self::Rejected,
         Self::Inconclusive,
@@ -131,6 +134,7 @@ impl Reason {
             Self::PromotionRefused => "CanaryPromotionRefused",
             Self::WriteRefused => "CanaryWriteRefused",
             Self::DeleteRefused => "CanaryDeleteRefused",
+            Self::NewerState => "CanaryNewerState",
             Self::Promoted => "CanaryPromoted",
             Self::Rejected => "CanaryRejected",
             Self::Inconclusive => "CanaryInconclusive",
@@ -159,6 +163,7 @@ impl Reason {
                 | Self::PromotionRefused
                 | Self::WriteRefused
                 | Self::DeleteRefused
+                | Self::NewerState
         )
     }
 

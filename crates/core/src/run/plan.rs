@@ -21,7 +21,7 @@ use crate::api::{
     policy::{Mode, OnInconclusive, Policy},
     quantity::format_duration,
 };
-use crate::manifest::object;
+use crate::{hold::held::Record, manifest::object, message};
 
 mod action;
 mod finish;
@@ -43,6 +43,8 @@ pub enum OnTrial<'a> {
     Outdated,
     /// Nobody can read it.
     Unreadable,
+    /// A newer Coalmine wrote it, in this version of the state.
+    Newer(u32),
 }
 
 /// Everything that the next step depends on.
@@ -142,6 +144,7 @@ pub fn plan(observed: &Observed<'_>, canary_label: &(String, String), now: Times
     }
     let phase = object::phase(object::annotations(observed.primary));
     match (phase, observed.held) {
+        (_, OnTrial::Newer(version)) => Plan::then(vec![Action::warning(Reason::NewerState, message::newer_state(version))], ASLEEP),
         (None, _) => Plan::end(vec![Action::Release]),
         (Some(phase), OnTrial::Template(template)) if phase.is_trying() => trying(observed, phase, template, canary_label, now),
         (Some(phase), OnTrial::Nothing) if phase.is_kept_out() => finish::ended(observed, phase, now),
@@ -258,7 +261,8 @@ fn evict(namesake: &Value) -> Action {
 
 /// The end of a run that this program can't go on with, through a fault of its own, once there is no more time.
 pub fn after_a_fault(primary: &Value, policy: &Policy, now: Timestamp) -> Option<Action> {
-    let running = object::phase(object::annotations(primary)).is_some_and(Phase::is_running);
+    let running =
+        object::phase(object::annotations(primary)).is_some_and(Phase::is_running) && !matches!(Record::of(primary), Record::Newer(_));
     let reason = "a fault of Coalmine's own kept it from being judged; its log has the place";
     (running && is_past_deadline(primary, policy, now)).then(|| kept_out(Phase::Inconclusive, reason))
 }

@@ -127,7 +127,7 @@ pub(in crate::hold) fn may_write_state(old: &Value, new: &Value) -> bool {
     let (was, is) = (object::phase(before), object::phase(now));
     let supersedes = is == Some(Phase::Superseded) && was != is;
     // A hold ends by itself only where there is nothing left to promote: see [`Record`].
-    if supersedes && (!was.is_some_and(Phase::holds) || matches!(Record::of(old), Record::Valid(_))) {
+    if supersedes && (!was.is_some_and(Phase::holds) || Record::of(old).holds()) {
         return false;
     }
     let holds = before.contains_key(key::HELD);

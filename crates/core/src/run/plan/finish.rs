@@ -22,7 +22,7 @@ pub(super) fn superseded(held: OnTrial<'_>) -> Plan {
     let message = match held {
         OnTrial::Outdated => "another template became the live one past Coalmine; the held one is dropped: apply it again to try it",
         OnTrial::Unreadable => "the held template can't be read back, and is dropped: apply it again to try it",
-        OnTrial::Nothing | OnTrial::Template(_) => "the held template is gone; apply it again to try it",
+        OnTrial::Nothing | OnTrial::Newer(_) | OnTrial::Template(_) => "the held template is gone; apply it again to try it",
     };
     Plan::then(vec![Action::Write { phase: Phase::Superseded, message: Some(message.to_owned()) }], AT_ONCE)
 }

@@ -29,6 +29,50 @@ canary: canary.state/proven is Coalmine's own; the change to it was undone
     assert_eq!(ask(&held, &forged, "mallory", "kubectl-edit").stored(&forged), Some(held));
 }
 
+/// After a downgrade, or by an older replica while a newer one leads.
+#[test]
+fn what_a_newer_version_holds_stays_as_that_one_wrote_it() {
+    let mut held = apply(&deployment("VX"), "VY").0;
+    held["metadata"]["annotations"][key::HELD] = json!("2:of-tomorrow");
+    held["metadata"]["annotations"]["canary.state/of-tomorrow"] = json!("x");
+    let changed = |change: &dyn Fn(&mut Value)| {
+        let mut new = held.clone();
+        change(&mut new);
+        let answer = ask(&held, &new, "ann", "kubectl");
+        (answer.stored(&new), answer)
+    };
+    for template in ["VY", "VZ"] {
+        let (_, answer) = changed(&|new| new["spec"]["template"] = self::template(template));
+        insta::allow_duplicates!(
+            insta::assert_snapshot!(format!("{:?}", answer.outcome), @r#"Denied("canary: this Deployment's template is held by a newer Coalmine, whose state 2 this version (1) can't read, so it takes no other template meanwhile; upgrade Coalmine again, or let the template through with canary.bypass")"#)
+        );
+    }
+    let (stored, answer) = changed(&|new| new["spec"]["replicas"] = json!(5));
+    assert_eq!((stored.unwrap()["spec"]["replicas"].clone(), answer.outcome), (json!(5), Outcome::Unchanged));
+    let (stored, _) = changed(&|new| {
+        new["metadata"]["annotations"] = json!({"canary.enabled": "true", "canary.state/phase": "Promoted"});
+        new["metadata"]["labels"] = Value::Null;
+    });
+    assert_eq!(stored, Some(held.clone()), "a file without what is Coalmine's, or somebody who forges it");
+    // Whoever wants no canary any more needs nobody who reads the record.
+    for word in ["false", "true"] {
+        let (stored, answer) = changed(&|new| {
+            new["spec"]["template"] = self::template("VZ");
+            new["metadata"]["annotations"][key::ENABLED] = json!(word);
+            if word == "true" {
+                new["metadata"]["annotations"][key::BYPASS] = json!("down again");
+            }
+        });
+        let stored = stored.unwrap();
+        assert_eq!(stored["spec"]["template"], self::template("VZ"));
+        assert_eq!(object::annotation(&stored, key::HELD), None, "{:?}", answer.effect);
+    }
+    // The newer one's controller, by way of this replica.
+    let mut new = held.clone();
+    new["spec"]["template"] = self::template("VY");
+    assert_eq!(ask(&held, &new, &settings().controller, FIELD_MANAGER).outcome, Outcome::Unchanged);
+}
+
 #[test]
 fn malformed_annotations_are_denied() {
     let a = deployment("VX");

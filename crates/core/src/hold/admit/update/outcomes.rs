@@ -56,7 +56,7 @@ impl Update<'_> {
     }
 
     pub(super) fn opt_out(mut self) -> Admission {
-        if self.held.is_some() {
+        if self.before.contains_key(key::HELD) {
             self.warnings.push(message::cancelled());
             let told = format!("opted out by {}; the held template is dropped", self.request.username);
             self.end(Phase::Cancelled, &told);

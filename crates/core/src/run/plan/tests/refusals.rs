@@ -23,6 +23,17 @@ fn what_nobody_can_try_is_held_no_longer() {
 }
 
 #[test]
+fn what_a_newer_version_holds_is_left_to_it() {
+    for phase in ["Running", "Rejected", "ALaterPhase"] {
+        let newer = Given { held: Some(OnTrial::Newer(2)), ..Given::new(phase).canary("r1", true) };
+        insta::allow_duplicates!(insta::assert_snapshot!(newer.plan(), @r"
+        CanaryNewerState this Deployment's template is held by a newer Coalmine, whose state 2 this version (1) can't read
+        look again: Some(60s)
+        "));
+    }
+}
+
+#[test]
 fn what_the_api_server_refuses_is_told_in_its_words() {
     let write = || Action::Write { phase: Phase::Running, message: None };
     let promote = || Action::Promote { message: "error rate 0%".to_owned() };
