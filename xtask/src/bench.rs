@@ -7,6 +7,7 @@ mod https;
 mod judging;
 mod looking;
 mod memory;
+mod plugin;
 mod program;
 mod reviews;
 mod worst;
@@ -91,6 +92,7 @@ fn on_a_control_plane(state: &State, options: &Options) -> Result<Vec<Row>> {
         rows.push(Row::mebibytes("resident memory, idle", 15, program.settled_memory()?));
         rows.extend(reviews::measure(&kubectl, &program)?);
         rows.push(worst::measure(&kubectl, &program)?);
+        rows.extend(plugin::measure(&kubectl)?);
         if !options.quick {
             drop(program);
             rows.extend(judging::measure(state, &kubectl)?);

@@ -20,10 +20,10 @@ pub(super) fn measure(kubectl: &Kubectl) -> Result<[Row; 2]> {
     kubectl.run(&["create", "namespace", "many"])?;
     let program = Program::start(kubectl, super::NO_PROMETHEUS)?;
     say(format_args!("creating {ALL} Deployments"));
-    let all: Vec<Value> = (0..ALL).map(|number| deployment(number, "1")).collect();
+    let all: Vec<Value> = (0..ALL).map(|number| deployment("many", number, number < HELD, "1")).collect();
     write(kubectl, "create", &all)?;
     say(format_args!("changing the templates of {HELD}"));
-    let changed: Vec<Value> = (0..HELD).map(|number| deployment(number, "2")).collect();
+    let changed: Vec<Value> = (0..HELD).map(|number| deployment("many", number, true, "2")).collect();
     write(kubectl, "replace", &changed)?;
     wait_for("the canaries", Duration::from_mins(5), || {
         let names = kubectl.run(&["get", "deployments", "--namespace=many", "--selector=coalmine.dev/role=canary", "--output=name"])?;
@@ -36,18 +36,18 @@ pub(super) fn measure(kubectl: &Kubectl) -> Result<[Row; 2]> {
 }
 
 /// Paused but for those that change, so that the Deployment controller leaves them alone.
-fn deployment(number: usize, version: &str) -> Value {
+pub(super) fn deployment(namespace: &str, number: usize, changes: bool, version: &str) -> Value {
     let name = format!("app-{number:05}");
     json!({
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {
-            "name": name, "namespace": "many", "labels": {"app": name},
+            "name": name, "namespace": namespace, "labels": {"app": name},
             "annotations": {"canary.enabled": "true", "canary.deadline": "1h"},
         },
         "spec": {
             "replicas": 1,
-            "paused": number >= HELD,
+            "paused": !changes,
             "selector": {"matchLabels": {"app": name}},
             "template": {
                 "metadata": {"labels": {"app": name}},
@@ -60,7 +60,7 @@ fn deployment(number: usize, version: &str) -> Value {
     })
 }
 
-fn write(kubectl: &Kubectl, verb: &str, objects: &[Value]) -> Result<()> {
+pub(super) fn write(kubectl: &Kubectl, verb: &str, objects: &[Value]) -> Result<()> {
     let mut writers = Vec::new();
     for part in objects.chunks(objects.len().div_ceil(WRITERS)) {
         let file = tempfile::NamedTempFile::new().context("failed to make a file")?;

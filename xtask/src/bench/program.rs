@@ -32,6 +32,10 @@ impl Kubectl {
         Self { path, kubeconfig }
     }
 
+    pub(super) fn kubeconfig(&self) -> &std::path::Path {
+        &self.kubeconfig
+    }
+
     pub(super) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.path);
         command.arg("--kubeconfig").arg(&self.kubeconfig).args(arguments);

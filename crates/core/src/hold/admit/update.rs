@@ -10,7 +10,7 @@ mod together;
 use serde_json::{Map, Value};
 
 use self::statement::Statement;
-use super::{Admission, Effect, Request, Settings, changeable, overlap, policy};
+use super::{Admission, Effect, Outcome, Request, Settings, changeable, overlap, policy};
 use crate::{
     api::annotations::{self as key, Phase},
     hold::{
@@ -19,7 +19,7 @@ use crate::{
     },
     manifest::{
         identity::Identity,
-        object::{self, is_asked_for, is_opted_in, text},
+        object::{self, is_asked_for, is_opted_in, metadata_map_mut, text},
         template,
     },
     message::{self, denied},
@@ -44,7 +44,24 @@ pub(super) fn admit(settings: &Settings, request: &Request<'_>, old: &Value) -> 
     let sent = object::template(request.new);
     update.sends_the_held_one = update.held.as_ref().is_some_and(|held| held.is(sent, &update.sent_owners()));
     update.restore_state();
-    update.decide()
+    let rejected = update.held.clone().filter(|_| update.phase == Some(Phase::Rejected));
+    let mut admission = update.decide();
+    if let Some(held) = rejected {
+        remember(&mut admission, before, &held);
+    }
+    admission
+}
+
+/// Earlier commits kept no list of what they rejected: it joins the list where something else takes its place.
+fn remember(admission: &mut Admission, before: &Map<String, Value>, held: &Held) {
+    if let Outcome::Changed(changed) = &mut admission.outcome
+        && let Some(annotations) = metadata_map_mut(changed, "annotations")
+        && annotations.get(key::HELD) != before.get(key::HELD)
+        && !matches!(admission.effect, Effect::Cancelled | Effect::Bypassed | Effect::Skipped)
+        && rejected::verdict(before, &held.template, &held.owners).is_none()
+    {
+        rejected::remember(annotations, &held.template, &held.owners, text(before, key::MESSAGE).unwrap_or("it was rejected"));
+    }
 }
 
 /// Whether the answer depends on what the held template becomes when it is merged into the live one. Helm's client-side patch
