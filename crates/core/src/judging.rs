@@ -20,9 +20,9 @@ mod subject;
 mod twins;
 pub mod verdict;
 
-pub use judgement::{Decision, Finding, Judgement, Measure, Unobserved, Waiting};
+pub use judgement::{Decision, Finding, Judgement, Measure, Measured, Unobserved, Waiting};
 pub use machine::Judge;
 pub use question::{Answer, Checks, Failure, Question, Samples};
-pub use scope::Pod;
+pub use scope::{Pod, of_primary_alone};
 pub use step::{News, Step};
 pub use subject::Subject;

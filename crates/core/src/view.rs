@@ -4,6 +4,7 @@
 pub mod diff;
 pub mod history;
 pub mod list;
+pub mod preview;
 pub mod status;
 pub mod table;
 #[cfg(test)]

@@ -39,6 +39,19 @@ pub(crate) struct Connection {
     pub(crate) request_timeout: Duration,
 }
 
+/// Who is asked for what would be read. Default: the pods' own metrics pages, by way of the API server
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Asked {
+    /// A Prometheus that can be reached from here, such as `http://localhost:9090`
+    #[arg(long, value_name = "URL", conflicts_with = "prometheus_service")]
+    pub(crate) prometheus_url: Option<String>,
+    /// A Prometheus behind a Service, by way of the API server, such as monitoring/prometheus:9090
+    #[arg(long, value_name = "NAMESPACE/NAME:PORT")]
+    pub(crate) prometheus_service: Option<String>,
+    #[arg(skip = Duration::from_secs(30))]
+    pub(crate) timeout: Duration,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// All opted-in Deployments, a line each
@@ -72,10 +85,13 @@ pub(crate) enum Verb {
         #[arg(value_name = "DEPLOYMENT", value_parser = deployment)]
         name: String,
     },
-    /// What is read, what is missing and why it waits: the newest word of each kind about the trial
+    /// What is read, what is missing and why it waits: the newest word of each kind about the trial; without one, what would be read, and
+    /// whether the traffic could ever show the limit
     Explain {
         #[arg(value_name = "DEPLOYMENT", value_parser = deployment)]
         name: String,
+        #[command(flatten)]
+        asked: Asked,
     },
     /// The last verdicts, newest first: what was tried, what was counted, who applied it
     History {

@@ -108,6 +108,11 @@ impl Cluster {
         Ok(events)
     }
 
+    /// The pods that the Deployment's selector selects.
+    pub(crate) async fn pods(&self, primary: &Value) -> Result<Vec<Value>> {
+        self.list("", "Pod", "pods", selector_of(primary)).await
+    }
+
     async fn list(&self, group: &str, kind: &str, plural: &str, selector: String) -> Result<Vec<Value>> {
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.namespace, &resource(group, "v1", kind, plural));
         pages(&api, Some(&selector)).await.map_err(|error| refused(error, "list", plural, &self.namespace))

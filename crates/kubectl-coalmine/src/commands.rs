@@ -3,12 +3,14 @@
 pub(crate) mod completion;
 mod dashboard;
 mod doctor;
+mod explain;
 mod lint;
 mod read;
 mod retry;
 mod say;
 mod watch;
 
+pub(crate) use self::read::now;
 use anyhow::Result;
 
 use coalmine_core::api::annotations::{PROMOTE, REJECT};
@@ -28,7 +30,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<End> {
         }
         Verb::Status { name, output } => read::status(&Cluster::connect(&connection).await?, &name, output).await,
         Verb::Diff { name } => read::diff(&Cluster::connect(&connection).await?, &name).await,
-        Verb::Explain { name } => read::explain(&Cluster::connect(&connection).await?, &name).await,
+        Verb::Explain { name, mut asked } => {
+            asked.timeout = connection.request_timeout;
+            explain::explain(&Cluster::connect(&connection).await?, &name, &asked).await
+        }
         Verb::History { name, output } => read::history(&Cluster::connect(&connection).await?, &name, output).await,
         Verb::Watch { name, timeout } => watch::watch(&Cluster::connect(&connection).await?, &name, timeout).await,
         Verb::Retry { name } => retry::retry(&Cluster::connect(&connection).await?, &name).await,

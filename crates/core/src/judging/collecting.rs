@@ -24,6 +24,13 @@ pub struct Target {
     is_canary: bool,
 }
 
+impl Target {
+    /// The pod's name.
+    pub fn pod(&self) -> &str {
+        &self.pod
+    }
+}
+
 /// What came of reading one.
 #[derive(Clone, Debug)]
 pub enum Read {
@@ -155,6 +162,11 @@ impl Collected {
         }
         let last = |one: &Series| Series { labels: one.labels.clone(), samples: one.samples.last().copied().into_iter().collect() };
         Ok(self.record.series().iter().map(last).collect())
+    }
+
+    /// All that was read.
+    pub fn all(&self) -> Vec<Series> {
+        self.record.series().to_vec()
     }
 
     /// All that was read of what is counted. From now on nothing else is kept.

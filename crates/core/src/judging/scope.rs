@@ -4,11 +4,13 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::{
+    manifest::object,
     metrics::{
         counting::{Members, Pods},
-        pages::Place,
+        pages::{Place, places},
     },
     run::canary,
 };
@@ -32,6 +34,31 @@ pub struct Pod {
     pub is_serving: bool,
     /// Where it may serve its metrics.
     pub places: Vec<Place>,
+}
+
+impl Pod {
+    /// As the API server has it.
+    pub fn of(pod: &Value) -> Self {
+        let text = |path: &str| pod.pointer(path).and_then(Value::as_str).map(str::to_owned);
+        let list = |path: &str| pod.pointer(path).and_then(Value::as_array).into_iter().flatten();
+        let owners = list("/metadata/ownerReferences").filter(|owner| owner["kind"] == "ReplicaSet");
+        let is_ready = list("/status/conditions").any(|one| one["type"] == "Ready" && one["status"] == "True");
+        Self {
+            name: object::name(pod).to_owned(),
+            address: text("/status/podIP"),
+            replica_sets: owners.filter_map(|owner| owner["name"].as_str()).map(str::to_owned).collect(),
+            on_host_network: pod.pointer("/spec/hostNetwork").and_then(Value::as_bool) == Some(true),
+            node: text("/spec/nodeName"),
+            created: text("/metadata/creationTimestamp").and_then(|created| created.parse().ok()),
+            is_serving: is_ready && !object::is_being_deleted(pod),
+            places: places(pod),
+        }
+    }
+}
+
+/// Of a primary that has no canary.
+pub fn of_primary_alone(primary: &[Pod], deployment: &str) -> Pods {
+    pods(&[], primary, deployment, None)
 }
 
 /// `before` are those that were named earlier in the run: what a pod has served counts after it has gone.

@@ -5,7 +5,7 @@ mod unobserved;
 
 use std::time::Duration;
 
-pub use self::analysis::{outlook, sentence, starved};
+pub use self::analysis::{outlook, rate, sentence, starved};
 use super::checks::Outcome;
 use super::judgement::{Decision, Finding, Measure, Measured, Past};
 use super::step::{News, Step};

@@ -181,6 +181,34 @@ pub fn count(series: &[Series], pods: &Pods, reading: &Reading, window: Window) 
     counted
 }
 
+/// What the primary's pods counted between the first and the last of these samples.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Past {
+    pub counts: Counts,
+    pub pods: usize,
+    pub over: Duration,
+}
+
+/// The same counting for a primary alone, for who asks before there is a canary: no verdict rests on it. Nothing where the reading can't be
+/// read.
+pub fn of_primary(series: &[Series], pods: &Pods, reading: &Reading) -> Option<Past> {
+    let (reading, _) = reading.resolved(series, pods)?;
+    let groups = groups::chosen(series, pods, &reading);
+    let interval = groups::interval(&groups).unwrap_or(0);
+    let mut tally = Tally::default();
+    let mut past = Past::default();
+    for group in groups.iter().filter(|group| group.role == Role::Primary) {
+        for one in increments::of(group, false, interval) {
+            tally.add(one.tally);
+        }
+        let over = group.last().zip(group.first()).map_or(0, |(last, first)| last.saturating_sub(first));
+        past.over = past.over.max(Duration::from_millis(over.unsigned_abs()));
+        past.pods += 1;
+    }
+    past.counts = tally.sane().counts();
+    Some(past)
+}
+
 /// Adds what a group counted to the looks between these boundaries. What falls again and again is no counter.
 fn add(group: &Group<'_>, born: bool, interval: i64, boundaries: &[i64], looks: &mut [Detail]) -> Option<Fall> {
     let [open, ends @ ..] = boundaries else { return None };

@@ -1,11 +1,10 @@
-//! The commands that look once: list, status, diff, explain. They read and print; what is printed is made by the core.
+//! The commands that look once: list, status, diff, history. They read and print; what is printed is made by the core.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use coalmine_core::{
     api::annotations::{HELD, Phase},
     hold::held::Held,
     manifest::object,
-    run::canary,
     state::{API_VERSION, State},
     view,
 };
@@ -15,7 +14,7 @@ use serde_json::{Value, json};
 use crate::{
     End,
     args::{Format, Output},
-    cluster::{Cluster, plain, text},
+    cluster::Cluster,
     terminal,
 };
 
@@ -87,30 +86,6 @@ fn print_history(state: &State, screen: view::Screen) {
     terminal::print(&view::history::history(state, now(), screen).join("\n"));
 }
 
-/// The newest word of each kind about this run, oldest first: what is read, why it waits, how it ended.
-pub(super) async fn explain(cluster: &Cluster, name: &str) -> Result<End> {
-    let primary = cluster.deployment(name).await?;
-    let namesake = cluster.deployments().get_opt(&canary::name(name)).await.ok().flatten().map(|found| plain(&found)).transpose()?;
-    let state = State::of(&primary, namesake.as_ref());
-    if !state.enabled && !state.holds() {
-        bail!("deployment {name} is not opted in; to opt in: kubectl annotate deploy/{name} canary.enabled=true");
-    }
-    let mut newest: Vec<(String, String)> = Vec::new();
-    for event in cluster.events(name).await? {
-        let (reason, note) = (text(&event, "/reason").to_owned(), text(&event, "/note").to_owned());
-        newest.retain(|(before, _)| *before != reason);
-        newest.push((reason, note));
-    }
-    let screen = terminal::screen();
-    let phase = state.phase.map_or("nothing was held yet", Phase::as_str);
-    let mut rows = vec![vec!["Phase".to_owned(), phase.to_owned()]];
-    rows.extend(state.message.filter(|message| !message.is_empty()).map(|message| vec!["Verdict".to_owned(), message]));
-    rows.extend(view::status::evidence(&state.evidence).map(|words| vec!["Evidence".to_owned(), words]));
-    rows.extend(newest.into_iter().map(|(reason, note)| vec![reason, note]));
-    terminal::print(&view::table::lines(&rows, screen.width).join("\n"));
-    Ok(End::of(state.phase))
-}
-
 impl End {
     /// What a script is told of a phase.
     pub(super) fn of(phase: Option<Phase>) -> Self {
@@ -134,6 +109,6 @@ fn structured<T: serde::Serialize>(value: &T, format: Format) -> Result<()> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place of this program that looks at the clock; the core is given `now`")]
-pub(super) fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::now()
 }

@@ -115,7 +115,8 @@ pub fn outlook(measured: Measured, forecast: &Forecast, remaining: Duration) -> 
     format!("{rate} {takes}{by_then}; a longer canary.deadline{limit} would do")
 }
 
-fn rate(per_second: f64) -> String {
+/// How many requests come, for a person.
+pub fn rate(per_second: f64) -> String {
     if per_second >= 10.0 {
         format!("{} requests/s", format_count(per_second))
     } else if per_second >= 0.1 {
