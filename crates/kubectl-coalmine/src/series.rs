@@ -42,11 +42,7 @@ pub(crate) async fn of(
     asked: &Asked,
 ) -> Result<(Origin, Result<Vec<Series>, String>)> {
     if let Some(url) = &asked.prometheus_url {
-        let uri = url
-            .trim_end_matches('/')
-            .parse()
-            .with_context(|| format!("--prometheus-url: {url:?} is no address, such as http://localhost:9090"))?;
-        let mut config = Config::new(uri);
+        let mut config = Config::new(address(url)?);
         config.connect_timeout = Some(asked.timeout);
         config.read_timeout = Some(asked.timeout);
         config.default_retry = false;
@@ -63,6 +59,12 @@ pub(crate) async fn of(
     Ok((Origin::Pages, of_pages(cluster, primary, policy, pods).await))
 }
 
+fn address(url: &str) -> Result<http::Uri> {
+    let uri: Option<http::Uri> = url.trim_end_matches('/').parse().ok();
+    let uri = uri.filter(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty()));
+    uri.with_context(|| format!("--prometheus-url: {url:?} is not accepted; expected an address such as http://localhost:9090"))
+}
+
 async fn of_pages(cluster: &Cluster, primary: &Value, policy: &Policy, pods: &[Pod]) -> Result<Vec<Series>, String> {
     let (namespace, name) = (object::namespace(primary), object::name(primary));
     let pod_spec = primary.pointer("/spec/template/spec").cloned().unwrap_or_default();
@@ -76,6 +78,8 @@ async fn of_pages(cluster: &Cluster, primary: &Value, policy: &Policy, pods: &[P
         }
     }
     collected.present().map_err(tried)?;
+    // The search read one pod; from here on it is all that are drawn.
+    round(cluster, namespace, &mut collected).await?;
     terminal::remark(&format!("Reading the pods' metrics pages for {} s ...", APART.as_secs()));
     tokio::time::sleep(APART).await;
     round(cluster, namespace, &mut collected).await?;
@@ -209,6 +213,19 @@ mod tests {
         assert_eq!(words("<html>"), "it is no JSON: expected value at line 1 column 1");
         assert_eq!(words(r#"{"status":"error","error":"bad_data"}"#), "bad_data");
         assert_eq!(words(r#"{"status":"success","data":{"result":[{"metric":{},"values":[[1]]}]}}"#), "a sample has no value");
+    }
+
+    #[test]
+    fn an_address_is_whole() {
+        for good in ["http://localhost:9090", "https://prometheus.example/prefix/", "http://[::1]:9090"] {
+            assert!(address(good).is_ok(), "{good}");
+        }
+        for bad in ["", "x:y", "localhost:9090", "/api", "ftp://host", "http://"] {
+            assert_eq!(
+                address(bad).unwrap_err().to_string(),
+                format!("--prometheus-url: {bad:?} is not accepted; expected an address such as http://localhost:9090")
+            );
+        }
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub(super) fn measure(kubectl: &Kubectl, program: &Program) -> Result<Row> {
             senders.into_iter().try_for_each(|sender| sender.join().map_err(|_| anyhow!("a sender panicked"))?)
         })
         .with_context(|| format!("failed to post {what}"))?;
+        say(format_args!("the most so far: {:.1} MiB", program.peak_memory()? as f64 / f64::from(1 << 20)));
     }
     let (peak, limit) = (program.peak_memory()?, shipped_limit()?);
     Ok(Row {

@@ -34,6 +34,7 @@ pub struct Seen<'a> {
     pub primary: &'a Value,
     pub policy: &'a Policy,
     pub origin: Origin,
+    /// Those that take traffic, all of them.
     pub pods: &'a Pods,
     /// Samples of all that discovery may look at; or why there are none, in words.
     pub series: Result<Vec<Series>, String>,
@@ -63,7 +64,11 @@ pub fn rows(seen: &Seen<'_>) -> Vec<Vec<String>> {
             rows.push(row("Latency", words));
         }
         let series = seen.series.as_deref().unwrap_or_default();
-        rows.extend(of_primary(series, seen.pods, &first.reading).map(|past| traffic(seen.policy, &past)).unwrap_or_default());
+        rows.extend(
+            of_primary(series, seen.pods, &first.reading)
+                .map(|past| traffic(seen.policy, &past, seen.pods.primary.names.len()))
+                .unwrap_or_default(),
+        );
     }
     rows
 }
@@ -74,18 +79,20 @@ fn last(series: &[Series]) -> Vec<Series> {
     series.iter().map(last).collect()
 }
 
-fn traffic(policy: &Policy, past: &Past) -> Vec<Vec<String>> {
+/// Some of the pods were read, and tell of all.
+fn traffic(policy: &Policy, past: &Past, all: usize) -> Vec<Vec<String>> {
     let row = |name: &str, words: String| vec![name.to_owned(), words];
     let over = past.over.as_secs_f64();
     let within = format_duration(past.over);
-    let pods = if past.pods == 1 { "1 pod".to_owned() } else { format!("{} pods", past.pods) };
+    let of_all = if past.pods < all { format!(" ({} of them read)", past.pods) } else { String::new() };
+    let pods = format!("{all} {}{of_all}", if all == 1 { "pod" } else { "pods" });
     let Some(failed) = past.counts.rate().filter(|_| over > 0.0) else {
         return vec![row("Primary", format!("no request of {pods} was counted in {within}, so nothing can be said of its traffic"))];
     };
-    let per_second = past.counts.requests / over;
-    let share = per_second / (past.pods as f64 + 1.0);
+    let per_second = past.counts.requests / over * all as f64 / past.pods.max(1) as f64;
+    let share = per_second / (all as f64 + 1.0);
     vec![
-        row("Primary", format!("{} on {pods}, {} of them failed in {within}", rate(per_second), format_percentage(failed))),
+        row("Primary", format!("{} on {pods}, {} failed in {within}", rate(per_second), format_percentage(failed))),
         row("Canary", format!("one pod beside them: about {}", rate(share))),
         row("Verdict", verdict(policy, share, per_second - share, failed)),
     ]
@@ -150,6 +157,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn some_pods_tell_of_all() {
+        let past = Past { counts: Counts::new(100.0, 0.0), pods: 8, over: Duration::from_secs(10) };
+        assert_eq!(traffic(&Policy::default(), &past, 10)[0][1], "12 requests/s on 10 pods (8 of them read), 0% failed in 10s");
+        let past = Past { pods: 1, ..past };
+        assert_eq!(traffic(&Policy::default(), &past, 1)[1][1], "one pod beside them: about 5.0 requests/s");
+    }
+
     fn told(annotations: &Value, series: Result<Vec<Series>, String>) -> String {
         let primary = json!({"metadata": {"name": "app", "namespace": "shop", "annotations": annotations}});
         let policy = Policy::of(object::annotations(&primary)).unwrap();
@@ -181,19 +196,19 @@ mod tests {
         insta::assert_snapshot!(all.join("\n\n"), @r"
         Would read    http_requests_total by code on the pods' own metrics pages
         To fix that   canary.metrics: http
-        Primary       20 requests/s on 2 pods, 0% of them failed in 10s
+        Primary       20 requests/s on 2 pods, 0% failed in 10s
         Canary        one pod beside them: about 6.7 requests/s
         Verdict       one that does as well is let in about 60s after it is Ready
 
         Would read    http_requests_total by code on the pods' own metrics pages
         To fix that   canary.metrics: http
-        Primary       0.2 requests/s on 2 pods, 0% of them failed in 10s
+        Primary       0.2 requests/s on 2 pods, 0% failed in 10s
         Canary        one pod beside them: about 4.0 requests/min
         Verdict       none within canary.deadline (10m): about 40 requests come by then, and 338 are needed to show less than 1%; a canary.deadline of 1h25m or a canary.max-error-rate of more than 8.2% would do
 
         Would read    http_requests_total by code on the pods' own metrics pages
         To fix that   canary.metrics: http
-        Primary       25 requests/s on 2 pods, 20% of them failed in 10s
+        Primary       25 requests/s on 2 pods, 20% failed in 10s
         Canary        one pod beside them: about 8.3 requests/s
         Verdict       none within canary.deadline (10m): 1,000 of 5,000 canary requests failed; the primary's own rate is 20%, so less than 1% can't be shown: set a higher limit
 
@@ -204,7 +219,7 @@ mod tests {
         Would read    http_requests_total by code on the pods' own metrics pages
         To fix that   canary.metrics: http
         Latency       found no latency histogram beside http_requests_total; name its buckets in canary.metrics under latency
-        Primary       20 requests/s on 2 pods, 0% of them failed in 10s
+        Primary       20 requests/s on 2 pods, 0% failed in 10s
         Canary        one pod beside them: about 6.7 requests/s
         Verdict       one that does as well is let in about 60s after it is Ready
 
