@@ -119,7 +119,11 @@ impl Counter {
             looks: looks(errors, clock, |tally| PodCounts { requests: tally.requests, errors: tally.errors, client_errors: tally.clients }),
             timed: timed(low.map(|(_, counted)| counted), high.map(|(_, counted)| counted), clock),
         };
-        let lacking = errors.lacking.as_slice();
+        // Without its histogram nobody can tell which of its requests were slow.
+        let mut lacking = errors.lacking.clone();
+        lacking.extend([low, high].into_iter().flatten().flat_map(|(_, counted)| counted.lacking.iter().cloned()));
+        lacking.sort();
+        lacking.dedup();
         let bounds = [low, high].map(|side| side.map(|(bound, _)| bound));
         Some(Seen { counter, scrapes: clock.scrapes(errors), clock, lacking, latency, bounds, counted: errors })
     }
@@ -165,7 +169,7 @@ pub(super) struct Seen<'a> {
     pub(super) scrapes: Scrapes,
     pub(super) clock: Clock,
     /// What the canary's series lack, so that they can't be read.
-    pub(super) lacking: &'a [Lacking],
+    pub(super) lacking: Vec<Lacking>,
     pub(super) latency: Option<LatencyError>,
     /// What was really held against: the bounds that promote and reject.
     pub(super) bounds: [Option<Duration>; 2],

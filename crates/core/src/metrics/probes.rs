@@ -12,7 +12,7 @@ use super::counting::{Reading, Selector, escaped};
 use super::discovery::{Found, Histogram};
 
 /// Labels that libraries write a path into.
-const ROUTE_LABELS: [&str; 8] = ["handler", "path", "uri", "route", "endpoint", "http_route", "url", "view"];
+const ROUTE_LABELS: [&str; 9] = ["handler", "path", "uri", "route", "endpoint", "http_route", "http.route", "url", "view"];
 /// Paths that nobody serves to users.
 const USUAL_PATHS: &str = "/(-/)?(health|healthz|healthy|live|livez|ready|readyz|metrics|ping|status|actuator/.*)";
 /// The same for gRPC, by its own labels.
@@ -21,6 +21,10 @@ const USUAL_SERVICES: &str = "grpc[.]health[.]v1[.]Health|grpc[.]reflection[.].*
 /// Who asks for them, where a label says so.
 const AGENT_LABELS: [&str; 2] = ["user_agent", "http_user_agent"];
 const USUAL_AGENTS: &str = "(kube-probe|Prometheus|ELB-HealthChecker|GoogleHC|coalmine)/.*";
+
+/// What a mesh's proxy calls the kubelet's own requests.
+const NAME_LABELS: [&str; 1] = ["route_name"];
+const USUAL_NAMES: &str = "probe";
 
 /// What Kubernetes takes where nothing is written.
 const PERIOD: u64 = 10;
@@ -42,6 +46,7 @@ pub fn without(found: &Found, pod_spec: &Value, ignored: &[String]) -> Found {
     let plain = |selector: &Selector| {
         let selector = ROUTE_LABELS.iter().fold(selector.clone(), |selector, label| selector.excluding(label, &paths));
         let selector = SERVICE_LABELS.iter().fold(selector, |selector, label| selector.excluding(label, USUAL_SERVICES));
+        let selector = NAME_LABELS.iter().fold(selector, |selector, label| selector.excluding(label, USUAL_NAMES));
         AGENT_LABELS.iter().fold(selector, |selector, label| selector.excluding(label, USUAL_AGENTS))
     };
     Found {
@@ -70,8 +75,13 @@ pub struct Marks {
 impl Marks {
     pub fn new(pod_spec: &Value, ignored: &[String]) -> Self {
         let whole = |pattern: &str| Regex::new(&format!("^(?:{pattern})$")).ok();
-        let (paths, services, agents) = (whole(&paths(pod_spec, ignored)), whole(USUAL_SERVICES), whole(USUAL_AGENTS));
-        Self { by_label: vec![(&ROUTE_LABELS, paths), (&SERVICE_LABELS, services), (&AGENT_LABELS, agents)] }
+        let by_label: [(&'static [&'static str], String); 4] = [
+            (&ROUTE_LABELS, paths(pod_spec, ignored)),
+            (&SERVICE_LABELS, USUAL_SERVICES.to_owned()),
+            (&NAME_LABELS, USUAL_NAMES.to_owned()),
+            (&AGENT_LABELS, USUAL_AGENTS.to_owned()),
+        ];
+        Self { by_label: by_label.into_iter().map(|(labels, pattern)| (labels, whole(&pattern))).collect() }
     }
 
     /// Whether a series with this label is known by it to be no traffic.
@@ -179,6 +189,7 @@ mod tests {
     #[case::not_by_the_user(&[("path", "/lbs")], true)]
     #[case::a_longer_path(&[("path", "/status/orders")], true)]
     #[case::grpc(&[("grpc_service", "grpc.health.v1.Health")], false)]
+    #[case::of_a_mesh(&[("route_name", "probe")], false)]
     #[case::who_asks(&[("user_agent", "kube-probe/1.37")], false)]
     #[case::where_users_are_too(&[("path", "/")], true)]
     #[case::another_label(&[("topic", "/healthz")], true)]

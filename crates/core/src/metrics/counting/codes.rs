@@ -26,6 +26,8 @@ pub enum Failure {
     GrpcStatus,
     /// Exactly this value is a failure, any other is none.
     Is(&'static str),
+    /// What went wrong, said where no code was sent: then, and only then, whatever it says is the server's failure.
+    WithoutCode,
 }
 
 /// <https://grpc.github.io/grpc/core/md_doc_statuscodes.html>, by number. The second tells whether it speaks against the server.
@@ -72,6 +74,7 @@ impl Failure {
             Self::GrpcStatus => grpc_code(value).map_or_else(otherwise, grpc),
             Self::Is(failure) if value == failure => Answer::ServerError,
             Self::Is(_) => Answer::Good,
+            Self::WithoutCode => Answer::ServerError,
         }
     }
 
@@ -95,6 +98,8 @@ impl Failure {
                 }
             }
             Self::GrpcStatus | Self::Is(_) => values.next().map(|_| self),
+            // A version that works may never say it.
+            Self::WithoutCode => Some(self),
         }
     }
 }

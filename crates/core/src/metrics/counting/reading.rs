@@ -57,9 +57,13 @@ impl Reading {
                 if !requests.matches(labels) {
                     return Weight::NOTHING;
                 }
-                let answers = failures.iter().filter_map(|(label, failure)| Some(failure.answer(label, said(labels, label)?)));
+                let worst = |is_wanted: fn(Failure) -> bool| {
+                    let answers = failures.iter().filter(|(_, failure)| is_wanted(*failure));
+                    answers.filter_map(|(label, failure)| Some(failure.answer(label, said(labels, label)?))).max()
+                };
+                let by_code = worst(|failure| failure != Failure::WithoutCode);
                 // Beside series that say how a request ended, one that doesn't is a request that ended otherwise.
-                Weight::of(answers.max().unwrap_or(Answer::ClientError))
+                Weight::of(by_code.or_else(|| worst(|failure| failure == Failure::WithoutCode)).unwrap_or(Answer::ClientError))
             }
             Self::Separate { requests, errors } => {
                 let is = |selector: &Selector| f64::from(u8::from(selector.matches(labels)));

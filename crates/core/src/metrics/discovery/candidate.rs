@@ -95,7 +95,7 @@ impl<'a> Candidate<'a> {
 
     /// Whether its labels say what failed.
     pub(super) fn is_usable(&self) -> bool {
-        !self.failures.is_empty()
+        self.failures.iter().any(|(_, failure)| *failure != Failure::WithoutCode)
     }
 
     pub(super) fn is_outbound(&self) -> bool {

@@ -80,8 +80,8 @@ impl Found {
     pub fn description(&self) -> String {
         match &self.reading {
             Reading::Labelled { requests, failures } => {
-                let labels: Vec<&str> = failures.iter().map(|(label, _)| label.as_str()).collect();
-                format!("{requests} by {}", labels.join(" and "))
+                let codes = failures.iter().filter(|(_, failure)| *failure != Failure::WithoutCode);
+                format!("{requests} by {}", codes.map(|(label, _)| label.as_str()).collect::<Vec<_>>().join(" and "))
             }
             Reading::Separate { requests, errors } => format!("{requests} and {errors}"),
             Reading::Slower { buckets, .. } => buckets.to_string(),
@@ -172,7 +172,8 @@ const NAMED_FAILURES: &str = "(?i)5.+|errors?|err|fail(ed|ure)?|fault|exception|
 
 /// The YAML that says the same in full, when two selectors can say it.
 pub(super) fn in_full(requests: &Selector, failures: &[(String, Failure)]) -> Option<String> {
-    let [(label, failure)] = failures else { return None };
+    let mut codes = failures.iter().filter(|(_, failure)| *failure != Failure::WithoutCode);
+    let (Some((label, failure)), None) = (codes.next(), codes.next()) else { return None };
     let condition = match failure {
         // A 5 alone is a class, or gRPC's "not found".
         Failure::HttpStatus if label.to_ascii_lowercase().contains("class") => format!("{label}=~\"5.*\""),
@@ -180,6 +181,7 @@ pub(super) fn in_full(requests: &Selector, failures: &[(String, Failure)]) -> Op
         Failure::HttpName => format!("{label}=~\"{NAMED_FAILURES}\""),
         Failure::GrpcStatus => format!("{label}=~\"{GRPC_FAILURES}\""),
         Failure::Is(value) => format!("{label}=\"{value}\""),
+        Failure::WithoutCode => return None,
     };
     let errors = match requests.text().strip_suffix('}') {
         Some(open) => format!("{open},{condition}}}"),

@@ -26,7 +26,7 @@ pub struct Family {
     pub latency: &'static [(&'static str, Unit)],
 }
 
-use Failure::{GrpcStatus, HttpName, HttpStatus, Is};
+use Failure::{GrpcStatus, HttpName, HttpStatus, Is, WithoutCode};
 use Unit::{Milliseconds, Seconds};
 
 /// The names that hand-written counters and many small libraries use for the status.
@@ -50,7 +50,11 @@ const HTTP: &[(&str, Failure)] = &[
     ("outcome", HttpName),
     ("result", HttpName),
 ];
-const OTEL_HTTP: &[(&str, Failure)] = &[("http_response_status_code", HttpStatus), ("http_status_code", HttpStatus)];
+const OTEL_HTTP: &[(&str, Failure)] =
+    &[("http_response_status_code", HttpStatus), ("http_status_code", HttpStatus), ("error_type", WithoutCode)];
+const OTEL_HTTP_DOTS: &[(&str, Failure)] =
+    &[("http.response.status_code", HttpStatus), ("http.status_code", HttpStatus), ("error.type", WithoutCode)];
+const MICROMETER: &[(&str, Failure)] = &[("status", HttpStatus), ("outcome", Is("SERVER_ERROR"))];
 const HTTP_LATENCY: &[(&str, Unit)] = &[
     ("http_request_duration_seconds", Seconds),
     ("http_requests_duration_seconds", Seconds),
@@ -76,6 +80,9 @@ pub const PRESETS: &[Preset] = &[
             // actix-web-prom, axum-prometheus, Kong and others put a prefix of their own in front.
             family("*_http_requests_total", HTTP, HTTP_LATENCY),
             family("requests_total", HTTP, &[("request_duration_seconds", Seconds)]),
+            // go-zero, Kratos.
+            family("http_server_requests_code_total", HTTP, &[("http_server_requests_duration_ms", Milliseconds)]),
+            family("server_requests_code_total", HTTP, &[("server_requests_seconds", Seconds), ("server_requests_duration_sec", Seconds)]),
         ],
     },
     // Semantic conventions 1.23 and later, then the older ones; the dots are those of a Prometheus that keeps names as they were sent.
@@ -83,24 +90,27 @@ pub const PRESETS: &[Preset] = &[
         name: "otel",
         families: &[
             family("http_server_request_duration_seconds_count", OTEL_HTTP, &[("http_server_request_duration_seconds", Seconds)]),
+            // The collector's exporter takes a namespace.
+            family("*_http_server_request_duration_seconds_count", OTEL_HTTP, &[("http_server_request_duration_seconds", Seconds)]),
             family("http_server_duration_milliseconds_count", OTEL_HTTP, &[("http_server_duration_milliseconds", Milliseconds)]),
             family("http_server_duration_seconds_count", OTEL_HTTP, &[("http_server_duration_seconds", Seconds)]),
             family("http_server_duration_count", OTEL_HTTP, &[("http_server_duration", Milliseconds)]),
-            family(
-                "http.server.request.duration_count",
-                &[("http.response.status_code", HttpStatus)],
-                &[("http.server.request.duration", Seconds)],
-            ),
+            family("http.server.request.duration_count", OTEL_HTTP_DOTS, &[("http.server.request.duration", Seconds)]),
+            family("http.server.request.duration_seconds_count", OTEL_HTTP_DOTS, &[("http.server.request.duration_seconds", Seconds)]),
+            family("http.server.duration_milliseconds_count", OTEL_HTTP_DOTS, &[("http.server.duration_milliseconds", Milliseconds)]),
+            family("http.server.duration_count", OTEL_HTTP_DOTS, &[("http.server.duration", Milliseconds)]),
         ],
     },
-    // Spring Boot, Quarkus, Micronaut.
+    // Spring Boot, Quarkus, Micronaut; the same by way of OTLP; Ktor, Vert.x, and Jetty as in Javalin.
     Preset {
         name: "micrometer",
-        families: &[family(
-            "http_server_requests_seconds_count",
-            &[("status", HttpStatus), ("outcome", Is("SERVER_ERROR"))],
-            &[("http_server_requests_seconds", Seconds)],
-        )],
+        families: &[
+            family("http_server_requests_seconds_count", MICROMETER, &[("http_server_requests_seconds", Seconds)]),
+            family("http_server_requests_milliseconds_count", MICROMETER, &[("http_server_requests_milliseconds", Milliseconds)]),
+            family("ktor_http_server_requests_seconds_count", MICROMETER, &[("ktor_http_server_requests_seconds", Seconds)]),
+            family("vertx_http_server_response_time_seconds_count", HTTP, &[("vertx_http_server_response_time_seconds", Seconds)]),
+            family("jetty_server_requests_seconds_count", MICROMETER, &[("jetty_server_requests_seconds", Seconds)]),
+        ],
     },
     // prometheus-net; ASP.NET Core's own meter is `otel`.
     Preset {
@@ -171,6 +181,7 @@ pub const PRESETS: &[Preset] = &[
         name: "express",
         families: &[
             family("http_request_duration_seconds_count", HTTP, &[("http_request_duration_seconds", Seconds)]),
+            family("*_http_request_duration_seconds_count", HTTP, &[("http_request_duration_seconds", Seconds)]),
             family("http_request_duration_ms_count", HTTP, &[("http_request_duration_ms", Milliseconds)]),
         ],
     },
@@ -194,6 +205,8 @@ pub const PRESETS: &[Preset] = &[
                 &[("rpc_response_status_code", GrpcStatus)],
                 &[("rpc_server_call_duration_seconds", Seconds)],
             ),
+            // go-zero
+            family("rpc_server_requests_code_total", &[("code", GrpcStatus)], &[("rpc_server_requests_duration_ms", Milliseconds)]),
         ],
     },
     // A sidecar also counts what its pod asks of others.
@@ -212,7 +225,11 @@ pub const PRESETS: &[Preset] = &[
         name: "linkerd",
         families: &[Family {
             only: r#"{direction="inbound"}"#,
-            ..family("response_total", &[("classification", Is("failure"))], &[("response_latency_ms", Milliseconds)])
+            ..family(
+                "response_total",
+                &[("status_code", HttpStatus), ("grpc_status", GrpcStatus), ("classification", Is("failure"))],
+                &[("response_latency_ms", Milliseconds)],
+            )
         }],
     },
     Preset {

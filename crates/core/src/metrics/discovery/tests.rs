@@ -57,6 +57,18 @@ fn verdict(looks: &[Look]) -> Verdict {
 #[case::otel_old(page!("otel-old"), "otel", "http_server_duration_milliseconds_count by http_status_code")]
 #[case::otel_dots(page!("otel-utf8"), "otel", "http.server.request.duration_count by http.response.status_code")]
 #[case::micrometer(page!("micrometer"), "micrometer", "http_server_requests_seconds_count by status and outcome")]
+#[case::otel_dots_and_units(page!("otel-utf8-suffix"), "otel", "http.server.request.duration_seconds_count by http.response.status_code")]
+#[case::otel_dots_old(page!("otel-utf8-old"), "otel", "http.server.duration_milliseconds_count by http.status_code")]
+#[case::otel_without_a_code(page!("otel-without-code"), "otel", "http_server_request_duration_seconds_count by http_response_status_code")]
+#[case::otel_of_a_namespace(page!("otel-namespace"), "otel", "shop_http_server_request_duration_seconds_count by http_response_status_code")]
+#[case::micrometer_by_otlp(page!("micrometer-otlp"), "micrometer", "http_server_requests_milliseconds_count by status and outcome")]
+#[case::ktor(page!("ktor"), "micrometer", "ktor_http_server_requests_seconds_count by status")]
+#[case::vertx(page!("vertx"), "micrometer", "vertx_http_server_response_time_seconds_count by code")]
+#[case::javalin(page!("javalin"), "micrometer", "jetty_server_requests_seconds_count by status and outcome")]
+#[case::go_zero(page!("go-zero"), "http", "http_server_requests_code_total by code")]
+#[case::go_zero_rpc(page!("go-zero-rpc"), "grpc", "rpc_server_requests_code_total by code")]
+#[case::kratos(page!("kratos"), "http", "server_requests_code_total by code")]
+#[case::any_prefix_of_a_histogram(page!("histogram-with-prefix"), "express", "shop_http_request_duration_seconds_count by status_code")]
 #[case::aspnet(page!("prometheus-net"), "aspnet", "http_requests_received_total by code")]
 #[case::flask(page!("flask-exporter"), "flask", "flask_http_request_total by status")]
 #[case::django(page!("django"), "django", "django_http_responses_total_by_status_total by status")]
@@ -68,7 +80,7 @@ fn verdict(looks: &[Look]) -> Verdict {
 #[case::grpc(page!("grpc-go"), "grpc", "grpc_server_handled_total by grpc_code")]
 #[case::grpc_otel(page!("rpc-otel"), "grpc", "rpc_server_duration_milliseconds_count by rpc_grpc_status_code")]
 #[case::istio(page!("istio"), "istio", "istio_requests_total{reporter=\"destination\"} by response_code")]
-#[case::linkerd(page!("linkerd"), "linkerd", "response_total{direction=\"inbound\"} by classification")]
+#[case::linkerd(page!("linkerd"), "linkerd", "response_total{direction=\"inbound\"} by status_code and classification")]
 #[case::envoy(
     page!("envoy"),
     "envoy",

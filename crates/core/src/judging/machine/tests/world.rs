@@ -12,7 +12,7 @@ use crate::metrics::pages::Hints;
 
 /// How long after the run began the canary is Ready.
 pub(super) const READY: i64 = 20;
-const CANARY: &str = "app-canary-77f-ccccc";
+pub(super) const CANARY: &str = "app-canary-77f-ccccc";
 
 /// Seconds since the canary is Ready.
 pub(super) fn at(second: i64) -> Timestamp {
@@ -85,6 +85,8 @@ pub(super) struct World {
     pub(super) history: History,
     /// Two processes answer for the canary's page in turn, each with a counter of its own.
     pub(super) has_workers: bool,
+    /// What else is so of the series, told at that second.
+    pub(super) writing: fn(&mut Vec<Counter>, i64),
     pub(super) check: Result<Outcome, Failure>,
     /// A kind of question that has no answer so often.
     pub(super) broken: Option<(&'static str, usize, Failure)>,
@@ -106,6 +108,7 @@ impl Default for World {
             label: "code",
             history: History::default(),
             has_workers: false,
+            writing: |_, _| {},
             check,
             broken: None,
             knowing: &[Origin::Prometheus, Origin::Pages],
@@ -242,6 +245,7 @@ impl World {
                 series.push(counter(CANARY, "10.0.0.9", (self.label, code), samples));
             }
         }
+        (self.writing)(&mut series, self.second);
         let at_port = |one: &Counter, port: u16| {
             let mut one = one.clone();
             one.labels.extend(self.is_unverified.then(|| (UNVERIFIED.to_owned(), "true".to_owned())));
