@@ -69,6 +69,49 @@ fn annotations_on_the_pod_template_are_told(#[values(ClientSide, ServerSide)] ho
     }
 }
 
+/// Each is told when it comes, and not again.
+#[rstest]
+#[case::misspelt(
+    "annotations",
+    "canary.enable",
+    "Warning: canary: canary.enable does nothing: the Deployment has no annotation canary.enabled: \"true\""
+)]
+#[case::alone(
+    "annotations",
+    "canary.duration",
+    "Warning: canary: canary.duration does nothing: the Deployment has no annotation canary.enabled: \"true\""
+)]
+#[case::another_prefix(
+    "annotations",
+    "canary/enabled",
+    "Warning: canary: canary/enabled does nothing: the Deployment has no annotation canary.enabled: \"true\""
+)]
+#[case::another_domain(
+    "annotations",
+    "coalmine.dev/enabled",
+    "Warning: canary: coalmine.dev/enabled does nothing: the Deployment has no annotation canary.enabled: \"true\""
+)]
+#[case::a_label(
+    "labels",
+    "canary.enabled",
+    "Warning: canary: canary.enabled does nothing as a label; write it as an annotation of the Deployment"
+)]
+#[ignore = "needs a control plane"]
+fn an_opt_in_that_is_none_is_told(#[case] part: &str, #[case] name: &str, #[case] words: &str) {
+    let _row = row(&format!("{name} among the {part}, and no canary.enabled"), "kubectl apply", "passes, with a warning");
+    let manifest = |template: &str| {
+        let mut manifest = fixtures::plain("app", &Template::named(template));
+        manifest["metadata"][part] = json!({name: "true"});
+        manifest
+    };
+    let namespace = Namespace::new();
+    for (template, words) in [("A", words), ("B", "")] {
+        let output = namespace.kubectl.apply(ServerSide, &manifest(template)).succeeded();
+        assert_eq!(output.stderr.trim(), words);
+        assert_eq!(fixtures::template_name(object::template(&namespace.app())), template);
+    }
+}
+
 #[test]
 #[ignore = "needs a control plane"]
 fn a_quota_that_only_the_present_canary_uses_up_refuses_nothing() {

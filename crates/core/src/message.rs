@@ -84,6 +84,20 @@ pub fn misplaced(key: &str) -> String {
     warning(&format!("canary: {key} does nothing on the pod template; write it on the Deployment itself"))
 }
 
+/// Of what is written as if the Deployment were opted in.
+pub fn not_opted_in(key: &str) -> String {
+    warning(&format!("canary: {} does nothing: the Deployment has no annotation canary.enabled: \"true\"", short(key)))
+}
+
+pub fn label(key: &str) -> String {
+    warning(&format!("canary: {} does nothing as a label; write it as an annotation of the Deployment", short(key)))
+}
+
+/// A name beside which the rest of a warning has its place.
+fn short(key: &str) -> String {
+    within(key, 50)
+}
+
 pub fn withdrawn() -> String {
     warning("canary: back to the live template; the held one is withdrawn")
 }

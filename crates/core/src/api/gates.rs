@@ -58,7 +58,7 @@ impl Gates {
             let problem = "nothing is kept out with canary.mode: report, so there is nothing to approve".to_owned();
             return Err(InvalidAnnotation::Problem { key: key::APPROVAL.to_owned(), problem });
         }
-        let approval_timeout = reader.read(key::APPROVAL_TIMEOUT, "a duration from 1m to 14d, such as 8h", |text| {
+        let approval_timeout = reader.read(key::APPROVAL_TIMEOUT, "a duration from 1m to 336h (14 days), such as 8h", |text| {
             parse_duration(text).filter(|timeout| (Duration::from_mins(1)..=Duration::from_hours(14 * 24)).contains(timeout))
         })?;
         let paused = reader.read(key::PAUSED, "\"true\" or \"false\"", |text| text.parse::<bool>().ok())?;
@@ -273,7 +273,7 @@ mod tests {
     #[case::never("canary.window", "09:00-09:00", "\"09:00-09:00\" never opens: it ends when it begins; the whole day is 00:00-24:00")]
     #[case::short("canary.window", "09:00-09:00;\n", "\"09:00-09:00\" never opens: it ends when it begins; the whole day is 00:00-24:00")]
     #[case::approval("canary.approval", "yes", "\"yes\" is not accepted; expected \"required\" or \"other\"")]
-    #[case::timeout("canary.approval-timeout", "5s", "\"5s\" is not accepted; expected a duration from 1m to 14d, such as 8h")]
+    #[case::timeout("canary.approval-timeout", "5s", "\"5s\" is not accepted; expected a duration from 1m to 336h (14 days), such as 8h")]
     #[case::paused("canary.paused", "yes", "\"yes\" is not accepted; expected \"true\" or \"false\"")]
     #[case::reason("canary.reject", " ", "\" \" is not accepted; expected a reason in words, up to 300 characters")]
     #[case::freeze("canary.freeze", "x", "it stands on the namespace: kubectl annotate namespace NAME canary.freeze=REASON")]

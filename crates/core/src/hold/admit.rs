@@ -8,6 +8,7 @@ pub(in crate::hold) mod controller;
 mod create;
 mod gates;
 mod newer;
+mod misplaced;
 mod overlap;
 mod requester;
 mod update;
@@ -15,6 +16,7 @@ mod update;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use self::misplaced::with_advice;
 use crate::{
     api::{
         annotations::{self as key, CHECKS, METRICS},
@@ -23,7 +25,6 @@ use crate::{
         reader::InvalidAnnotation,
     },
     manifest::{object, template},
-    message,
 };
 
 /// Everything `admit` may look at.
@@ -194,22 +195,6 @@ pub fn again(settings: &Settings, request: &Request<'_>) -> Admission {
         spec.insert("template".to_owned(), object::template(old).clone());
     }
     Admission::changed(request.new, changed, Vec::new(), Effect::Kept)
-}
-
-/// Annotations for Coalmine that stand on the pod template and not on the Deployment do nothing, which is told where they come.
-fn with_advice(mut admission: Admission, request: &Request<'_>) -> Admission {
-    let in_template = |object: &Value| {
-        let annotations = object::annotations(object::template(object));
-        annotations.keys().find(|name| key::is_of_user(name)).cloned()
-    };
-    let comes = request.old.is_none_or(|old| !template::same(object::template(old), object::template(request.new)));
-    if comes
-        && !object::annotations(request.new).keys().any(|name| key::is_of_user(name))
-        && let Some(name) = in_template(request.new)
-    {
-        admission.warnings.push(message::misplaced(&name));
-    }
-    admission
 }
 
 /// Small, and always there to be changed; what is missing is to be taken away.
