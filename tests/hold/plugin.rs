@@ -12,12 +12,16 @@ use crate::support::{
 
 /// `kubectl coalmine …` in the test's namespace.
 fn plugin(namespace: &Namespace, arguments: &[&str]) -> Output {
+    plugin_with(namespace, arguments, &[])
+}
+
+fn plugin_with(namespace: &Namespace, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let program = std::path::PathBuf::from(variable("COALMINE_PLUGIN"));
     let directory = program.parent().expect("a directory").display().to_string();
     let path = format!("{directory}:{}", std::env::var("PATH").unwrap_or_default());
     // kubectl takes no flags of its own before a plugin's name.
     let arguments: Vec<&str> = ["coalmine"].into_iter().chain(arguments.iter().copied()).chain(["-n", &namespace.name]).collect();
-    namespace.kubectl.run_plugin(&arguments, &[("PATH", &path)])
+    namespace.kubectl.run_plugin(&arguments, &[&[("PATH", path.as_str())], environment].concat())
 }
 
 fn stdout(namespace: &Namespace, output: &Output) -> String {
@@ -302,4 +306,20 @@ fn a_namespace_is_frozen_by_who_may() {
     namespace/NAMESPACE is frozen no longer: what is held there is tried
     null
     "#);
+}
+
+/// kubectl looks past a file of the list that isn't there, and goes by no proxy to its own machine.
+#[test]
+#[ignore = "needs a control plane"]
+fn a_cluster_is_found_as_kubectl_finds_it() {
+    let namespace = Namespace::with_a(ClientSide);
+    let list = format!("/nowhere/config:{}", variable("KUBECONFIG"));
+    let nobody = [("HTTPS_PROXY", "http://127.0.0.1:1"), ("https_proxy", "http://127.0.0.1:1")];
+    for environment in [&[("KUBECONFIG", list.as_str())][..], &nobody] {
+        let found = plugin_with(&namespace, &["list", "-o", "name"], environment).succeeded();
+        assert_eq!(found.stdout, "deployment.apps/app\n");
+    }
+    let nowhere = plugin_with(&namespace, &["list"], &[("KUBECONFIG", "/nowhere/config")]);
+    insta::assert_snapshot!(nowhere.said(), @"error: failed to find a cluster: set KUBECONFIG, or give --kubeconfig");
+    assert_eq!(plugin(&namespace, &["list", "--request-timeout=5"]).code, 0);
 }

@@ -34,9 +34,9 @@ pub(crate) struct Connection {
     /// Act as a member of this group; may be repeated
     #[arg(long = "as-group", global = true, value_name = "GROUP")]
     pub(crate) groups: Vec<String>,
-    /// How long one request may take, such as 10s
-    #[arg(long, global = true, value_name = "DURATION", value_parser = duration, default_value = "30s")]
-    pub(crate) request_timeout: Duration,
+    /// How long one request may take, such as 10s, or 10; 0: for ever
+    #[arg(long, global = true, value_name = "DURATION", value_parser = request_timeout, default_value = "30s")]
+    pub(crate) request_timeout: RequestTimeout,
 }
 
 /// Who is asked for what would be read. Default: the pods' own metrics pages, by way of the API server
@@ -196,6 +196,15 @@ fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| "expected a duration such as 90s, 5m or 1h".to_owned())
 }
 
+/// `None`: no limit. A name of its own, since an option of a duration would be read as an argument that may be missing.
+pub(crate) type RequestTimeout = Option<Duration>;
+
+/// As kubectl reads it: a number without a unit is seconds.
+fn request_timeout(text: &str) -> Result<RequestTimeout, String> {
+    let limit = text.parse().map(Duration::from_secs).or_else(|_| duration(text))?;
+    Ok((!limit.is_zero()).then_some(limit))
+}
+
 fn reason(text: &str) -> Result<String, String> {
     let fits = !text.trim().is_empty() && text.chars().count() <= LONGEST_REASON;
     if fits { Ok(text.to_owned()) } else { Err(format!("expected a reason in words, up to {LONGEST_REASON} characters")) }
@@ -220,6 +229,13 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_request_takes_as_long_as_for_kubectl() {
+        let limit = |text| request_timeout(text).map(|limit| limit.map(|limit| limit.as_secs()));
+        assert_eq!([limit("5"), limit("2m"), limit("0"), limit("0s")], [Ok(Some(5)), Ok(Some(120)), Ok(None), Ok(None)]);
+        assert_eq!(limit("soon").unwrap_err(), "expected a duration such as 90s, 5m or 1h");
     }
 
     #[test]

@@ -3,21 +3,23 @@
 use anyhow::{Context as _, Result};
 use coalmine_core::{
     api::annotations::{HELD, PHASE, RUN},
+    hold::replica_sets,
     manifest::object,
     run::canary,
     view::status::Objects,
+    words::within,
 };
 use kube::{
-    Api, Client, Config,
+    Api, Client,
     api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams},
-    config::{KubeConfigOptions, Kubeconfig},
 };
 use serde_json::{Value, json};
 
-use crate::args::Connection;
+use crate::{args::Connection, kubeconfig};
 
 /// The field manager of what this program writes.
 const FIELD_MANAGER: &str = "kubectl-coalmine";
+const PATCH_REFUSED: &str = "the server rejected our request due to an error in our request";
 /// How many objects one answer may hold: a large cluster comes in pages.
 const PAGE: u32 = 500;
 
@@ -29,18 +31,9 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) async fn connect(connection: &Connection) -> Result<Self> {
-        let options =
-            KubeConfigOptions { context: connection.context.clone(), cluster: connection.cluster.clone(), user: connection.user.clone() };
-        let mut config = match &connection.kubeconfig {
-            Some(path) => {
-                let file = Kubeconfig::read_from(path).with_context(|| format!("failed to read {}", path.display()))?;
-                Config::from_custom_kubeconfig(file, &options).await
-            }
-            None => Config::from_kubeconfig(&options).await,
-        }
-        .context("failed to find a cluster: set KUBECONFIG, or give --kubeconfig")?;
-        config.connect_timeout = Some(connection.request_timeout);
-        config.read_timeout = Some(connection.request_timeout);
+        let mut config = kubeconfig::config(connection).await?;
+        config.connect_timeout = connection.request_timeout;
+        config.read_timeout = connection.request_timeout;
         // A person waits: better an error now than fifteen silent tries.
         config.default_retry = false;
         if let Some(user) = &connection.impersonate {
@@ -50,7 +43,12 @@ impl Cluster {
             config.auth_info.impersonate_groups = Some(connection.groups.clone());
         }
         let namespace = connection.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-        let client = Client::try_from(config).context("failed to make a client")?;
+        // Whoever lacks the program is helped by its name, and by what the kubeconfig says of it.
+        let program = config.auth_info.exec.as_ref().map(|exec| {
+            let hint = exec.install_hint.as_deref().map(|hint| format!(" ({})", within(hint.trim(), 300))).unwrap_or_default();
+            format!(" with credentials by {}{hint}", exec.command.as_deref().unwrap_or_default())
+        });
+        let client = Client::try_from(config).with_context(|| format!("failed to make a client{}", program.unwrap_or_default()))?;
         Ok(Self { client, namespace })
     }
 
@@ -80,8 +78,8 @@ impl Cluster {
         let (canary_name, deployments) = (canary::name(name), self.deployments());
         let (namesake, replica_sets, pods, last_event) = futures::join!(
             deployments.get_opt(&canary_name),
-            self.list("apps", "ReplicaSet", "replicasets", selector_of(&primary)),
-            self.list("", "Pod", "pods", selector_of(&primary)),
+            self.list("apps", "ReplicaSet", "replicasets", replica_sets::selector(&primary)),
+            self.list("", "Pod", "pods", replica_sets::selector(&primary)),
             self.events(name),
         );
         let namesake = namesake.map_err(|error| refused(error, "get", "deployments", &self.namespace))?;
@@ -129,7 +127,8 @@ impl Cluster {
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let written = self.deployments().patch(name, &parameters, &Patch::Json::<()>(patch)).await;
         written.map(drop).map_err(|error| match &error {
-            kube::Error::Api(status) if status.message.contains("test") && status.code == 422 => {
+            // In the API server's words for a JSON patch whose `test` failed; a policy's have words of their own.
+            kube::Error::Api(status) if status.code == 422 && status.message.starts_with(PATCH_REFUSED) => {
                 anyhow::anyhow!("what is held for deployment {name} was changed meanwhile; look again, then repeat")
             }
             _ => refused(error, "patch", "deployments", &self.namespace),
@@ -164,13 +163,6 @@ async fn pages(api: &Api<DynamicObject>, selector: Option<&str>) -> kube::Result
     }
 }
 
-/// The primary's selector, in the words of a list; the canary's pods match it too.
-fn selector_of(primary: &Value) -> String {
-    let labels = primary.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
-    let pairs = labels.into_iter().flatten().filter_map(|(name, value)| Some(format!("{name}={}", value.as_str()?)));
-    pairs.collect::<Vec<_>>().join(",")
-}
-
 pub(crate) fn resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource {
     ApiResource {
         group: group.to_owned(),
@@ -190,12 +182,33 @@ pub(crate) fn refused(error: kube::Error, verb: &str, plural: &str, namespace: &
         return anyhow::anyhow!("{words}");
     }
     match &error {
-        kube::Error::Api(status) if status.is_forbidden() => {
+        // RBAC's words; a policy may forbid too, and says why.
+        kube::Error::Api(status) if status.is_forbidden() && status.message.contains(&format!("cannot {verb} resource")) => {
             anyhow::anyhow!("the right to {verb} {plural} in {namespace} is missing (kubectl auth can-i {verb} {plural})")
         }
-        kube::Error::Api(status) => anyhow::anyhow!("failed to {verb} {plural}: {}", status.message),
+        kube::Error::Api(status) => {
+            let words = format!("failed to {verb} {plural}: {}", status.message);
+            if status.code >= 500 || status.code == 429 { anyhow::Error::new(Away(words)) } else { anyhow::anyhow!(words) }
+        }
         _ => anyhow::Error::new(error).context(format!("failed to {verb} {plural}")),
     }
+}
+
+/// An answer that is no answer: of a server that starts, stops, or has too much to do.
+#[derive(Debug)]
+struct Away(String);
+
+impl std::fmt::Display for Away {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Away {}
+
+/// Whether it may be otherwise in a moment: nobody answered, or not to what was asked.
+pub(crate) fn is_away(error: &anyhow::Error) -> bool {
+    error.is::<Away>() || error.is::<kube::Error>()
 }
 
 pub(crate) fn text<'a>(object: &'a Value, path: &str) -> &'a str {

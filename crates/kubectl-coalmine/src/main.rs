@@ -5,6 +5,7 @@ mod args;
 mod cluster;
 mod commands;
 mod series;
+mod kubeconfig;
 mod terminal;
 
 use std::process::ExitCode;

@@ -47,9 +47,34 @@ pub(crate) struct Picture {
 }
 
 impl Picture {
-    pub(crate) fn paint(&mut self, text: &str) {
+    pub(crate) fn paint(&mut self, lines: Vec<String>) {
+        let rows = rustix::termios::tcgetwinsize(std::io::stdout()).map_or(0, |size| usize::from(size.ws_row));
+        let lines = fitting(lines, rows);
         let up = if self.lines > 0 { format!("\u{1b}[{}A\u{1b}[J", self.lines) } else { String::new() };
-        print(&format!("{up}{text}"));
-        self.lines = text.lines().count();
+        print(&format!("{up}{}", lines.join("\n")));
+        self.lines = lines.len();
+    }
+}
+
+/// What has scrolled away at the top can't be painted over, so the end is left out. The cursor stands below the last line. Zero: nobody knows.
+fn fitting(mut lines: Vec<String>, rows: usize) -> Vec<String> {
+    if rows > 2 && lines.len() >= rows {
+        let more = lines.len() - (rows - 2);
+        lines.truncate(rows - 2);
+        lines.push(format!("... {more} more lines"));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_picture_is_no_higher_than_the_terminal() {
+        let all = |count: usize| (0..count).map(|line| line.to_string()).collect::<Vec<_>>();
+        assert_eq!(fitting(all(4), 5), all(4));
+        assert_eq!(fitting(all(5), 5), ["0", "1", "2", "... 2 more lines"]);
+        assert_eq!((fitting(all(50), 0).len(), fitting(all(50), 2).len(), fitting(all(50), 24).len()), (50, 50, 23));
     }
 }

@@ -7,9 +7,10 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use coalmine_core::{
-    api::checks::Rules,
+    api::{annotations::is_ours, checks::Rules},
     hold::admit::{Outcome, Request, Settings, admit},
     manifest::object,
+    words::within,
 };
 use serde_json::Value;
 
@@ -17,7 +18,7 @@ use crate::{End, terminal};
 
 pub(super) fn lint(files: &[PathBuf]) -> Result<End> {
     let (mut checked, mut refused) = (0_usize, 0_usize);
-    for path in files {
+    for path in &all(files)? {
         let text = read(path)?;
         let documents: Vec<Value> = serde_saphyr::from_multiple(&text).with_context(|| format!("failed to parse {}", path.display()))?;
         for deployment in
@@ -33,6 +34,26 @@ pub(super) fn lint(files: &[PathBuf]) -> Result<End> {
     }
     terminal::remark(&format!("{checked} Deployments checked, {refused} would be refused"));
     Ok(if refused == 0 { End::Good } else { End::Failed })
+}
+
+/// A directory stands for its manifests, as for kubectl.
+fn all(files: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut all = Vec::new();
+    for path in files {
+        if !path.is_dir() {
+            all.push(path.clone());
+            continue;
+        }
+        let entries = std::fs::read_dir(path).with_context(|| format!("failed to read {}", path.display()))?;
+        let mut found: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        found.retain(|path| {
+            !path.is_dir() && path.extension().is_some_and(|extension| ["json", "yaml", "yml"].iter().any(|known| extension == *known))
+        });
+        found.sort();
+        anyhow::ensure!(!found.is_empty(), "failed to find a file that ends with .yaml, .yml or .json in {}", path.display());
+        all.extend(found);
+    }
+    Ok(all)
 }
 
 fn read(path: &Path) -> Result<String> {
@@ -67,7 +88,18 @@ fn review(deployment: &Value) -> coalmine_core::hold::admit::Admission {
     admit(&settings, &request)
 }
 
+/// YAML reads `true` and `90` as no text, and kubectl refuses them before admission is asked.
+fn no_text(deployment: &Value) -> Option<String> {
+    let annotations = object::annotations(deployment);
+    let (name, value) = annotations.iter().find(|(name, value)| is_ours(name) && !(value.is_string() || value.is_null()))?;
+    let value = within(&value.to_string(), 60);
+    Some(format!("canary: {name}: {value} is no text, and annotations are; write it in quotes"))
+}
+
 fn words(deployment: &Value) -> Option<String> {
+    if let Some(words) = no_text(deployment) {
+        return Some(words);
+    }
     match review(deployment).outcome {
         Outcome::Denied(words) => Some(words),
         Outcome::Unchanged | Outcome::Changed(_) => None,
@@ -92,6 +124,29 @@ mod tests {
         assert_eq!(words(&of("    canary.enabled: \"true\"")), None);
         let words = words(&of("    canary.enabled: \"true\"\n    canary.duration: soon")).unwrap();
         assert!(words.contains("canary.duration") && words.contains("soon"), "{words}");
+    }
+
+    #[test]
+    fn what_yaml_takes_for_something_else_than_a_text_is_refused_before_admission_is_asked() {
+        let words = |value: &str| words(&of(&format!("    canary.enabled: {value}"))).unwrap();
+        assert_eq!(words("true"), "canary: canary.enabled: true is no text, and annotations are; write it in quotes");
+        assert_eq!(words("1.5"), "canary: canary.enabled: 1.5 is no text, and annotations are; write it in quotes");
+        assert_eq!(super::words(&of("    other: 1")), None);
+    }
+
+    #[test]
+    fn a_directory_stands_for_its_manifests() {
+        let directory = std::env::temp_dir().join(format!("coalmine-lint-{}", std::process::id()));
+        std::fs::create_dir_all(directory.join("below.yaml")).unwrap();
+        let empty = all(std::slice::from_ref(&directory)).unwrap_err().to_string();
+        for name in ["b.yml", "a.yaml", "c.json", "README.md"] {
+            std::fs::write(directory.join(name), "").unwrap();
+        }
+        let found = all(&[PathBuf::from("-"), directory.clone()]).unwrap();
+        std::fs::remove_dir_all(&directory).unwrap();
+        let names: Vec<_> = found.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+        assert_eq!(names, ["-", "a.yaml", "b.yml", "c.json"]);
+        assert!(empty.starts_with("failed to find a file that ends with .yaml, .yml or .json in "), "{empty}");
     }
 
     #[test]

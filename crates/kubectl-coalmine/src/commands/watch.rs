@@ -3,19 +3,28 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use coalmine_core::{api::annotations::Phase, state::State, view, words::within};
+use coalmine_core::{
+    api::annotations::Phase,
+    run::times::elapsed,
+    state::State,
+    view::{self, status::Objects},
+    words::within,
+};
 use futures::{StreamExt as _, pin_mut};
 use kube::runtime::watcher::watch_object;
+use serde_json::Value;
 
 use super::read::now;
 use crate::{
     End,
-    cluster::{Cluster, text},
+    cluster::{Cluster, is_away, text},
     terminal::{self, Picture},
 };
 
 /// How often ages and Events are painted again while the object is quiet.
 const REPAINT: Duration = Duration::from_secs(2);
+/// For so long an API server may be away, as one that is upgraded, while a pipeline waits for the verdict.
+const AWAY: Duration = Duration::from_mins(5);
 
 pub(super) async fn watch(cluster: &Cluster, name: &str, timeout: Option<Duration>) -> Result<End> {
     let watching = until_the_verdict(cluster, name);
@@ -34,13 +43,27 @@ async fn until_the_verdict(cluster: &Cluster, name: &str) -> Result<End> {
     pin_mut!(changes);
     let mut picture = Picture::default();
     let mut said: Vec<String> = Vec::new();
+    let mut away_since = None;
     loop {
-        let objects = cluster.objects(name).await?;
+        let (objects, events) = match look(cluster, name).await {
+            Ok(seen) => seen,
+            Err(error) if is_away(&error) && away_since.is_none_or(|since| elapsed(since, now()) < AWAY) => {
+                if away_since.is_none() {
+                    terminal::remark(&format!("The API server does not answer; asking it again. {error:#}"));
+                    picture = Picture::default();
+                }
+                away_since = away_since.or_else(|| Some(now()));
+                tokio::time::sleep(REPAINT).await;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        away_since = None;
         let state = State::of(&objects.primary, objects.namesake.as_ref());
         if terminal::is_terminal() {
-            picture.paint(&view::status::status(&objects, now(), terminal::screen()).join("\n"));
+            picture.paint(view::status::status(&objects, now(), terminal::screen()));
         } else {
-            for line in news(cluster, name, &state).await? {
+            for line in news(&events, &state) {
                 if !said.contains(&line) {
                     terminal::print(&line);
                     said.push(line);
@@ -60,13 +83,19 @@ async fn until_the_verdict(cluster: &Cluster, name: &str) -> Result<End> {
     }
 }
 
+async fn look(cluster: &Cluster, name: &str) -> Result<(Objects, Vec<Value>)> {
+    let objects = cluster.objects(name).await?;
+    // On a terminal the picture has the last one.
+    let events = if terminal::is_terminal() { Vec::new() } else { cluster.events(name).await? };
+    Ok((objects, events))
+}
+
 /// Events since the run began, a line each.
-async fn news(cluster: &Cluster, name: &str, state: &State) -> Result<Vec<String>> {
+fn news(events: &[Value], state: &State) -> Vec<String> {
     let began = state.since;
-    let events = cluster.events(name).await?;
     let recent = events.iter().filter(|event| {
         let at: Option<jiff::Timestamp> = text(event, "/eventTime").parse().ok();
         began.is_none_or(|began| at.is_none_or(|at| at >= began))
     });
-    Ok(recent.map(|event| within(&format!("{}: {}", text(event, "/reason"), text(event, "/note")), 2000)).collect())
+    recent.map(|event| within(&format!("{}: {}", text(event, "/reason"), text(event, "/note")), 2000)).collect()
 }
