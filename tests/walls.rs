@@ -63,7 +63,7 @@ fn what_decides_tells_no_time_and_opens_nothing(#[case] name: &str) {
 }
 
 /// The rooms of the core, from the ground up: each may use only those before it, so that no circle can come to be.
-const ROOMS: [&str; 15] = [
+const ROOMS: [&str; 16] = [
     "statistics",
     "words",
     "names",
@@ -71,6 +71,7 @@ const ROOMS: [&str; 15] = [
     "api",
     "message",
     "manifest",
+    "standing",
     "metrics",
     "run",
     "hold",
@@ -125,6 +126,27 @@ fn no_room_knows_one_above_it() {
         let room = path.split('/').next().unwrap().trim_end_matches(".rs");
         for used in rooms_used(&code(file)) {
             assert!(position(&used) <= position(room), "{path} uses {used}, which stands above {room}");
+        }
+    }
+}
+
+/// Of Coalmine's own annotations, those that several read. What only one reads, a history or what has yet to be told, it decodes itself.
+const STANDING: [&str; 9] = ["APPROVED", "HELD", "MERGED", "MESSAGE", "ORDER", "PAUSED_SINCE", "REMADE", "RUN", "SINCE"];
+
+#[test]
+fn how_a_deployment_stands_is_decoded_in_one_place() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for directory in ["src", "crates"] {
+        sources(&root.join(directory), &mut files);
+    }
+    let is_test = |file: &Path| file.ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests");
+    for file in files.iter().filter(|file| !file.ends_with("standing.rs") && !is_test(file)) {
+        let code = code(file);
+        for (name, reader) in STANDING.iter().flat_map(|name| [(name, "text("), (name, "annotation(")]) {
+            let reads = |line: &str| line.contains(reader) && line.contains(&format!(", key::{name})"));
+            let line = code.lines().take_while(|line| !line.contains("#[cfg(test)]")).find(|line| reads(line));
+            assert_eq!(line, None, "{} reads {name}: ask `standing` what a Deployment's annotations say", file.display());
         }
     }
 }

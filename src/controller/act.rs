@@ -21,6 +21,7 @@ use coalmine_core::{
         plan::{Action, EXCUSED_ANNOTATION, READY_POD_ANNOTATION, Refused},
         times::{self, READY_ANNOTATION},
     },
+    standing::Standing,
 };
 
 /// How far a plan came.
@@ -136,7 +137,7 @@ impl Actor<'_> {
 
     /// The phase is written.
     fn wrote(&self, verb: &'static str, phase: Phase, message: &str) {
-        let took = times::began(self.primary).map(|began| times::elapsed(began, self.now));
+        let took = Standing::of(self.primary).since.map(|began| times::elapsed(began, self.now));
         self.context.metrics.phase(self.namespace(), phase, took);
         self.context.notices.wake(self.namespace(), object::name(self.primary));
         self.audit(verb, phase, message);
@@ -202,9 +203,7 @@ impl Actor<'_> {
                 result => result.map(|_| ()).map_err(Error::api("clean a ReplicaSet"))?,
             }
         }
-        let proven = object::annotation(self.primary, key::PROVEN).unwrap_or_default();
-        let kept = replica_sets::still_there(proven, &own, self.primary);
-        if kept != proven {
+        if let Some(kept) = replica_sets::shortened_proven(&own, self.primary) {
             let patch = json!({"metadata": {"annotations": {key::PROVEN: kept}}});
             self.patch(object::name(self.primary), &Patch::Merge(patch), "shorten the list of proven templates").await?;
         }

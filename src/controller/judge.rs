@@ -16,7 +16,6 @@ use crate::{
     sources::{Reader, Source},
 };
 use coalmine_core::{
-    api::annotations as key,
     hold::admit::FIELD_MANAGER,
     judging::{Judge, News, Step, Subject, verdict},
     manifest::object,
@@ -24,6 +23,7 @@ use coalmine_core::{
         evidence::{self, Evidence},
         plan::Judgement,
     },
+    standing::Standing,
 };
 
 /// What is remembered about one primary.
@@ -68,7 +68,7 @@ pub(super) async fn judge(context: &Context, primary: &Value, seen: &Seen) -> Op
 
 /// What is known of the canary's run so far.
 pub(super) async fn evidence(context: &Context, primary: &Value, seen: &Seen) -> Evidence {
-    let run = object::annotation(primary, key::RUN).unwrap_or_default();
+    let run = Standing::of(primary).run_name();
     let name = format!("{}/{}", object::namespace(primary), object::name(primary));
     let memory = context.memory.lock().await;
     match memory.get(&name).map(|memory| &memory.evidence).filter(|evidence| evidence.is_of(run)) {
@@ -95,7 +95,7 @@ impl Memory {
         };
         let judgement = judging.run(context, primary, canary, &mut self.pages).await;
         let news = judging.judge.news();
-        self.see(canary, object::annotation(primary, key::RUN).unwrap_or_default(), &news);
+        self.see(canary, Standing::of(primary).run_name(), &news);
         Some((judgement, news))
     }
 

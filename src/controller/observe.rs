@@ -12,10 +12,7 @@ use serde_json::Value;
 
 use super::{Context, Error};
 use coalmine_core::{
-    api::{
-        annotations::{self as key, RUN_LABEL},
-        policy::Policy,
-    },
+    api::{annotations::RUN_LABEL, policy::Policy},
     hold::{held::Record, replica_sets},
     manifest::object,
     run::{
@@ -26,6 +23,7 @@ use coalmine_core::{
         shared::{self, Shared},
         times::ready_since,
     },
+    standing::Standing,
 };
 
 /// A template that names more is looked at as far as that.
@@ -60,11 +58,11 @@ impl Seen {
             missing_live: Vec::new(),
             freeze: None,
         };
-        let phase = object::phase(object::annotations(primary));
-        if phase.is_some_and(key::Phase::is_trying) {
+        let standing = Standing::of(primary);
+        if standing.is_trying() {
             seen.freeze = context.namespaces.of(&context.client, namespace).await.freeze;
             seen.look_at_the_canary(context, primary).await?;
-        } else if phase.is_some_and(key::Phase::is_kept_out) {
+        } else if standing.is_kept_out() {
             seen.missing_live = Self::missing_live(context, primary).await?;
         }
         Ok(seen)
@@ -72,7 +70,7 @@ impl Seen {
 
     async fn look_at_the_canary(&mut self, context: &Context, primary: &Value) -> Result<(), Error> {
         let namespace = object::namespace(primary);
-        let run = object::annotation(primary, key::RUN).unwrap_or_default();
+        let run = Standing::of(primary).run_name();
         let Some(canary) = self.namesake.as_ref().filter(|namesake| canary::is_canary_of(namesake, primary)) else { return Ok(()) };
         let pods = Self::pods(context, namespace, &format!("{RUN_LABEL}={run}")).await?;
         self.health = health(&pods, canary, run, plan::known(canary));
@@ -131,7 +129,7 @@ impl Seen {
     pub(super) fn canary<'a>(&'a self, primary: &Value) -> Option<&'a Value> {
         self.namesake
             .as_ref()
-            .filter(|namesake| canary::is_canary_of(namesake, primary) && canary::run_of(namesake) == object::annotation(primary, key::RUN))
+            .filter(|namesake| canary::is_canary_of(namesake, primary) && canary::run_of(namesake) == Standing::of(primary).run)
     }
 
     /// Whether the canary's pod is in trouble, and the primary's are not.

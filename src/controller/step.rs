@@ -17,6 +17,7 @@ use coalmine_core::{
         evidence::Evidence,
         plan,
     },
+    standing::Standing,
 };
 
 /// After a failure: soon, but not at once; doubled each time up to the longest.
@@ -56,7 +57,7 @@ async fn tell_of_a_fault(context: &Context, namespace: &str, name: &str) {
         {
             context.publish(&primary, &Event::warning(Reason::Fault, message::fault_at_work())).await;
             let policy = Policy::of(object::annotations(&primary)).unwrap_or_default();
-            let end = plan::after_a_fault(&primary, &policy, clock::now());
+            let end = plan::after_a_fault(&primary, Record::of(&primary).on_trial(), &policy, clock::now());
             if let Err(error) = act::act(context, &primary, &Record::None, &Evidence::default(), end.into_iter().collect()).await {
                 tracing::warn!(namespace, name, error = %chain(&error), "failed to end the run after a fault");
             }
@@ -75,8 +76,7 @@ async fn step(context: &Context, namespace: &str, name: &str) -> Result<Option<D
     }
     let held = Record::of(&primary);
     let seen = observe::Seen::look(context, &primary).await?;
-    let phase = object::phase(object::annotations(&primary));
-    context.metrics.work.sees(&format!("{namespace}/{name}"), phase, plan::deadline(&primary, seen.policy()));
+    context.metrics.work.sees(&format!("{namespace}/{name}"), Standing::of(&primary).phase, plan::deadline(&primary, seen.policy()));
     let judgement = judged(context, &primary, &seen).await;
     let alone_for = {
         let mut remembered = context.remembered.lock().await;

@@ -4,6 +4,7 @@
 //! ```text
 //!  api        what a user writes, and what it may be
 //!  manifest   objects as JSON: templates, who set which field, merges, last-applied
+//!  standing   what Coalmine's own annotations say of a Deployment, decoded in one place
 //!  hold       what becomes of a request: held, withdrawn, let in; what the status says meanwhile
 //!  run        what the controller does next about a held template
 //!  notify     who is told of a verdict, by what name, in whose format
@@ -25,6 +26,7 @@ pub mod names;
 pub mod notify;
 pub mod page;
 pub mod run;
+pub mod standing;
 pub mod state;
 pub mod view;
 pub mod words;

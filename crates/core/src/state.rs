@@ -8,20 +8,17 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    api::{
-        annotations::{self as key, Phase},
-        policy::Policy,
-    },
+    api::{annotations::Phase, policy::Policy},
     hold::held::Held,
     manifest::{object, template},
     run::{
         canary,
         evidence::{Evidence, Look, Reads},
-        gates::{self, Approved},
         history::{self, Entry},
         plan::READY_POD_ANNOTATION,
         times::ready_since,
     },
+    standing::{Standing, people::Approved},
 };
 
 /// The version of the JSON shape, documented in `docs/plugin.md`.
@@ -119,25 +116,24 @@ impl State {
     pub fn of(primary: &Value, canary: Option<&Value>) -> Self {
         let annotations = object::annotations(primary);
         let own = canary.filter(|candidate| canary::is_canary_of(candidate, primary));
-        let text = |name: &str| object::annotation(primary, name).map(str::to_owned);
-        let run = object::annotation(primary, key::RUN).unwrap_or_default();
-        let evidence = own.map(|canary| Evidence::of_run(canary, run)).unwrap_or_default();
+        let standing = Standing::of(primary);
+        let evidence = own.map(|canary| Evidence::of_run(canary, standing.run_name())).unwrap_or_default();
         Self {
             api_version: API_VERSION,
             kind: "Canary",
             namespace: object::namespace(primary).to_owned(),
             name: object::name(primary).to_owned(),
             enabled: object::is_opted_in(annotations),
-            phase: object::phase(annotations),
-            run: text(key::RUN),
-            since: text(key::SINCE).and_then(|since| since.parse().ok()),
-            message: text(key::MESSAGE),
+            phase: standing.phase,
+            run: standing.run.map(str::to_owned),
+            since: standing.since,
+            message: standing.message.map(str::to_owned),
             live: Template::of(object::template(primary)),
-            held: text(key::HELD).map(|record| HeldState::of(&record)),
-            proven: text(key::PROVEN).map(|proven| proven.split(',').map(str::to_owned).collect()).unwrap_or_default(),
+            held: standing.held.map(HeldState::of),
+            proven: standing.proven().map(str::to_owned).collect(),
             canary: own.map(Canary::of),
-            approved: gates::said(annotations),
-            paused_since: gates::paused_since(primary),
+            approved: standing.approved(),
+            paused_since: standing.paused_since,
             reads: evidence.reads,
             evidence: evidence.looks,
             history: history::of(annotations),

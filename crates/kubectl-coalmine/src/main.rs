@@ -4,8 +4,8 @@
 mod args;
 mod cluster;
 mod commands;
-mod series;
 mod kubeconfig;
+mod series;
 mod terminal;
 
 use std::process::ExitCode;

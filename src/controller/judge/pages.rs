@@ -11,10 +11,11 @@ use super::{
 };
 use crate::{clock, sources::pods::PodPages};
 use coalmine_core::{
-    api::{annotations as key, origin::Origin, policy::Policy},
+    api::{origin::Origin, policy::Policy},
     manifest::object,
     metrics::discovery::Choice,
     run::times,
+    standing::Standing,
 };
 
 /// Until the primary's pods are looked at again, before there is a canary to be judged.
@@ -32,8 +33,8 @@ pub(super) struct Pages {
 impl Memory {
     /// From the hold on, so that the primary has a past when the canary is Ready; where the pages are the only source. One that fails is none.
     pub(super) async fn read_ahead(&mut self, context: &Context, primary: &Value, seen: &Seen) {
-        let run = object::annotation(primary, key::RUN).unwrap_or_default();
-        let is_trying = object::phase(object::annotations(primary)).is_some_and(key::Phase::is_trying);
+        let standing = Standing::of(primary);
+        let (run, is_trying) = (standing.run_name(), standing.is_trying());
         if !is_trying || self.pages.as_ref().is_some_and(|pages| pages.run != run) {
             self.pages = None;
         }
@@ -59,7 +60,7 @@ impl Pages {
         known.get_or_insert_with(|| {
             let (namespace, name) = (object::namespace(primary), object::name(primary));
             let reading = PodPages::begin(Arc::clone(&context.sources.pods), namespace, name, policy, &pod_spec(primary));
-            Self { run: object::annotation(primary, key::RUN).unwrap_or_default().to_owned(), reading, aimed: None }
+            Self { run: Standing::of(primary).run_name().to_owned(), reading, aimed: None }
         })
     }
 }

@@ -25,6 +25,7 @@ use crate::{
         reader::InvalidAnnotation,
     },
     manifest::{object, template},
+    standing::Standing,
 };
 
 /// Everything `admit` may look at.
@@ -185,7 +186,7 @@ pub fn again(settings: &Settings, request: &Request<'_>) -> Admission {
     if request.dry_run && request.username == settings.controller {
         return Admission::passed();
     }
-    let is_held = |object: &Value| object::annotation(object, key::HELD).is_some();
+    let is_held = |object: &Value| Standing::of(object).held.is_some();
     let Some(old) = request.old.filter(|_| is_held(request.new)) else { return Admission::passed() };
     if template::same(object::template(old), object::template(request.new)) {
         return Admission::passed();

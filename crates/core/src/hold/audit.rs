@@ -9,6 +9,7 @@ use super::admit::{Admission, Effect, Outcome, Request};
 use crate::{
     api::annotations::{self as key, Phase},
     manifest::object::{self, text},
+    standing::Standing,
 };
 
 /// In characters. What is longer is cut: one line of a log stays one.
@@ -42,13 +43,13 @@ struct Line<'a> {
 impl Decision {
     /// The controller's, about what it read.
     pub fn of_controller(primary: &Value, verb: &'static str, to: Phase, reason: &str) -> Self {
-        let annotations = object::annotations(primary);
+        let standing = Standing::of(primary);
         Self {
             who: key::FIELD_MANAGER.to_owned(),
             verb,
             object: place(primary),
-            run: text(annotations, key::RUN).map(str::to_owned),
-            from: object::phase(annotations),
+            run: standing.run.map(str::to_owned),
+            from: standing.phase,
             to: Some(to),
             reason: reason.to_owned(),
         }
@@ -79,6 +80,7 @@ pub fn admitted(request: &Request<'_>, controller: &str, admission: &Admission) 
         Outcome::Changed(changed) => object::annotations(changed),
         Outcome::Unchanged | Outcome::Denied(_) => object::annotations(request.new),
     };
+    let (was, is) = (Standing::read(before), Standing::read(after));
     let paused = |annotations| text(annotations, key::PAUSED) == Some("true");
     let verb = match admission.effect {
         Effect::Passed | Effect::Kept if paused(after) && !paused(before) => "paused",
@@ -93,15 +95,15 @@ pub fn admitted(request: &Request<'_>, controller: &str, admission: &Admission) 
         (_, Effect::PromotedByHand) => text(after, key::PROMOTE).unwrap_or_default(),
         (_, Effect::RejectedByHand) => text(after, key::REJECT).unwrap_or_default(),
         (_, Effect::Passed) => text(after, key::APPROVAL).unwrap_or_default(),
-        _ => text(after, key::MESSAGE).unwrap_or_default(),
+        _ => is.message.unwrap_or_default(),
     };
     Some(Decision {
         who: request.username.to_owned(),
         verb,
         object: place(request.old.unwrap_or(request.new)),
-        run: text(after, key::RUN).or(text(before, key::RUN)).map(str::to_owned),
-        from: object::phase(before),
-        to: if matches!(admission.outcome, Outcome::Denied(_)) { object::phase(before) } else { object::phase(after) },
+        run: is.run.or(was.run).map(str::to_owned),
+        from: was.phase,
+        to: if matches!(admission.outcome, Outcome::Denied(_)) { was.phase } else { is.phase },
         reason: reason.to_owned(),
     })
 }

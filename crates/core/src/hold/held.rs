@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    api::annotations::{self as key, STATE_VERSION},
-    manifest::{identity::Identity, managed_fields::TemplateOwners, object, template},
+    api::annotations::STATE_VERSION,
+    manifest::{identity::Identity, managed_fields::TemplateOwners, template},
     run::plan::OnTrial,
+    standing::Standing,
 };
 
 /// A record grows when it is unpacked; beyond this it is not one that admission wrote (an object is at most 3 MiB).
@@ -101,7 +102,7 @@ pub enum Record {
 
 impl Record {
     pub fn of(deployment: &Value) -> Self {
-        match object::annotation(deployment, key::HELD).map(Held::decode) {
+        match Standing::of(deployment).held.map(Held::decode) {
             None => Self::None,
             Some(Err(UnreadableHeld::Newer(version))) => Self::Newer(version),
             Some(Err(_)) => Self::Unreadable,
@@ -172,6 +173,7 @@ fn version(text: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::annotations as key;
     use proptest::prelude::*;
     use serde_json::json;
 

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::api::annotations::{self as key, ACTIVE_LABEL, Phase};
 use crate::manifest::object;
-use crate::run::{gates, times};
+use crate::run::times;
+use crate::standing::Standing;
 
 /// Promotes `template`, which must be the held one: admission checks that again.
 pub fn patch(primary: &Value, template: &Value, message: &str, now: &str) -> Value {
@@ -57,9 +58,10 @@ pub fn pause_patch(primary: &Value, now: &str) -> Value {
 
 /// It goes on, later by as long as it was paused.
 pub fn resume_patch(primary: &Value, now: Timestamp) -> Value {
+    let standing = Standing::of(primary);
     let mut operations = preconditions(primary);
     operations.extend(take(primary, key::PAUSED_SINCE));
-    if let (Some(began), Some(paused)) = (times::began(primary), gates::paused_since(primary)) {
+    if let (Some(began), Some(paused)) = (standing.since, standing.paused_since) {
         let began = began + times::elapsed(paused, now);
         operations.push(put(key::SINCE, &Timestamp::from_second(began.as_second()).unwrap_or(began).to_string()));
     }

@@ -9,6 +9,7 @@ use crate::manifest::{
     managed_fields::{TemplateOwners, template_owners},
     object,
 };
+use crate::standing::Standing;
 
 const TEMPLATE_HASH_LABEL: &str = "pod-template-hash";
 
@@ -48,11 +49,13 @@ pub fn without_state(set: &Value) -> Option<Value> {
     (!ours.is_empty()).then(|| json!({"metadata": {"annotations": ours}}))
 }
 
-/// The proven templates that still have a ReplicaSet, or are live.
-pub fn still_there(proven: &str, sets: &[&Value], primary: &Value) -> String {
+/// The list of proven templates without those that have no ReplicaSet any more and are not live. `None` where none is missing.
+pub fn shortened_proven(sets: &[&Value], primary: &Value) -> Option<String> {
     let mut there: Vec<Identity> = sets.iter().map(|set| Identity::of(&template_of(set), &owners_of(set))).collect();
     there.push(Identity::of_object(primary));
-    proven.split(',').filter(|text| there.iter().any(|known| known.is(text))).collect::<Vec<_>>().join(",")
+    let proven: Vec<&str> = Standing::of(primary).proven().collect();
+    let kept: Vec<&str> = proven.iter().copied().filter(|text| there.iter().any(|known| known.is(text))).collect();
+    (kept != proven).then(|| kept.join(","))
 }
 
 /// A ReplicaSet's template is the Deployment's, with one label more.
@@ -87,7 +90,10 @@ mod tests {
     fn a_template_without_its_replica_set_is_no_rollback() {
         let hash = |env| template::hash(object::template(&deployment(env)));
         let proven = format!("{},{},{}", hash("live"), hash("old"), hash("gone"));
-        assert_eq!(still_there(&proven, &[&set("old")], &deployment("live")), format!("{},{}", hash("live"), hash("old")));
+        let mut live = deployment("live");
+        live["metadata"]["annotations"] = json!({"canary.state/proven": proven});
+        assert_eq!(shortened_proven(&[&set("old")], &live), Some(format!("{},{}", hash("live"), hash("old"))));
+        assert_eq!(shortened_proven(&[&set("old"), &set("gone")], &live), None);
     }
 
     #[test]

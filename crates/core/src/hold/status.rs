@@ -18,6 +18,7 @@ use super::{
     held::Record,
 };
 use crate::api::annotations::{self as key, Phase};
+use crate::standing::Standing;
 use crate::{manifest::object, message::condition};
 
 /// The condition for `kubectl describe` and `kubectl wait`.
@@ -74,13 +75,12 @@ fn restore_annotations(old: &Value, changed: &mut Value, but_for_state: bool) {
 /// The phase that the status must tell of: that of a held template. One that nobody can read, or that another template has overtaken, is
 /// nothing that anybody waits for.
 fn told_phase(old: &Value) -> Option<Phase> {
-    object::phase(object::annotations(old)).filter(|phase| phase.holds() && Record::of(old).holds())
+    Standing::of(old).phase.filter(|phase| phase.holds() && Record::of(old).holds())
 }
 
 fn tell_the_truth(old: &Value, phase: Phase, changed: &mut Value) -> Option<()> {
-    let annotations = object::annotations(old);
-    let message = object::text(annotations, key::MESSAGE);
-    let since = object::text(annotations, key::SINCE);
+    let standing = Standing::of(old);
+    let (message, since) = (standing.message, standing.since_text());
     let status = changed.get_mut("status")?.as_object_mut()?;
     status.insert("updatedReplicas".to_owned(), 0.into());
     // Without replicas all counts are as if the rollout was over; who waits looks at this one first.
@@ -136,16 +136,15 @@ fn forget_what_was_told(old: &Value, changed: &mut Value) -> Option<()> {
 /// Whether the status of a Deployment whose template is kept out is one of before: nobody writes it until something happens.
 pub fn is_left_behind(deployment: &Value) -> bool {
     let number = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_i64).unwrap_or_default();
-    object::phase(object::annotations(deployment)).is_some_and(Phase::is_kept_out)
-        && number("/status/observedGeneration") < number("/metadata/generation")
+    Standing::of(deployment).is_kept_out() && number("/status/observedGeneration") < number("/metadata/generation")
 }
 
 /// Whether the controller has something to do and does not hear of it: a template is on trial and the label was taken away while no Coalmine
 /// was asked, or what is kept out is nothing any more.
 pub fn is_unwatched(deployment: &Value) -> bool {
-    let phase = object::phase(object::annotations(deployment));
-    let overtaken = || phase.is_some_and(Phase::holds) && !Record::of(deployment).holds();
-    object::label(deployment, key::ACTIVE_LABEL).is_none() && (phase.is_some_and(Phase::is_trying) || overtaken())
+    let standing = Standing::of(deployment);
+    let overtaken = || standing.holds() && !Record::of(deployment).holds();
+    object::label(deployment, key::ACTIVE_LABEL).is_none() && (standing.is_trying() || overtaken())
 }
 
 /// The condition `Canary` of a phase, for the controller to write when no template is held any more.

@@ -5,16 +5,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::api::annotations::{self as key, Phase};
+use crate::api::annotations::Phase;
 use crate::api::origin::Origin;
 use crate::api::policy::Policy;
 use crate::manifest::object;
 use crate::metrics::counting::Window;
 use crate::metrics::discovery::Choice;
 use crate::metrics::pages::Hints;
-use crate::run::gates;
 use crate::run::pods::Health;
-use crate::run::times::{began, elapsed, ready_since};
+use crate::run::times::{elapsed, ready_since};
+use crate::standing::Standing;
 
 /// For so long nothing but what is gross counts, and nothing in the canary's favour.
 const WHILE_PAUSED: Duration = Duration::from_hours(100);
@@ -47,8 +47,9 @@ pub struct Subject {
 impl Subject {
     /// `None` while there is nothing to judge.
     pub fn of(primary: &Value, canary: &Value, health: &Health, policy: &Policy) -> Option<Self> {
-        let phase = object::phase(object::annotations(primary)).filter(|phase| phase.is_running())?;
-        let is_paused = policy.gates.paused || gates::paused_since(primary).is_some();
+        let standing = Standing::of(primary);
+        let phase = standing.phase.filter(|phase| phase.is_running())?;
+        let is_paused = policy.gates.paused || standing.paused_since.is_some();
         let mut policy = policy.clone();
         if is_paused {
             policy.warm_up = WHILE_PAUSED;
@@ -59,11 +60,11 @@ impl Subject {
         Some(Self {
             namespace: object::namespace(primary).to_owned(),
             primary: object::name(primary).to_owned(),
-            run: object::annotation(primary, key::RUN).unwrap_or_default().to_owned(),
+            run: standing.run_name().to_owned(),
             version: object::metadata_text(primary, "resourceVersion").to_owned(),
             since: ready_since(canary)?,
             // A trial that stands still, or proved itself already, has another clock than its deadline's.
-            began: began(primary).filter(|_| phase == Phase::Running && !is_paused),
+            began: standing.since.filter(|_| phase == Phase::Running && !is_paused),
             policy,
             page: primary.pointer("/spec/template").map(Hints::of).unwrap_or_default(),
             pod_spec: primary.pointer("/spec/template/spec").cloned().unwrap_or_default(),

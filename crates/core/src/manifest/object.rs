@@ -76,6 +76,7 @@ pub fn is_asked_for(annotations: &Map<String, Value>) -> bool {
     text(annotations, key::ENABLED).is_some_and(|value| value != "false")
 }
 
+/// The phase alone; all else that Coalmine wrote is read in `standing`.
 pub fn phase(annotations: &Map<String, Value>) -> Option<Phase> {
     text(annotations, key::PHASE).and_then(Phase::parse)
 }

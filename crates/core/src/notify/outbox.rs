@@ -9,6 +9,7 @@ use crate::{
     api::annotations::{self as key, Phase},
     manifest::{object, template},
     run::history::Verdict,
+    standing::Standing,
     words::within,
 };
 
@@ -64,7 +65,7 @@ impl Notice {
             (within(&name, LONGEST_NAME), before, within(&image, LONGEST_NAME))
         };
         Self {
-            run: object::annotation(primary, key::RUN).unwrap_or_default().to_owned(),
+            run: Standing::of(primary).run_name().to_owned(),
             phase: verdict.phase,
             time: now,
             user: within(verdict.user, LONGEST_NAME),

@@ -10,13 +10,14 @@ use super::{
 };
 use crate::{
     api::{
-        annotations::{HELD, METRICS},
+        annotations::METRICS,
         policy::Policy,
         quantity::{format_count, format_percentage},
     },
     hold::held::Held,
     manifest::object,
     run::{evidence::Look, history::Entry},
+    standing::Standing,
     state::State,
     view::{
         diff,
@@ -138,7 +139,7 @@ fn read(objects: &Objects, state: &State) -> Markup {
 }
 
 fn change(objects: &Objects) -> Option<Markup> {
-    let held = Held::decode(object::annotation(&objects.primary, HELD)?).ok()?;
+    let held = Held::decode(Standing::of(&objects.primary).held?).ok()?;
     let text = diff::unified(object::template(&objects.primary), &held.template).ok().filter(|text| !text.is_empty())?;
     let kind = |line: &str| match line.as_bytes().first() {
         Some(b'+') => "added",

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::filter::Filter;
+use crate::standing::Standing;
 use crate::{api::annotations::Phase, manifest::object, state::State, view, words::within};
 
 /// Of a cell, in characters.
@@ -29,7 +30,7 @@ impl Row {
     /// `None` for a Deployment that is neither opted in nor held.
     pub fn of(primary: &Value) -> Option<Self> {
         let annotations = object::annotations(primary);
-        if !object::is_opted_in(annotations) && !object::phase(annotations).is_some_and(Phase::holds) {
+        if !object::is_opted_in(annotations) && !Standing::read(annotations).holds() {
             return None;
         }
         let state = State::of(primary, None);

@@ -1,102 +1,40 @@
-//! What people said about the template on trial, as admission recorded it, and what keeps templates from being tried now. Admission writes the
-//! records and knows who asked; the plan acts by them.
+//! Whose word counts about the template on trial, and what keeps templates from being tried now. Reads what admission recorded; writes nothing.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{
     api::{
         annotations as key,
         gates::{Approval, Gates},
     },
-    manifest::object::{self, text},
-    words::{one_line, within},
+    manifest::object,
+    standing::{
+        Standing,
+        people::{Approved, Verb, cut_reason},
+    },
+    words::one_line,
 };
 
-/// In characters: a reason is told in Events and conditions.
-const LONGEST_REASON: usize = 200;
-
-/// Somebody agrees to the template of this run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Approved {
-    pub run: String,
-    pub by: String,
-    #[serde(skip_serializing_if = "String::is_empty", default)]
-    pub reason: String,
-}
-
-/// Somebody ends the trial of this run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Order {
-    pub verb: Verb,
-    #[serde(flatten)]
-    pub said: Approved,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verb {
-    Promote,
-    Reject,
-}
-
-impl Approved {
-    pub fn new(run: &str, by: &str, reason: &str) -> Self {
-        Self { run: run.to_owned(), by: one_line(by), reason: cut(reason) }
-    }
-
-    /// `ann decided: looks good`
-    pub fn decided(&self) -> String {
-        format!("{} decided: {}", self.by, self.reason)
-    }
-
-    /// `ann: looks good`
-    pub fn words(&self) -> String {
-        if self.reason.is_empty() { self.by.clone() } else { format!("{}: {}", self.by, self.reason) }
-    }
-}
-
 /// Who agreed to the template on trial, if that counts: it is of this attempt, and by somebody else where that is asked.
-pub fn approved(annotations: &Map<String, Value>, asked: Approval, applier: &str) -> Option<Approved> {
+pub fn approved(standing: &Standing<'_>, asked: Approval, applier: &str) -> Option<Approved> {
     // Who promotes by hand agrees.
-    let ordered = || order(annotations).filter(|order| order.verb == Verb::Promote).map(|order| order.said);
-    said(annotations).or_else(ordered).filter(|said| may_approve(annotations, asked, applier, &said.by))
-}
-
-/// Who agreed to this attempt, as it was recorded.
-pub fn said(annotations: &Map<String, Value>) -> Option<Approved> {
-    let said = text(annotations, key::APPROVED).and_then(|text| serde_json::from_str::<Approved>(text).ok());
-    said.filter(|said| is_of_run(annotations, said))
-}
-
-/// How a person ends this trial.
-pub fn order(annotations: &Map<String, Value>) -> Option<Order> {
-    let order = text(annotations, key::ORDER).and_then(|text| serde_json::from_str::<Order>(text).ok());
-    order.filter(|order| is_of_run(annotations, &order.said))
-}
-
-fn is_of_run(annotations: &Map<String, Value>, said: &Approved) -> bool {
-    text(annotations, key::RUN) == Some(said.run.as_str())
+    let ordered = || standing.order().filter(|order| order.verb == Verb::Promote).map(|order| order.said);
+    standing.approved().or_else(ordered).filter(|said| may_approve(standing, asked, applier, &said.by))
 }
 
 /// Whether this user's word counts. Who had any part in the template is named in one list, which is looked through as it stands: a name that
 /// holds what separates names hides nobody.
-pub fn may_approve(annotations: &Map<String, Value>, asked: Approval, applier: &str, user: &str) -> bool {
+pub fn may_approve(standing: &Standing<'_>, asked: Approval, applier: &str, user: &str) -> bool {
     let user = one_line(user);
     let listed = |list: &str| format!(", {list}, ").contains(&format!(", {user}, "));
-    asked != Approval::Other || !(listed(&one_line(applier)) || text(annotations, key::REQUESTED_BY).is_some_and(listed))
-}
-
-/// Since when the trial stands still.
-pub fn paused_since(primary: &Value) -> Option<Timestamp> {
-    object::annotation(primary, key::PAUSED_SINCE)?.parse().ok()
+    asked != Approval::Other || !(listed(&one_line(applier)) || standing.requested_by.is_some_and(listed))
 }
 
 /// Why nothing is tried or promoted now, in words. `freeze` is what the namespace says.
 pub fn closed(gates: &Gates, freeze: Option<&str>, now: Timestamp) -> Option<String> {
     if let Some(reason) = freeze {
-        return Some(format!("namespace is frozen{}", if reason.is_empty() { String::new() } else { format!(": {}", cut(reason)) }));
+        return Some(format!("namespace is frozen{}", if reason.is_empty() { String::new() } else { format!(": {}", cut_reason(reason)) }));
     }
     if gates.windows.is_open(now) {
         return None;
@@ -111,11 +49,7 @@ pub fn closed(gates: &Gates, freeze: Option<&str>, now: Timestamp) -> Option<Str
 
 /// What a namespace says in `canary.freeze`: its reason, or nothing.
 pub fn freeze(namespace: &Value) -> Option<String> {
-    object::annotation(namespace, key::FREEZE).filter(|reason| *reason != "false").map(|reason| cut(reason.trim()))
-}
-
-fn cut(text: &str) -> String {
-    within(text, LONGEST_REASON)
+    object::annotation(namespace, key::FREEZE).filter(|reason| *reason != "false").map(|reason| cut_reason(reason.trim()))
 }
 
 #[cfg(test)]
@@ -123,7 +57,7 @@ mod tests {
     use super::*;
     use crate::api::policy::Policy;
     use rstest::rstest;
-    use serde_json::json;
+    use serde_json::{Map, json};
 
     fn annotations(approved: &str, order: &str, appliers: &str) -> Map<String, Value> {
         let all = json!({key::RUN: "r1", key::APPROVED: approved, key::ORDER: order, key::REQUESTED_BY: appliers});
@@ -141,7 +75,7 @@ mod tests {
     #[case::a_rejection_agrees_to_nothing("", r#"{"verb":"reject","run":"r1","by":"bob"}"#, "", Approval::Required, None)]
     #[case::garbage("true", "{}", "", Approval::Required, None)]
     fn who_agreed(#[case] said: &str, #[case] order: &str, #[case] appliers: &str, #[case] asked: Approval, #[case] by: Option<&str>) {
-        let found = approved(&annotations(said, order, appliers), asked, "ann");
+        let found = approved(&Standing::read(&annotations(said, order, appliers)), asked, "ann");
         assert_eq!(found.map(|approved| approved.by).as_deref(), by);
     }
 
@@ -149,7 +83,7 @@ mod tests {
     fn a_long_name_hides_nobody() {
         let long = "a".repeat(300);
         let annotations = annotations(&json!(Approved::new("r1", &long, "")).to_string(), "", "");
-        assert_eq!(approved(&annotations, Approval::Other, &long), None);
+        assert_eq!(approved(&Standing::read(&annotations), Approval::Other, &long), None);
     }
 
     #[test]

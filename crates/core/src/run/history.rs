@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::evidence::{self, Evidence, Look};
-use super::times::{began, elapsed};
+use super::times::elapsed;
 use crate::{
     api::annotations::{self as key, Phase},
     manifest::{object, template},
+    standing::Standing,
     words::within,
 };
 
@@ -104,7 +105,7 @@ pub fn after(primary: &Value, verdict: Verdict<'_>, evidence: &Evidence, besides
         time: Some(now),
         requests: last.map(|look| look.canary.requests),
         failures: last.map(|look| look.canary.failures),
-        seconds: began(primary).map(|began| elapsed(began, now).as_secs()),
+        seconds: Standing::of(primary).since.map(|began| elapsed(began, now).as_secs()),
         looks,
         ..entry(primary, verdict)
     };

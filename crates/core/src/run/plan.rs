@@ -11,17 +11,16 @@ use serde_json::Value;
 use super::{
     canary,
     events::Reason,
-    gates,
     pods::{Health, Known},
     shared::Shared,
-    times::{began, elapsed, ready_since},
+    times::{elapsed, ready_since},
 };
 use crate::api::{
-    annotations::{self as key, Phase},
+    annotations::Phase,
     policy::{Mode, OnInconclusive, Policy},
     quantity::format_duration,
 };
-use crate::{hold::held::Record, manifest::object, message};
+use crate::{manifest::object, message, standing::Standing};
 
 mod action;
 mod finish;
@@ -75,6 +74,12 @@ pub struct Observed<'a> {
     pub refused: Option<Refused>,
 }
 
+impl<'a> Observed<'a> {
+    fn standing(&self) -> Standing<'a> {
+        Standing::of(self.primary)
+    }
+}
+
 /// What the metrics and checks say about a Ready canary.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Judgement {
@@ -125,16 +130,20 @@ const AHEAD: Duration = Duration::from_mins(1);
 
 /// Whether the deadline of this run has passed. One that proved itself has as long as an approval may take.
 pub fn is_past_deadline(primary: &Value, policy: &Policy, now: Timestamp) -> bool {
-    let waits = object::phase(object::annotations(primary)) == Some(Phase::AwaitingApproval);
-    let limit = if waits { policy.gates.approval_timeout } else { policy.deadline };
-    began(primary).is_some_and(|since| elapsed(since, now) >= limit)
+    let standing = Standing::of(primary);
+    standing.since.is_some_and(|since| elapsed(since, now) >= limit(&standing, policy))
 }
 
 /// When the run that goes on must be over; nothing while its clock stands still.
 pub fn deadline(primary: &Value, policy: &Policy) -> Option<Timestamp> {
-    let phase = object::phase(object::annotations(primary)).filter(|phase| phase.is_running())?;
-    let limit = if phase == Phase::AwaitingApproval { policy.gates.approval_timeout } else { policy.deadline };
-    if gates::paused_since(primary).is_some() { None } else { began(primary)?.checked_add(limit).ok() }
+    let standing = Standing::of(primary);
+    let runs = standing.is_running() && standing.paused_since.is_none();
+    standing.since.filter(|_| runs)?.checked_add(limit(&standing, policy)).ok()
+}
+
+/// How long the present phase may take.
+fn limit(standing: &Standing<'_>, policy: &Policy) -> Duration {
+    if standing.phase == Some(Phase::AwaitingApproval) { policy.gates.approval_timeout } else { policy.deadline }
 }
 
 /// The next step for one primary.
@@ -142,8 +151,7 @@ pub fn plan(observed: &Observed<'_>, canary_label: &(String, String), now: Times
     if let Some(refused) = &observed.refused {
         return refused::plan(observed, refused, now);
     }
-    let phase = object::phase(object::annotations(observed.primary));
-    match (phase, observed.held) {
+    match (observed.standing().phase, observed.held) {
         (_, OnTrial::Newer(version)) => Plan::then(vec![Action::warning(Reason::NewerState, message::newer_state(version))], ASLEEP),
         (None, _) => Plan::end(vec![Action::Release]),
         (Some(phase), OnTrial::Template(template)) if phase.is_trying() => trying(observed, phase, template, canary_label, now),
@@ -159,11 +167,12 @@ fn trying(observed: &Observed<'_>, phase: Phase, template: &Value, canary_label:
         return plan;
     }
     // The clock of a paused trial stands still.
-    let now = gates::paused_since(primary).filter(|_| phase.is_running()).unwrap_or(now);
-    let run = object::annotation(primary, key::RUN).unwrap_or_default();
+    let standing = observed.standing();
+    let now = standing.paused_since.filter(|_| phase.is_running()).unwrap_or(now);
+    let run = standing.run_name();
     let own = observed.namesake.filter(|namesake| canary::is_canary_of(namesake, primary) && !object::is_being_deleted(namesake));
     // A beginning that is yet to come was written by a clock that was ahead: by it the deadline would never come.
-    let Some(since) = began(primary).filter(|since| phase.is_running() && elapsed(now, *since) < AHEAD) else {
+    let Some(since) = standing.since.filter(|since| phase.is_running() && elapsed(now, *since) < AHEAD) else {
         // What was seen of this template before, if anything was, is of another trial.
         let mut actions: Vec<Action> = own.filter(|own| canary::run_of(own) == Some(run)).map(delete).into_iter().collect();
         if object::replicas(primary) == 0 {
@@ -171,7 +180,7 @@ fn trying(observed: &Observed<'_>, phase: Phase, template: &Value, canary_label:
             return Plan::then(actions, ASLEEP);
         }
         // The time of the run is written before anything is created: from here on the deadline counts.
-        actions.extend(object::annotation(primary, key::MERGED).map(|told| Action::normal(Reason::Merged, told)));
+        actions.extend(standing.merged().map(|told| Action::normal(Reason::Merged, told)));
         actions.push(Action::Write { phase: Phase::Running, message: None });
         return Plan::then(actions, AT_ONCE);
     };
@@ -260,9 +269,8 @@ fn evict(namesake: &Value) -> Action {
 }
 
 /// The end of a run that this program can't go on with, through a fault of its own, once there is no more time.
-pub fn after_a_fault(primary: &Value, policy: &Policy, now: Timestamp) -> Option<Action> {
-    let running =
-        object::phase(object::annotations(primary)).is_some_and(Phase::is_running) && !matches!(Record::of(primary), Record::Newer(_));
+pub fn after_a_fault(primary: &Value, held: OnTrial<'_>, policy: &Policy, now: Timestamp) -> Option<Action> {
+    let running = Standing::of(primary).is_running() && !matches!(held, OnTrial::Newer(_));
     let reason = "a fault of Coalmine's own kept it from being judged; its log has the place";
     (running && is_past_deadline(primary, policy, now)).then(|| kept_out(Phase::Inconclusive, reason))
 }

@@ -5,16 +5,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{api::annotations as key, manifest::object};
+use crate::manifest::object;
 
 /// On the canary: when its pod was seen Ready for the first time. Serving time counts from then, also for a controller that starts later. By our
 /// clock, not by the pod's condition: a node whose clock is wrong must not make a canary look as if it had served.
 pub const READY_ANNOTATION: &str = "coalmine.dev/ready-since";
-
-/// When this run began, which is what the deadline counts from.
-pub fn began(primary: &Value) -> Option<Timestamp> {
-    object::annotation(primary, key::SINCE)?.parse().ok()
-}
 
 /// When the canary's pod was first Ready.
 pub fn ready_since(canary: &Value) -> Option<Timestamp> {

@@ -2,9 +2,10 @@
 
 use anyhow::{Context as _, Result};
 use coalmine_core::{
-    api::annotations::{HELD, Phase},
+    api::annotations::Phase,
     hold::held::Held,
     manifest::object,
+    standing::Standing,
     state::{API_VERSION, State},
     view,
 };
@@ -58,7 +59,7 @@ pub(super) async fn status(cluster: &Cluster, name: &str, output: Output) -> Res
 
 pub(super) async fn diff(cluster: &Cluster, name: &str) -> Result<End> {
     let primary = cluster.deployment(name).await?;
-    let Some(record) = object::annotation(&primary, HELD) else {
+    let Some(record) = Standing::of(&primary).held else {
         terminal::remark(&format!("Nothing is held for deployment {name}."));
         return Ok(End::Good);
     };

@@ -22,6 +22,7 @@ use crate::{
     },
     message::denied,
     run::gates,
+    standing::Standing,
 };
 
 pub use crate::api::annotations::FIELD_MANAGER;
@@ -34,15 +35,15 @@ pub(super) fn admit(request: &Request<'_>, old: &Value) -> Admission {
     if request.dry_run {
         return Admission::passed();
     }
-    let before = object::annotations(old);
+    let (before, standing) = (object::annotations(old), Standing::of(old));
     // The controller writes a phase or a template, never both: with a phase, the template is what another webhook made of the live one.
-    if object::phase(before) != object::phase(object::annotations(request.new)) {
+    if standing.phase != Standing::of(request.new).phase {
         return write_state(request, old);
     }
-    if !object::phase(before).is_some_and(Phase::is_trying) {
+    if !standing.is_trying() {
         return Admission::denied(denied::not_being_tried());
     }
-    let Some(held) = text(before, key::HELD).and_then(|text| Held::decode(text).ok()) else {
+    let Some(held) = standing.held.and_then(|text| Held::decode(text).ok()) else {
         return Admission::denied(denied::not_being_tried());
     };
     if held.is_outdated(old) {
@@ -53,7 +54,7 @@ pub(super) fn admit(request: &Request<'_>, old: &Value) -> Admission {
     }
     // Whatever the controller makes of it: who must agree has agreed.
     let asked = Policy::of(before).ok().and_then(|policy| policy.gates.approval);
-    if asked.is_some_and(|asked| gates::approved(before, asked, &held.user).is_none()) {
+    if asked.is_some_and(|asked| gates::approved(&standing, asked, &held.user).is_none()) {
         return Admission::denied(denied::not_approved());
     }
     promote(request, old, held)
@@ -104,12 +105,12 @@ fn write_state(request: &Request<'_>, old: &Value) -> Admission {
 /// What a phase that the controller has just written brings with it.
 pub(in crate::hold) fn after_a_verdict(old: &Value, annotations: &mut Map<String, Value>) {
     let is = object::phase(annotations);
-    if is == object::phase(object::annotations(old)) {
+    if is == Standing::of(old).phase {
         return;
     }
     match (is, Record::of(old)) {
         (Some(Phase::Rejected), Record::Valid(held)) => {
-            let verdict = text(annotations, key::MESSAGE).unwrap_or("it was rejected").to_owned();
+            let verdict = Standing::read(annotations).message.unwrap_or("it was rejected").to_owned();
             rejected::remember(annotations, &held.template, &held.owners, &verdict);
         }
         (Some(Phase::Superseded), _) => {
@@ -148,9 +149,8 @@ pub(in crate::hold) fn may_write_state(old: &Value, new: &Value) -> bool {
 }
 
 fn proves_more(before: &Map<String, Value>, now: &Map<String, Value>) -> bool {
-    let hashes = |map| text(map, key::PROVEN).unwrap_or_default().split(',').filter(|hash| !hash.is_empty());
-    let known: Vec<&str> = hashes(before).collect();
-    hashes(now).any(|hash| !known.contains(&hash))
+    let known: Vec<&str> = Standing::read(before).proven().collect();
+    Standing::read(now).proven().any(|hash| !known.contains(&hash))
 }
 
 fn same_but_for_template(old: &Value, new: &Value) -> bool {
@@ -197,8 +197,7 @@ pub(super) fn proven_after(old: &Value, next: &Identity) -> String {
     if !live.is(&list[0]) {
         list.push(live.text());
     }
-    let before = object::annotation(old, key::PROVEN).unwrap_or_default();
-    let others = before.split(',').filter(|text| !text.is_empty() && !next.is(text) && !live.is(text));
+    let others = Standing::of(old).proven().filter(|text| !next.is(text) && !live.is(text));
     list.extend(others.map(str::to_owned));
     list.truncate(limit);
     list.join(",")

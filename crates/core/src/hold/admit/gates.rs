@@ -17,7 +17,11 @@ use crate::{
         template,
     },
     message::{self, denied},
-    run::gates::{self, Approved, Order, Verb},
+    run::gates,
+    standing::{
+        Standing,
+        people::{Approved, Order, Verb},
+    },
 };
 
 /// `decided`: what becomes of the request otherwise.
@@ -76,17 +80,18 @@ struct OnTrial {
 
 impl OnTrial {
     fn of(before: &Map<String, Value>, after: &Map<String, Value>) -> Option<Self> {
-        let run = text(after, key::RUN).filter(|run| text(before, key::RUN) == Some(run))?;
-        let phase = object::phase(after).filter(|phase| phase.is_trying())?;
-        object::phase(before).filter(|phase| phase.is_trying())?;
-        let held = Held::decode(text(after, key::HELD)?).ok()?;
+        let (was, is) = (Standing::read(before), Standing::read(after));
+        let run = is.run.filter(|run| was.run == Some(run) && was.is_trying())?;
+        let phase = is.phase.filter(|phase| phase.is_trying())?;
+        let held = Held::decode(is.held?).ok()?;
         let asked = Policy::of(after).ok().and_then(|policy| policy.gates.approval);
         Some(Self { run: run.to_owned(), phase, applier: held.user, asked })
     }
 
     fn record(&self, name: &str, after: &Map<String, Value>, request: &Request<'_>) -> Result<(Effect, &'static str, String), String> {
         let value = text(after, name).unwrap_or_default();
-        let refused_to_approve = self.asked.is_some_and(|asked| !gates::may_approve(after, asked, &self.applier, request.username));
+        let refused_to_approve =
+            self.asked.is_some_and(|asked| !gates::may_approve(&Standing::read(after), asked, &self.applier, request.username));
         if name == key::APPROVE {
             let (run, reason) = approved_run(value);
             if self.asked.is_none() {

@@ -8,7 +8,7 @@ use super::{tests::settings, *};
 use crate::{
     api::annotations::{self as key, Phase},
     hold::held::Held,
-    manifest::{object::text, template},
+    manifest::template,
     message,
 };
 
@@ -261,7 +261,7 @@ fn check(old: Option<&Value>, new: &Value, user: &str, manager: &str) -> Result<
         prop_assert!(with_a_reason || not_ours, "a new template passed as {:?}", answer.effect);
     }
     if answer.effect == Effect::Held {
-        let record = Held::decode(text(object::annotations(result), key::HELD).unwrap()).unwrap();
+        let record = Held::decode(crate::standing::Standing::of(result).held.unwrap()).unwrap();
         // Several appliers' parts make a template that none of them sent.
         prop_assert!(&record.template == sent || !record.contributions.is_empty());
     }

@@ -23,10 +23,11 @@ use crate::{
         template,
     },
     message::{self, denied},
+    standing::Standing,
 };
 
 pub(super) fn admit(settings: &Settings, request: &Request<'_>, old: &Value) -> Admission {
-    let before = object::annotations(old);
+    let (before, standing) = (object::annotations(old), Standing::of(old));
     let sent = object::annotations(request.new);
     let mut update = Update {
         settings,
@@ -34,8 +35,8 @@ pub(super) fn admit(settings: &Settings, request: &Request<'_>, old: &Value) -> 
         old,
         before,
         sent,
-        held: text(before, key::HELD).and_then(|text| Held::decode(text).ok()),
-        phase: object::phase(before),
+        held: standing.held.and_then(|text| Held::decode(text).ok()),
+        standing,
         changed: changeable(request.new),
         warnings: Vec::new(),
         manager: statement::manager(request, old),
@@ -44,7 +45,7 @@ pub(super) fn admit(settings: &Settings, request: &Request<'_>, old: &Value) -> 
     let sent = object::template(request.new);
     update.sends_the_held_one = update.held.as_ref().is_some_and(|held| held.is(sent, &update.sent_owners()));
     update.restore_state();
-    let rejected = update.held.clone().filter(|_| update.phase == Some(Phase::Rejected));
+    let rejected = update.held.clone().filter(|_| update.standing.phase == Some(Phase::Rejected));
     let mut admission = update.decide();
     if let Some(held) = rejected {
         remember(&mut admission, before, &held);
@@ -60,7 +61,7 @@ fn remember(admission: &mut Admission, before: &Map<String, Value>, held: &Held)
         && !matches!(admission.effect, Effect::Cancelled | Effect::Bypassed | Effect::Skipped)
         && rejected::verdict(before, &held.template, &held.owners).is_none()
     {
-        rejected::remember(annotations, &held.template, &held.owners, text(before, key::MESSAGE).unwrap_or("it was rejected"));
+        rejected::remember(annotations, &held.template, &held.owners, Standing::read(before).message.unwrap_or("it was rejected"));
     }
 }
 
@@ -72,7 +73,7 @@ pub fn needs_merge(request: &Request<'_>) -> Option<Value> {
     if object::annotation(old, key::ENABLED) != Some("held") || template::same(live, sent) {
         return None;
     }
-    let held = object::annotation(old, key::HELD).and_then(|text| Held::decode(text).ok())?;
+    let held = Standing::of(old).held.and_then(|text| Held::decode(text).ok())?;
     let by_helm = held.operation == Operation::Update && held.manager == request.field_manager && statement::is_of_helm(request);
     (by_helm && !template::same(&held.template, sent)).then_some(held.template)
 }
@@ -83,8 +84,8 @@ struct Update<'a> {
     old: &'a Value,
     before: &'a Map<String, Value>,
     sent: &'a Map<String, Value>,
+    standing: Standing<'a>,
     held: Option<Held>,
-    phase: Option<Phase>,
     changed: Value,
     warnings: Vec<String>,
     /// The field manager of the request, by the records where the client named none.
@@ -194,10 +195,11 @@ impl Update<'_> {
     }
 
     fn is_proven(&self, sent: &Value) -> bool {
-        text(self.before, key::PROVEN).is_some_and(|proven| {
+        let mut proven = self.standing.proven().peekable();
+        proven.peek().is_some() && {
             let identity = Identity::of(sent, &self.sent_owners());
-            proven.split(',').any(|proven| identity.is(proven))
-        })
+            proven.any(|proven| identity.is(proven))
+        }
     }
 
     fn keep_or_withdraw(mut self) -> Admission {
@@ -217,7 +219,7 @@ impl Update<'_> {
         if self.restates() || self.held.as_ref().is_some_and(|held| self.takes_all_back(held)) {
             return self.withdraw();
         }
-        if self.held.as_ref().is_some_and(|held| held.manager == self.manager) && self.phase.is_some_and(Phase::is_trying) {
+        if self.held.as_ref().is_some_and(|held| held.manager == self.manager) && self.standing.is_trying() {
             self.warnings.push(message::still_on_trial(self.request.name));
         }
         self.keep()
@@ -225,7 +227,7 @@ impl Update<'_> {
 
     /// A kept-out template is to be tried again.
     fn is_retried(&self) -> bool {
-        self.phase.is_some_and(Phase::is_kept_out) && self.asks_to_retry()
+        self.standing.is_kept_out() && self.asks_to_retry()
     }
 
     fn asks_to_retry(&self) -> bool {
@@ -234,7 +236,7 @@ impl Update<'_> {
 
     /// The same, without being asked: it proved nothing since the live one was changed meanwhile, past Coalmine, and is applied again.
     fn is_wanted_on_another(&self, record: &Held) -> bool {
-        self.phase == Some(Phase::Inconclusive) && record.is_outdated(self.old)
+        self.standing.phase == Some(Phase::Inconclusive) && record.is_outdated(self.old)
     }
 
     /// The held template, or an applier's part of it, once more.

@@ -8,13 +8,14 @@ use serde_json::Value;
 
 use super::{AT_ONCE, Action, Observed, OnTrial, Plan, ROLLOUT, delete, evict, live_is_broken};
 use crate::{
-    api::annotations::{self as key, Phase},
+    api::annotations::Phase,
     manifest::object,
     run::{
         canary,
         events::{Event, Reason},
         history,
     },
+    standing::Standing,
 };
 
 /// Nothing is left to try, and nobody waits for it any more.
@@ -29,7 +30,7 @@ pub(super) fn superseded(held: OnTrial<'_>) -> Plan {
 
 pub(super) fn ended(observed: &Observed<'_>, phase: Phase, now: Timestamp) -> Plan {
     let primary = observed.primary;
-    let message = object::annotation(primary, key::MESSAGE).unwrap_or_else(|| phase.as_str()).to_owned();
+    let message = observed.standing().message.unwrap_or_else(|| phase.as_str()).to_owned();
     let canary = observed.namesake.filter(|namesake| canary::is_canary_of(namesake, primary) && !object::is_being_deleted(namesake));
     if phase == Phase::Promoted {
         return promoted(observed, canary, &message, now);
@@ -51,7 +52,7 @@ pub(super) fn ended(observed: &Observed<'_>, phase: Phase, now: Timestamp) -> Pl
 
 /// What became of a template, and who had asked for it. What ends a hold otherwise says by itself who did.
 fn told(primary: &Value, phase: Phase, message: &str) -> String {
-    match object::annotation(primary, key::REQUESTED_BY) {
+    match Standing::of(primary).requested_by {
         Some(name) if matches!(phase, Phase::Promoted | Phase::Rejected | Phase::Inconclusive) => format!("{message}; asked for by {name}"),
         _ => message.to_owned(),
     }
@@ -99,7 +100,7 @@ fn promoted(observed: &Observed<'_>, canary: Option<&Value>, message: &str, now:
 }
 
 fn since(primary: &Value, now: Timestamp) -> Duration {
-    super::began(primary).map(|began| super::elapsed(began, now)).unwrap_or_default()
+    Standing::of(primary).since.map(|began| super::elapsed(began, now)).unwrap_or_default()
 }
 
 enum Rollout {

@@ -4,19 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{AT_ONCE, Action, GATED, Observed, Plan, Reason, began, delete, elapsed, kept_out, promoted};
+use super::{AT_ONCE, Action, GATED, Observed, Plan, Reason, delete, elapsed, kept_out, promoted};
 use crate::{
-    api::{
-        annotations::{self as key, Phase},
-        gates::Approval as Asked,
-        quantity::format_duration,
-    },
+    api::{annotations::Phase, gates::Approval as Asked, quantity::format_duration},
     manifest::object,
-    run::{
-        canary,
-        gates::{self, Approved, Verb},
-        pods::Health,
-    },
+    run::{canary, gates, pods::Health},
+    standing::people::{Approved, Verb},
 };
 
 /// A trial doesn't stand still for ever.
@@ -24,9 +17,8 @@ const LONGEST_PAUSE: Duration = Duration::from_hours(24);
 
 /// Whatever comes before the trial itself.
 pub(super) fn before_anything(observed: &Observed<'_>, phase: Phase, now: Timestamp) -> Option<Plan> {
-    let primary = observed.primary;
-    let annotations = object::annotations(primary);
-    let order = gates::order(annotations);
+    let standing = observed.standing();
+    let order = standing.order();
     if let Some(order) = order.as_ref().filter(|order| order.verb == Verb::Reject) {
         return Some(Plan::then(vec![kept_out(Phase::Rejected, &order.said.decided())], AT_ONCE));
     }
@@ -36,8 +28,7 @@ pub(super) fn before_anything(observed: &Observed<'_>, phase: Phase, now: Timest
     if let Some(order) = order.filter(|_| phase.is_running()) {
         return Some(promoted(observed, &order.said.decided()));
     }
-    let paused = gates::paused_since(primary);
-    match (observed.policy.gates.paused, paused) {
+    match (observed.policy.gates.paused, standing.paused_since) {
         (true, None) if phase.is_running() => {
             let note = "paused: the clock stands still, and nothing but a gross failure counts; to go on: canary.paused: \"false\"";
             Some(Plan::then(vec![Action::Pause, Action::normal(Reason::Paused, note)], AT_ONCE))
@@ -66,7 +57,7 @@ fn waiting(observed: &Observed<'_>, words: &str, reason: Reason) -> Plan {
     let mut actions = vec![Action::normal(reason, format!("template held; {words}"))];
     let own = observed.namesake.filter(|namesake| canary::is_canary_of(namesake, primary) && !object::is_being_deleted(namesake));
     actions.extend(own.map(delete));
-    if object::annotation(primary, key::MESSAGE) != Some(words) {
+    if observed.standing().message != Some(words) {
         actions.push(Action::Write { phase: Phase::Held, message: Some(words.to_owned()) });
     }
     Plan::then(actions, GATED)
@@ -86,7 +77,7 @@ fn resume(observed: &Observed<'_>) -> Plan {
 
 fn awaited_too_long(observed: &Observed<'_>, phase: Phase, now: Timestamp) -> Option<Plan> {
     let timeout = observed.policy.gates.approval_timeout;
-    let waits = phase == Phase::AwaitingApproval && began(observed.primary).is_some_and(|since| elapsed(since, now) >= timeout);
+    let waits = phase == Phase::AwaitingApproval && observed.standing().since.is_some_and(|since| elapsed(since, now) >= timeout);
     let reason = || format!("it proved itself, and was not let in within {} (canary.approval-timeout)", format_duration(timeout));
     waits.then(|| Plan::then(vec![kept_out(Phase::Inconclusive, &reason())], AT_ONCE))
 }
@@ -99,12 +90,12 @@ pub(super) enum Approval {
 }
 
 pub(super) fn approval(observed: &Observed<'_>, message: &str) -> Approval {
-    let annotations = object::annotations(observed.primary);
+    let standing = observed.standing();
     let Some(asked) = observed.policy.gates.approval else { return Approval::NotAsked };
-    if let Some(approved) = gates::approved(annotations, asked, observed.applier) {
+    if let Some(approved) = gates::approved(&standing, asked, observed.applier) {
         return Approval::By(approved);
     }
-    if object::phase(annotations) == Some(Phase::AwaitingApproval) {
+    if standing.phase == Some(Phase::AwaitingApproval) {
         return Approval::Missing(asks(observed));
     }
     let who = match asked {
@@ -117,8 +108,8 @@ pub(super) fn approval(observed: &Observed<'_>, message: &str) -> Approval {
 
 /// The Event that tells of it: once, whoever leads.
 fn asks(observed: &Observed<'_>) -> Plan {
-    let text = |name| object::annotation(observed.primary, name).unwrap_or_default();
-    let (message, run, name) = (text(key::MESSAGE), text(key::RUN), object::name(observed.primary));
+    let standing = observed.standing();
+    let (message, run, name) = (standing.message.unwrap_or_default(), standing.run_name(), object::name(observed.primary));
     let note = format!("{message}: kubectl annotate deploy/{name} --overwrite canary.approve={run}");
     Plan::then(vec![Action::normal(Reason::AwaitsApproval, note)], GATED)
 }

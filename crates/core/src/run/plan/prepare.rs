@@ -3,11 +3,7 @@
 use serde_json::Value;
 
 use super::{AT_ONCE, Action, Observed, POD_STARTS, Plan, Reason, delete, evict, inconclusive};
-use crate::{
-    api::{annotations as key, quantity::format_duration},
-    manifest::object,
-    run::canary,
-};
+use crate::{api::quantity::format_duration, manifest::object, run::canary};
 
 /// So many times a canary that something changes is made anew.
 const MOST_REMADE: u32 = 3;
@@ -17,7 +13,7 @@ pub(super) fn create(observed: &Observed<'_>, template: &Value, run: &str, canar
     let mut actions = Vec::new();
     if first {
         let duration = format_duration(observed.policy.duration);
-        let of = object::annotation(observed.primary, key::REQUESTED_BY).map(|name| format!(" of {name}")).unwrap_or_default();
+        let of = observed.standing().requested_by.map(|name| format!(" of {name}")).unwrap_or_default();
         actions.push(Action::normal(Reason::Held, format!("template{of} held; trying it in {name} for {duration}")));
     }
     actions.push(Action::Create(canary::deployment(observed.primary, template.clone(), run, canary_label)));
@@ -79,8 +75,8 @@ pub(super) fn clear(observed: &Observed<'_>, namesake: &Value, way: &InTheWay, p
 /// What keeps changing it is not ours to fight for ever.
 fn remake(observed: &Observed<'_>, namesake: &Value, what: &str, by: &str) -> Plan {
     let name = object::name(namesake);
-    let run = object::annotation(observed.primary, key::RUN).unwrap_or_default();
-    let remade = remade(observed.primary, run);
+    let standing = observed.standing();
+    let (run, remade) = (standing.run_name(), standing.remade());
     if remade >= MOST_REMADE {
         let times = remade + 1;
         let message = format!("{name} was changed {times} times, last{by}, so the held template was never tried alone; keep others off it");
@@ -89,10 +85,4 @@ fn remake(observed: &Observed<'_>, namesake: &Value, what: &str, by: &str) -> Pl
     let note = format!("{name} {what}; starting over");
     let count = Action::CountRemade(format!("{run} {}", remade + 1));
     Plan::then(vec![Action::warning(Reason::Changed, note), count, delete(namesake)], AT_ONCE)
-}
-
-/// How often the canary of this run was made anew.
-fn remade(primary: &Value, run: &str) -> u32 {
-    let counted = object::annotation(primary, key::REMADE).and_then(|text| text.split_once(' '));
-    counted.filter(|(of, _)| *of == run).and_then(|(_, count)| count.parse().ok()).unwrap_or_default()
 }

@@ -6,14 +6,13 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    AT_ONCE, Action, Judgement, Observed, POD_STARTS, Plan, READY_POD_ANNOTATION, Reason, began, elapsed, inconclusive, is_past_deadline,
+    AT_ONCE, Action, Judgement, Observed, POD_STARTS, Plan, READY_POD_ANNOTATION, Reason, elapsed, inconclusive, is_past_deadline,
     live_is_broken, promotion, ready_since, verdict,
 };
 use crate::{
     api::{annotations::Phase, quantity::format_duration},
     manifest::object,
     run::{
-        gates,
         pods::{Health, Trouble},
         shared::{self, Shared},
     },
@@ -28,7 +27,7 @@ const FOR_WHAT_IS_MISSING: Duration = Duration::from_secs(30);
 
 pub(super) fn running(observed: &Observed<'_>, namesake: &Value, now: Timestamp) -> Plan {
     let past = is_past_deadline(observed.primary, observed.policy, now);
-    let tried_for = began(observed.primary).map(|since| elapsed(since, now)).unwrap_or_default();
+    let tried_for = observed.standing().since.map(|since| elapsed(since, now)).unwrap_or_default();
     match &observed.health {
         Health::Missing(reason) if tried_for < FOR_WHAT_IS_MISSING && !past => {
             let note = format!("{reason}; waiting {} for it to be there", format_duration(FOR_WHAT_IS_MISSING));
@@ -69,7 +68,7 @@ fn rejected(observed: &Observed<'_>, reason: &str, tried_for: Duration) -> Plan 
 /// Its pod fails. Where the primary's pods fail at the same time, nobody knows whose fault that is.
 fn in_trouble(observed: &Observed<'_>, namesake: &Value, reason: &str, trouble: Trouble, now: Timestamp) -> Plan {
     let past = is_past_deadline(observed.primary, observed.policy, now);
-    let tried_for = began(observed.primary).map(|since| elapsed(since, now)).unwrap_or_default();
+    let tried_for = observed.standing().since.map(|since| elapsed(since, now)).unwrap_or_default();
     let serves = !shared::never_served(observed.primary);
     match observed.shared.filter(|_| serves) {
         Some(Shared { troubled, of }) => {
@@ -105,7 +104,7 @@ fn first_ready(observed: &Observed<'_>, namesake: &Value, pod: &str, is_another:
 }
 
 fn judged(observed: &Observed<'_>, namesake: &Value, now: Timestamp) -> Plan {
-    if gates::paused_since(observed.primary).is_some() {
+    if observed.standing().paused_since.is_some() {
         return while_paused(observed);
     }
     let past = is_past_deadline(observed.primary, observed.policy, now);

@@ -9,7 +9,7 @@ mod trouble;
 use serde_json::json;
 
 use super::*;
-use crate::run::pods::Trouble;
+use crate::{api::annotations as key, run::pods::Trouble};
 
 fn now() -> Timestamp {
     "2026-01-01T00:01:00Z".parse().unwrap()

@@ -7,7 +7,6 @@ use serde_json::Value;
 
 use super::{Update, delta::in_few};
 use crate::{
-    api::annotations::Phase,
     hold::held::{Contribution, Held, Operation},
     manifest::{
         last_applied,
@@ -75,7 +74,7 @@ impl Update<'_> {
 
     /// Such a statement, which leaves nothing of what is on trial: it would have gone as soon as it had come.
     pub(super) fn takes_all_back(&self, held: &Held) -> bool {
-        let is_on_trial = self.phase.is_some_and(Phase::is_trying) && !held.is_outdated(self.old);
+        let is_on_trial = self.standing.is_trying() && !held.is_outdated(self.old);
         let has_part = held.contributions.iter().any(|part| part.manager == self.manager && !part.change && !part.again);
         let live = object::template(self.old);
         is_on_trial

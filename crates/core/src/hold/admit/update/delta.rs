@@ -9,7 +9,7 @@ use super::{
     statement::{CLIENT_SIDE_APPLY, emptied_by},
 };
 use crate::{
-    api::annotations::{self as key, Phase},
+    api::annotations::{self as key},
     hold::{
         admit::Admission,
         held::{Contribution, Held},
@@ -42,7 +42,7 @@ impl Update<'_> {
     /// `None` where there is nothing on trial that this could be made to, or the two can't be merged: it then stands alone.
     pub(super) fn merged(&self, held: &Held) -> Option<Merged> {
         let (live, sent) = (object::template(self.old), object::template(self.request.new));
-        if !self.phase.is_some_and(Phase::is_trying) || held.is_outdated(self.old) || template::same(&held.template, sent) {
+        if !self.standing.is_trying() || held.is_outdated(self.old) || template::same(&held.template, sent) {
             return None;
         }
         let (known, sent_owners) = (self.known(held), self.sent_owners());

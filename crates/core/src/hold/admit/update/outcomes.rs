@@ -19,7 +19,7 @@ use crate::{
     manifest::{
         identity::Identity,
         managed_fields,
-        object::{self, metadata_map_mut, text},
+        object::{self, metadata_map_mut},
     },
     message::{self, denied},
     run::{
@@ -140,7 +140,7 @@ impl Update<'_> {
 
     /// The template that is held stays, whatever else the record says now.
     pub(super) fn keep_holding(mut self, record: Held, changed: bool) -> Admission {
-        let reused = if changed { None } else { text(self.before, key::HELD).map(str::to_owned) };
+        let reused = if changed { None } else { self.standing.held.map(str::to_owned) };
         if let Err(refused) = self.put_back(&record, reused) {
             return refused;
         }
@@ -150,8 +150,8 @@ impl Update<'_> {
             if let Err(refused) = self.run_again() {
                 return refused;
             }
-        } else if self.phase.is_some_and(Phase::is_kept_out) {
-            self.warn_kept_out(text(self.before, key::MESSAGE).unwrap_or("it was rejected"));
+        } else if self.standing.is_kept_out() {
+            self.warn_kept_out(self.standing.message.unwrap_or("it was rejected"));
         } else {
             self.warnings.push(message::held_again(&canary::name(self.request.name)));
         }
@@ -160,7 +160,7 @@ impl Update<'_> {
 
     /// A template that was rejected, after others: it stays out without another canary. What somebody else has on trial goes on.
     pub(super) fn keep_out(mut self, verdict: String) -> Admission {
-        let on_trial = self.held.take().filter(|_| self.phase.is_some_and(Phase::is_trying));
+        let on_trial = self.held.take().filter(|_| self.standing.is_trying());
         if let Some(held) = on_trial.filter(|held| held.manager != self.manager) {
             return self.keep_out_of_the_trial(&held, &verdict);
         }
@@ -179,7 +179,7 @@ impl Update<'_> {
 
     pub(super) fn keep_out_of_the_trial(mut self, held: &Held, verdict: &str) -> Admission {
         self.warn_kept_out(verdict);
-        let reused = text(self.before, key::HELD).map(str::to_owned);
+        let reused = self.standing.held.map(str::to_owned);
         if let Err(refused) = self.put_back(held, reused) {
             return refused;
         }

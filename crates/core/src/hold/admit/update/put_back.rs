@@ -67,7 +67,7 @@ impl Update<'_> {
         let stored = object::label(self.old, key::ACTIVE_LABEL);
         match (stored, object::label(self.request.new, key::ACTIVE_LABEL)) {
             // Lost while no Coalmine looked, and the controller would never hear of it.
-            (None, None) if self.phase.is_some_and(Phase::is_trying) => self.activate(),
+            (None, None) if self.standing.is_trying() => self.activate(),
             (before, now) if before == now => {}
             (Some(_), _) => self.activate(),
             (None, _) => {
@@ -82,7 +82,7 @@ impl Update<'_> {
     pub(super) fn follow_owners(&mut self) -> Result<(), Admission> {
         let before = template_owners(self.old.get("metadata").unwrap_or(&Value::Null));
         let after = self.sent_owners();
-        let applies = self.operation() == Operation::Apply && !self.edits_records_alone() && self.phase.is_some_and(Phase::is_trying);
+        let applies = self.operation() == Operation::Apply && !self.edits_records_alone() && self.standing.is_trying();
         // Where it contradicts what is on trial, that is for later: it then states all again.
         let agrees = |held: &Held| self.with_the_live_one_stated(held).is_some_and(|same| template::same(&same, &held.template));
         let applier = self.held.as_ref().filter(|held| applies && agrees(held)).map(|_| self.manager.clone());
