@@ -7,8 +7,8 @@
 pub(in crate::hold) mod controller;
 mod create;
 mod gates;
-mod newer;
 mod misplaced;
+mod newer;
 mod overlap;
 mod requester;
 mod update;
@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use self::misplaced::with_advice;
 use crate::{
     api::{
-        annotations::{self as key, CHECKS, METRICS},
+        annotations::{CHECKS, METRICS},
         checks::{Checks, Rules},
         policy::Policy,
         reader::InvalidAnnotation,
