@@ -48,8 +48,8 @@ pub(crate) struct Asked {
     /// A Prometheus behind a Service, by way of the API server, such as monitoring/prometheus:9090
     #[arg(long, value_name = "NAMESPACE/NAME:PORT")]
     pub(crate) prometheus_service: Option<String>,
-    #[arg(skip = Duration::from_secs(30))]
-    pub(crate) timeout: Duration,
+    #[arg(skip)]
+    pub(crate) timeout: RequestTimeout,
 }
 
 #[derive(Debug, Subcommand)]

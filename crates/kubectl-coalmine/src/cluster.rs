@@ -108,7 +108,7 @@ impl Cluster {
 
     /// The pods that the Deployment's selector selects.
     pub(crate) async fn pods(&self, primary: &Value) -> Result<Vec<Value>> {
-        self.list("", "Pod", "pods", selector_of(primary)).await
+        self.list("", "Pod", "pods", replica_sets::selector(primary)).await
     }
 
     async fn list(&self, group: &str, kind: &str, plural: &str, selector: String) -> Result<Vec<Value>> {

@@ -43,8 +43,8 @@ pub(crate) async fn of(
 ) -> Result<(Origin, Result<Vec<Series>, String>)> {
     if let Some(url) = &asked.prometheus_url {
         let mut config = Config::new(address(url)?);
-        config.connect_timeout = Some(asked.timeout);
-        config.read_timeout = Some(asked.timeout);
+        config.connect_timeout = asked.timeout;
+        config.read_timeout = asked.timeout;
         config.default_retry = false;
         let client = Client::try_from(config).context("failed to make a client for --prometheus-url")?;
         return Ok((Origin::Prometheus, of_prometheus(&client, "", primary, policy, pods).await));
