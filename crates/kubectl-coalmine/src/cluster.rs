@@ -21,7 +21,7 @@ use crate::{args::Connection, kubeconfig};
 const FIELD_MANAGER: &str = "kubectl-coalmine";
 const PATCH_REFUSED: &str = "the server rejected our request due to an error in our request";
 /// How many objects one answer may hold: a large cluster comes in pages.
-const PAGE: u32 = 500;
+const PAGE: u32 = 250;
 
 #[derive(Clone)]
 pub(crate) struct Cluster {
@@ -64,11 +64,16 @@ impl Cluster {
     }
 
     /// Of every namespace, or of the one chosen.
-    pub(crate) async fn all_deployments(&self, everywhere: bool, selector: Option<&str>) -> Result<Vec<Value>> {
+    pub(crate) async fn all_deployments<T>(
+        &self,
+        everywhere: bool,
+        selector: Option<&str>,
+        kept: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Vec<T>> {
         let resource = resource("apps", "v1", "Deployment", "deployments");
         let api: Api<DynamicObject> = if everywhere { Api::all_with(self.client.clone(), &resource) } else { self.deployments() };
         let place = if everywhere { "all namespaces" } else { &self.namespace };
-        pages(&api, selector).await.map_err(|error| refused(error, "list", "deployments", place))
+        pages(&api, selector, kept).await.map_err(|error| refused(error, "list", "deployments", place))
     }
 
     /// A Deployment with all that `status` shows. What may not be read is named and left out.
@@ -113,7 +118,7 @@ impl Cluster {
 
     async fn list(&self, group: &str, kind: &str, plural: &str, selector: String) -> Result<Vec<Value>> {
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.namespace, &resource(group, "v1", kind, plural));
-        pages(&api, Some(&selector)).await.map_err(|error| refused(error, "list", plural, &self.namespace))
+        pages(&api, Some(&selector), |object| Some(object.clone())).await.map_err(|error| refused(error, "list", plural, &self.namespace))
     }
 
     /// Writes one annotation, on condition that what is held is still what was read.
@@ -147,16 +152,18 @@ impl Cluster {
     }
 }
 
-async fn pages(api: &Api<DynamicObject>, selector: Option<&str>) -> kube::Result<Vec<Value>> {
+/// What is kept of each object of a list.
+async fn pages<T>(api: &Api<DynamicObject>, selector: Option<&str>, kept: impl Fn(&Value) -> Option<T>) -> kube::Result<Vec<T>> {
     let mut parameters = ListParams::default().limit(PAGE);
     parameters.label_selector = selector.map(str::to_owned);
     let mut all = Vec::new();
     loop {
         let page = api.list(&parameters).await?;
-        for item in &page.items {
-            all.push(serde_json::to_value(item).map_err(kube::Error::SerdeError)?);
+        let token = page.metadata.continue_.filter(|token| !token.is_empty());
+        for item in page.items {
+            all.extend(kept(&serde_json::to_value(item).map_err(kube::Error::SerdeError)?));
         }
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+        match token {
             Some(token) => parameters = parameters.continue_token(&token),
             None => return Ok(all),
         }

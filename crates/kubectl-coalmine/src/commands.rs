@@ -10,7 +10,6 @@ mod retry;
 mod say;
 mod watch;
 
-pub(crate) use self::read::now;
 use anyhow::Result;
 
 use coalmine_core::api::annotations::{PROMOTE, REJECT};

@@ -2,6 +2,7 @@
 //! Needs no access to Coalmine itself, only Kubernetes' own rights on Deployments. Every sentence about a canary is the core's.
 
 mod args;
+mod clock;
 mod cluster;
 mod commands;
 mod kubeconfig;

@@ -22,7 +22,7 @@ use http::Request;
 use kube::{Client, Config};
 use serde_json::Value;
 
-use crate::{args::Asked, cluster::Cluster, commands::now, terminal};
+use crate::{args::Asked, clock::now, cluster::Cluster, terminal};
 
 /// Between the first look at the pages and the last.
 const APART: Duration = Duration::from_secs(10);

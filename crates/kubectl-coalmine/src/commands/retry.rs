@@ -6,8 +6,7 @@ use coalmine_core::{
     state::State,
 };
 
-use super::read::now;
-use crate::{End, cluster::Cluster, terminal};
+use crate::{End, clock::now, cluster::Cluster, terminal};
 
 pub(super) async fn retry(cluster: &Cluster, name: &str) -> Result<End> {
     let primary = cluster.deployment(name).await?;

@@ -7,8 +7,7 @@ use coalmine_core::{
     state::State,
 };
 
-use super::read::now;
-use crate::{End, cluster::Cluster, terminal};
+use crate::{End, clock::now, cluster::Cluster, terminal};
 
 pub(super) async fn approve(cluster: &Cluster, name: &str, reason: Option<&str>) -> Result<End> {
     let primary = cluster.deployment(name).await?;

@@ -14,9 +14,9 @@ use futures::{StreamExt as _, pin_mut};
 use kube::runtime::watcher::watch_object;
 use serde_json::Value;
 
-use super::read::now;
 use crate::{
     End,
+    clock::now,
     cluster::{Cluster, is_away, text},
     terminal::{self, Picture},
 };
