@@ -68,7 +68,7 @@ async fn a_renamed_label_is_no_success() {
 async fn what_is_not_found_is_a_clients_error() {
     let world = World::of("notfound", Plan { label: Some("pod"), failing: Failing::NotFound, ..Plan::default() }).await;
     let (_, counted) = seen(&world, 5).await;
-    let Tally { requests, errors, clients } = canary(&counted);
+    let Tally { requests, errors, clients, .. } = canary(&counted);
     assert!(close_to(clients / requests, 1.0 / 3.0) && errors.total_cmp(&0.0).is_eq(), "{counted:?}");
     let primary = counted.details.iter().map(|detail| detail.primary_total().clients).sum::<f64>();
     assert!(primary.total_cmp(&0.0).is_eq(), "{counted:?}");
@@ -83,7 +83,7 @@ async fn codes_of_grpc_on_a_counter_of_https_name() {
     let ready = Instant::now();
     world.begin(&[CANARY]);
     let counted = world.looks(&found, ready, 5).await;
-    let Tally { requests, errors, clients } = canary(&counted);
+    let Tally { requests, errors, clients, .. } = canary(&counted);
     assert!(close_to(errors / requests, 1.0 / 3.0) && clients.total_cmp(&0.0).is_eq(), "{counted:?}");
     assert!(counted.primary.requests > 0.0 && counted.primary.errors.total_cmp(&0.0).is_eq(), "{counted:?}");
 }

@@ -16,6 +16,7 @@ mod rounds;
 mod scope;
 mod statement;
 mod step;
+mod strange;
 mod subject;
 mod twins;
 pub mod verdict;

@@ -37,6 +37,7 @@ pub(super) struct Past {
     pub(super) evenness: Option<Evenness>,
     pub(super) errors: Dispersion,
     clients: Dispersion,
+    pub(super) redirects: Dispersion,
     low: Dispersion,
     high: Dispersion,
     /// Ten minutes were left out of the measure of the errors.
@@ -79,6 +80,7 @@ impl Counter {
             evenness: all.evenness(),
             errors: dispersion(errors),
             clients: dispersion(all.dispersion(|tally| Counts::new(tally.requests, tally.clients))),
+            redirects: dispersion(all.dispersion(|tally| Counts::new(tally.requests, tally.redirects))),
             low: of(self.low).unwrap_or_default(),
             high: of(self.high).unwrap_or_default(),
             had_incident: errors.incident.is_some(),

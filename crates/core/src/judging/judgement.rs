@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::checks::Outcome;
 use crate::api::origin::Origin;
-use crate::metrics::counting::{Fall, Lacking};
+use crate::metrics::counting::{Fall, Lacking, Shared};
 use crate::metrics::discovery::{LatencyError, NotFound};
 use crate::statistics::{Analysis, ClientErrors, Coverage, Forecast, Silence, TrafficShare};
 
@@ -73,6 +73,20 @@ pub enum Finding {
     Lacking(Lacking),
     /// What is read falls again and again.
     NoCounter(Fall),
+    /// What is read is everybody's.
+    SharedRegistry(Shared),
+    /// The canary sends whoever asks elsewhere.
+    Redirects {
+        redirects: ClientErrors,
+        /// As most of them are spelled.
+        code: Option<String>,
+    },
+    /// The canary's process ended and began anew in its container: how often, when last in milliseconds of the source's clock, and how long it must last.
+    BeganAnew {
+        times: usize,
+        last: i64,
+        duration: Duration,
+    },
     /// The primary's errors came in bursts: requests tell less than so many independent ones would.
     Bursts {
         requests: f64,

@@ -11,6 +11,7 @@ use super::counters::{Counter, Seen};
 use super::judgement::{Decision, Finding, Judgement, Measure, Measured, Past, Unobserved, Waiting};
 use super::lasting;
 use super::step::Round;
+use super::strange::Strange;
 use super::subject::Subject;
 use crate::api::origin::Origin;
 use crate::metrics::counting::{Counted, Lacking};
@@ -52,6 +53,7 @@ struct Said<'a> {
     latency: Option<LatencyError>,
     /// The canary finished nothing at last.
     is_silent_at_last: bool,
+    strange: Strange,
 }
 
 /// The answer of the counts, and the numbers for people. `counted` belong to the readings of all counters in their order.
@@ -106,7 +108,9 @@ impl<'a> Known<'a> {
     fn said(self, counter: &'a Counter, seen: Seen<'a>, has_histogram: bool) -> Said<'a> {
         let deadline = self.deadline();
         let now = Now { served: self.served(), deadline, scrapes: seen.scrapes };
-        let result = statistics::judge(&run_parameters(self.subject, self.counters.len()), &seen.counter, &now);
+        let parameters = run_parameters(self.subject, self.counters.len());
+        let result = statistics::judge(&parameters, &seen.counter, &now);
+        let strange = Strange::of(counter, seen.counted, self.subject, parameters.budget().client_errors, self.interval);
         let is_excused = |error: &LatencyError| has_histogram && matches!(error, LatencyError::NoHistogram { .. });
         let latency = seen.latency.clone().filter(|error| !is_excused(error));
         let is_silent_at_last = is_silent_at_last(&seen.counter);
@@ -128,10 +132,11 @@ impl<'a> Known<'a> {
                 && deadline == Deadline::Reached;
             joined = Joined { clean, ..Joined::unusable(deadline) };
         }
-        if joined.verdict != Verdict::Reject && seen.counted.is_unverified {
+        let is_held = seen.counted.is_unverified || strange.holds();
+        if (joined.verdict != Verdict::Reject && is_held) || strange.shared.is_some() {
             joined = Joined::unusable(deadline);
         }
-        Said { counter, seen, result, joined, latency, is_silent_at_last }
+        Said { counter, seen, result, joined, latency, is_silent_at_last, strange }
     }
 
     fn answer(self, said: &[Said<'_>]) -> Round {
@@ -229,7 +234,8 @@ impl<'a> Known<'a> {
         }
         let labels = said.seen.lacking.iter().filter(|lacking| matches!(lacking, Lacking::Label { .. })).cloned().map(Finding::Lacking);
         let unverified = said.seen.counted.is_unverified.then_some(Finding::Unverified);
-        labels.chain(unverified).chain(said.seen.counted.no_counter.clone().map(Finding::NoCounter)).collect()
+        let shared = said.strange.shared.clone().map(Finding::SharedRegistry);
+        labels.chain(unverified).chain(shared).chain(said.seen.counted.no_counter.clone().map(Finding::NoCounter)).collect()
     }
 
     /// What is in the way of a promotion, and why there may be so little traffic.
@@ -237,6 +243,9 @@ impl<'a> Known<'a> {
         // What isn't a counter says nothing else.
         if let Some(fall) = &said.seen.counted.no_counter {
             return vec![Finding::NoCounter(fall.clone())];
+        }
+        if let Some(shared) = &said.strange.shared {
+            return vec![Finding::SharedRegistry(shared.clone())];
         }
         // A counter that appears with the first request isn't missed where there are none.
         let is_quiet = said.result.silence.ordinary <= statistics::NEARLY_NO_TRAFFIC;
@@ -261,12 +270,20 @@ impl<'a> Known<'a> {
             }
             findings.extend(self.one_in_the_way(said, found));
         }
+        findings.extend(self.of_what_is_strange(said));
         findings.extend(said.seen.counted.is_unverified.then_some(Finding::Unverified));
         findings.extend(said.latency.clone().map(Finding::Latency));
         if !is_explained {
             findings.extend(starved(said.seen.counted).map(Finding::Starved));
         }
         findings
+    }
+
+    fn of_what_is_strange(self, said: &Said<'_>) -> impl Iterator<Item = Finding> + use<> {
+        let duration = self.subject.policy.duration;
+        let anew = said.strange.anew.map(|anew| Finding::BeganAnew { times: anew.times, last: anew.last, duration });
+        let code = said.seen.counted.redirect.clone();
+        anew.into_iter().chain(said.strange.redirects.map(|redirects| Finding::Redirects { redirects, code }))
     }
 
     fn one_in_the_way(self, said: &Said<'_>, found: &Found) -> Vec<Finding> {

@@ -115,6 +115,9 @@ fn finding(found: &Finding) -> String {
         Finding::Lacking(lacking @ Lacking::Label { .. }) => format!("{lacking}, so nobody can tell which of its requests failed"),
         Finding::Lacking(lacking) => lacking.to_string(),
         Finding::NoCounter(fall) => fall.to_string(),
+        Finding::SharedRegistry(shared) => shared.to_string(),
+        Finding::Redirects { redirects, code } => compared("redirects", redirects, code.as_deref(), ""),
+        Finding::BeganAnew { times, last, duration } => unobserved::began_anew(*times, *last, *duration),
         Finding::Bursts { requests, effective, measured } => format!(
             "errors came in bursts {}: {} requests tell as much as {}",
             past(*measured),
@@ -157,12 +160,17 @@ fn silent(silence: &Silence, rejects: bool, served: Duration) -> String {
 }
 
 fn client_errors(errors: &ClientErrors, code: Option<&str>, rejects: bool, served: Duration) -> String {
+    let after = if rejects { format!(" after {}", format_duration(served)) } else { String::new() };
+    compared("client errors", errors, code, &after)
+}
+
+/// Answers of one kind beside the primary's.
+fn compared(kind: &str, errors: &ClientErrors, code: Option<&str>, after: &str) -> String {
     let share = |counts: ClientCounts| if counts.requests > 0.0 { counts.client_errors / counts.requests } else { 0.0 };
     let of = |counts: ClientCounts| format!("{} of {}", format_count(counts.client_errors), format_count(counts.requests));
-    let after = if rejects { format!(" after {}", format_duration(served)) } else { String::new() };
     let mostly = code.map(|code| format!("mostly {}: ", within(code, LONGEST_CODE))).unwrap_or_default();
     format!(
-        "{} of the canary's answers are client errors ({mostly}{}){after}, of the primary's {} ({}); if that is meant: canary.client-errors: \"off\"",
+        "{} of the canary's answers are {kind} ({mostly}{}){after}, of the primary's {} ({}); if that is meant: canary.client-errors: \"off\"",
         format_percentage(share(errors.canary)),
         of(errors.canary),
         format_percentage(share(errors.primary)),

@@ -4,6 +4,7 @@
 //! answers. `rate()` and `increase()` are never used: they extrapolate, and they lose the first errors of a series that is born with them.
 //! What is known of our own clock is how long ago counting began; when that was is believed only as far as clocks and stores agree.
 
+mod anew;
 mod codes;
 mod groups;
 mod history;
@@ -16,12 +17,14 @@ mod pods;
 mod reading;
 mod record;
 mod series;
+mod shared;
 mod tally;
 pub mod twins;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+pub use anew::Anew;
 pub use codes::{Answer, Failure};
 pub use groups::PROCESS_START;
 pub use history::History;
@@ -31,6 +34,7 @@ pub use pods::{Members, PodLabel, Pods, Role, Scope, bracketed, escaped, port};
 pub use reading::{Reading, Weight};
 pub use record::Record;
 pub use series::{Labels, Sample, Series};
+pub use shared::Shared;
 pub use tally::{Detail, Tally};
 
 use self::groups::Group;
@@ -88,6 +92,12 @@ pub struct Counted {
     pub lacking: Vec<Lacking>,
     /// As most of the canary's client errors are spelled.
     pub client_error: Option<String>,
+    /// The same of its redirects.
+    pub redirect: Option<String>,
+    /// The canary's process began anew in its container.
+    pub anew: Option<Anew>,
+    /// What the canary's page says is what all pods' pages say.
+    pub shared: Option<Shared>,
     /// Nobody knows whether the pods themselves said all of this.
     pub is_unverified: bool,
     /// What is read is no counter at all.
@@ -135,6 +145,7 @@ pub fn count(series: &[Series], pods: &Pods, reading: &Reading, window: Window) 
         is_unverified: series.iter().any(|one| !one.label(UNVERIFIED).is_empty()),
         canary_failed: of(Role::Canary).filter_map(|group| group.failures.last().copied()).max(),
         primary_scrape: of(Role::Primary).filter_map(Group::last).max(),
+        shared: shared::registry(&groups),
         ..counted
     };
     let Some(last_sample) = groups.iter().filter_map(Group::last).max() else { return counted };
@@ -160,7 +171,9 @@ pub fn count(series: &[Series], pods: &Pods, reading: &Reading, window: Window) 
         falls.extend(add(group, born, interval, &boundaries, &mut looks).map(|fall| (group.role, fall)));
     }
     counted.primary_pods = primary_pods.len();
-    counted.client_error = commonest_client_error(of(Role::Canary), &reading);
+    counted.client_error = commonest(of(Role::Canary), |labels| reading.client_error(labels));
+    counted.redirect = commonest(of(Role::Canary), |labels| reading.redirect(labels));
+    counted.anew = anew::of_the_canary(&groups, *open);
     counted.no_counter = no_counter(falls, primaries);
     counted.first_scrape = ends.first().copied();
     counted.last_scrape = ends.last().copied();
@@ -235,11 +248,11 @@ fn add(group: &Group<'_>, born: bool, interval: i64, boundaries: &[i64], looks: 
 }
 
 /// By what the counters say in the end: it is said beside counts, and is none.
-fn commonest_client_error<'a>(canary: impl Iterator<Item = &'a Group<'a>>, reading: &Reading) -> Option<String> {
+fn commonest<'a>(canary: impl Iterator<Item = &'a Group<'a>>, of: impl Fn(&'a Labels) -> Option<&'a str>) -> Option<String> {
     let mut by_code: BTreeMap<&str, f64> = BTreeMap::new();
     for counter in canary.flat_map(|group| &group.counters) {
         let last = counter.samples.last().map(|sample| sample.value).filter(|value| *value > 0.0);
-        if let (Some(code), Some(value)) = (reading.client_error(&counter.series.labels), last) {
+        if let (Some(code), Some(value)) = (of(&counter.series.labels), last) {
             *by_code.entry(code).or_default() += value;
         }
     }

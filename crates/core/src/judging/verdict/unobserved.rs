@@ -1,5 +1,7 @@
 //! What is said where a canary was not looked at for long enough, or not any more: in the words of whoever looks.
 
+use std::time::Duration;
+
 use crate::api::origin::Origin;
 use crate::api::quantity::format_duration;
 use crate::judging::judgement::Unobserved;
@@ -41,6 +43,15 @@ pub(super) fn words(unobserved: &Unobserved) -> String {
         ),
         Coverage::Covered => format!("observed for {}", format_duration(unobserved.duration)),
     }
+}
+
+pub(super) fn began_anew(times: usize, last: i64, duration: Duration) -> String {
+    let times = if times > 1 { format!(" ({times} times)") } else { String::new() };
+    format!(
+        "the canary's process ended and began anew in its container{times}, last at {}: it must last for {}",
+        time_of_day(last),
+        format_duration(duration)
+    )
 }
 
 fn look(origin: Origin) -> &'static str {

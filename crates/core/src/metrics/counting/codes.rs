@@ -78,6 +78,12 @@ impl Failure {
         }
     }
 
+    /// Whether a good answer sends whoever asked elsewhere. That nothing has changed (304) does not.
+    pub(super) fn is_redirect(self, label: &str, value: &str) -> bool {
+        let is_http = matches!(self, Self::HttpStatus | Self::HttpName);
+        is_http && !is_unchanged(value) && http_class(label, value).or_else(|| names::class(value)) == Some(3)
+    }
+
     /// Which codes a label really holds, told by its values on a version that works; `None` when they are none that are known. A label of HTTP's
     /// name that holds no code of HTTP may hold gRPC's.
     pub fn of_values<'a>(self, label: &str, values: impl Iterator<Item = &'a str> + Clone) -> Option<Self> {
@@ -117,6 +123,10 @@ fn http_class(label: &str, value: &str) -> Option<u8> {
         }),
     };
     is_code.then_some(first)
+}
+
+fn is_unchanged(value: &str) -> bool {
+    value.trim().starts_with("304") || names::plain(value).ends_with("NOTMODIFIED")
 }
 
 fn is_number(value: &str) -> bool {

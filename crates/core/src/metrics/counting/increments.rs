@@ -66,7 +66,7 @@ pub(super) fn added(group: &Group<'_>, born: bool, interval: i64) -> Added {
     }
     // Samples of one scrape may carry slightly different times.
     let same_scrape = first_seen.saturating_add(interval / 5 * 2);
-    let mut added = Added { increments: steps.increments, fall: steps.fall };
+    let mut added = Added { increments: steps.increments, fall: steps.fall.or_else(|| in_turn(group)) };
     if born {
         added
             .increments
@@ -149,6 +149,15 @@ impl<'a, 'b> Steps<'a, 'b> {
     }
 }
 
+/// Processes that answer in turn tell their own starts.
+fn in_turn(group: &Group<'_>) -> Option<Fall> {
+    let told: Vec<f64> = group.starts.values().copied().collect();
+    let falls = told.windows(2).filter(|pair| pair[0] - pair[1] > SAME_START).count();
+    let metric = group.counters.first().map(|counter| counter.series.name().to_owned())?;
+    // A clock that is set moves it once.
+    (falls > 1).then(|| Fall { metric, pod: group.pod.clone(), falls, scrapes: told.len() })
+}
+
 /// What the buckets of one histogram have in common.
 fn histogram(counter: &Counter<'_>) -> Labels {
     let mut labels = counter.series.labels.clone();
@@ -156,11 +165,12 @@ fn histogram(counter: &Counter<'_>) -> Labels {
     labels
 }
 
-/// From when on which process was there, by a number for each.
-fn starts(group: &Group<'_>) -> BTreeMap<i64, f64> {
+/// From when on which process was there, by a number for each. One that began earlier than the one before is another worker that answers in turn, and
+/// no process that began anew.
+pub(super) fn starts(group: &Group<'_>) -> BTreeMap<i64, f64> {
     let mut known = f64::NEG_INFINITY;
     let told = group.starts.iter().map(|(at, start)| {
-        if (start - known).abs() > SAME_START {
+        if start - known > SAME_START {
             known = *start;
         }
         (*at, known)

@@ -14,14 +14,16 @@ pub struct Weight {
     pub errors: f64,
     /// Answers that are neither good nor the server's error.
     pub clients: f64,
+    /// Good answers that send whoever asked elsewhere.
+    pub redirects: f64,
 }
 
 impl Weight {
-    pub const NOTHING: Self = Self { requests: 0.0, errors: 0.0, clients: 0.0 };
+    pub const NOTHING: Self = Self { requests: 0.0, errors: 0.0, clients: 0.0, redirects: 0.0 };
 
     fn of(answer: Answer) -> Self {
         let is = |wanted: Answer| f64::from(u8::from(answer == wanted));
-        Self { requests: 1.0, errors: is(Answer::ServerError), clients: is(Answer::ClientError) }
+        Self { requests: 1.0, errors: is(Answer::ServerError), clients: is(Answer::ClientError), redirects: 0.0 }
     }
 
     pub fn is_nothing(self) -> bool {
@@ -63,16 +65,18 @@ impl Reading {
                 };
                 let by_code = worst(|failure| failure != Failure::WithoutCode);
                 // Beside series that say how a request ended, one that doesn't is a request that ended otherwise.
-                Weight::of(by_code.or_else(|| worst(|failure| failure == Failure::WithoutCode)).unwrap_or(Answer::ClientError))
+                let answer = by_code.or_else(|| worst(|failure| failure == Failure::WithoutCode)).unwrap_or(Answer::ClientError);
+                let redirects = answer == Answer::Good && self.redirect(labels).is_some();
+                Weight { redirects: f64::from(u8::from(redirects)), ..Weight::of(answer) }
             }
             Self::Separate { requests, errors } => {
                 let is = |selector: &Selector| f64::from(u8::from(selector.matches(labels)));
-                Weight { requests: is(requests), errors: is(errors), clients: 0.0 }
+                Weight { requests: is(requests), errors: is(errors), ..Weight::NOTHING }
             }
             // Slower than the bound = all of them, less those within the bound.
             Self::Slower { buckets, bounds } => match labels.get("le") {
-                Some(bound) if buckets.matches(labels) && bound == UNBOUNDED => Weight { requests: 1.0, errors: 1.0, clients: 0.0 },
-                Some(bound) if buckets.matches(labels) && bounds.contains(bound) => Weight { requests: 0.0, errors: -1.0, clients: 0.0 },
+                Some(bound) if buckets.matches(labels) && bound == UNBOUNDED => Weight { requests: 1.0, errors: 1.0, ..Weight::NOTHING },
+                Some(bound) if buckets.matches(labels) && bounds.contains(bound) => Weight { errors: -1.0, ..Weight::NOTHING },
                 _ => Weight::NOTHING,
             },
         }
@@ -113,6 +117,12 @@ impl Reading {
         let mut said =
             failures.iter().filter_map(|(label, failure)| Some((failure.answer(label, said(labels, label)?), said(labels, label)?)));
         said.find(|(answer, _)| requests.matches(labels) && *answer == Answer::ClientError).map(|(_, value)| value)
+    }
+
+    /// What a series' label says of its requests, where those were sent elsewhere.
+    pub(super) fn redirect<'a>(&self, labels: &'a Labels) -> Option<&'a str> {
+        let Self::Labelled { failures, .. } = self else { return None };
+        failures.iter().find_map(|(label, failure)| said(labels, label).filter(|value| failure.is_redirect(label, value)))
     }
 
     /// Whether a series counts requests and says nothing about how they ended.

@@ -11,17 +11,21 @@ pub struct Tally {
     pub errors: f64,
     /// Those that ended neither well nor with the server's error.
     pub clients: f64,
+    /// Good answers that sent whoever asked elsewhere.
+    pub redirects: f64,
 }
 
 impl Tally {
     pub(super) fn of(weight: Weight, added: f64) -> Self {
-        Self { requests: added * weight.requests, errors: added * weight.errors, clients: added * weight.clients }
+        let Weight { requests, errors, clients, redirects } = weight;
+        Self { requests: added * requests, errors: added * errors, clients: added * clients, redirects: added * redirects }
     }
 
     pub fn add(&mut self, other: Self) {
         self.requests += other.requests;
         self.errors += other.errors;
         self.clients += other.clients;
+        self.redirects += other.redirects;
     }
 
     /// Requests and errors alone.
@@ -33,7 +37,8 @@ impl Tally {
     pub(super) fn sane(self) -> Self {
         let requests = self.requests.max(0.0);
         let errors = self.errors.clamp(0.0, requests);
-        Self { requests, errors, clients: self.clients.clamp(0.0, requests - errors) }
+        let clients = self.clients.clamp(0.0, requests - errors);
+        Self { requests, errors, clients, redirects: self.redirects.clamp(0.0, requests - errors - clients) }
     }
 }
 

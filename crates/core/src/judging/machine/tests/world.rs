@@ -42,7 +42,7 @@ pub(super) type Traffic = fn(i64) -> (Tally, Tally);
 const PODS: u8 = 3;
 
 pub(super) const fn tally(requests: f64, errors: f64, clients: f64) -> Tally {
-    Tally { requests, errors, clients }
+    Tally { requests, errors, clients, redirects: 0.0 }
 }
 
 pub(super) const FINE: Tally = tally(90.0, 0.0, 0.0);

@@ -15,7 +15,7 @@ fn client_errors_are_counted_beside_the_servers_and_pod_by_pod() {
         counter("app-6d5f-bbbbb", "404", &[(-10, 7.0), (-5, 8.0), (2, 9.0), (7, 9.0)]),
     ];
     let counted = counted(&series, 12);
-    let tally = |requests, errors, clients| Tally { requests, errors, clients };
+    let tally = |requests, errors, clients| Tally { requests, errors, clients, redirects: 0.0 };
     let of_primary: Vec<_> = counted.details.iter().map(|detail| detail.primary.clone()).collect();
     assert_eq!(counted.details.iter().map(|detail| detail.canary).collect::<Vec<_>>(), [tally(13.0, 0.0, 3.0), tally(19.0, 2.0, 7.0)]);
     assert_eq!(of_primary, [[tally(100.0, 0.0, 0.0), tally(1.0, 0.0, 1.0)], [tally(100.0, 0.0, 0.0), tally(0.0, 0.0, 0.0)]]);

@@ -1,0 +1,81 @@
+//! What holds a canary beside its counts of failures: answers that lead elsewhere, a process that ends unseen, a registry that is everybody's. Nothing of
+//! it rejects.
+
+use std::time::Duration;
+
+use super::counters::Counter;
+use super::subject::Subject;
+use crate::api::policy;
+use crate::metrics::counting::{Anew, Counted, Shared};
+use crate::statistics::{ClientCounts, ClientErrors, ClientLook, ClientParameters, Parameters, client_errors, tail, typical};
+
+/// So many redirects are no harm, whatever the primary's are.
+const FEW: f64 = 0.05;
+
+/// What is strange about a canary's counter; nothing is promoted on it.
+#[derive(Debug, Default)]
+pub(super) struct Strange {
+    pub(super) redirects: Option<ClientErrors>,
+    pub(super) anew: Option<Anew>,
+    /// What is counted isn't the canary's alone: that rejects nobody either.
+    pub(super) shared: Option<Shared>,
+}
+
+impl Strange {
+    /// `alpha` is that of client errors; all this only holds.
+    pub(super) fn of(counter: &Counter, counted: &Counted, subject: &Subject, alpha: f64, interval: Duration) -> Self {
+        let policy = &subject.policy;
+        let compares = policy.client_errors == policy::ClientErrors::Compare && counter.found.reading.tells_client_errors();
+        let parameters = ClientParameters {
+            alpha,
+            limit: policy.max_error_rate,
+            planned: Parameters::default().with_looks(policy.deadline, interval).looks,
+            dispersion: counter.past.redirects,
+            evenness: counter.past.evenness,
+        };
+        Self {
+            redirects: compares.then(|| redirects(counted, parameters)).flatten(),
+            anew: counted.anew.filter(|anew| is_too_young(anew, counted, policy.duration)),
+            shared: counted.shared.clone(),
+        }
+    }
+
+    pub(super) fn holds(&self) -> bool {
+        self.redirects.is_some() || self.anew.is_some() || self.shared.is_some()
+    }
+}
+
+/// Answers that send whoever asked elsewhere, where the canary gives far more of them than the primary: one that sends everybody to where they
+/// came from answers nobody.
+fn redirects(counted: &Counted, parameters: ClientParameters) -> Option<ClientErrors> {
+    let all = counted.details.iter().fold((0.0, 0.0), |all, one| (all.0 + one.canary.requests, all.1 + one.canary.redirects));
+    // Most services have none, and the test is not for nothing.
+    if all.1 <= all.0 * FEW {
+        return None;
+    }
+    let of = |requests: f64, redirects: f64| ClientCounts { requests, client_errors: redirects };
+    let looks: Vec<ClientLook> = counted
+        .details
+        .iter()
+        .zip(&counted.looks)
+        .map(|(detail, look)| {
+            let primary = detail.primary_total();
+            let requests: Vec<f64> = detail.primary.iter().map(|pod| pod.requests).collect();
+            ClientLook {
+                canary: of(detail.canary.requests, detail.canary.redirects),
+                primary: of(primary.requests, primary.redirects),
+                ordinary: typical(&requests),
+                warm_up: look.warm_up,
+            }
+        })
+        .collect();
+    Some(client_errors(&looks, parameters)).filter(|result| result.holds)
+}
+
+/// A process that began anew is another one: what it did before it ended says nothing for it. It must last for as long as a canary must.
+fn is_too_young(anew: &Anew, counted: &Counted, duration: Duration) -> bool {
+    let Some(last) = counted.last_scrape else { return true };
+    let interval = counted.scrape_interval.and_then(|interval| u64::try_from(interval).ok()).map(Duration::from_millis);
+    let lasted = Duration::from_millis(u64::try_from(last.saturating_sub(anew.last)).unwrap_or_default());
+    lasted.saturating_add(tail(duration, interval.unwrap_or_default())) < duration
+}
