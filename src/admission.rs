@@ -4,6 +4,7 @@ mod check;
 mod intake;
 mod review;
 mod telemetry;
+mod warnings;
 mod weight;
 
 use std::{
@@ -203,9 +204,9 @@ impl Webhook {
         let answer = self.checker.check(&request.namespace, &request.name, request.uid_of_stored(), canary).await;
         asked += question.elapsed();
         match answer {
-            check::Answer::Valid => match self.checker.live_refused(&request.namespace, &request.name, &held).await {
+            check::Answer::Valid(warnings) => match self.checker.live_refused(&request.namespace, &request.name, &held).await {
                 Some(reason) => admission = Admission::denied(denied::live_refused(&reason)),
-                None => admission.warnings.extend(self.wishes(request).await),
+                None => admission.warnings.extend(self.wishes(request).await.into_iter().chain(warnings)),
             },
             check::Answer::Refused(reason) => admission = Admission::denied(denied::template_refused(&reason)),
             check::Answer::Unknown(reason) => {

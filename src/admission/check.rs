@@ -5,15 +5,17 @@
 
 use std::{sync::Arc, time::Duration};
 
+use axum::body::Body;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use kube::{
     Api, Client, Resource as _,
     api::{DynamicObject, Patch, PatchParams, PostParams, Request},
+    core::Status,
 };
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use super::review::UserInfo;
+use super::{review::UserInfo, warnings};
 use crate::{
     controller::{self, Wishes},
     kubernetes::deployments,
@@ -24,11 +26,14 @@ use coalmine_core::{hold::admit::FIELD_MANAGER, manifest::object, message::denie
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Questions under way at once, for all reviews together; what finds no place in time goes on unchecked.
 const AT_ONCE: usize = 8;
+/// Of words that are a Status.
+const LARGEST_REFUSAL: usize = 1 << 20;
 
 /// What is known of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
-    Valid,
+    /// With what it warns of all the same.
+    Valid(Vec<String>),
     /// In the API server's own words.
     Refused(String),
     /// Nobody could be asked.
@@ -108,8 +113,8 @@ impl Checker {
             None => None,
         };
         match asked {
-            Some(Ok(true)) => Answer::Valid,
-            Some(Ok(false)) => Answer::Unknown("the review is about an object that is not stored".to_owned()),
+            Some(Ok(Some(warnings))) => Answer::Valid(warnings),
+            Some(Ok(None)) => Answer::Unknown("the review is about an object that is not stored".to_owned()),
             Some(Err(error)) => match read_refusal(&error, primary) {
                 // A policy may be about what a canary is, rather than about the template.
                 Answer::Refused(words) if is_policy(&error) => Answer::Refused(format!("{words} ({})", denied::what_was_asked())),
@@ -128,13 +133,13 @@ impl Checker {
         tokio::time::timeout(PATIENCE, answer).await.ok()
     }
 
-    /// False when there is no such primary.
-    async fn create_for(&self, namespace: &str, primary: &str, uid: &str, canary: Value) -> kube::Result<bool> {
+    /// `None` when there is no such primary.
+    async fn create_for(&self, namespace: &str, primary: &str, uid: &str, canary: Value) -> kube::Result<Option<Vec<String>>> {
         let stored = self.deployments(namespace).get_metadata_opt(primary).await?;
         if stored.is_none_or(|stored| stored.metadata.uid.as_deref() != Some(uid)) {
-            return Ok(false);
+            return Ok(None);
         }
-        self.create(namespace, canary).await.map(|()| true)
+        self.create(namespace, canary).await.map(Some)
     }
 
     async fn has_canary(&self, namespace: &str, primary: &str, owner: &str) -> bool {
@@ -143,7 +148,7 @@ impl Checker {
         found.is_some_and(|found| canary::is_canary_of(&found, &json!({"metadata": {"uid": owner}})))
     }
 
-    async fn create(&self, namespace: &str, mut canary: Value) -> kube::Result<()> {
+    async fn create(&self, namespace: &str, mut canary: Value) -> kube::Result<Vec<String>> {
         match self.try_to_create(namespace, &canary).await {
             Err(kube::Error::Api(status)) if status.is_already_exists() => {
                 // The canary of the template that is held at present: ask under another name.
@@ -157,12 +162,20 @@ impl Checker {
         }
     }
 
-    /// As text both ways: nothing of the answer is needed but whether it is a yes.
-    async fn try_to_create(&self, namespace: &str, canary: &Value) -> kube::Result<()> {
+    /// As bytes both ways: nothing of a good answer is needed but its warnings.
+    async fn try_to_create(&self, namespace: &str, canary: &Value) -> kube::Result<Vec<String>> {
         let parameters = PostParams { dry_run: true, field_manager: Some(FIELD_MANAGER.to_owned()) };
         let body = serde_json::to_vec(canary).map_err(kube::Error::SerdeError)?;
         let request = Request::new(DynamicObject::url_path(&deployments(), Some(namespace))).create(&parameters, body);
-        self.client.request_text(request.map_err(kube::Error::BuildRequest)?).await.map(drop)
+        let request = request.map_err(kube::Error::BuildRequest)?;
+        let response = self.client.send(request.map(kube::client::Body::from)).await?;
+        if response.status().is_success() {
+            return Ok(warnings::of(response.headers()));
+        }
+        let code = response.status().as_u16();
+        let body = axum::body::to_bytes(Body::new(response.into_body()), LARGEST_REFUSAL).await.unwrap_or_default();
+        let failure = || Status::failure(&String::from_utf8_lossy(&body), "no Status").with_code(code);
+        Err(kube::Error::Api(Box::new(serde_json::from_slice(&body).unwrap_or_else(|_| failure()))))
     }
 
     /// The words in which the live template is refused by now, as by a policy that is newer than it: while it stands there, no write passes, and
@@ -182,7 +195,7 @@ impl Checker {
         let patch = Patch::<Value>::Json(json_patch::Patch(operations));
         match read_refusal(&self.asked(api.patch(name, &parameters, &patch)).await?.err()?, name) {
             Answer::Refused(words) => Some(words),
-            Answer::Valid | Answer::Unknown(_) => None,
+            Answer::Valid(_) | Answer::Unknown(_) => None,
         }
     }
 
@@ -229,7 +242,6 @@ fn read_refusal(error: &kube::Error, primary: &str) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kube::core::Status;
     use rstest::rstest;
 
     fn status(code: u16, message: &str) -> kube::Error {

@@ -340,3 +340,18 @@ Warning: canary: the canary starts over, with what comes from "kustomize-control
     let app = namespace.assert_phase("A", None, Some(Phase::Withdrawn));
     assert_eq!(app["spec"], before["spec"]);
 }
+
+/// The API server warns of what is stored, which is the live template; who sent the held one hears what it warns of that.
+#[test]
+#[ignore = "needs a control plane"]
+fn what_the_api_server_warns_of_is_told_of_the_held_template() {
+    let _row = row("B with a deprecated node selector", "kubectl apply", "held, with the API server's warnings");
+    let namespace = Namespace::with_a(ServerSide);
+    let mut manifest = fixtures::deployment("app", &Template::named("B"));
+    manifest["spec"]["template"]["spec"]["nodeSelector"] = json!({"beta.kubernetes.io/os": "linux"});
+    let output = namespace.kubectl.apply(ServerSide, &manifest).succeeded();
+    assert_said!(output, @r#"
+    Warning: canary: template held; trying it in app-canary for 60s; watch: kubectl events --for deploy/app -w
+    Warning: spec.template.spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use "kubernetes.io/os" instead
+    "#);
+}
