@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
+use k8s_openapi::api::{
+    core::v1::{ConfigMap, Pod, Service},
+    events::v1::Event,
+};
 use kube::{
     Api,
     api::{DynamicObject, ListParams},
@@ -10,7 +13,7 @@ use kube::{
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Context, Error};
+use super::{Context, Error, chain};
 use coalmine_core::{
     api::{annotations::RUN_LABEL, policy::Policy},
     hold::{held::Record, replica_sets},
@@ -18,7 +21,7 @@ use coalmine_core::{
     run::{
         canary, live,
         plan::{self, Judgement, Observed},
-        pods::{Health, Trouble, health},
+        pods::{Health, Trouble, explained, health, unexplained},
         services,
         shared::{self, Shared},
         times::ready_since,
@@ -28,6 +31,8 @@ use coalmine_core::{
 
 /// A template that names more is looked at as far as that.
 const MOST_CONFIG_MAPS: usize = 20;
+/// Kubernetes counts what repeats, so that a pod has few.
+const MOST_EVENTS: u32 = 100;
 
 /// What was seen of one primary's canary.
 #[derive(Debug)]
@@ -74,6 +79,10 @@ impl Seen {
         let Some(canary) = self.namesake.as_ref().filter(|namesake| canary::is_canary_of(namesake, primary)) else { return Ok(()) };
         let pods = Self::pods(context, namespace, &format!("{RUN_LABEL}={run}")).await?;
         self.health = health(&pods, canary, run, plan::known(canary));
+        if let Some((pod, uid)) = unexplained(&pods, canary, run) {
+            let events = Self::events(context, namespace, pod).await;
+            self.health = explained(self.health.clone(), uid, &events);
+        }
         match self.health {
             Health::Ready { .. } if ready_since(canary).is_none() => {
                 self.unreached = Self::unreached(context, namespace, primary, canary).await?;
@@ -108,6 +117,15 @@ impl Seen {
         let pods = Api::<Pod>::namespaced(context.client.clone(), namespace);
         let list = pods.list(&ListParams::default().labels(selector)).await.map_err(Error::api("list pods"))?;
         list.items.iter().map(|pod| json(pod, "a pod")).collect()
+    }
+
+    /// Of a pod. Whoever may not read them goes without.
+    async fn events(context: &Context, namespace: &str, pod: &str) -> Vec<Value> {
+        let events = Api::<Event>::namespaced(context.client.clone(), namespace);
+        let parameters = ListParams::default().fields(&format!("regarding.kind=Pod,regarding.name={pod}")).limit(MOST_EVENTS);
+        let list = events.list(&parameters).await.map_err(Error::api("list the Events of a pod"));
+        let list = list.inspect_err(|error| tracing::debug!(namespace, pod, error = %chain(error), "a pod's Events can't be read"));
+        list.map(|list| list.items.iter().filter_map(|event| json(event, "an Event").ok()).collect()).unwrap_or_default()
     }
 
     async fn unreached(context: &Context, namespace: &str, primary: &Value, canary: &Value) -> Result<Option<String>, Error> {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use kube::{ResourceExt as _, api::DynamicObject, runtime::controller::Action as Requeue};
 use serde_json::Value;
 
-use super::{Context, Error, act, chain, judge, observe};
+use super::{Context, Error, act, chain, judge, observe, orphans};
 use crate::{clock, panics::caught};
 use coalmine_core::{
     api::{annotations::ACTIVE_LABEL, policy::Policy},
@@ -71,7 +71,10 @@ async fn step(context: &Context, namespace: &str, name: &str) -> Result<Option<D
     let api = context.deployments(namespace);
     let Some(primary) = api.get_opt(name).await.map_err(Error::api("get the Deployment"))? else { return Ok(None) };
     let primary = observe::json(&primary, "the Deployment")?;
-    if object::is_being_deleted(&primary) || object::label(&primary, ACTIVE_LABEL).is_none() {
+    if object::is_being_deleted(&primary) {
+        return orphans::leaving(context, &primary).await.map(|()| None);
+    }
+    if object::label(&primary, ACTIVE_LABEL).is_none() {
         return Ok(None);
     }
     let held = Record::of(&primary);

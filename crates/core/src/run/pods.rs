@@ -9,6 +9,10 @@ use crate::api::annotations::{PRIMARY_ANNOTATION, RUN_LABEL};
 use crate::manifest::object;
 use crate::words::cut;
 
+mod told;
+
+pub use self::told::{explained, unexplained};
+
 /// The state of a canary's pods, as far as it decides anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Health {
@@ -43,6 +47,10 @@ const BACK_OFF: &str = "CrashLoopBackOff";
 const HOPELESS: [&str; 6] =
     ["ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerError", "RunContainerError", "StartError"];
 
+/// Of these, what a node's runtime says that has too much to do, or was interrupted; it tries again.
+/// Source: <https://github.com/containerd/containerd/issues/4604>.
+const OF_THE_NODE: [&str; 4] = ["context deadline exceeded", "DeadlineExceeded", "failed to reserve container name", "is reserved for"];
+
 /// What is known of a canary beside its pods.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Known {
@@ -72,12 +80,15 @@ pub fn health(pods: &[Value], canary: &Value, run: &str, known: Known) -> Health
     }
     let Some(pod) = living.first() else { return Health::Starting(creation_failure(canary).or_else(|| lost.into_iter().find_map(loss))) };
     let unready = condition(pod, "Ready");
+    let uninitialized = condition(pod, "Initialized").filter(|condition| text(condition, "status") == "False");
     let by_containers = unready.is_some_and(|condition| text(condition, "reason") == "ContainersNotReady");
     let reason = unready.map(|condition| cut(text(condition, "message"))).filter(|message| !message.is_empty());
     if was_ready && by_containers && has_lost_readiness(pod) {
         let reason = format!("the pod was Ready and is not any more: {}", reason.as_deref().unwrap_or("a probe fails"));
         return Health::Failed { reason, trouble: Trouble::Unready };
     }
+    // Its other containers are unready for that.
+    let reason = uninitialized.map(|condition| cut(text(condition, "message"))).filter(|message| !message.is_empty()).or(reason);
     let unscheduled = condition(pod, "PodScheduled").filter(|condition| text(condition, "status") == "False");
     Health::Starting(unscheduled.map(|condition| format!("{}: {}", text(condition, "reason"), cut(text(condition, "message")))).or(reason))
 }
@@ -194,6 +205,9 @@ fn waiting(pod: &Value, reasons: &[&str]) -> Option<String> {
     let mut containers = list(pod, "containerStatuses").iter().chain(list(pod, "initContainerStatuses"));
     containers.find_map(|container| {
         let waiting = container.pointer("/state/waiting").filter(|waiting| reasons.contains(&text(waiting, "reason")))?;
+        if text(waiting, "reason").ends_with("ContainerError") && OF_THE_NODE.iter().any(|words| text(waiting, "message").contains(words)) {
+            return None;
+        }
         let ended = container.pointer("/lastState/terminated").map(|ended| format!(" (last: {})", ending(ended))).unwrap_or_default();
         Some(describe(container, &format!("{}{ended}", text(waiting, "reason")), text(waiting, "message")))
     })

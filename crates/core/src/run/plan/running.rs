@@ -46,6 +46,11 @@ pub(super) fn running(observed: &Observed<'_>, namesake: &Value, now: Timestamp)
                 format!("{} is not Ready any more, through no fault of the template{reason}; waiting for it", object::name(namesake));
             Plan::then(vec![Action::normal(Reason::NotReady, note)], POD_STARTS)
         }
+        Health::Starting(Some(reason)) if tried_for >= FOR_WHAT_IS_MISSING => {
+            let (name, deadline) = (object::name(namesake), format_duration(observed.policy.deadline));
+            let note = format!("{name} is not Ready after {}: {reason}; given up after {deadline}", format_duration(FOR_WHAT_IS_MISSING));
+            Plan::then(vec![Action::normal(Reason::NotReady, note)], POD_STARTS)
+        }
         Health::Starting(_) => Plan::wait(POD_STARTS),
         Health::Ready { pod } => {
             let judged_so_far = object::annotation(namesake, READY_POD_ANNOTATION).filter(|_| ready_since(namesake).is_some());

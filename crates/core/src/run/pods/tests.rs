@@ -123,6 +123,24 @@ fn a_container_that_a_restarted_node_starts_again_is_not_at_fault() {
     assert!(matches!(judge(restarted, true), Health::Ready { .. }));
 }
 
+/// In the words of containerd and kubelet.
+#[rstest]
+#[case::in_time("CreateContainerError", "context deadline exceeded")]
+#[case::reserved("CreateContainerError", "failed to reserve container name \"app_x_0\": name \"app_x_0\" is reserved for \"4f2a\"")]
+#[case::start("RunContainerError", "rpc error: code = DeadlineExceeded desc = context deadline exceeded")]
+fn a_node_that_is_too_slow_tries_again(#[case] reason: &str, #[case] message: &str) {
+    let status = json!({"containerStatuses": [{"name": "app", "state": {"waiting": {"reason": reason, "message": message}}}]});
+    assert_eq!(judge(status, false), Health::Starting(None));
+}
+
+#[test]
+fn an_init_container_that_goes_on_is_named() {
+    let status = json!({"conditions": [
+        {"type": "Initialized", "status": "False", "reason": "ContainersNotInitialized", "message": "containers with incomplete status: [wait-db]"},
+        {"type": "Ready", "status": "False", "reason": "ContainersNotReady", "message": "containers with unready status: [app]"}]});
+    assert_eq!(judge(status, false), Health::Starting(Some("containers with incomplete status: [wait-db]".to_owned())));
+}
+
 #[test]
 fn what_is_missing_may_come() {
     let status = json!({"containerStatuses": [{"name": "app", "state": {"waiting":

@@ -74,6 +74,16 @@ look again: Some(1s)
 }
 
 #[test]
+fn what_keeps_a_pod_from_starting_is_told_while_somebody_can_act_on_it() {
+    let given = || Given::new("Running").canary("r1", false).starting("FailedMount: configmap \"app-4f2a\" not found");
+    insta::assert_snapshot!(given().plan(), @"look again: Some(5s)");
+    insta::assert_snapshot!(given().saying("canary.state/since", "2025-12-31T23:59:00Z").plan(), @r#"
+    CanaryNotReady app-canary is not Ready after 30s: FailedMount: configmap "app-4f2a" not found; given up after 10m
+    look again: Some(5s)
+    "#);
+}
+
+#[test]
 fn what_is_missing_is_waited_for_a_while() {
     let given = || {
         let mut given = Given::new("Running").canary("r1", false);
