@@ -2,27 +2,32 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
-use axum::http::Uri;
+use axum::http::{HeaderName, HeaderValue, Uri};
+use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgAction, Parser, ValueEnum};
 use coalmine_core::api::selector::Selector;
 use jiff::SignedDuration;
 use rustls::pki_types::ServerName;
 
+use self::address::{http_url, https_url, prometheus_url};
+pub use self::label::Label;
 use crate::page::arguments::PageArguments;
+
+mod address;
+mod label;
 
 /// Canary releases through an admission webhook: holds a changed template aside and lets it through once it proved itself.
 #[derive(Clone, Debug, Parser)]
 #[command(version, about)]
 pub struct Arguments {
     /// Where the API server reaches the webhook (TLS)
-    #[arg(long, env = "COALMINE_WEBHOOK_ADDRESS", default_value = "0.0.0.0:8443")]
+    #[arg(long, env = "COALMINE_WEBHOOK_ADDRESS", default_value = "[::]:8443")]
     pub webhook_address: SocketAddr,
 
     /// Where /livez, /readyz and /metrics are served (plain HTTP)
-    #[arg(long, env = "COALMINE_ADMIN_ADDRESS", default_value = "0.0.0.0:8080")]
+    #[arg(long, env = "COALMINE_ADMIN_ADDRESS", default_value = "[::]:8080")]
     pub admin_address: SocketAddr,
 
     /// Where /livez and /readyz are served besides, on a port that nothing else uses (plain HTTP)
@@ -30,15 +35,15 @@ pub struct Arguments {
     pub probes_address: Option<SocketAddr>,
 
     /// Namespace of Coalmine itself: of its Lease and of the Secret with its certificate
-    #[arg(long, env = "POD_NAMESPACE", default_value = "coalmine")]
+    #[arg(long, env = "POD_NAMESPACE", default_value = "coalmine", value_parser = NonEmptyStringValueParser::new())]
     pub namespace: String,
 
     /// Service account that Coalmine runs as: whose promotions the webhook lets through
-    #[arg(long, env = "COALMINE_SERVICE_ACCOUNT", default_value = "coalmine")]
+    #[arg(long, env = "COALMINE_SERVICE_ACCOUNT", default_value = "coalmine", value_parser = NonEmptyStringValueParser::new())]
     pub service_account: String,
 
     /// Name of this replica in the Lease and in Events; unique, and best kept over restarts [default: host name and process id]
-    #[arg(long, env = "POD_NAME")]
+    #[arg(long, env = "POD_NAME", value_parser = NonEmptyStringValueParser::new())]
     pub identity: Option<String>,
 
     /// Who approves a template must have the RBAC verb `approve` on its Deployment
@@ -46,7 +51,7 @@ pub struct Arguments {
     pub approval_verb: bool,
 
     /// Prometheus, or what speaks its query API [default: none, and the pods' own metrics pages are read]
-    #[arg(long, env = "COALMINE_PROMETHEUS_URL", value_parser = http_url)]
+    #[arg(long, env = "COALMINE_PROMETHEUS_URL", value_parser = prometheus_url)]
     pub prometheus_url: Option<Uri>,
 
     /// File with a bearer token for Prometheus; read again for each query
@@ -136,11 +141,11 @@ pub struct Arguments {
     pub canary_label: Label,
 
     /// Name of the `MutatingWebhookConfiguration` whose caBundle is kept current
-    #[arg(long, env = "COALMINE_WEBHOOK_NAME", default_value = "zz-coalmine")]
+    #[arg(long, env = "COALMINE_WEBHOOK_NAME", default_value = "zz-coalmine", value_parser = NonEmptyStringValueParser::new())]
     pub webhook_name: String,
 
     /// Name of the Service in front of the webhook
-    #[arg(long, env = "COALMINE_SERVICE_NAME", default_value = "coalmine")]
+    #[arg(long, env = "COALMINE_SERVICE_NAME", default_value = "coalmine", value_parser = NonEmptyStringValueParser::new())]
     pub service_name: String,
 
     /// The webhook is registered by this address instead of a Service: its host becomes a name of the certificate
@@ -181,53 +186,15 @@ pub enum LogFormat {
     Json,
 }
 
-/// A label's key and value, both non-empty.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Label {
-    pub key: String,
-    pub value: String,
-}
-
-impl FromStr for Label {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let name = |name: &str| {
-            let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-            let outer = |c: char| c.is_ascii_alphanumeric();
-            name.len() <= 63 && name.chars().all(inner) && name.starts_with(outer) && name.ends_with(outer)
-        };
-        match text.split_once('=') {
-            Some((key, value)) if name(key.rsplit('/').next().unwrap_or_default()) && name(value) => {
-                Ok(Self { key: key.to_owned(), value: value.to_owned() })
-            }
-            _ => Err("expected KEY=VALUE, as in tier=canary, with the characters that Kubernetes allows in labels".to_owned()),
-        }
-    }
-}
-
-fn http_url(text: &str) -> Result<Uri, String> {
-    url(text, &["http", "https"])
-}
-
-fn https_url(text: &str) -> Result<Uri, String> {
-    url(text, &["https"])
-}
-
-fn url(text: &str, schemes: &[&str]) -> Result<Uri, String> {
-    let expected = || format!("expected an absolute URL that begins with {}://", schemes.join(":// or "));
-    let uri: Uri = text.parse().map_err(|_| expected())?;
-    let scheme = uri.scheme_str().unwrap_or_default();
-    if schemes.contains(&scheme) && uri.host().is_some() { Ok(uri) } else { Err(expected()) }
-}
-
 fn client_name(text: &str) -> Result<ServerName<'static>, String> {
     ServerName::try_from(text.to_owned()).map_err(|_| "expected a DNS name, as in apiserver.example".to_owned())
 }
 
 fn header(text: &str) -> Result<(String, String), String> {
     match text.split_once(':') {
-        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.trim().to_owned())),
+        Some((name, value)) if HeaderName::try_from(name.trim()).is_ok() && HeaderValue::try_from(value.trim()).is_ok() => {
+            Ok((name.trim().to_owned(), value.trim().to_owned()))
+        }
         _ => Err("expected NAME: VALUE, as in X-Scope-OrgID: team-a".to_owned()),
     }
 }
@@ -265,19 +232,6 @@ mod tests {
         Arguments::command().debug_assert();
     }
 
-    #[rstest]
-    #[case("tier=canary", Some(("tier", "canary")))]
-    #[case("example.com/track=canary", Some(("example.com/track", "canary")))]
-    #[case("tier", None)]
-    #[case("tier=", None)]
-    #[case("=canary", None)]
-    #[case("tier=-canary", None)]
-    #[case("tier=a b", None)]
-    fn labels(#[case] text: &str, #[case] expected: Option<(&str, &str)>) {
-        let expected = expected.map(|(key, value)| Label { key: key.to_owned(), value: value.to_owned() });
-        assert_eq!(text.parse().ok(), expected);
-    }
-
     #[test]
     fn a_store_of_several_clusters() {
         let given = [
@@ -294,6 +248,16 @@ mod tests {
         assert_eq!(arguments.prometheus_pod_label.as_deref(), Some("workload_pod"));
     }
 
+    #[test]
+    fn a_store_behind_a_path() {
+        let url = |text: &str| {
+            Arguments::try_parse_from(["coalmine", "--prometheus-url", text]).map(|found| found.prometheus_url.unwrap().to_string())
+        };
+        for text in ["http://mimir:8080/prometheus", "https://prometheus:9090/", "http://[fd00::1]:9090/select/0/prometheus"] {
+            assert_eq!(url(text).unwrap(), text);
+        }
+    }
+
     #[rstest]
     #[case(&["--prometheus-url", "prometheus:9090"])]
     #[case(&["--webhook-url", "http://127.0.0.1:1/"])]
@@ -302,6 +266,15 @@ mod tests {
     #[case(&["--client-name", "api server", "--client-ca-file", "/ca.crt"])]
     #[case(&["--prometheus-username", "ann"])]
     #[case(&["--prometheus-header", "team-a"])]
+    #[case(&["--prometheus-header", "X Scope: team-a"])]
+    #[case(&["--prometheus-header", "X-Scope: team\n-a"])]
+    #[case(&["--prometheus-url", "http://ann:word@prometheus:9090"])]
+    #[case(&["--prometheus-url", "http://prometheus:9090/?dedup=true"])]
+    #[case(&["--prometheus-url", "http://prometheus:9090/graph"])]
+    #[case(&["--prometheus-url", "http://prometheus:9090/api/v1/query"])]
+    #[case(&["--identity", ""])]
+    #[case(&["--service-account", ""])]
+    #[case(&["--namespace", ""])]
     #[case(&["--prometheus-matcher", "eu1"])]
     #[case(&["--prometheus-matcher", "cluster=\"eu1\"} or up{a=\"b\""])]
     #[case(&["--prometheus-matcher", ""])]

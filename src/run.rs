@@ -12,7 +12,6 @@ use kube::client::ClientBuilder;
 use kube::{Api, Client};
 use prometheus_client::registry::{Registry, Unit};
 use rustls::server::danger::ClientCertVerifier;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -31,7 +30,7 @@ use crate::server::admin::{self, Readiness};
 use crate::server::certificates::{self, files, own, registration};
 use crate::server::clients;
 use crate::server::tls::{self, CurrentCertificate};
-use crate::server::{Limits, Transport, end_connections, serve};
+use crate::server::{Limits, Transport, end_connections, listen, serve};
 use crate::sources::{Pages, Questions, Source, Sources, datadog, pods::Fetcher, prometheus};
 use crate::telemetry;
 use coalmine_core::api::checks::Rules;
@@ -197,7 +196,7 @@ fn spawn_controller(
 fn notifications(arguments: &Arguments) -> notify::Settings {
     notify::Settings {
         file: arguments.notifications_file.clone(),
-        default: arguments.notify_default.clone(),
+        default: arguments.notify_default.iter().filter(|name| !name.is_empty()).cloned().collect(),
         cluster: arguments.cluster_name.clone(),
         page: arguments.page_url.as_ref().map(ToString::to_string),
     }
@@ -229,6 +228,10 @@ fn prometheus_settings(arguments: &Arguments) -> Option<prometheus::Settings> {
 async fn client() -> anyhow::Result<Client> {
     let mut config = kube::Config::infer().await.context("failed to find out how to reach the API server")?;
     config.default_retry = false;
+    // HTTPS_PROXY is for notifications alone. In a cluster it is not looked at anyway.
+    if config.proxy_url.is_some() && ["HTTPS_PROXY", "https_proxy"].iter().any(|name| std::env::var_os(name).is_some()) {
+        config.proxy_url = None;
+    }
     config.connect_timeout = Some(Duration::from_secs(5));
     // Longer than a watch may be silent (see `WATCH_FOR`): whoever waits for less says so. Counted from when something was sent.
     config.read_timeout = Some(kubernetes::SILENT_FOR);
@@ -256,10 +259,6 @@ fn spawn_certificates(parts: &mut Parts, arguments: &Arguments, client: &Client,
         readiness.register("webhook"),
     );
     parts.spawn("caBundle", registrar.run(parts.stop.clone()));
-}
-
-async fn listen(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("failed to listen on {address}"))
 }
 
 async fn counted(server: impl Future<Output = usize>) {

@@ -7,6 +7,7 @@ pub mod admin;
 pub mod certificates;
 pub mod clients;
 mod connections;
+mod listening;
 pub mod tls;
 
 use std::convert::Infallible;
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use self::connections::{Connections, Slot, Stage};
+pub use self::listening::listen;
 
 /// Bounds of one port.
 #[derive(Clone, Copy, Debug)]

@@ -29,8 +29,9 @@ const USUAL: &str = "info,kube_client=off";
 pub fn start(format: LogFormat) {
     let asked = std::env::var(LEVEL_VARIABLE).unwrap_or_default();
     let (filter, mistake) = match EnvFilter::try_new(if asked.is_empty() { USUAL } else { &asked }) {
+        Ok(_) if names_no_level(&asked) => (EnvFilter::new(USUAL), Some("expected a level such as debug, or coalmine=debug".to_owned())),
         Ok(filter) => (filter, None),
-        Err(error) => (EnvFilter::new(USUAL), Some(error)),
+        Err(error) => (EnvFilter::new(USUAL), Some(error.to_string())),
     };
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let others = filter_fn(|metadata| metadata.target() != AUDIT);
@@ -46,6 +47,16 @@ pub fn start(format: LogFormat) {
     if let (Ok(()), Some(error)) = (started, mistake) {
         tracing::warn!("{LEVEL_VARIABLE}={asked:?} is not understood, using info: {error}");
     }
+}
+
+/// What the library takes for the name of a part of the program, and would log nothing else of it: `verbose`, `warning`.
+fn names_no_level(asked: &str) -> bool {
+    let has_level = |part: &str| {
+        let level = part.rsplit('=').next().unwrap_or_default().trim();
+        ["trace", "debug", "info", "warn", "error", "off"].iter().any(|known| level.eq_ignore_ascii_case(known))
+            || level.parse::<u8>().is_ok_and(|level| level <= 5)
+    };
+    !asked.trim().is_empty() && !asked.split(',').any(has_level)
 }
 
 /// The log target of decisions about templates, each a line of JSON and nothing else.
@@ -139,6 +150,16 @@ mod tests {
         prometheus_client::encoding::text::encode(&mut page, &registry).unwrap();
         assert!(page.contains("coalmine_build_info{version=\""), "{page}");
         assert!(page.contains("\nprocess_resident_memory_bytes "), "{page}");
+    }
+
+    #[test]
+    fn a_level_is_none_that_only_looks_like_one() {
+        for asked in ["", " ", "info", "WARN", "coalmine=debug", "coalmine::lease=trace,info", "3", "coalmine,off"] {
+            assert!(!names_no_level(asked), "{asked}");
+        }
+        for asked in ["verbose", "warning", "coalmine", "garbage=", "info;debug"] {
+            assert!(names_no_level(asked), "{asked}");
+        }
     }
 
     #[test]

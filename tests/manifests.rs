@@ -118,7 +118,7 @@ fn the_page_is_opened_by_what_the_process_understands() {
     let added: Vec<&Value> = list(&patch).iter().map(|operation| &operation["value"]).collect();
     let arguments = Arguments::try_parse_from(std::iter::once("coalmine").chain(added.iter().filter_map(|value| value.as_str()))).unwrap();
     let settings = arguments.page.settings().unwrap();
-    assert_eq!(settings.words(), "the page is served on 0.0.0.0:8082 to who shows a token");
+    assert_eq!(settings.words(), "the page is served on [::]:8082 to who shows a token");
     let port = added.iter().find(|value| value["name"] == "page").unwrap();
     assert_eq!(port["containerPort"], settings.address.port());
     let service = objects(&repository().join("deploy/page/service.yaml")).remove(0);

@@ -110,16 +110,16 @@ mod tests {
             words(&[]),
             words(&["--page-address=none"]),
             words(&["--page-address=[::1]:1"]),
-            words(&["--page-address=0.0.0.0:8082"]),
-            words(&["--page-address=0.0.0.0:8082", "--page-access=none"]),
+            words(&["--page-address=[::]:8082"]),
+            words(&["--page-address=[::]:8082", "--page-access=none"]),
             words(&["--page-access=token"]),
         ];
         insta::assert_snapshot!(all.join("\n"), @r"
         the page is served on 127.0.0.1:8082
         no page
         the page is served on [::1]:1
-        the page is served on 0.0.0.0:8082 to who shows a token
-        the page is served on 0.0.0.0:8082 to everybody who reaches it, with the templates of all opted-in Deployments (--page-access=none); --page-access=token asks the cluster who may see what
+        the page is served on [::]:8082 to who shows a token
+        the page is served on [::]:8082 to everybody who reaches it, with the templates of all opted-in Deployments (--page-access=none); --page-access=token asks the cluster who may see what
         the page is served on 127.0.0.1:8082 to who shows a token
         ");
     }
