@@ -1,5 +1,5 @@
 //! `cargo xtask release VERSION`: everything that a release consists of, into `dist/`, without a path, a time or an order of its own.
-//! Two runs may still differ in a few bytes of the programs: the generator of the `PromQL` parser's tables orders names by chance.
+//! Two runs give the same bytes, wherever the sources are.
 //!
 //! It pushes, signs and publishes nothing: `.github/workflows/release.yml` does that with what it finds there.
 
@@ -7,6 +7,7 @@ mod archive;
 mod crates;
 mod manifests;
 mod oci;
+mod plugin;
 mod programs;
 
 use std::{
@@ -41,6 +42,12 @@ pub(crate) struct Options {
     /// Registry and repository that the image will be pushed to; `install.yaml` and the chart name it
     #[arg(long, default_value = "localhost/coalmine", value_name = "NAME")]
     image: String,
+    /// Where the files will be found, as krew's manifest of the plugin says it; without it there is no such manifest
+    #[arg(long, value_name = "URL")]
+    downloads: Option<String>,
+    /// The project's page, for the same manifest
+    #[arg(long, value_name = "URL", requires = "downloads")]
+    homepage: Option<String>,
     /// Only for this processor; may be given several times
     #[arg(long, value_parser = ["amd64", "arm64"], value_name = "NAME")]
     processor: Vec<String>,
@@ -106,6 +113,8 @@ pub(crate) fn release(options: &Options) -> Result<()> {
 
     let mut dist = Dist::new(&repository().join(&options.into))?;
     let mut platforms = Vec::new();
+    let texts = plugin::Texts::of_this_build()?;
+    let mut packed = Vec::new();
     for processor in processors {
         let built = processor.build(&[PROGRAM])?;
         let program = built.first().context("failed to find what was built")?;
@@ -114,6 +123,7 @@ pub(crate) fn release(options: &Options) -> Result<()> {
         files.add("LICENSE", licence.as_str());
         files.add("THIRD-PARTY-LICENSES.txt", licences.as_str());
         dist.write(&format!("{PROGRAM}-{version}-linux-{}.tar.gz", processor.name), &files.tar_gz(source.seconds)?)?;
+        packed.push(plugin::pack(processor, version, &texts, &licence, source.seconds)?);
         platforms.push(Platform { architecture: processor.name, files });
     }
     let about = About { name: &options.image, version, revision: &source.revision, created: &source.created, seconds: source.seconds };
@@ -123,6 +133,14 @@ pub(crate) fn release(options: &Options) -> Result<()> {
     dist.write(&format!("{PROGRAM}-{version}.tgz"), &manifests::chart(&options.image, version)?.tar_gz(source.seconds)?)?;
     let bill = crates::bill_of_materials(&crates, PROGRAM, &source.created)?;
     dist.write(&format!("{PROGRAM}-{version}.cdx.json"), &serde_json::to_vec_pretty(&bill)?)?;
+    for plugin in &packed {
+        dist.write(&plugin.name, &plugin.bytes)?;
+    }
+    if let Some(downloads) = &options.downloads {
+        let downloads = downloads.trim_end_matches('/');
+        let homepage = options.homepage.as_deref().unwrap_or(downloads);
+        dist.write("krew-coalmine.yaml", plugin::krew(&packed, version, downloads, homepage).as_bytes())?;
+    }
     dist.write("THIRD-PARTY-LICENSES.txt", licences.as_bytes())?;
     dist.write("NOTES.md", manifests::notes(&command::read(&repository().join("CHANGELOG.md"))?, version)?.as_bytes())?;
     dist.sums()?;

@@ -169,6 +169,9 @@ pub(crate) enum Verb {
     },
     /// A script that makes the shell complete `kubectl-coalmine`
     Completion { shell: clap_complete::Shell },
+    /// Write the manual's pages into a directory, for packagers
+    #[command(hide = true)]
+    Manual { directory: PathBuf },
     /// The version of this program, and of Coalmine in the cluster
     Version {
         /// Ask no cluster

@@ -52,6 +52,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<End> {
             terminal::print(&completion::script(shell));
             Ok(End::Good)
         }
+        Verb::Manual { directory } => completion::manual(&directory).map(|()| End::Good),
         Verb::Version { client } => version(&connection, client).await,
     }
 }

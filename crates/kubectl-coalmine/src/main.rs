@@ -31,9 +31,10 @@ pub(crate) enum End {
 fn main() -> ExitCode {
     let Ok(()) = rustls::crypto::ring::default_provider().install_default() else { return ExitCode::FAILURE };
     let mut typed: Vec<_> = std::env::args_os().collect();
-    // kubectl completes a plugin's words by a program of this name.
-    if typed.first().is_some_and(|program| program.to_string_lossy().ends_with("kubectl_complete-coalmine")) {
-        typed.remove(0);
+    // kubectl completes a plugin's words by a program of another name: this file under that name, or a script that says so.
+    let by_name = typed.first().is_some_and(|program| program.to_string_lossy().ends_with("kubectl_complete-coalmine"));
+    if by_name || typed.get(1).is_some_and(|word| word == "__complete") {
+        typed.drain(..if by_name { 1 } else { 2 });
         terminal::print(&commands::completion::candidates(&typed));
         return ExitCode::SUCCESS;
     }

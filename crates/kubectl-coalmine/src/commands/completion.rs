@@ -1,7 +1,8 @@
-//! Completion: a script for each shell, and what kubectl asks a plugin's `kubectl_complete-coalmine` for.
+//! What a packager asks for, and completion: the manual, a script for each shell, and what kubectl asks a plugin's `kubectl_complete-coalmine` for.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, path::Path};
 
+use anyhow::{Context as _, Result};
 use clap::CommandFactory as _;
 
 use crate::args::Arguments;
@@ -10,6 +11,12 @@ pub(crate) fn script(shell: clap_complete::Shell) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "kubectl-coalmine", &mut script);
     String::from_utf8_lossy(&script).into_owned()
+}
+
+/// A page for the program and one for each command.
+pub(crate) fn manual(directory: &Path) -> Result<()> {
+    let command = Arguments::command().name("kubectl-coalmine").bin_name("kubectl-coalmine");
+    clap_mangen::generate_to(command, directory).with_context(|| format!("failed to write the manual to {}", directory.display()))
 }
 
 /// What may stand where the last word is being typed, a line each, then cobra's directive: 4 offers no files, 0 does.
