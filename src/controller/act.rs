@@ -18,7 +18,7 @@ use coalmine_core::{
         canary,
         evidence::Evidence,
         history::{self, Verdict},
-        plan::{Action, EXCUSED_ANNOTATION, READY_POD_ANNOTATION, Refused},
+        plan::{Action, EXCUSED_ANNOTATION, READY_AGAIN_ANNOTATION, READY_CONDITION_ANNOTATION, READY_POD_ANNOTATION, Refused},
         times::{self, READY_ANNOTATION},
     },
     standing::Standing,
@@ -78,6 +78,14 @@ impl Actor<'_> {
             Action::Resume => self.json_patch(promotion::resume_patch(self.primary, self.now), "resume the trial").await,
             Action::Remember(history) => {
                 self.json_patch(promotion::note_patch(self.primary, key::HISTORY, history), "write the history").await
+            }
+            Action::MarkCondition { condition, again } => {
+                let mut annotations = json!({READY_CONDITION_ANNOTATION: condition});
+                if *again {
+                    annotations[READY_AGAIN_ANNOTATION] = json!(self.now.to_string());
+                }
+                let patch = json!({"metadata": {"annotations": annotations}});
+                self.patch(&self.canary_name(), &Patch::Merge(patch), "note when the canary's pod was Ready").await
             }
             Action::MarkReady { pod } => {
                 let patch = json!({"metadata": {"annotations": {READY_ANNOTATION: self.now.to_string(), READY_POD_ANNOTATION: pod}}});

@@ -21,7 +21,7 @@ use coalmine_core::{
     run::{
         canary, live,
         plan::{self, Judgement, Observed},
-        pods::{Health, Trouble, explained, health, unexplained},
+        pods::{Health, Trouble, explained, health, ready_condition, unexplained},
         services,
         shared::{self, Shared},
         times::ready_since,
@@ -39,6 +39,7 @@ const MOST_EVENTS: u32 = 100;
 pub(super) struct Seen {
     namesake: Option<Value>,
     health: Health,
+    ready_condition: Option<String>,
     policy: Policy,
     unreached: Option<String>,
     shared: Option<Shared>,
@@ -57,6 +58,7 @@ impl Seen {
         let mut seen = Self {
             namesake,
             health: Health::Starting(None),
+            ready_condition: None,
             policy,
             unreached: None,
             shared: None,
@@ -83,6 +85,7 @@ impl Seen {
             let events = Self::events(context, namespace, pod).await;
             self.health = explained(self.health.clone(), uid, &events);
         }
+        self.ready_condition = ready_condition(&pods, canary, run);
         match self.health {
             Health::Ready { .. } if ready_since(canary).is_none() => {
                 self.unreached = Self::unreached(context, namespace, primary, canary).await?;
@@ -167,6 +170,7 @@ impl Seen {
             held: held.on_trial(),
             namesake: self.namesake.as_ref(),
             health: self.health.clone(),
+            ready_condition: self.ready_condition.clone(),
             policy: &self.policy,
             judgement,
             unreached: self.unreached.clone(),

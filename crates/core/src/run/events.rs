@@ -38,6 +38,8 @@ pub enum Reason {
     ConfigMissing,
     /// The canary's pod was Ready and is not any more, and nobody holds it against the template.
     NotReady,
+    /// The canary's pod was not Ready at times: it is not promoted before it stayed so.
+    Unsteady,
     /// The primary's pods fail as the canary's does.
     SharedTrouble,
     /// The source of the metrics does not answer, or has nothing.
@@ -87,6 +89,7 @@ impl Reason {
         Self::Waiting,
         Self::ConfigMissing,
         Self::NotReady,
+        Self::Unsteady,
         Self::SharedTrouble,
         Self::MetricsUnavailable,
         Self::CreateRefused,
@@ -128,6 +131,7 @@ impl Reason {
             Self::Waiting => "CanaryWaiting",
             Self::ConfigMissing => "CanaryConfigMissing",
             Self::NotReady => "CanaryNotReady",
+            Self::Unsteady => "CanaryUnsteady",
             Self::SharedTrouble => "CanarySharedTrouble",
             Self::MetricsUnavailable => "CanaryMetricsUnavailable",
             Self::CreateRefused => "CanaryCreateRefused",
@@ -157,6 +161,7 @@ impl Reason {
             Self::Waiting
                 | Self::ConfigMissing
                 | Self::NotReady
+                | Self::Unsteady
                 | Self::SharedTrouble
                 | Self::MetricsUnavailable
                 | Self::CreateRefused

@@ -28,6 +28,7 @@ mod gated;
 mod prepare;
 mod refused;
 mod running;
+mod steady;
 #[cfg(test)]
 mod tests;
 
@@ -56,6 +57,8 @@ pub struct Observed<'a> {
     /// The pods of the run.
     pub health: Health,
     pub policy: &'a Policy,
+    /// Since when the canary's pod is Ready, in the words of its condition.
+    pub ready_condition: Option<String>,
     /// What the metrics and checks say; only asked for when the canary is Ready.
     pub judgement: Option<Judgement>,
     /// A Service selects the primary's pods but not the canary's; the words for an Event.
@@ -118,6 +121,8 @@ pub const READY_POD_ANNOTATION: &str = "coalmine.dev/ready-pod";
 
 /// On the canary: containers that ended until then did so together with the primary's, which nobody holds against the template.
 pub const EXCUSED_ANNOTATION: &str = "coalmine.dev/excused-until";
+
+pub use steady::{READY_AGAIN_ANNOTATION, READY_CONDITION_ANNOTATION};
 
 /// What is known of a canary beside its pods.
 pub fn known(canary: &Value) -> Known {

@@ -154,6 +154,13 @@ fn loss(pod: &Value) -> Option<String> {
     (!by.is_empty()).then(|| format!("pod {} is lost: {by}: {}", object::name(pod), cut(how)))
 }
 
+/// Since when the first of the canary's pods that is Ready is so, in its own words.
+pub fn ready_condition(pods: &[Value], canary: &Value, run: &str) -> Option<String> {
+    let own = pods.iter().filter(|pod| object::label(pod, RUN_LABEL) == Some(run) && is_of_canary(pod, canary));
+    let ready = own.filter(|pod| !is_lost(pod)).find(|pod| is_ready(pod))?;
+    Some(text(condition(ready, "Ready")?, "lastTransitionTime").to_owned()).filter(|time| !time.is_empty())
+}
+
 /// A pod that was never Ready is so since before its containers ran.
 fn has_lost_readiness(pod: &Value) -> bool {
     let time = |value: &Value, name: &str| text(value, name).parse::<Timestamp>().ok();

@@ -30,6 +30,11 @@ pub enum Action {
     MarkReady {
         pod: String,
     },
+    /// Since when its pod is Ready by its own condition, and whether it had been before.
+    MarkCondition {
+        condition: String,
+        again: bool,
+    },
     /// Writes phase, message and time on the primary, on condition that the held template is still the same.
     Write {
         phase: Phase,

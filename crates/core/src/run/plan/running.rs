@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    AT_ONCE, Action, Judgement, Observed, POD_STARTS, Plan, READY_POD_ANNOTATION, Reason, elapsed, inconclusive, is_past_deadline,
-    live_is_broken, promotion, ready_since, verdict,
+    AT_ONCE, Action, Judgement, Observed, POD_STARTS, Plan, READY_POD_ANNOTATION, Reason, began, elapsed, inconclusive, is_past_deadline,
+    live_is_broken, promotion, ready_since, steady, verdict,
 };
 use crate::{
     api::{annotations::Phase, quantity::format_duration},
@@ -55,7 +55,9 @@ pub(super) fn running(observed: &Observed<'_>, namesake: &Value, now: Timestamp)
         Health::Ready { pod } => {
             let judged_so_far = object::annotation(namesake, READY_POD_ANNOTATION).filter(|_| ready_since(namesake).is_some());
             if judged_so_far == Some(pod) {
-                judged(observed, namesake, now)
+                let mut plan = judged(observed, namesake, now);
+                plan.actions.splice(0..0, steady::news(observed, namesake));
+                plan
             } else if past {
                 let deadline = format_duration(observed.policy.deadline);
                 inconclusive(observed, &format!("Ready only at the deadline of {deadline}, so there was no time to judge it"), false)
@@ -86,8 +88,10 @@ fn in_trouble(observed: &Observed<'_>, namesake: &Value, reason: &str, trouble: 
                 );
             }
             let mut actions = vec![Action::warning(Reason::SharedTrouble, format!("{both}; waiting for it to be over"))];
-            if let Trouble::Ended { at: Some(at), .. } = trouble {
-                actions.push(Action::Excuse(at));
+            match trouble {
+                Trouble::Ended { at: Some(at), .. } => actions.push(Action::Excuse(at)),
+                Trouble::Unready => actions.extend(steady::excuse(namesake)),
+                Trouble::Ended { .. } | Trouble::Own => {}
             }
             Plan::then(actions, FOR_WHAT_MAY_COME)
         }
@@ -100,7 +104,9 @@ fn in_trouble(observed: &Observed<'_>, namesake: &Value, reason: &str, trouble: 
 fn first_ready(observed: &Observed<'_>, namesake: &Value, pod: &str, is_another: bool) -> Plan {
     let state = if is_another { "Ready again, with another pod" } else { "Ready" };
     let note = format!("{} is {state}; judging its traffic for {}", object::name(namesake), format_duration(observed.policy.duration));
-    let mut actions = vec![Action::MarkReady { pod: pod.to_owned() }, Action::normal(Reason::Analyzing, note)];
+    let mut actions = vec![Action::MarkReady { pod: pod.to_owned() }];
+    actions.extend(observed.ready_condition.clone().map(|condition| Action::MarkCondition { condition, again: false }));
+    actions.push(Action::normal(Reason::Analyzing, note));
     if let Some(unreached) = &observed.unreached {
         actions.push(Action::warning(Reason::Unreached, unreached.clone()));
     }
@@ -114,6 +120,9 @@ fn judged(observed: &Observed<'_>, namesake: &Value, now: Timestamp) -> Plan {
     }
     let past = is_past_deadline(observed.primary, observed.policy, now);
     if let Some(plan) = of_a_primary_that_never_served(observed, namesake, now) {
+        return plan;
+    }
+    if let Some(plan) = steady::instead(observed, namesake, now) {
         return plan;
     }
     let overdue = is_past_deadline(observed.primary, observed.policy, now - LAST_WORD);

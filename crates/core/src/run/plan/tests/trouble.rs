@@ -122,3 +122,64 @@ fn a_pod_that_is_lost_is_waited_for_and_judged_anew() {
     look again: Some(1s)
     "#);
 }
+
+/// Each time for less than its probes need to fail for good.
+#[test]
+fn readiness_that_comes_and_goes_is_no_success() {
+    let again = |known: &str, again: Option<&str>, judgement: Judgement| {
+        let mut given = Given::new("Running").canary("r1", true).ready().judged(judgement);
+        given.ready_condition = Some("2026-01-01T00:00:40Z");
+        let annotations = &mut given.namesake.as_mut().unwrap()["metadata"]["annotations"];
+        annotations[READY_CONDITION_ANNOTATION] = json!(known);
+        if let Some(again) = again {
+            annotations[READY_AGAIN_ANNOTATION] = json!(again);
+        }
+        given
+    };
+    let promote = || Judgement::Promote("fine".to_owned());
+    let clean = || Judgement::Inconclusive { message: "too few requests".to_owned(), clean: true };
+    let (before, same) = ("2026-01-01T00:00:09Z", "2026-01-01T00:00:40Z");
+    insta::assert_snapshot!(again(before, None, promote()).plan(), @r#"
+    MarkCondition { condition: "2026-01-01T00:00:40Z", again: true }
+    CanaryUnsteady its pod was not Ready at times; it must stay Ready for 60s
+    look again: Some(5s)
+    "#);
+    insta::assert_snapshot!(again(same, Some("2026-01-01T00:00:41Z"), promote()).plan(), @r"
+    CanaryUnsteady its pod was not Ready at times; it must stay Ready for 60s
+    look again: Some(5s)
+    ");
+    insta::assert_snapshot!(again(same, Some("2026-01-01T00:00:41Z"), clean()).old().plan(), @r#"
+    Write { phase: Inconclusive, message: Some("its pod was not Ready at times; it must stay Ready for 60s, and did for 19s; template kept out") }
+    look again: Some(1s)
+    "#);
+    insta::assert_snapshot!(again(same, Some("2026-01-01T00:00:00Z"), promote()).plan(), @r#"
+    Promote { message: "fine; template promoted" }
+    look again: Some(1s)
+    "#);
+    insta::assert_snapshot!(again(before, None, Judgement::Reject("bad".to_owned())).plan(), @r#"
+    MarkCondition { condition: "2026-01-01T00:00:40Z", again: true }
+    Write { phase: Rejected, message: Some("bad; template kept out") }
+    look again: Some(1s)
+    "#);
+    // What the primary shared is forgotten.
+    insta::assert_snapshot!(again("", None, promote()).plan(), @r#"
+    MarkCondition { condition: "2026-01-01T00:00:40Z", again: false }
+    Promote { message: "fine; template promoted" }
+    look again: Some(1s)
+    "#);
+    let mut shared = again(before, None, promote());
+    (shared.health, shared.shared) = (failed(Trouble::Unready), Some(Shared { troubled: 2, of: 3 }));
+    insta::assert_snapshot!(shared.plan(), @r#"
+    CanarySharedTrouble container app CrashLoopBackOff; 2 of 3 pods of the primary's are in the same trouble, so the template is not blamed; waiting for it to be over
+    MarkCondition { condition: "", again: false }
+    look again: Some(2s)
+    "#);
+    let mut first = Given::new("Running").canary("r1", false).ready();
+    first.ready_condition = Some(before);
+    insta::assert_snapshot!(first.plan(), @r#"
+    MarkReady { pod: "p" }
+    MarkCondition { condition: "2026-01-01T00:00:09Z", again: false }
+    CanaryAnalyzing app-canary is Ready; judging its traffic for 60s
+    look again: Some(1s)
+    "#);
+}
