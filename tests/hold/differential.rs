@@ -2,10 +2,13 @@
 //! to an opted-in Deployment, and to one that no Coalmine knows, which gets the requests that passed, and those whose template was
 //! promoted when it was.
 
+mod files;
 mod gates;
+mod nulls;
 mod random;
 mod regressions;
 mod step;
+mod twice;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

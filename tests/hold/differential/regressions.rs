@@ -3,19 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{
-    run,
-    step::Step::{self, ClientSideApply, Json, Merge, Promote, Put, Reject, Reload, Restart, Scale, SecondApply, ServerSideApply},
+    files::{app, emptied, ends_as_without_coalmine, template, variable, variables},
+    step::Step::{self, ClientSideApply, Json, Merge, Promote, Put, Restart, Scale, SecondApply, ServerSideApply},
 };
-
-/// A template of these containers.
-fn template(containers: &Value) -> Value {
-    json!({"metadata": {"labels": {"app": "app"}}, "spec": {"containers": containers}})
-}
-
-#[track_caller]
-fn ends_as_without_coalmine(steps: &[Step]) {
-    run(steps).expect("the first file can be created");
-}
 
 /// Two clients own the limits of one container, and one of them lets them go. When the same file comes again, the API server forgets
 /// who owned `resources` besides what is in it: a difference, if it comes again to one of the two Deployments only.
@@ -73,19 +63,6 @@ fn an_update_by_an_appliers_name_takes_no_part_away() {
     ends_as_without_coalmine(&[a, b, second, Scale(2), Scale(3), Scale(2)]);
 }
 
-/// A list with a name twice can't be merged: the later part stands alone, as anything that is no part.
-#[test]
-#[ignore = "needs a control plane"]
-fn parts_that_cannot_be_merged() {
-    let variable = |name: &str, value: &str| json!({"name": name, "value": value});
-    let app = |env: Value| template(&json!([{"name": "app", "image": "registry.example/app:a", "env": env}]));
-    let second = SecondApply(json!({"spec": {"containers": [{"name": "app", "env": [{"name": "SECOND", "value": "1"}]}]}}));
-    let (a, b) =
-        (ServerSideApply(app(json!([variable("VA", "1")]))), ServerSideApply(app(json!([variable("VA", "1"), variable("VB", "1")]))));
-    let twice = ServerSideApply(app(json!([variable("VA", "1"), variable("VA", "2")])));
-    ends_as_without_coalmine(&[a, b, second.clone(), twice, second]);
-}
-
 /// One part drops all variables of a container, another one adds one, in both orders.
 #[test]
 #[ignore = "needs a control plane"]
@@ -95,58 +72,6 @@ fn a_part_that_drops_a_list_and_one_that_adds_to_it() {
     let second = SecondApply(json!({"spec": {"containers": [{"name": "app", "env": [{"name": "SECOND", "value": "1"}]}]}}));
     ends_as_without_coalmine(&[a.clone(), b.clone(), second.clone()]);
     ends_as_without_coalmine(&[a, second, b]);
-}
-
-/// An applier that states `null` where the API server has a default takes it from its owner, although the value stays as it is.
-#[test]
-#[ignore = "needs a control plane"]
-fn a_null_takes_what_is_a_default_from_its_owner() {
-    let of = |image: &str, grace: &Value, container: Value| {
-        let mut container = container;
-        container["name"] = json!("app");
-        container["image"] = json!(format!("registry.example/app:{image}"));
-        json!({"metadata": {"labels": {"app": "app"}}, "spec": {"containers": [container], "terminationGracePeriodSeconds": grace}})
-    };
-    let first = ClientSideApply(of("b", &json!(5), json!({"resources": null, "env": [{"name": "VA", "value": "2"}]})));
-    let container = SecondApply(json!({"spec": {"containers": [{"name": "second", "image": "registry.example/second:1"}]}}));
-    let nulls =
-        ServerSideApply(of("a", &Value::Null, json!({"resources": null, "env": [{"name": "VD", "value": "1"}], "readinessProbe": null})));
-    ends_as_without_coalmine(&[first.clone(), container.clone(), nulls.clone(), Promote, nulls.clone(), container.clone()]);
-    ends_as_without_coalmine(&[first, container.clone(), nulls.clone(), container, nulls]);
-}
-
-/// The last key of a map goes with another applier's next part. Who states `null` for the map owned it all the time, and by stating it
-/// again, while that part is held, owns it again.
-#[test]
-#[ignore = "needs a control plane"]
-fn a_null_stated_again_while_what_was_there_goes() {
-    let file = ServerSideApply(json!({
-        "metadata": {"annotations": null, "labels": {"app": "app"}},
-        "spec": {"containers": [{"name": "app", "image": "registry.example/app:a", "readinessProbe": null}]},
-    }));
-    let annotation = SecondApply(json!({"metadata": {"annotations": {"second": "1"}}}));
-    let container = SecondApply(json!({"spec": {"containers": [{"name": "second", "image": "registry.example/second:1"}]}}));
-    ends_as_without_coalmine(&[file.clone(), annotation, Promote, container, file]);
-}
-
-/// Who states `null` for a map, beside another applier's key in it, owns the map if its statement is the later one.
-#[test]
-#[ignore = "needs a control plane"]
-fn a_null_stated_before_and_after_another_fills_the_map() {
-    let file = |annotations: Value, image: &str| {
-        ServerSideApply(json!({
-            "metadata": {"annotations": annotations, "labels": {"app": "app"}},
-            "spec": {"containers": [{"name": "app", "image": format!("registry.example/app:{image}")}]},
-        }))
-    };
-    let second = SecondApply(json!({"metadata": {"annotations": {"second": "1"}}}));
-    for a in [file(json!({"a": "1"}), "a"), file(Value::Null, "a")] {
-        let b = file(Value::Null, "b");
-        ends_as_without_coalmine(&[a.clone(), b.clone(), second.clone()]);
-        ends_as_without_coalmine(&[a.clone(), second.clone(), b.clone()]);
-        ends_as_without_coalmine(&[a.clone(), b.clone(), second.clone(), b.clone()]);
-        ends_as_without_coalmine(&[a, second.clone(), b, second.clone()]);
-    }
 }
 
 /// Who goes back to the live template gives the others back what its part had taken from them, although another's part stays on trial.
@@ -166,10 +91,6 @@ fn an_applier_that_leaves_its_part_gives_back_what_it_took() {
     ends_as_without_coalmine(&[first.clone(), ServerSideApply(b.clone()), second.clone(), ServerSideApply(a.clone())]);
     ends_as_without_coalmine(&[first.clone(), second.clone(), ServerSideApply(b.clone()), ServerSideApply(a.clone()), Promote]);
     ends_as_without_coalmine(&[first, ServerSideApply(b), second, ServerSideApply(c), Promote, ServerSideApply(a)]);
-}
-
-fn variable(name: &str) -> Step {
-    Reload(json!({"spec": {"template": {"spec": {"containers": [{"name": "app", "env": [{"name": name, "value": "1"}]}]}}}}))
 }
 
 /// An applier that states its template again after something of it was taken away owns that as an applier does.
@@ -202,21 +123,6 @@ fn a_change_after_one_of_two_appliers_went_back() {
     ends_as_without_coalmine(&[by_server, ClientSideApply(a), ServerSideApply(b), second, back, variable("STAKATER")]);
 }
 
-fn app(image: &str, env: &Value, annotations: &Value) -> Value {
-    json!({
-        "metadata": {"annotations": annotations, "labels": {"app": "app"}},
-        "spec": {"containers": [{"name": "app", "image": format!("registry.example/app:{image}"), "env": env}]},
-    })
-}
-
-fn variables(names: &[&str]) -> Value {
-    names.iter().map(|name| json!({"name": name, "value": "1"})).collect()
-}
-
-fn emptied() -> Step {
-    Json(json!([{"op": "add", "path": "/spec/template/spec/containers/app/env", "value": []}]))
-}
-
 /// A file that is put in the object's place leaves nothing of what was changed before, although it is what the changes were made to.
 #[test]
 #[ignore = "needs a control plane"]
@@ -244,28 +150,6 @@ fn a_part_stays_its_appliers_when_another_is_stated_again() {
     ends_as_without_coalmine(&[a.clone(), b.clone(), label.clone(), labels.clone(), label.clone(), Promote]);
     ends_as_without_coalmine(&[a.clone(), b.clone(), label.clone(), labels, label.clone(), second.clone(), b.clone()]);
     ends_as_without_coalmine(&[a, b.clone(), emptied(), b.clone(), emptied(), variable("STAKATER"), b, label]);
-}
-
-/// Who states `null` for a map, or nothing in a list, owns it if nobody said anything of it later, whatever others have put there.
-#[test]
-#[ignore = "needs a control plane"]
-fn a_null_stated_last_owns_what_others_fill() {
-    let of = |image: &str| ServerSideApply(app(image, &json!([]), &Value::Null));
-    let (a, b) = (of("a"), of("b"));
-    let second = |value: &str| SecondApply(json!({"metadata": {"annotations": {"second": value}}}));
-    let in_list =
-        |value: &str| SecondApply(json!({"spec": {"containers": [{"name": "app", "env": [{"name": "SECOND", "value": value}]}]}}));
-    ends_as_without_coalmine(&[a.clone(), b.clone(), Restart(1), a.clone(), Promote]);
-    ends_as_without_coalmine(&[a.clone(), b.clone(), Restart(1), Reject, a.clone()]);
-    ends_as_without_coalmine(&[a.clone(), Restart(1), Promote, a.clone(), b.clone(), a.clone()]);
-    ends_as_without_coalmine(&[a.clone(), b.clone(), Restart(1), b.clone(), a.clone()]);
-    for part in [second, in_list] {
-        ends_as_without_coalmine(&[a.clone(), part("1"), a.clone(), Promote]);
-        ends_as_without_coalmine(&[a.clone(), part("1"), a.clone(), part("1"), Promote, a.clone()]);
-        ends_as_without_coalmine(&[a.clone(), part("1"), a.clone(), part("2"), b.clone(), Promote]);
-        ends_as_without_coalmine(&[a.clone(), b.clone(), part("1"), a.clone(), part("2"), Promote]);
-        ends_as_without_coalmine(&[a.clone(), part("1"), a.clone(), Restart(1), Promote, b.clone()]);
-    }
 }
 
 /// Whoever goes back by server-side apply after a change takes back what they state, and no more.
@@ -306,20 +190,21 @@ fn a_change_of_a_part_that_is_left() {
     ends_as_without_coalmine(&[a.clone(), b.clone(), Restart(1), variable("STAKATER"), c, a]);
 }
 
-/// A file that says `null` of a map, once more after another one put something there: by client-side apply it takes that away, by server-side
-/// apply it owns the map.
+/// A file that comes again by client-side apply states all that it says, also what it has in common with the live template and what others
+/// own there; and where things stand in a list.
 #[test]
 #[ignore = "needs a control plane"]
-fn a_null_stated_again_after_a_change() {
-    let (a, b) = (app("a", &json!([]), &json!({"a": "2"})), app("b", &variables(&["VA"]), &Value::Null));
-    let restarted = Merge(json!({"spec": {"template": {"metadata": {"annotations": {"restartedAt": "3"}}}}}));
-    for how in [ServerSideApply, ClientSideApply] {
-        let (a, b) = (how(a.clone()), how(b.clone()));
-        ends_as_without_coalmine(&[a.clone(), b.clone(), restarted.clone(), b.clone()]);
-        ends_as_without_coalmine(&[a, b.clone(), restarted.clone(), variable("STAKATER"), b.clone(), Restart(1), b, Promote]);
+fn a_file_that_comes_again_after_changes_states_all_of_it() {
+    let (a, b) = (app("a", &variables(&["VA", "VB"]), &json!({"a": "1"})), app("a", &variables(&["VA", "VB"]), &json!({"a": "2"})));
+    let set = |path: &str, value: Value| Json(json!([{"op": "replace", "path": format!("/spec/template/{path}"), "value": value}]));
+    let image = set("spec/containers/app/image", json!("registry.example/app:c"));
+    let annotation = set("metadata/annotations/a", json!("3"));
+    let another_order = set("spec/containers/app/env", variables(&["VB", "VX", "VA"]));
+    for first in [ClientSideApply(a.clone()), ServerSideApply(a.clone())] {
+        let b = ClientSideApply(b.clone());
+        ends_as_without_coalmine(&[first.clone(), b.clone(), image.clone(), annotation.clone(), b.clone(), Promote]);
+        ends_as_without_coalmine(&[first.clone(), b.clone(), emptied(), variable("STAKATER"), b.clone(), Promote]);
+        ends_as_without_coalmine(&[first.clone(), b.clone(), variable("STAKATER"), emptied(), variable("VB"), b.clone(), Promote]);
+        ends_as_without_coalmine(&[first.clone(), b.clone(), another_order.clone(), b.clone(), image.clone(), b.clone(), Promote]);
     }
-    ends_as_without_coalmine(&[ClientSideApply(a), Put(b.clone()), restarted, ClientSideApply(b)]);
-    let nothing = ServerSideApply(app("a", &json!([]), &Value::Null));
-    let something = ServerSideApply(app("b", &json!([]), &Value::Null));
-    ends_as_without_coalmine(&[nothing, something.clone(), Restart(1), something]);
 }

@@ -2,14 +2,18 @@
 //! it. `{}` is a path with nothing below, and `"."` says of one with something below that it is in the set, too.
 //! Knows no schema: what is a list by keys and what is one value shows in the paths themselves.
 
+mod steps;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
+use self::steps::{Found, Steps};
 pub use super::items::ListKeys;
-use super::items::{Items, keys, keys_of};
-
-use super::template;
+use super::{
+    items::{keys, keys_of},
+    template,
+};
 
 const ITSELF: &str = ".";
 const MOST_ITEMS: usize = 1000;
@@ -63,6 +67,17 @@ impl Fields {
             ("v", _) => Some(ListKeys::Values),
             _ => None,
         })
+    }
+
+    /// These fields, and of an item of a list of which nothing is known but that it is there (its key stood twice) those of its siblings.
+    pub fn with_siblings(&self) -> Self {
+        let is_item = |step: &str| step.starts_with("k:");
+        let siblings = self.below.iter().filter(|(step, _)| is_item(step)).fold(Self::default(), |all, (_, fields)| all.union(fields));
+        let below = self.below.iter().map(|(step, fields)| {
+            let fields = if is_item(step) && fields.below.is_empty() { &siblings } else { fields };
+            (step.clone(), fields.with_siblings())
+        });
+        Self { itself: self.itself, below: below.collect() }
     }
 
     /// The sets below the items of a list, to be looked up.
@@ -269,50 +284,6 @@ impl<'a> ItemFields<'a> {
     /// Whether an item of a list, by keys or by value, is in the set.
     pub fn has(&self, item: &Value) -> bool {
         !self.of(item).is_empty() || (!self.values.is_empty() && self.values.contains(&item.to_string()))
-    }
-}
-
-/// What a path leads to.
-enum Found<'a> {
-    Nothing,
-    One(&'a Value),
-    Several(Vec<&'a Value>),
-}
-
-impl<'a> Found<'a> {
-    fn value(value: &'a Value) -> Self {
-        if value.is_null() { Self::Nothing } else { Self::One(value) }
-    }
-
-    fn items(mut found: Vec<&'a Value>) -> Self {
-        match found.len() {
-            0 => Self::Nothing,
-            1 => Self::One(found.remove(0)),
-            _ => Self::Several(found),
-        }
-    }
-}
-
-/// One value, from which many steps lead down.
-struct Steps<'a> {
-    from: &'a Value,
-    items: Items<'a>,
-}
-
-impl<'a> Steps<'a> {
-    fn from(from: &'a Value) -> Self {
-        Self { from, items: Items::of(from) }
-    }
-
-    /// One step down: a field, an item of a list by its keys, by its value, or by its place.
-    fn at(&mut self, step: &str) -> Found<'a> {
-        let Some((kind, name)) = step.split_once(':') else { return Found::Nothing };
-        match kind {
-            "f" => self.from.get(name).map_or(Found::Nothing, Found::value),
-            "i" => name.parse::<usize>().ok().and_then(|index| self.from.get(index)).map_or(Found::Nothing, Found::value),
-            "k" => Found::items(self.items.with_keys(name)),
-            _ => Found::items(self.items.with_value(name)),
-        }
     }
 }
 

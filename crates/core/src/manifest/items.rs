@@ -1,7 +1,10 @@
 //! Items of lists, found by what tells them apart without going through the whole list for each: a template may have thousands of variables.
 //! Keys are parsed and written once; what is compared is their text, which is one for equal values.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
 
 use serde_json::{Map, Value};
 
@@ -26,9 +29,17 @@ impl ListKeys {
         }
     }
 
-    pub fn has_duplicates(&self, list: &[Value]) -> bool {
-        let mut seen = HashSet::with_capacity(list.len());
-        !list.iter().all(|item| seen.insert(self.of(item)))
+    /// The items by their keys. Those that have one key are one thing, as the API server takes them: all of them, as a list.
+    pub fn grouped<'a>(&self, list: &'a [Value]) -> HashMap<String, Cow<'a, Value>> {
+        let mut groups = HashMap::with_capacity(list.len());
+        for item in list {
+            let one = |group: &mut Cow<'a, Value>| match group.to_mut() {
+                Value::Array(several) => several.push(item.clone()),
+                first => *first = Value::Array(vec![first.take(), item.clone()]),
+            };
+            groups.entry(self.of(item)).and_modify(one).or_insert(Cow::Borrowed(item));
+        }
+        groups
     }
 
     /// The items by their keys; the first of those that have the same.

@@ -1,20 +1,25 @@
 //! Merges what two clients made of one template, each without the other's part, as if the second had come after the first.
 //! What is a list by keys and what is one value is told by the records of ownership. Guesses nothing: what can't be merged is not.
 
+mod file;
 mod order;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashMap, HashSet, VecDeque, hash_map::Entry},
+};
 
 use serde_json::{Map, Value};
 
-use self::order::{in_order, in_order_of_a_change, keyed};
+pub use self::file::{Stated, state};
+use self::order::{in_order, in_order_of_a_change, in_places, keyed};
 use super::{
     fields::{Fields, ListKeys},
     template::same,
 };
 
 /// `ours` with all that `theirs` changed of `base`; where both changed one thing, theirs counts. `None` when two parts
-/// contradict each other: theirs changes a thing that ours took away, or a list has one key twice.
+/// contradict each other: theirs changes a thing that ours took away.
 pub fn merge(owned: Owned<'_>, base: &Value, ours: &Value, theirs: &Value) -> Option<Value> {
     merge_at(owned, NO_MAP, present(base), present(ours), present(theirs)).ok().map(Option::unwrap_or_default)
 }
@@ -134,7 +139,7 @@ fn one_is_gone(owned: Owned<'_>, base: Option<&Value>, ours: Option<&Value>, the
     }
 }
 
-/// An item of a list, which comes and goes as a whole.
+/// An item of a list, which comes and goes as a whole. Those that have one key are one thing, a list.
 fn one_item(owned: Owned<'_>, base: Option<&Value>, ours: Option<&Value>, theirs: Option<&Value>) -> Merged {
     let changed = !equal(ours, base) && !equal(theirs, base);
     if changed && base.is_some() && ours.is_some() != theirs.is_some() {
@@ -188,21 +193,25 @@ fn lists(owned: Owned<'_>, keys: &ListKeys, base: &[Value], ours: &[Value], thei
     if owned.whole {
         return changed_list(owned, keys, base, ours, theirs);
     }
-    if [base, ours, theirs].iter().any(|list| keys.has_duplicates(list)) {
-        return Err(Contradiction);
-    }
     let (known, owned_by_who_states) = (owned.known.items(), owned.stated.items());
     let stated: Vec<&Value> = theirs.iter().filter(|item| owned_by_who_states.has(item)).collect();
     let ordered = in_order(keys, ours, &stated);
     let there: HashSet<String> = ordered.iter().map(|item| keys.of(item)).collect();
     let new = theirs.iter().filter(|item| !there.contains(&keys.of(item)));
-    let (base, ours, theirs) = (keys.index(base), keys.index(ours), keys.index(theirs));
-    let mut merged = Vec::new();
-    for item in ordered.iter().copied().chain(new) {
-        let (key, below) = (keys.of(item), Owned { known: known.of(item), stated: owned_by_who_states.of(item), ..owned });
-        merged.extend(one_item(below, base.get(&key).copied(), ours.get(&key).copied(), theirs.get(&key).copied())?);
+    let items: Vec<&Value> = ordered.iter().copied().chain(new).collect();
+    let [base, ours, theirs] = [base, ours, theirs].map(|list| keys.grouped(list));
+    let mut merged: HashMap<String, VecDeque<Value>> = HashMap::new();
+    for item in &items {
+        let Entry::Vacant(place) = merged.entry(keys.of(item)) else { continue };
+        let below = Owned { known: known.of(item), stated: owned_by_who_states.of(item), ..owned };
+        let [base, ours, theirs] = [&base, &ours, &theirs].map(|list| list.get(place.key()).map(Cow::as_ref));
+        let together = match one_item(below, base, ours, theirs)? {
+            Some(Value::Array(several)) => several.into(),
+            found => found.into_iter().collect(),
+        };
+        place.insert(together);
     }
-    Ok(Some(merged.into()))
+    Ok(Some(in_places(keys, &items, merged).into()))
 }
 
 fn changed_list(owned: Owned<'_>, keys: &ListKeys, base: &[Value], ours: &[Value], theirs: &[Value]) -> Merged {

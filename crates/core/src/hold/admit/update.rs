@@ -170,9 +170,13 @@ impl Update<'_> {
                 }
                 let another = held.manager != self.manager;
                 self.warnings.push(message::superseded(another, &held.manager));
-                self.hold()
+                let record = self.put_again(&held).unwrap_or_else(|| self.record());
+                self.hold(record)
             }
-            None => self.hold(),
+            None => {
+                let record = self.record();
+                self.hold(record)
+            }
         }
     }
 

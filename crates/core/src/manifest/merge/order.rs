@@ -1,6 +1,6 @@
 //! In which order the items of two lists stand together. Says nothing of what becomes of each.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use serde_json::Value;
 
@@ -40,6 +40,44 @@ pub(super) fn in_order<'a>(keys: &ListKeys, there: &'a [Value], stated: &[&'a Va
             (Some(_), None) => drop(there.next()),
         }
     }
+}
+
+/// These items in the order in which a strategic merge patch puts them that names the keys of a file in the file's order: what the file
+/// says nothing of stands before what it stood before, and what is new comes first.
+pub(super) fn in_order_of_a_file(keys: &ListKeys, there: &[Value], items: &[Value], file: &[String]) -> Vec<Value> {
+    if items.iter().map(|item| keys.of(item)).eq(file.iter().cloned()) {
+        return items.to_vec();
+    }
+    let first = |list: Vec<String>| -> HashMap<String, usize> { list.into_iter().enumerate().rev().map(|(at, key)| (key, at)).collect() };
+    let (was, stated) = (first(there.iter().map(|item| keys.of(item)).collect()), first(file.to_vec()));
+    let (mut named, others): (Vec<&Value>, Vec<&Value>) = items.iter().partition(|item| stated.contains_key(&keys.of(item)));
+    named.sort_by_key(|item| stated.get(&keys.of(item)).copied());
+    let place = |item: &Value| was.get(&keys.of(item)).copied();
+    let (mut named, mut ordered) = (named.into_iter().peekable(), Vec::with_capacity(items.len()));
+    for other in others {
+        while let Some(next) = named.next_if(|next| place(next).is_none_or(|next| Some(next) < place(other))) {
+            ordered.push(next.clone());
+        }
+        ordered.push(other.clone());
+    }
+    ordered.extend(named.cloned());
+    ordered
+}
+
+/// What has become of the items with each key, where these items stood, one in each place; if there are more than places, in the last.
+pub(super) fn in_places(keys: &ListKeys, places: &[&Value], mut merged: HashMap<String, VecDeque<Value>>) -> Vec<Value> {
+    let mut left: HashMap<String, usize> = HashMap::new();
+    for item in places {
+        *left.entry(keys.of(item)).or_default() += 1;
+    }
+    let mut list = Vec::with_capacity(places.len());
+    for item in places {
+        let key = keys.of(item);
+        let (Some(left), Some(found)) = (left.get_mut(&key), merged.get_mut(&key)) else { continue };
+        *left -= 1;
+        if *left == 0 { list.extend(found.drain(..)) } else { list.extend(found.pop_front()) }
+    }
+    list
 }
 
 /// An item by its key. Of several with one key each by its place among them, as a strategic merge patch finds the first of them.
@@ -113,6 +151,21 @@ mod tests {
         let (there, stated) = (list(there), list(stated));
         let found = in_order(&ListKeys::Fields(vec!["name".to_owned()]), &there, &stated.iter().collect::<Vec<_>>());
         assert_eq!(found, list(ordered).iter().collect::<Vec<_>>());
+    }
+
+    #[rstest]
+    #[case::new_comes_first(&["x"], &["b", "a"], &["b", "a", "x"])]
+    #[case::before_what_it_stood_before(&["x", "b", "y"], &["a", "b"], &["a", "x", "b", "y"])]
+    #[case::turned_around(&["b", "x", "a"], &["a", "b"], &["x", "a", "b"])]
+    #[case::twice(&["a", "b", "x", "a"], &["a", "b", "a"], &["a", "a", "b", "x"])]
+    #[case::as_it_was(&["a", "b", "a"], &["a", "b", "a"], &["a", "b", "a"])]
+    fn a_file_puts_things_where_it_says_them(#[case] there: &[&str], #[case] file: &[&str], #[case] ordered: &[&str]) {
+        let list = |names: &[&str]| names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>();
+        let keys = ListKeys::Fields(vec!["name".to_owned()]);
+        let names = list(file).iter().map(|item| keys.of(item)).collect::<Vec<_>>();
+        let new = file.iter().filter(|name| !there.contains(name));
+        let items = list(&there.iter().chain(new).copied().collect::<Vec<_>>());
+        assert_eq!(in_order_of_a_file(&keys, &list(there), &items, &names), list(ordered));
     }
 
     #[rstest]

@@ -30,7 +30,9 @@ fn app(image: &str, env: &[(&str, &str)]) -> Value {
 #[case::theirs_is_nothing_new(app("b", &[("X", "1")]), app("a", &[("V", "1")]), Some(app("b", &[("X", "1")])))]
 #[case::what_is_gone_is_changed(app("a", &[("X", "1")]), app("a", &[("V", "2")]), None)]
 #[case::in_what_is_gone(app("a", &[]), app("a", &[("V", "2")]), None)]
-#[case::a_key_twice(app("b", &[("V", "1"), ("V", "2")]), app("a", &[("V", "2")]), None)]
+#[case::a_key_twice(app("b", &[("V", "1"), ("V", "2")]), app("a", &[("V", "2")]), Some(app("b", &[("V", "2")])))]
+#[case::a_key_twice_stays(app("b", &[("V", "1"), ("X", "1"), ("V", "2")]), app("a", &[("V", "1"), ("Y", "1")]), Some(app("b", &[("V", "1"), ("V", "2"), ("X", "1"), ("Y", "1")])))]
+#[case::a_key_comes_twice(app("b", &[("V", "1"), ("X", "1")]), app("a", &[("V", "1"), ("Y", "1"), ("V", "2")]), Some(app("b", &[("V", "1"), ("X", "1"), ("V", "2"), ("Y", "1")])))]
 fn two_changes(#[case] ours: Value, #[case] theirs: Value, #[case] merged: Option<Value>) {
     let base = app("a", &[("V", "1")]);
     let list = |item: &Value| json!({"containers": [item]});

@@ -1,17 +1,16 @@
 //! What is stated once more while other things are on trial, and so counts over what was changed since: a part that changes were made to, and
 //! the live template, by whoever applies it.
 
-use std::collections::HashMap;
-
 use serde_json::Value;
 
 use super::{Update, delta::in_few};
 use crate::{
     hold::held::{Contribution, Held, Operation},
     manifest::{
+        fields::Fields,
         last_applied,
         managed_fields::{self, Change},
-        merge::{Emptied, Owned, merge},
+        merge::{self, Emptied, Owned, merge},
         object, template,
     },
 };
@@ -32,13 +31,14 @@ impl Update<'_> {
         let stated = if applies {
             managed_fields::applied_by(&sent_owners, &self.manager)
         } else {
-            managed_fields::updated_by(&sent_owners, &self.manager).stated_in(file.as_ref().unwrap_or(sent))
+            managed_fields::updated_by(&sent_owners, &self.manager).stated_in(sent)
         };
-        let owned = Owned { known: &known, stated: &stated, asserted: true, whole: false, emptied: Emptied::ByItem };
-        let mut asserted = merge(owned, live, &held.template, sent)?;
-        if let Some(file) = file.as_ref().filter(|_| !applies) {
-            take_what_is_null(&mut asserted, file, sent);
-        }
+        let asserted = if let Some(file) = file.as_ref().filter(|_| !applies) {
+            merge::state(&known, merge::Stated { file, sent, live }, &held.template)
+        } else {
+            let owned = Owned { known: &known, stated: &stated, asserted: true, whole: false, emptied: Emptied::ByItem };
+            merge(owned, live, &held.template, sent)?
+        };
         let mut record = held.clone();
         if self.sends_last_applied() {
             record.last_applied = self.sent_last_applied();
@@ -47,20 +47,39 @@ impl Update<'_> {
         if applies {
             record.owners = managed_fields::asserted(&held.owners, &sent_owners, &self.manager, &known, change);
         }
-        if !template::same(&asserted, &held.template) {
-            if applies {
-                // The later one says all that an earlier one did.
-                let others = record.contributions.drain(..).filter(|part| !part.again || part.manager != self.manager);
-                let others = others.fold(Vec::new(), |parts, part| in_few(parts, part, &known, live));
-                record.contributions = in_few(others, Contribution::again(&self.manager, sent), &known, live);
-            } else {
-                record.owners = managed_fields::updated(&held.owners, &self.manager, &known, change);
-                record.contributions.truncate(1);
-                record.contributions.push(Contribution::change(&self.manager, &asserted));
-            }
+        let is_another = !template::same(&asserted, &held.template);
+        if applies && (is_another || record.owners != held.owners) {
+            record.contributions = self.with_again(record.contributions, sent, &known);
+        } else if is_another {
+            record.owners = managed_fields::updated(&held.owners, &self.manager, &known.with_siblings(), change);
+            record.contributions.truncate(1);
+            record.contributions.push(Contribution::change(&self.manager, &asserted));
+        }
+        if is_another {
             record.template = asserted;
         }
         Some(record)
+    }
+
+    /// All of these, and this applier's part once more: it may change nothing but who owns what, and counts when another part is left.
+    pub(super) fn with_again(&self, parts: Vec<Contribution>, stated: &Value, known: &Fields) -> Vec<Contribution> {
+        let live = object::template(self.old);
+        // The later one says all that an earlier one did.
+        let others = parts.into_iter().filter(|part| !part.again || part.manager != self.manager);
+        let others = others.fold(Vec::new(), |parts, part| in_few(parts, part, known, live));
+        in_few(others, Contribution::again(&self.manager, stated), known, live)
+    }
+
+    /// A file put in the object's place once more, which leaves nothing of the changes but who owns what they had taken away.
+    pub(super) fn put_again(&self, held: &Held) -> Option<Held> {
+        let sent = object::template(self.request.new);
+        let first = held.contributions.first().filter(|part| !part.change && part.manager == self.manager)?;
+        let is_it = self.replaces_all() && !self.is_undo() && template::same(&first.template, sent);
+        if !is_it || held.operation != Operation::Update || held.is_outdated(self.old) || !self.standing.is_trying() {
+            return None;
+        }
+        let change = Change { from: &held.template, to: sent };
+        Some(Held { owners: managed_fields::updated(&held.owners, &self.manager, &self.known(held), change), ..self.record() })
     }
 
     /// What is on trial, once one of the live template's appliers has stated that once more: without the hold that would take back what
@@ -82,38 +101,4 @@ impl Update<'_> {
             && self.operation() == Operation::Apply
             && self.with_the_live_one_stated(held).is_some_and(|rest| template::same(&rest, live))
     }
-}
-
-/// A file of client-side apply that says `null` takes away all that is there, whoever put it there; the API server's default may come instead.
-fn take_what_is_null(asserted: &mut Value, file: &Value, sent: &Value) {
-    match (asserted, file) {
-        (Value::Object(asserted), Value::Object(file)) => {
-            for (name, stated) in file {
-                let sent = sent.get(name).unwrap_or(&Value::Null);
-                if !stated.is_null() {
-                    if let Some(asserted) = asserted.get_mut(name) {
-                        take_what_is_null(asserted, stated, sent);
-                    }
-                } else if sent.is_null() {
-                    asserted.remove(name);
-                } else {
-                    asserted.insert(name.clone(), sent.clone());
-                }
-            }
-        }
-        (Value::Array(asserted), Value::Array(file)) => {
-            let (file, sent) = (by_name(file), by_name(sent.as_array().map_or(&[][..], Vec::as_slice)));
-            for item in asserted {
-                let name = item.get("name").and_then(Value::as_str).unwrap_or_default();
-                if let (Some(stated), Some(sent)) = (file.get(name), sent.get(name)) {
-                    take_what_is_null(item, stated, sent);
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-fn by_name(list: &[Value]) -> HashMap<&str, &Value> {
-    list.iter().filter_map(|item| Some((item.get("name")?.as_str()?, item))).collect()
 }

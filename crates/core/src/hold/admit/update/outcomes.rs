@@ -190,12 +190,11 @@ impl Update<'_> {
         self.warnings.extend(message::kept_out(verdict, self.request.name));
     }
 
-    pub(super) fn hold(mut self) -> Admission {
+    pub(super) fn hold(mut self, record: Held) -> Admission {
         let policy = Policy::of(object::annotations(&self.changed)).unwrap_or_default();
         if overlap::is_refused(self.request.new, &policy) {
             return Admission::denied(denied::overlap());
         }
-        let record = self.record();
         if let Err(refused) = self.put_back(&record, None) {
             return refused;
         }

@@ -89,8 +89,13 @@ impl Update<'_> {
         let Some(held) = self.held.clone() else { return Ok(()) };
         let change = Change { from: object::template(self.old), to: &held.template };
         let mut owners = if before == after { held.owners.clone() } else { managed_fields::follow(&held.owners, &before, &after, change) };
+        let mut contributions = held.contributions.clone();
         if let Some(manager) = applier {
-            owners = managed_fields::restated(&owners, &after, &manager);
+            let restated = managed_fields::restated(&owners, &after, &manager);
+            if restated != owners && contributions.iter().any(|part| part.change) {
+                contributions = self.with_again(contributions, object::template(self.old), &self.known(&held));
+            }
+            owners = restated;
         }
         // Where all records were taken away nobody owns anything, of what is held neither.
         if after.is_empty() && !before.is_empty() {
@@ -98,7 +103,7 @@ impl Update<'_> {
         }
         let last_applied = self.followed_last_applied(&held);
         if owners != held.owners || last_applied != held.last_applied {
-            let held = Held { owners, last_applied, ..held };
+            let held = Held { owners, last_applied, contributions, ..held };
             self.keep_record(&held)?;
             self.held = Some(held);
         }
