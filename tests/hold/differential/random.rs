@@ -43,14 +43,17 @@ fn any_template() -> impl Strategy<Value = Value> {
     let annotations = prop_oneof![Just(Value::Null), Just(json!({"a": "1"})), Just(json!({"a": "2", "b": ""}))];
     let side = proptest::option::of(any_container("side"));
     let grace = prop_oneof![Just(Value::Null), Just(json!(5))];
-    (any_container("app"), side, proptest::bool::ANY, volumes, labels, annotations, grace).prop_map(
-        |(app, side, side_first, volumes, labels, annotations, grace)| {
+    let secrets = prop_oneof![Just(Value::Null), Just(json!([{"name": "x"}])), Just(json!([{"name": "y"}, {"name": "x"}]))];
+    let nodes = prop_oneof![Just(Value::Null), Just(json!({})), Just(json!({"disk": "ssd"}))];
+    (any_container("app"), side, proptest::bool::ANY, volumes, labels, annotations, (grace, secrets, nodes)).prop_map(
+        |(app, side, side_first, volumes, labels, annotations, (grace, secrets, nodes))| {
             let mut containers = vec![app];
             if let Some(side) = side {
                 containers.insert(usize::from(!side_first), side);
             }
             json!({"metadata": {"labels": labels, "annotations": annotations},
-                   "spec": {"containers": containers, "volumes": volumes, "terminationGracePeriodSeconds": grace}})
+                   "spec": {"containers": containers, "volumes": volumes, "terminationGracePeriodSeconds": grace,
+                            "imagePullSecrets": secrets, "nodeSelector": nodes}})
         },
     )
 }
@@ -68,6 +71,8 @@ fn any_patch() -> impl Strategy<Value = Step> {
         }),
         "[1-3]".prop_map(move |time| Step::Merge(in_template(json!({"metadata": {"annotations": {"restartedAt": time}}})))),
         Just(Step::Merge(in_template(json!({"metadata": {"annotations": null}})))),
+        Just(Step::Merge(in_template(json!({"spec": {"nodeSelector": {"disk": "hdd"}}})))),
+        Just(Step::Strategic(in_template(json!({"spec": {"imagePullSecrets": [{"name": "z"}]}})))),
         "[a-c]".prop_map(|image| {
             let value = format!("registry.example/app:{image}");
             Step::Json(json!([{"op": "replace", "path": "/spec/template/spec/containers/app/image", "value": value}]))
@@ -98,6 +103,7 @@ fn any_other_client() -> impl Strategy<Value = Step> {
         2 => Just(Step::Undo),
         1 => Just(Step::OptOut),
         1 => Just(Step::OptIn),
+        1 => (1_u32..3).prop_map(Step::Retry),
         1 => proptest::sample::select(vec!["kubectl-annotate", "kubectl-client-side-apply", "kubectl-set", "kubectl-patch", "Reloader"])
             .prop_map(Step::CleanUp),
     ]

@@ -25,6 +25,8 @@ pub(super) enum Step {
     Undo,
     OptOut,
     OptIn,
+    /// What is kept out is to be tried once more.
+    Retry(u32),
     /// Records put in order by a client: what this manager had set by updates is nobody's any more.
     CleanUp(&'static str),
     /// What people reserve to themselves.
@@ -126,6 +128,10 @@ pub(super) fn send(world: &Namespace, step: &Step, dry_run: bool) -> Result<Valu
         Step::OptOut | Step::OptIn => {
             let enabled = (*step == Step::OptIn).to_string();
             patch("kubectl-annotate", "application/merge-patch+json", &json!({"metadata": {"annotations": {"canary.enabled": enabled}}}))
+        }
+        Step::Retry(value) => {
+            let body = json!({"metadata": {"annotations": {"canary.retry": value.to_string()}}});
+            patch("kubectl-annotate", "application/merge-patch+json", &body)
         }
         Step::CleanUp(manager) => {
             let entries = in_order(&world.app(), manager).unwrap_or_default();

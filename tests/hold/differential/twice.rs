@@ -8,10 +8,10 @@ use super::{
     step::Step::{self, ClientSideApply, Merge, Promote, Put, SecondApply, ServerSideApply, Strategic},
 };
 
-/// A list with a name twice can't be merged: the later part stands alone, as anything that is no part.
+/// The API server refuses a part that states a name twice, whatever is on trial.
 #[test]
 #[ignore = "needs a control plane"]
-fn parts_that_cannot_be_merged() {
+fn a_part_that_states_a_name_twice() {
     let variable = |name: &str, value: &str| json!({"name": name, "value": value});
     let app = |env: Value| template(&json!([{"name": "app", "image": "registry.example/app:a", "env": env}]));
     let second = SecondApply(json!({"spec": {"containers": [{"name": "app", "env": [{"name": "SECOND", "value": "1"}]}]}}));
