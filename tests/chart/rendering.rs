@@ -120,11 +120,29 @@ fn no_value_puts_the_webhook_in_the_way_of_its_own_repair() {
     "notifications.sinks[0].name=a,notifications.sinks[0].type=slack,notifications.sinks[0].url-file=https://x",
     "at '/notifications/sinks/0/url-file': 'https://x' does not match pattern"
 )]
+#[case::no_drain(
+    "podDisruptionBudget.minAvailable=2",
+    "podDisruptionBudget.minAvailable: 2 of 2 replicas keeps nodes from ever being drained"
+)]
+#[case::no_drain_by_rounding("podDisruptionBudget.minAvailable=60%", "podDisruptionBudget.minAvailable: 60% of 2 replicas")]
+#[case::one_port_twice("ports.webhook=8080", "ports.webhook: 8080 is another one's already")]
+#[case::a_part_taken_away("pages=null", "missing property 'pages'")]
 #[case::too_patient("webhook.timeoutSeconds=60", "at '/webhook/timeoutSeconds': maximum: got 60, want 30")]
 #[ignore = "needs helm"]
 fn what_cannot_be_meant_is_refused(#[case] value: &str, #[case] words: &str) {
     let error = rendered(&["--set", value]).unwrap_err();
     assert!(error.contains(words), "{error}");
+}
+
+/// A budget for one would keep its node from ever being drained.
+#[test]
+#[ignore = "needs helm"]
+fn one_replica_has_no_budget() {
+    assert!(rendered(&[]).unwrap().contains("kind: PodDisruptionBudget"));
+    for more in ["replicas=1", "podDisruptionBudget.enabled=false,podDisruptionBudget.minAvailable=9"] {
+        assert!(!rendered(&["--set", more]).unwrap().contains("kind: PodDisruptionBudget"), "{more}");
+    }
+    rendered(&["--set", "replicas=3,podDisruptionBudget.minAvailable=60%"]).unwrap();
 }
 
 #[test]
