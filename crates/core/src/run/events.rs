@@ -71,7 +71,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::Held,
         Self::Started,
         Self::Analyzing,

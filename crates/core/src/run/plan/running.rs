@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    AT_ONCE, Action, Judgement, Observed, POD_STARTS, Plan, READY_POD_ANNOTATION, Reason, began, elapsed, inconclusive, is_past_deadline,
+    AT_ONCE, Action, Judgement, Observed, POD_STARTS, Plan, READY_POD_ANNOTATION, Reason, elapsed, inconclusive, is_past_deadline,
     live_is_broken, promotion, ready_since, steady, verdict,
 };
 use crate::{
