@@ -25,12 +25,18 @@ const NAMESPACE: &str = "day-two";
 const WIDTH: usize = 120;
 
 /// What is typed, and how it must end.
-const STORY: [(&str, i32); 24] = [
+const STORY: [(&str, i32); 34] = [
+    ("# What would a canary of this be judged by? Nobody has opted in yet.", 0),
+    ("kubectl coalmine explain app", 0),
+    ("kubectl annotate deploy/app canary.enabled=true", 0),
     ("# A version that fails each request: it is kept out.", 0),
     ("kubectl apply -f examples/app-bad.yaml", 0),
     ("kubectl coalmine watch app", 2),
     ("kubectl coalmine list", 0),
     ("kubectl coalmine diff app", 0),
+    ("kubectl coalmine retry app", 0),
+    ("kubectl coalmine watch app", 2),
+    ("kubectl coalmine history app", 0),
     ("# A good one, which somebody else must agree to.", 0),
     ("kubectl annotate deploy/app canary.approval=other", 0),
     ("kubectl apply -f examples/app-good-v2.yaml", 0),
@@ -38,20 +44,24 @@ const STORY: [(&str, i32); 24] = [
     ("kubectl coalmine approve app", 1),
     ("kubectl coalmine approve app --reason 'looks good' --as bob --as-group system:masters", 0),
     ("kubectl coalmine watch app", 0),
-    ("kubectl coalmine history app", 0),
-    ("# Nothing new during the fair.", 0),
-    ("kubectl coalmine freeze --reason 'the fair, until Monday'", 0),
+    ("# The fair begins in the middle of a trial.", 0),
     ("kubectl set env deploy/app VERSION=3", 0),
+    ("kubectl wait deploy/app --for=jsonpath='{.metadata.annotations.canary\\.state/phase}'=Running", 0),
+    ("kubectl coalmine freeze --reason 'the fair, until Monday'", 0),
     (
-        "kubectl wait deploy/app --for=jsonpath='{.metadata.annotations.canary\\.state/message}'='namespace is frozen: the fair, until Monday'",
+        "kubectl wait deploy/app --timeout=1m --for=jsonpath='{.metadata.annotations.canary\\.state/message}'='namespace is frozen: the fair, until Monday'",
         0,
     ),
     ("kubectl coalmine status app", 0),
     ("kubectl coalmine unfreeze", 0),
-    ("kubectl wait deploy/app --for=jsonpath='{.metadata.annotations.canary\\.state/phase}'=Running", 0),
+    ("kubectl wait deploy/app --timeout=1m --for=jsonpath='{.metadata.annotations.canary\\.state/phase}'=Running", 0),
     ("kubectl coalmine explain app", 0),
     ("kubectl coalmine reject app --reason 'not on a Friday'", 0),
     ("kubectl coalmine watch app", 2),
+    ("# From now on at night only.", 0),
+    ("kubectl annotate deploy/app canary.window='Sun 03:00-04:00 Europe/Berlin'", 0),
+    ("kubectl set env deploy/app VERSION=4", 0),
+    ("kubectl coalmine status app", 0),
     ("kubectl coalmine list", 0),
 ];
 
@@ -87,6 +97,7 @@ impl Stage {
             format!("kubectl create namespace {NAMESPACE}"),
             format!("kubectl config set-context --current --namespace={NAMESPACE}"),
             "kubectl apply -f examples/app.yaml".to_owned(),
+            "kubectl annotate deploy/app canary.enabled-".to_owned(),
             "kubectl rollout status deploy/app --timeout=5m".to_owned(),
             "kubectl run client --image=localhost/client:dev --image-pull-policy=IfNotPresent --restart=Never -- --url http://app/ --rate 200 --duration 1h"
                 .to_owned(),
