@@ -222,7 +222,7 @@ impl Webhook {
         let wishes = self.checker.wishes(&request.namespace).await;
         let annotations = object::annotations(&request.object);
         let gates = Policy::of(annotations).unwrap_or_default().gates;
-        let not_now = gates::closed(&gates, wishes.freeze.as_deref(), clock::now()).map(|why| message::not_now(&why));
+        let not_now = gates::closed(&gates, wishes.freeze.as_deref(), clock::now()).map(|closed| message::not_now(&closed));
         not_now.into_iter().chain(advice::of_namespace(&self.sinks, annotations, wishes.notify.as_deref())).collect()
     }
 

@@ -12,8 +12,10 @@ use super::{Context, Error, observe};
 use crate::clock;
 use coalmine_core::{
     api::annotations::{self as key, Phase},
+    facts::why::Why,
     hold::{admit::FIELD_MANAGER, audit::Decision, held::Record, promotion, replica_sets, status},
     manifest::object,
+    message,
     run::{
         canary,
         evidence::Evidence,
@@ -91,20 +93,22 @@ impl Actor<'_> {
                 let patch = json!({"metadata": {"annotations": {READY_ANNOTATION: self.now.to_string(), READY_POD_ANNOTATION: pod}}});
                 self.patch(&self.canary_name(), &Patch::Merge(patch), "mark the canary as Ready").await
             }
-            Action::Write { phase, message } => self.write(*phase, message.as_deref()).await,
-            Action::WriteAside { phase, message } => self.write_aside(*phase, message.as_deref()).await,
-            Action::Promote { message } => {
-                let Record::Valid(held) = self.held else { return Ok(()) };
-                let patch = promotion::patch(self.primary, &held.template, message, &second(self.now));
-                let patch = self.remembering(patch, Phase::Promoted, message).await;
-                self.json_patch(patch, "promote the held template").await?;
-                self.wrote("promoted", Phase::Promoted, message);
-                Ok(())
-            }
+            Action::Write { phase, why } => self.write(*phase, words(why.as_ref()).as_deref()).await,
+            Action::WriteAside { phase, why } => self.write_aside(*phase, words(why.as_ref()).as_deref()).await,
+            Action::Promote(promotion) => self.promote(&message::why::promotion(promotion)).await,
             Action::Condition { phase, message } => self.condition(*phase, message).await,
             Action::CleanReplicaSets => self.clean_replica_sets().await,
             Action::Release => self.json_patch(promotion::release_patch(self.primary), "release the Deployment").await,
         }
+    }
+
+    async fn promote(&self, message: &str) -> Result<(), Error> {
+        let Record::Valid(held) = self.held else { return Ok(()) };
+        let patch = promotion::patch(self.primary, &held.template, message, &second(self.now));
+        let patch = self.remembering(patch, Phase::Promoted, message).await;
+        self.json_patch(patch, "promote the held template").await?;
+        self.wrote("promoted", Phase::Promoted, message);
+        Ok(())
     }
 
     fn canary_name(&self) -> String {
@@ -236,6 +240,11 @@ impl Context {
 
 pub(super) fn json_patch(operations: Value) -> Result<Patch<Value>, Error> {
     serde_json::from_value(operations).map(Patch::Json).map_err(|source| Error::Json { what: "a patch", source })
+}
+
+/// The reason of a phase as its message.
+fn words(why: Option<&Why>) -> Option<String> {
+    why.map(message::why::why)
 }
 
 /// A time as Kubernetes writes it.

@@ -11,7 +11,12 @@ use serde_json::Value;
 
 use super::Context;
 use crate::clock;
-use coalmine_core::{hold::admit::FIELD_MANAGER, manifest::object, run::events::Event};
+use coalmine_core::{
+    facts::event::{Event, Reason},
+    hold::admit::FIELD_MANAGER,
+    manifest::object,
+    message::events::note,
+};
 
 /// What the API server takes of a note, and of a name, in bytes.
 const LONGEST_NOTE: usize = 1024;
@@ -24,7 +29,7 @@ impl Context {
         let key = format!("{}/{}", object::namespace(primary), object::name(primary));
         {
             let mut remembered = self.remembered.lock().await;
-            if !remembered.entry(key).or_default().told.tell(event, clock::now()) {
+            if !remembered.entry(key).or_default().told.tell(event.reason(), &note(event), clock::now()) {
                 return;
             }
         }
@@ -33,22 +38,17 @@ impl Context {
 
     /// The same, however often it was told.
     pub(super) async fn write_event(&self, primary: &Value, event: &Event) {
-        tracing::info!(
-            namespace = object::namespace(primary),
-            name = object::name(primary),
-            reason = event.reason.as_str(),
-            note = event.note,
-            "event"
-        );
+        let (reason, note) = (event.reason(), note(event));
+        tracing::info!(namespace = object::namespace(primary), name = object::name(primary), reason = reason.as_str(), note, "event");
         let events = Api::<ClusterEvent>::namespaced(self.client.clone(), object::namespace(primary));
-        if let Err(error) = events.create(&PostParams::default(), &self.cluster_event(primary, event, clock::now())).await {
-            tracing::warn!(error = %super::chain(&error), reason = event.reason.as_str(), "failed to publish an Event");
+        if let Err(error) = events.create(&PostParams::default(), &self.cluster_event(primary, reason, &note, clock::now())).await {
+            tracing::warn!(error = %super::chain(&error), reason = reason.as_str(), "failed to publish an Event");
         }
     }
 
-    fn cluster_event(&self, primary: &Value, event: &Event, now: Timestamp) -> ClusterEvent {
+    fn cluster_event(&self, primary: &Value, reason: Reason, note: &str, now: Timestamp) -> ClusterEvent {
         // One step may tell several things at the same moment, each once.
-        let suffix = format!(".{:x}.{}", now.as_nanosecond(), event.reason.as_str().to_ascii_lowercase());
+        let suffix = format!(".{:x}.{}", now.as_nanosecond(), reason.as_str().to_ascii_lowercase());
         let name: String = object::name(primary).chars().take(LONGEST_NAME - suffix.len()).collect();
         // What is cut may not end where a part of a name may not.
         let name = name.trim_end_matches(['-', '.']);
@@ -60,8 +60,8 @@ impl Context {
                 namespace: Some(object::namespace(primary).to_owned()),
                 ..ObjectMeta::default()
             },
-            note: Some(event.note[..event.note.floor_char_boundary(LONGEST_NOTE)].to_owned()),
-            reason: Some(event.reason.as_str().to_owned()),
+            note: Some(note[..note.floor_char_boundary(LONGEST_NOTE)].to_owned()),
+            reason: Some(reason.as_str().to_owned()),
             regarding: Some(ObjectReference {
                 api_version: Some("apps/v1".to_owned()),
                 kind: Some("Deployment".to_owned()),
@@ -72,7 +72,7 @@ impl Context {
             }),
             reporting_controller: Some(CONTROLLER.to_owned()),
             reporting_instance: Some(if self.identity.is_empty() { FIELD_MANAGER.to_owned() } else { self.identity.clone() }),
-            type_: Some(if event.warning { "Warning" } else { "Normal" }.to_owned()),
+            type_: Some(if reason.is_warning() { "Warning" } else { "Normal" }.to_owned()),
             ..ClusterEvent::default()
         }
     }

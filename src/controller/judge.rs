@@ -16,13 +16,11 @@ use crate::{
     sources::{Reader, Source},
 };
 use coalmine_core::{
+    facts::{event::Event, judgement::Round},
     hold::admit::FIELD_MANAGER,
-    judging::{Judge, News, Step, Subject, verdict},
+    judging::{Judge, News, Step, Subject},
     manifest::object,
-    run::{
-        evidence::{self, Evidence},
-        plan::Judgement,
-    },
+    run::evidence::{self, Evidence, Reads},
     standing::Standing,
 };
 
@@ -44,7 +42,7 @@ struct Judging {
 }
 
 /// `None` when there is nothing to judge yet.
-pub(super) async fn judge(context: &Context, primary: &Value, seen: &Seen) -> Option<Judgement> {
+pub(super) async fn judge(context: &Context, primary: &Value, seen: &Seen) -> Option<Round> {
     let name = format!("{}/{}", object::namespace(primary), object::name(primary));
     // Taken out while questions are under way: one primary is worked on by one task at a time.
     let mut memory = context.memory.lock().await.remove(&name).unwrap_or_default();
@@ -59,8 +57,8 @@ pub(super) async fn judge(context: &Context, primary: &Value, seen: &Seen) -> Op
         if let News::NoHistory(failure) = &news {
             tracing::info!(error = failure.words, name = object::name(primary), "no history of the primary's errors");
         }
-        if let Some(event) = verdict::event(&news) {
-            context.publish(primary, &event).await;
+        if let News::Reading(reading) = news {
+            context.publish(primary, &Event::Reading(reading)).await;
         }
     }
     judgement
@@ -78,7 +76,7 @@ pub(super) async fn evidence(context: &Context, primary: &Value, seen: &Seen) ->
 }
 
 impl Memory {
-    async fn judge(&mut self, context: &Context, primary: &Value, seen: &Seen) -> Option<(Option<Judgement>, Vec<News>)> {
+    async fn judge(&mut self, context: &Context, primary: &Value, seen: &Seen) -> Option<(Option<Round>, Vec<News>)> {
         self.read_ahead(context, primary, seen).await;
         let canary = seen.canary(primary)?;
         let mut subject = Subject::of(primary, canary, seen.health(), seen.policy())?;
@@ -108,7 +106,9 @@ impl Memory {
             if let News::Looked(look) = news {
                 self.evidence.push(*look);
             }
-            self.evidence.reads = verdict::reads(news, object::namespace(canary)).or_else(|| self.evidence.reads.take());
+            if let News::Reading(reading) = news {
+                self.evidence.reads = Some(Reads::of(reading, object::namespace(canary)));
+            }
         }
     }
 }
@@ -128,14 +128,14 @@ impl Context {
 }
 
 impl Judging {
-    async fn run(&mut self, context: &Context, primary: &Value, canary: &Value, pages: &mut Option<Pages>) -> Option<Judgement> {
+    async fn run(&mut self, context: &Context, primary: &Value, canary: &Value, pages: &mut Option<Pages>) -> Option<Round> {
         loop {
             match self.judge.next(clock::now()) {
                 Step::Ask(question) => {
                     let answer = self.ask(context, primary, canary, pages, question).await;
                     self.judge.take(answer, clock::now());
                 }
-                step => return verdict::told(step),
+                step => return step.round(),
             }
         }
     }

@@ -16,11 +16,12 @@ use serde_json::Value;
 use super::{Context, Error, chain};
 use coalmine_core::{
     api::{annotations::RUN_LABEL, policy::Policy},
+    facts::{event::Unreached, judgement::Round},
     hold::{held::Record, replica_sets},
     manifest::object,
     run::{
         canary, live,
-        plan::{self, Judgement, Observed},
+        plan::{self, Observed},
         pods::{Health, Trouble, explained, health, ready_condition, unexplained},
         services,
         shared::{self, Shared},
@@ -41,7 +42,7 @@ pub(super) struct Seen {
     health: Health,
     ready_condition: Option<String>,
     policy: Policy,
-    unreached: Option<String>,
+    unreached: Option<Unreached>,
     shared: Option<Shared>,
     missing_live: Vec<String>,
     freeze: Option<String>,
@@ -131,7 +132,7 @@ impl Seen {
         list.map(|list| list.items.iter().filter_map(|event| json(event, "an Event").ok()).collect()).unwrap_or_default()
     }
 
-    async fn unreached(context: &Context, namespace: &str, primary: &Value, canary: &Value) -> Result<Option<String>, Error> {
+    async fn unreached(context: &Context, namespace: &str, primary: &Value, canary: &Value) -> Result<Option<Unreached>, Error> {
         let services = Api::<Service>::namespaced(context.client.clone(), namespace);
         let list = services.list(&ListParams::default()).await.map_err(Error::api("list Services"))?;
         let list: Vec<Value> = list.items.iter().map(|service| json(service, "a Service")).collect::<Result<_, _>>()?;
@@ -161,7 +162,7 @@ impl Seen {
     pub(super) fn observed<'a>(
         &'a self,
         primary: &'a Value,
-        judgement: Option<Judgement>,
+        judgement: Option<Round>,
         held: &'a Record,
         alone_for: Duration,
     ) -> Observed<'a> {

@@ -9,14 +9,10 @@ use super::{Context, Error, act, chain, judge, observe, orphans};
 use crate::{clock, panics::caught};
 use coalmine_core::{
     api::{annotations::ACTIVE_LABEL, policy::Policy},
+    facts::{event::Event, judgement::Round},
     hold::held::Record,
     manifest::{object, template},
-    message,
-    run::{
-        events::{Event, Reason},
-        evidence::Evidence,
-        plan,
-    },
+    run::{evidence::Evidence, plan},
     standing::Standing,
 };
 
@@ -25,6 +21,8 @@ pub(super) const FIRST_RETRY: Duration = Duration::from_millis(500);
 pub(super) const LONGEST_RETRY: Duration = Duration::from_secs(30);
 /// For the questions of one judgement, all together.
 const JUDGED_WITHIN: Duration = Duration::from_secs(45);
+/// After a judgement that did not come.
+const JUDGED_AGAIN: Duration = Duration::from_secs(2);
 /// For a step that finds its namespace's share taken.
 const ANOTHER_TURN: Duration = Duration::from_millis(250);
 /// How many refusals in a row one step answers.
@@ -55,7 +53,7 @@ async fn tell_of_a_fault(context: &Context, namespace: &str, name: &str) {
         if let Ok(Some(primary)) = context.deployments(namespace).get_opt(name).await
             && let Ok(primary) = observe::json(&primary, "the Deployment")
         {
-            context.publish(&primary, &Event::warning(Reason::Fault, message::fault_at_work())).await;
+            context.publish(&primary, &Event::Fault).await;
             let policy = Policy::of(object::annotations(&primary)).unwrap_or_default();
             let end = plan::after_a_fault(&primary, Record::of(&primary).on_trial(), &policy, clock::now());
             if let Err(error) = act::act(context, &primary, &Record::None, &Evidence::default(), end.into_iter().collect()).await {
@@ -101,12 +99,12 @@ async fn step(context: &Context, namespace: &str, name: &str) -> Result<Option<D
 }
 
 /// The judgement, or why there is none: the deadline of a run comes whatever its metrics and checks do to whoever reads them.
-async fn judged(context: &Context, primary: &Value, seen: &observe::Seen) -> Option<plan::Judgement> {
+async fn judged(context: &Context, primary: &Value, seen: &observe::Seen) -> Option<Round> {
     let judge = caught("judge a canary", Box::pin(judge::judge(context, primary, seen)));
     match tokio::time::timeout(JUDGED_WITHIN, judge).await {
         Ok(Ok(judgement)) => judgement,
-        Ok(Err(fault)) => Some(plan::Judgement::Unavailable(fault.to_string())),
-        Err(_) => Some(plan::Judgement::Unavailable(format!("no judgement within {} s", JUDGED_WITHIN.as_secs()))),
+        Ok(Err(fault)) => Some(Round::blind(fault.to_string(), JUDGED_AGAIN)),
+        Err(_) => Some(Round::blind(format!("no judgement within {} s", JUDGED_WITHIN.as_secs()), JUDGED_AGAIN)),
     }
 }
 

@@ -7,7 +7,6 @@ mod counters;
 pub mod early;
 pub mod job;
 mod joined;
-mod judgement;
 pub mod lasting;
 mod machine;
 mod pace;
@@ -19,9 +18,8 @@ mod step;
 mod strange;
 mod subject;
 mod twins;
-pub mod verdict;
 
-pub use judgement::{Decision, Finding, Judgement, Measure, Measured, Unobserved, Waiting};
+pub use crate::facts::judgement::{Decision, Finding, Judgement, Measure, Measured, Unobserved, Waiting};
 pub use machine::Judge;
 pub use question::{Answer, Checks, Failure, Question, Samples};
 pub use scope::{Pod, of_primary_alone};

@@ -16,6 +16,7 @@
 //! ```
 
 pub mod api;
+pub mod facts;
 pub mod hold;
 pub mod judging;
 pub mod lease;

@@ -1,7 +1,11 @@
-//! Every sentence that a user reads from admission. A warning is one line of at most 120 characters without control characters: the API
-//! server drops the others silently. Sentences about verdicts are in `judging::verdict`.
+//! Every sentence that a user reads, made last, from data. Here those of admission; `findings` has those of judgements, `why` the messages of
+//! phases, `events` the words of Events. A warning is one line of at most 120 characters without control characters: the API server drops
+//! the others silently.
 
 pub mod denied;
+pub mod events;
+pub mod findings;
+pub mod why;
 
 use std::time::Duration;
 
@@ -10,8 +14,11 @@ use crate::{
         annotations::{Phase, STATE_VERSION},
         quantity::format_duration,
     },
+    facts::why::Closed,
     words::{one_line, within},
 };
+
+const SCALED_TO_ZERO: &str = "scaled to zero, so there is no traffic to judge by; the template is tried anew when it is scaled up";
 
 /// What the API server passes on of one warning.
 pub const LONGEST_WARNING: usize = 120;
@@ -153,8 +160,8 @@ pub fn ordered(what: &str) -> String {
     warning(&format!("canary: the template on trial is {what}, as you ask; an Event records it"))
 }
 
-pub fn not_now(why: &str) -> String {
-    warning(&format!("canary: not tried now: {why}"))
+pub fn not_now(closed: &Closed) -> String {
+    warning(&format!("canary: not tried now: {}", why::closed(closed)))
 }
 
 /// Of names in `canary.notify`, written `on` the Deployment or its namespace; `known` is what there is instead.
@@ -196,6 +203,11 @@ pub fn condition(phase: Phase, message: Option<&str>) -> String {
         (_, Some(message)) => message.to_owned(),
         (phase, None) => phase.as_str().to_owned(),
     }
+}
+
+/// ` by "kubectl"`, where it is known who did it.
+fn by(manager: Option<&str>) -> String {
+    manager.map(|manager| format!(" by {manager:?}")).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::{
     panics::caught,
 };
 use coalmine_core::{
+    facts::event::Event,
     hold::admit::FIELD_MANAGER,
     manifest::object,
     notify::{
@@ -21,7 +22,6 @@ use coalmine_core::{
         sinks::Sink,
         tries::{self, Next},
     },
-    run::events::{Event, Reason},
 };
 
 /// Of one mark on an object that others write too.
@@ -65,8 +65,8 @@ async fn until_told(context: &Context, notifier: &Notifier, primary: &Value, not
             Next::Failed(why) => {
                 tracing::warn!(namespace, name, phase, sink = sink.name, why, "not told, and given up");
                 notifier.metrics.count(&sink.name, Outcome::Failed);
-                let note = format!("{} was not told that it is {phase}: {why}; the verdict stands", sink.name);
-                context.write_event(primary, &Event::warning(Reason::NotificationFailed, note)).await;
+                let (sink, phase) = (sink.name.clone(), notice.phase);
+                context.write_event(primary, &Event::NotificationFailed { sink, phase, why }).await;
                 return true;
             }
         }

@@ -5,6 +5,7 @@
 //! few values is neither passed nor failed.
 
 use crate::api::checks::Bounds;
+pub use crate::facts::judgement::Outcome;
 use crate::metrics::counting::{Labels, Series};
 use crate::statistics;
 
@@ -16,17 +17,6 @@ pub enum Progress {
     Late,
     /// The duration is over: the check must be decided.
     Over,
-}
-
-/// What a check says.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    /// Not decided yet.
-    Waiting,
-    Passed(String),
-    Failed(String),
-    /// The question has no usable answer; never a reason to promote.
-    Unknown(String),
 }
 
 /// Fewer values than this say nothing about a run.
@@ -100,18 +90,6 @@ fn verdict(middles: &[Middle], progress: Progress) -> Outcome {
         (Some(sentence), _) => Outcome::Failed(sentence),
         (None, Progress::Early | Progress::Late) => Outcome::Waiting,
         (None, Progress::Over) => Outcome::Passed(middles.iter().map(Middle::said).collect::<Vec<_>>().join(", ")),
-    }
-}
-
-impl Outcome {
-    /// Of a check that only warns: told, and in nobody's way.
-    #[must_use]
-    pub fn as_a_warning(self) -> Self {
-        match self {
-            Self::Failed(words) | Self::Unknown(words) => Self::Passed(format!("only a warning: {words}")),
-            Self::Waiting => Self::Passed("only a warning, and not decided yet".to_owned()),
-            passed @ Self::Passed(_) => passed,
-        }
     }
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::checks::Outcome;
-use super::judgement::{Decision, Finding, Judgement, Waiting};
 use super::step::{ASK_AGAIN, Round};
+use crate::facts::judgement::{Decision, Finding, Judgement, Waiting};
 
 /// What one check said.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +48,7 @@ pub(super) fn join(metrics: Round, checks: Vec<Said>, is_past_deadline: bool) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judging::verdict::words;
+    use crate::message::findings::words;
 
     fn done(decision: Decision) -> Round {
         Round::Done(Judgement { decision, findings: vec![Finding::OnlyProbes] })

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::counters::Counter;
-use super::judgement::{Finding, Judgement, Waiting};
 use super::pace::Pace;
 use super::question::{Kind, Question};
 use super::rounds::Rounds;
@@ -21,6 +20,7 @@ use super::step::{ASK_AGAIN, News, Round, Step};
 use super::subject::Subject;
 use crate::api::checks::Check;
 use crate::api::origin::Origin;
+use crate::facts::judgement::{Finding, Judgement, Waiting};
 use crate::metrics::counting::{PodLabel, Scope};
 use crate::metrics::discovery::{Choice, Chosen, NotFound};
 use crate::run::times::elapsed;

@@ -8,12 +8,12 @@ use jiff::Timestamp;
 
 pub(super) use self::without_counts::{by_pages, nothing, worker};
 use super::counters::{Counter, Seen};
-use super::judgement::{Decision, Finding, Judgement, Measure, Measured, Past, Unobserved, Waiting};
 use super::lasting;
 use super::step::Round;
 use super::strange::Strange;
 use super::subject::Subject;
 use crate::api::origin::Origin;
+use crate::facts::judgement::{Decision, Finding, Judgement, Measure, Measured, Past, Unobserved, Waiting};
 use crate::metrics::counting::{Counted, Lacking};
 use crate::metrics::discovery::LatencyError;
 use crate::run::evidence::{self, Look};

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::judgement::{Judgement, Waiting};
 use super::question::{Failure, Question};
-use crate::api::origin::Origin;
-use crate::metrics::discovery::{Chosen, NotFound};
+pub(super) use crate::facts::judgement::Round;
+use crate::facts::judgement::{Judgement, Reading, Waiting};
 use crate::run::evidence::Look;
 
 /// While the source is silent or has nothing.
@@ -19,23 +18,22 @@ pub enum Step {
     Done(Judgement),
 }
 
-/// What a round comes to.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Round {
-    Waiting(Waiting),
-    Done(Judgement),
+impl Step {
+    /// What a round came to; `None` while something is to be asked.
+    pub fn round(self) -> Option<Round> {
+        match self {
+            Self::Ask(_) => None,
+            Self::Wait(waiting) => Some(Round::Waiting(waiting)),
+            Self::Done(judgement) => Some(Round::Done(judgement)),
+        }
+    }
 }
 
 /// What somebody may want to hear of.
 #[derive(Debug, Clone, PartialEq)]
 pub enum News {
     /// The series were chosen.
-    Reading {
-        chosen: Chosen,
-        origin: Origin,
-        /// What those who would be preferred lack.
-        instead_of: Vec<NotFound>,
-    },
+    Reading(Reading),
     /// The errors are taken as independent.
     NoHistory(Failure),
     /// The counts of this moment.

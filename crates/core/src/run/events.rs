@@ -1,4 +1,4 @@
-//! The Events that a user reads, as data: a reason for each situation, the words, and when they are told again.
+//! When an Event is told, and when one is told again. Which there are is said by `facts::event`, what they say by `message::events`.
 //! Writes nothing; how an Event reaches the API server is the controller's business.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -6,208 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::Timestamp;
 
 use super::times::elapsed;
-use crate::api::annotations::Phase;
-
-/// The situation that an Event tells of. One situation has one reason: silence about one is never silence about another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reason {
-    Held,
-    Started,
-    Analyzing,
-    /// Which series are read.
-    Metrics,
-    /// A Service does not send the canary what it sends the primary.
-    Unreached,
-    Superseded,
-    /// The live template can't start another pod.
-    LiveBroken,
-    /// A change of the live object was made to the template on trial.
-    Merged,
-    /// Somebody changed the canary.
-    Changed,
-    /// The Deployment was scaled to zero in the middle of a trial.
-    ScaledToZero,
-    /// The namespace is frozen, or it is outside of the window.
-    NotNow,
-    Paused,
-    Resumed,
-    AwaitsApproval,
-    /// The numbers do not decide yet.
-    Waiting,
-    /// A `ConfigMap` or Secret that the canary names is not there yet.
-    ConfigMissing,
-    /// The canary's pod was Ready and is not any more, and nobody holds it against the template.
-    NotReady,
-    /// The canary's pod was not Ready at times: it is not promoted before it stayed so.
-    Unsteady,
-    /// The primary's pods fail as the canary's does.
-    SharedTrouble,
-    /// The source of the metrics does not answer, or has nothing.
-    MetricsUnavailable,
-    /// The API server refuses the canary.
-    CreateRefused,
-    /// The API server refuses the proven template.
-    PromotionRefused,
-    /// The API server refuses what is written about the run.
-    WriteRefused,
-    /// The API server refuses to delete the canary.
-    DeleteRefused,
-    /// A newer Coalmine held the template, in a way that this one can't read.
-    NewerState,
-    Promoted,
-    Rejected,
-    Inconclusive,
-    Withdrawn,
-    Cancelled,
-    Bypassed,
-    RolledBack,
-    Skipped,
-    RolledOut,
-    RolloutFailed,
-    /// A sink was not told, for good.
-    NotificationFailed,
-    /// A fault of this program's own.
-    Fault,
-}
-
-impl Reason {
-    pub const ALL: [Self; 37] = [
-        Self::Held,
-        Self::Started,
-        Self::Analyzing,
-        Self::Metrics,
-        Self::Unreached,
-        Self::Superseded,
-        Self::LiveBroken,
-        Self::Merged,
-        Self::Changed,
-        Self::ScaledToZero,
-        Self::NotNow,
-        Self::Paused,
-        Self::Resumed,
-        Self::AwaitsApproval,
-        Self::Waiting,
-        Self::ConfigMissing,
-        Self::NotReady,
-        Self::Unsteady,
-        Self::SharedTrouble,
-        Self::MetricsUnavailable,
-        Self::CreateRefused,
-        Self::PromotionRefused,
-        Self::WriteRefused,
-        Self::DeleteRefused,
-        Self::NewerState,
-        Self::Promoted,
-        Self::Rejected,
-        Self::Inconclusive,
-        Self::Withdrawn,
-        Self::Cancelled,
-        Self::Bypassed,
-        Self::RolledBack,
-        Self::Skipped,
-        Self::RolledOut,
-        Self::RolloutFailed,
-        Self::NotificationFailed,
-        Self::Fault,
-    ];
-
-    /// The Event's reason, as `kubectl events` prints it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Held => "CanaryHeld",
-            Self::Started => "CanaryStarted",
-            Self::Analyzing => "CanaryAnalyzing",
-            Self::Metrics => "CanaryMetrics",
-            Self::Unreached => "CanaryUnreached",
-            Self::Superseded => "CanarySuperseded",
-            Self::LiveBroken => "CanaryLiveBroken",
-            Self::Merged => "CanaryMerged",
-            Self::Changed => "CanaryChanged",
-            Self::ScaledToZero => "CanaryScaledToZero",
-            Self::NotNow => "CanaryNotNow",
-            Self::Paused => "CanaryPaused",
-            Self::Resumed => "CanaryResumed",
-            Self::AwaitsApproval => "CanaryAwaitsApproval",
-            Self::Waiting => "CanaryWaiting",
-            Self::ConfigMissing => "CanaryConfigMissing",
-            Self::NotReady => "CanaryNotReady",
-            Self::Unsteady => "CanaryUnsteady",
-            Self::SharedTrouble => "CanarySharedTrouble",
-            Self::MetricsUnavailable => "CanaryMetricsUnavailable",
-            Self::CreateRefused => "CanaryCreateRefused",
-            Self::PromotionRefused => "CanaryPromotionRefused",
-            Self::WriteRefused => "CanaryWriteRefused",
-            Self::DeleteRefused => "CanaryDeleteRefused",
-            Self::NewerState => "CanaryNewerState",
-            Self::Promoted => "CanaryPromoted",
-            Self::Rejected => "CanaryRejected",
-            Self::Inconclusive => "CanaryInconclusive",
-            Self::Withdrawn => "CanaryWithdrawn",
-            Self::Cancelled => "CanaryCancelled",
-            Self::Bypassed => "CanaryBypassed",
-            Self::RolledBack => "CanaryRolledBack",
-            Self::Skipped => "CanarySkipped",
-            Self::RolledOut => "CanaryRolledOut",
-            Self::RolloutFailed => "CanaryRolloutFailed",
-            Self::NotificationFailed => "CanaryNotificationFailed",
-            Self::Fault => "CanaryFault",
-        }
-    }
-
-    /// Whether it is a state that lasts and is looked at again and again, so that it is told seldom. All others are steps of a run.
-    pub fn lasts(self) -> bool {
-        matches!(
-            self,
-            Self::Waiting
-                | Self::ConfigMissing
-                | Self::NotReady
-                | Self::Unsteady
-                | Self::SharedTrouble
-                | Self::MetricsUnavailable
-                | Self::CreateRefused
-                | Self::PromotionRefused
-                | Self::WriteRefused
-                | Self::DeleteRefused
-                | Self::NewerState
-        )
-    }
-
-    /// Of the Event that tells of the end of a hold.
-    pub fn of(phase: Phase) -> Self {
-        match phase {
-            Phase::Held => Self::Held,
-            Phase::Running => Self::Started,
-            Phase::AwaitingApproval => Self::AwaitsApproval,
-            Phase::Rejected => Self::Rejected,
-            Phase::Inconclusive => Self::Inconclusive,
-            Phase::Promoted => Self::Promoted,
-            Phase::Withdrawn => Self::Withdrawn,
-            Phase::Cancelled => Self::Cancelled,
-            Phase::Bypassed => Self::Bypassed,
-            Phase::RolledBack => Self::RolledBack,
-            Phase::Skipped => Self::Skipped,
-            Phase::Superseded => Self::Superseded,
-        }
-    }
-}
-
-/// For the primary.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    pub reason: Reason,
-    pub note: String,
-    pub warning: bool,
-}
-
-impl Event {
-    pub fn normal(reason: Reason, note: impl Into<String>) -> Self {
-        Self { reason, note: note.into(), warning: false }
-    }
-
-    pub fn warning(reason: Reason, note: impl Into<String>) -> Self {
-        Self { reason, note: note.into(), warning: true }
-    }
-}
+use crate::facts::event::Reason;
 
 /// A state that lasts is told again in other words after so long; after twice as long the next time.
 const FIRST_SILENCE: Duration = Duration::from_mins(1);
@@ -215,8 +14,8 @@ const FIRST_SILENCE: Duration = Duration::from_mins(1);
 /// What was told of one primary. Losing it costs a repeated Event.
 #[derive(Debug, Default)]
 pub struct Told {
-    last_step: Option<Event>,
-    last_state: Option<Event>,
+    last_step: Option<(Reason, String)>,
+    last_state: Option<(Reason, String)>,
     /// Of each state that lasts, since the last step of the run.
     lasting: BTreeMap<Reason, Lasting>,
 }
@@ -230,28 +29,29 @@ struct Lasting {
 
 impl Told {
     /// Whether to tell this now. A step of the run once, however often it is tried; a state that lasts at once, and seldom after that, whatever
-    /// else is told meanwhile. A step makes all states new.
-    pub fn tell(&mut self, event: &Event, now: Timestamp) -> bool {
-        if !event.reason.lasts() {
-            if self.last_step.as_ref() == Some(event) {
+    /// else is told meanwhile. A step makes all states new. Words are compared and not what they are made from: a person reads words.
+    pub fn tell(&mut self, reason: Reason, note: &str, now: Timestamp) -> bool {
+        let is_last = |last: &Option<(Reason, String)>| last.as_ref().is_some_and(|(of, words)| (*of, words.as_str()) == (reason, note));
+        if !reason.lasts() {
+            if is_last(&self.last_step) {
                 return false;
             }
-            (self.last_step, self.last_state) = (Some(event.clone()), None);
+            (self.last_step, self.last_state) = (Some((reason, note.to_owned())), None);
             self.lasting.clear();
             return true;
         }
-        if self.last_state.as_ref() == Some(event) {
+        if is_last(&self.last_state) {
             return false;
         }
-        let silence = match self.lasting.get(&event.reason) {
+        let silence = match self.lasting.get(&reason) {
             Some(before) if elapsed(before.at, now) < before.silence => return false,
             // Another state was told in between, and this one goes on as it was.
-            Some(before) if before.note == event.note => before.silence,
+            Some(before) if before.note == note => before.silence,
             Some(before) => before.silence * 2,
             None => FIRST_SILENCE,
         };
-        self.lasting.insert(event.reason, Lasting { note: event.note.clone(), at: now, silence });
-        self.last_state = Some(event.clone());
+        self.lasting.insert(reason, Lasting { note: note.to_owned(), at: now, silence });
+        self.last_state = Some((reason, note.to_owned()));
         true
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::times::elapsed;
-use crate::{manifest::object, words::within};
+use crate::{api::origin::Origin, facts::judgement::Reading, manifest::object, message::findings, words::within};
 
 /// On the canary.
 pub const ANNOTATION: &str = "coalmine.dev/evidence";
@@ -54,6 +54,13 @@ pub struct Reads {
 }
 
 impl Reads {
+    /// What was chosen, in words, and as queries where a person can ask them.
+    pub fn of(reading: &Reading, namespace: &str) -> Self {
+        let can_be_asked = reading.origin == Origin::Prometheus;
+        let counters = reading.chosen.counters.iter().filter(|_| can_be_asked);
+        Self { words: findings::reading(reading), queries: counters.flat_map(|found| found.queries(namespace)).collect() }
+    }
+
     /// Whoever wrote it: short lines, and few.
     fn bounded(self) -> Self {
         let queries = self.queries.iter().take(MOST_QUERIES).map(|query| within(query, LONGEST_QUERY)).collect();

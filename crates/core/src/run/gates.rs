@@ -8,6 +8,7 @@ use crate::{
         annotations as key,
         gates::{Approval, Gates},
     },
+    facts::why::Closed,
     manifest::object,
     standing::{
         Standing,
@@ -31,20 +32,12 @@ pub fn may_approve(standing: &Standing<'_>, asked: Approval, applier: &str, user
     asked != Approval::Other || !(listed(&one_line(applier)) || standing.requested_by.is_some_and(listed))
 }
 
-/// Why nothing is tried or promoted now, in words. `freeze` is what the namespace says.
-pub fn closed(gates: &Gates, freeze: Option<&str>, now: Timestamp) -> Option<String> {
+/// Why nothing is tried or promoted now. `freeze` is what the namespace says.
+pub fn closed(gates: &Gates, freeze: Option<&str>, now: Timestamp) -> Option<Closed> {
     if let Some(reason) = freeze {
-        return Some(format!("namespace is frozen{}", if reason.is_empty() { String::new() } else { format!(": {}", cut_reason(reason)) }));
+        return Some(Closed::Frozen(cut_reason(reason)));
     }
-    if gates.windows.is_open(now) {
-        return None;
-    }
-    Some(
-        gates
-            .windows
-            .opens(now)
-            .map_or_else(|| "outside of canary.window".to_owned(), |opens| format!("outside of canary.window; tried from {opens}")),
-    )
+    (!gates.windows.is_open(now)).then(|| Closed::OutsideOfTheWindow { opens: gates.windows.opens(now) })
 }
 
 /// What a namespace says in `canary.freeze`: its reason, or nothing.
@@ -55,7 +48,7 @@ pub fn freeze(namespace: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::policy::Policy;
+    use crate::{api::policy::Policy, message::why::closed as words};
     use rstest::rstest;
     use serde_json::{Map, json};
 
@@ -96,7 +89,7 @@ mod tests {
             closed(&gates("Mon-Fri 09:00-17:00 Europe/Berlin"), None, now),
             closed(&gates("Sat 09:00-17:00"), Some("the fair"), now),
         ];
-        insta::assert_snapshot!(all.map(Option::unwrap).join("\n"), @r"
+        insta::assert_snapshot!(all.map(|closed| words(&closed.unwrap())).join("\n"), @r"
         namespace is frozen: the fair
         namespace is frozen
         outside of canary.window; tried from Mon 09:00 Europe/Berlin

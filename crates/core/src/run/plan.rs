@@ -10,7 +10,6 @@ use serde_json::Value;
 
 use super::{
     canary,
-    events::Reason,
     pods::{Health, Known},
     shared::Shared,
     times::{elapsed, ready_since},
@@ -18,9 +17,16 @@ use super::{
 use crate::api::{
     annotations::Phase,
     policy::{Mode, OnInconclusive, Policy},
-    quantity::format_duration,
 };
-use crate::{manifest::object, message, standing::Standing};
+use crate::{
+    facts::{
+        event::{Event, Unreached},
+        judgement::Round,
+        why::{Despite, Good, NotTried, Promotion, Verdict, Why},
+    },
+    manifest::object,
+    standing::{Standing, people::Approved},
+};
 
 mod action;
 mod finish;
@@ -60,9 +66,9 @@ pub struct Observed<'a> {
     /// Since when the canary's pod is Ready, in the words of its condition.
     pub ready_condition: Option<String>,
     /// What the metrics and checks say; only asked for when the canary is Ready.
-    pub judgement: Option<Judgement>,
-    /// A Service selects the primary's pods but not the canary's; the words for an Event.
-    pub unreached: Option<String>,
+    pub judgement: Option<Round>,
+    /// Why the canary may get no traffic.
+    pub unreached: Option<Unreached>,
     /// The primary's pods are in the trouble that the canary's is in.
     pub shared: Option<Shared>,
     /// For how long they have not been.
@@ -81,26 +87,10 @@ impl<'a> Observed<'a> {
     fn standing(&self) -> Standing<'a> {
         Standing::of(self.primary)
     }
-}
 
-/// What the metrics and checks say about a Ready canary.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Judgement {
-    Reject(String),
-    Promote(String),
-    /// At the deadline. `clean`: nothing speaks against the canary, there was just too little to see.
-    Inconclusive {
-        message: String,
-        clean: bool,
-    },
-    /// Nothing yet; look again after that long.
-    Continue {
-        look_again: Duration,
-        /// What the user should know meanwhile.
-        note: Option<String>,
-    },
-    /// The source could not answer.
-    Unavailable(String),
+    fn canary_name(&self) -> String {
+        canary::name(object::name(self.primary))
+    }
 }
 
 /// What was just written is seen on the objects.
@@ -113,6 +103,8 @@ const ROLLOUT: Duration = Duration::from_secs(10);
 const GATED: Duration = Duration::from_secs(10);
 /// Nothing runs, and what ends that wakes us.
 const ASLEEP: Duration = Duration::from_mins(1);
+/// A run that is younger than this has not been told of yet.
+const JUST_BEGUN: Duration = Duration::from_secs(2);
 /// The API server will hardly change its mind sooner.
 const AFTER_A_REFUSAL: Duration = Duration::from_secs(5);
 
@@ -157,7 +149,7 @@ pub fn plan(observed: &Observed<'_>, canary_label: &(String, String), now: Times
         return refused::plan(observed, refused, now);
     }
     match (observed.standing().phase, observed.held) {
-        (_, OnTrial::Newer(version)) => Plan::then(vec![Action::warning(Reason::NewerState, message::newer_state(version))], ASLEEP),
+        (_, OnTrial::Newer(version)) => Plan::then(vec![Action::Publish(Event::NewerState { version })], ASLEEP),
         (None, _) => Plan::end(vec![Action::Release]),
         (Some(phase), OnTrial::Template(template)) if phase.is_trying() => trying(observed, phase, template, canary_label, now),
         (Some(phase), OnTrial::Nothing) if phase.is_kept_out() => finish::ended(observed, phase, now),
@@ -181,34 +173,33 @@ fn trying(observed: &Observed<'_>, phase: Phase, template: &Value, canary_label:
         // What was seen of this template before, if anything was, is of another trial.
         let mut actions: Vec<Action> = own.filter(|own| canary::run_of(own) == Some(run)).map(delete).into_iter().collect();
         if object::replicas(primary) == 0 {
-            actions.insert(0, Action::normal(Reason::ScaledToZero, SCALED_TO_ZERO));
+            actions.insert(0, Action::Publish(Event::ScaledToZero));
             return Plan::then(actions, ASLEEP);
         }
         // The time of the run is written before anything is created: from here on the deadline counts.
-        actions.extend(standing.merged().map(|told| Action::normal(Reason::Merged, told)));
-        actions.push(Action::Write { phase: Phase::Running, message: None });
+        actions.extend(standing.merged().map(|told| Action::Publish(Event::Merged(told.to_owned()))));
+        actions.push(Action::Write { phase: Phase::Running, why: None });
         return Plan::then(actions, AT_ONCE);
     };
     if object::replicas(primary) == 0 {
         // The canary must not be all that is left of a service that somebody turned off.
-        return Plan::then(vec![Action::Write { phase: Phase::Held, message: Some(SCALED_TO_ZERO.to_owned()) }], AT_ONCE);
+        return Plan::then(vec![not_tried(NotTried::ScaledToZero)], AT_ONCE);
     }
-    let name = canary::name(object::name(primary));
+    let name = observed.canary_name();
     let past = is_past_deadline(primary, observed.policy, now);
     let Some(namesake) = observed.namesake else {
         if past {
-            let message = format!("{name} could not be created within {}", format_duration(observed.policy.deadline));
-            return inconclusive(observed, &message, true);
+            let verdict = Verdict::NotCreatedWithin { canary: name, deadline: observed.policy.deadline };
+            return inconclusive(observed, verdict, true);
         }
-        let first = phase == Phase::Running && elapsed(since, now) < Duration::from_secs(2);
+        let first = phase == Phase::Running && elapsed(since, now) < JUST_BEGUN;
         return prepare::create(observed, template, run, canary_label, first);
     };
     if canary::is_abandoned(namesake, object::name(primary), Some(primary)) && !past {
         return Plan::then(vec![delete(namesake)], AT_ONCE);
     }
     if !canary::is_canary_of(namesake, primary) {
-        let reason = format!("a Deployment {name} exists that is not Coalmine's; rename or delete it, then set canary.retry");
-        return verdict(observed, Phase::Inconclusive, &reason);
+        return end(observed, Phase::Inconclusive, Verdict::NameTaken { canary: name });
     }
     if let Some(way) = prepare::in_the_way(namesake, run) {
         return prepare::clear(observed, namesake, &way, past);
@@ -216,52 +207,49 @@ fn trying(observed: &Observed<'_>, phase: Phase, template: &Value, canary_label:
     running::running(observed, namesake, now)
 }
 
-const SCALED_TO_ZERO: &str = "scaled to zero, so there is no traffic to judge by; the template is tried anew when it is scaled up";
+fn not_tried(reason: NotTried) -> Action {
+    Action::Write { phase: Phase::Held, why: Some(Why::NotTried(reason)) }
+}
 
 /// Where somebody must agree, once they did.
-fn promotion(observed: &Observed<'_>, message: &str) -> Plan {
-    match gated::approval(observed, message) {
-        gated::Approval::NotAsked => promoted(observed, message),
-        gated::Approval::By(approved) => promoted(observed, &format!("{message}; approved by {}", approved.words())),
+fn promotion(observed: &Observed<'_>, good: Good) -> Plan {
+    match gated::approval(observed, &good) {
+        gated::Approval::NotAsked => promoted(observed, good, None),
+        gated::Approval::By(approved) => promoted(observed, good, Some(approved)),
         gated::Approval::Missing(plan) => plan,
     }
 }
 
 /// Not while the primary is at fault: a promotion into a paused Deployment starts nothing, and says so.
-fn promoted(observed: &Observed<'_>, message: &str) -> Plan {
-    let paused = observed.primary.pointer("/spec/paused").and_then(Value::as_bool) == Some(true);
-    let paused = if paused { "; the Deployment is paused, so its rollout waits for `kubectl rollout resume`" } else { "" };
-    Plan::then(vec![Action::Promote { message: format!("{message}; template promoted{paused}") }], AT_ONCE)
+fn promoted(observed: &Observed<'_>, good: Good, approved: Option<Approved>) -> Plan {
+    let is_paused = observed.primary.pointer("/spec/paused").and_then(Value::as_bool) == Some(true);
+    Plan::then(vec![Action::Promote(Promotion { good, approved, is_paused })], AT_ONCE)
 }
 
 /// Nothing could be shown. `clean`: nothing speaks against it either, so the user's own choice counts.
-fn inconclusive(observed: &Observed<'_>, message: &str, clean: bool) -> Plan {
+fn inconclusive(observed: &Observed<'_>, verdict: Verdict, clean: bool) -> Plan {
     if clean && observed.policy.on_inconclusive == OnInconclusive::Promote && matches!(observed.health, Health::Ready { .. }) {
-        return promotion(observed, &format!("{message}; nothing speaks against it, and canary.on-inconclusive is promote"));
+        return promotion(observed, Good { verdict, despite: Some(Despite::Inconclusive) });
     }
-    verdict(observed, Phase::Inconclusive, message)
+    end(observed, Phase::Inconclusive, verdict)
 }
 
 /// Kept out, but in a Deployment that only wants to be told.
-fn verdict(observed: &Observed<'_>, phase: Phase, reason: &str) -> Plan {
+fn end(observed: &Observed<'_>, phase: Phase, verdict: Verdict) -> Plan {
     if observed.policy.mode == Mode::Report {
-        return promotion(observed, &format!("canary.mode is report; it would have been {}: {reason}", phase.as_str().to_lowercase()));
+        return promotion(observed, Good { verdict, despite: Some(Despite::Report(phase)) });
     }
-    Plan::then(vec![kept_out(phase, reason)], AT_ONCE)
+    Plan::then(vec![kept_out(phase, verdict)], AT_ONCE)
 }
 
-fn kept_out(phase: Phase, reason: &str) -> Action {
-    Action::Write { phase, message: Some(format!("{reason}; template kept out")) }
+fn kept_out(phase: Phase, verdict: Verdict) -> Action {
+    Action::Write { phase, why: Some(Why::KeptOut(verdict)) }
 }
 
 /// The live template names what is not there any more: it runs on, and its next pod does not start.
 fn live_is_broken(observed: &Observed<'_>) -> Option<Action> {
-    (!observed.missing_live.is_empty()).then(|| {
-        let missing = observed.missing_live.join(", ");
-        let note =
-            format!("the live template can't start another pod: {missing}; put it back, or let the held template in with canary.bypass");
-        Action::warning(Reason::LiveBroken, note)
-    })
+    let missing = observed.missing_live.clone();
+    (!missing.is_empty()).then_some(Action::Publish(Event::LiveBroken { missing }))
 }
 
 fn delete(namesake: &Value) -> Action {
@@ -276,6 +264,5 @@ fn evict(namesake: &Value) -> Action {
 /// The end of a run that this program can't go on with, through a fault of its own, once there is no more time.
 pub fn after_a_fault(primary: &Value, held: OnTrial<'_>, policy: &Policy, now: Timestamp) -> Option<Action> {
     let running = Standing::of(primary).is_running() && !matches!(held, OnTrial::Newer(_));
-    let reason = "a fault of Coalmine's own kept it from being judged; its log has the place";
-    (running && is_past_deadline(primary, policy, now)).then(|| kept_out(Phase::Inconclusive, reason))
+    (running && is_past_deadline(primary, policy, now)).then(|| kept_out(Phase::Inconclusive, Verdict::Fault))
 }

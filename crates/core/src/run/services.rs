@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use crate::manifest::object;
+use crate::{facts::event::Unreached, manifest::object};
 
-/// The words for the user when a Service selects the primary's pods but not the canary's, or none selects any.
-pub fn unreached(services: &[Value], primary: &Value, canary: &Value) -> Option<String> {
+/// Whether a Service selects the primary's pods but not the canary's, or none selects any.
+pub fn unreached(services: &[Value], primary: &Value, canary: &Value) -> Option<Unreached> {
     let labels = |deployment: &Value| object::metadata_map(object::template(deployment), "labels").clone();
     let (primary_labels, canary_labels) = (labels(primary), labels(canary));
     let reaches = |service: &Value, labels: &Map<String, Value>| {
@@ -14,20 +14,16 @@ pub fn unreached(services: &[Value], primary: &Value, canary: &Value) -> Option<
     };
     let of_primary: Vec<&Value> = services.iter().filter(|service| reaches(service, &primary_labels)).collect();
     if of_primary.is_empty() {
-        return Some(format!("no Service selects the pods of {}: the canary may get no traffic", object::name(primary)));
+        return Some(Unreached::NoService { primary: object::name(primary).to_owned() });
     }
     if let Some(missing) = of_primary.iter().find(|service| !reaches(service, &canary_labels)) {
-        let name = object::name(missing);
-        return Some(format!("Service {name} selects the primary's pods but not the canary's: it gets no traffic from there"));
+        return Some(Unreached::NotSelected { service: object::name(missing).to_owned() });
     }
     let (live, held) = (object::template(primary), object::template(canary));
     of_primary.into_iter().find_map(|service| {
         let port = targets(service).find(|port| opens(live, port) && !opens(held, port))?;
         let port = port.as_str().map_or_else(|| port.to_string(), str::to_owned);
-        let name = object::name(service);
-        Some(format!(
-            "Service {name} sends requests to port {port}, which no container of the held template opens: they fail there, or go elsewhere"
-        ))
+        Some(Unreached::NoPort { service: object::name(service).to_owned(), port })
     })
 }
 
@@ -48,6 +44,7 @@ fn opens(template: &Value, port: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::events::unreached as words;
     use serde_json::json;
 
     fn service(name: &str, selector: Value) -> Value {
@@ -64,7 +61,7 @@ mod tests {
         let canary = deployment(json!({"app": "app", "tier": "canary"}));
         assert_eq!(unreached(&[service("app", json!({"app": "app"}))], &primary, &canary), None);
         let missed = unreached(&[service("app", json!({"app": "app"})), service("web", json!({"tier": "web"}))], &primary, &canary);
-        insta::assert_snapshot!(missed.unwrap(), @"Service web selects the primary's pods but not the canary's: it gets no traffic from there");
+        insta::assert_snapshot!(words(&missed.unwrap()), @"Service web selects the primary's pods but not the canary's: it gets no traffic from there");
         let open = |mut deployment: Value, ports: Value| {
             deployment["spec"]["template"]["spec"] = json!({"containers": [{"name": "app", "ports": ports}]});
             deployment
@@ -80,10 +77,10 @@ mod tests {
             );
             unreached(&[service], &live, &renamed)
         };
-        insta::assert_snapshot!(serving(json!("http")).unwrap(), @"Service app sends requests to port http, which no container of the held template opens: they fail there, or go elsewhere");
-        assert!(serving(json!(8080)).unwrap().contains("to port 8080"));
+        insta::assert_snapshot!(words(&serving(json!("http")).unwrap()), @"Service app sends requests to port http, which no container of the held template opens: they fail there, or go elsewhere");
+        assert!(words(&serving(json!(8080)).unwrap()).contains("to port 8080"));
         assert_eq!(serving(json!(9090)), None, "the primary's don't list it either");
         let none = unreached(&[service("other", json!({"app": "other"})), service("headless", json!({}))], &primary, &canary);
-        insta::assert_snapshot!(none.unwrap(), @"no Service selects the pods of app: the canary may get no traffic");
+        insta::assert_snapshot!(words(&none.unwrap()), @"no Service selects the pods of app: the canary may get no traffic");
     }
 }

@@ -36,11 +36,6 @@ impl Approved {
         Self { run: run.to_owned(), by: one_line(by), reason: cut_reason(reason) }
     }
 
-    /// `ann decided: looks good`
-    pub fn decided(&self) -> String {
-        format!("{} decided: {}", self.by, self.reason)
-    }
-
     /// `ann: looks good`
     pub fn words(&self) -> String {
         if self.reason.is_empty() { self.by.clone() } else { format!("{}: {}", self.by, self.reason) }

@@ -11,11 +11,9 @@ use crate::{
         policy::Policy,
         quantity::{format_count, format_duration, format_percentage},
     },
-    judging::{
-        Measured,
-        verdict::{rate, sentence},
-    },
+    facts::judgement::Measured,
     manifest::object,
+    message::findings::{rate, sentence},
     metrics::{
         counting::{Past, Pods, Series, of_primary},
         discovery::{Choice, Found, choose},

@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use super::asking::pod_label;
 use super::{ASK_AGAIN, Judge, News, Refused, Round, Series, State, Until};
 use crate::api::checks::{self, Check};
+use crate::facts::judgement::{Decision, Finding, Reading};
 use crate::judging::checks::Outcome;
 use crate::judging::counters::{Counter, assign_roles};
 use crate::judging::joined::{Said, join};
-use crate::judging::judgement::{Decision, Finding};
 use crate::judging::pace::UNKNOWN_INTERVAL;
 use crate::judging::question::{Answer, Failure, Kind};
 use crate::judging::scope;
@@ -101,7 +101,7 @@ impl Judge {
     fn measured(&mut self, mut histories: &[History], now: Timestamp) {
         if let Series::Found { origin, chosen, .. } = &mut self.series {
             let (chosen, instead_of) = std::mem::take(chosen.as_mut());
-            self.news.push(News::Reading { chosen, origin: *origin, instead_of });
+            self.news.push(News::Reading(Reading { chosen, origin: *origin, instead_of }));
         }
         let (Series::Found { origin, counters, .. } | Series::Measured { origin, counters, .. }) = &mut self.series else { return };
         let (origin, mut counters) = (*origin, std::mem::take(counters));

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::{look, run_parameters};
 use crate::api::origin::Origin;
+use crate::facts::judgement::{Decision, Finding, Judgement, Measure, Measured, Unobserved, Waiting};
 use crate::judging::early::Early;
-use crate::judging::judgement::{Decision, Finding, Judgement, Measure, Measured, Unobserved, Waiting};
 use crate::judging::pace::UNKNOWN_INTERVAL;
 use crate::judging::step::{ASK_AGAIN, Round};
 use crate::judging::subject::Subject;

@@ -7,7 +7,7 @@ fn assert_told(story: &[(i64, Reason, &str, bool)]) {
     let mut told = Told::default();
     for (seconds, reason, note, expected) in story {
         let now = Timestamp::from_second(1_800_000_000 + seconds).unwrap();
-        assert_eq!(told.tell(&Event::normal(*reason, *note), now), *expected, "{seconds}: {reason:?} {note}");
+        assert_eq!(told.tell(*reason, note, now), *expected, "{seconds}: {reason:?} {note}");
     }
 }
 
@@ -55,8 +55,8 @@ fn two_states_that_alternate_are_not_told_each_time() {
     let alternating = |seconds: i64| if seconds % 2 == 0 { Reason::NotReady } else { Reason::MetricsUnavailable };
     let mut told = Told::default();
     let count = (0..600).filter(|seconds| {
-        let event = Event::normal(alternating(*seconds), format!("words of second {seconds}"));
-        told.tell(&event, Timestamp::from_second(1_800_000_000 + seconds).unwrap())
+        let note = format!("words of second {seconds}");
+        told.tell(alternating(*seconds), &note, Timestamp::from_second(1_800_000_000 + seconds).unwrap())
     });
     assert_eq!(count.count(), 2 * 4, "after 0, 1, 3 and 7 minutes");
 }
@@ -64,9 +64,10 @@ fn two_states_that_alternate_are_not_told_each_time() {
 #[test]
 fn an_end_that_can_t_be_finished_is_told_once() {
     let mut told = Told::default();
-    let steps = [Event::warning(Reason::Rejected, "error rate 100%"), Event::warning(Reason::WriteRefused, "no changes on a Friday")];
-    let count = (0..100).flat_map(|round| steps.iter().map(move |event| (round * 5, event)));
-    let count = count.filter(|(seconds, event)| told.tell(event, Timestamp::from_second(1_800_000_000 + seconds).unwrap()));
+    let steps = [(Reason::Rejected, "error rate 100%"), (Reason::WriteRefused, "no changes on a Friday")];
+    let count = (0..100).flat_map(|round| steps.map(move |step| (round * 5, step)));
+    let count =
+        count.filter(|(seconds, (reason, note))| told.tell(*reason, note, Timestamp::from_second(1_800_000_000 + seconds).unwrap()));
     assert_eq!(count.count(), 2);
 }
 

@@ -7,7 +7,10 @@ use serde_json::Value;
 
 use crate::{
     api::annotations::Phase,
-    run::events::{Event, Reason},
+    facts::{
+        event::Event,
+        why::{Promotion, Why},
+    },
 };
 
 #[derive(Debug, Clone, PartialEq)]
@@ -35,20 +38,18 @@ pub enum Action {
         condition: String,
         again: bool,
     },
-    /// Writes phase, message and time on the primary, on condition that the held template is still the same.
+    /// Writes phase, its reason in words, and time on the primary, on condition that the held template is still the same.
     Write {
         phase: Phase,
-        message: Option<String>,
+        why: Option<Why>,
     },
     /// The same by way of the status, where policies about the Deployment don't reach.
     WriteAside {
         phase: Phase,
-        message: Option<String>,
+        why: Option<Why>,
     },
     /// Writes the held template to the primary, on the same condition.
-    Promote {
-        message: String,
-    },
+    Promote(Promotion),
     /// From now on the trial stands still.
     Pause,
     /// It goes on: what it was paused for is no time of its.
@@ -62,16 +63,6 @@ pub enum Action {
     CleanReplicaSets,
     /// Nothing is left to do: the label goes, and with it the watch.
     Release,
-}
-
-impl Action {
-    pub(super) fn normal(reason: Reason, note: impl Into<String>) -> Self {
-        Self::Publish(Event::normal(reason, note))
-    }
-
-    pub(super) fn warning(reason: Reason, note: impl Into<String>) -> Self {
-        Self::Publish(Event::warning(reason, note))
-    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -9,23 +9,26 @@ use serde_json::Value;
 use super::{AT_ONCE, Action, Observed, OnTrial, Plan, ROLLOUT, delete, evict, live_is_broken};
 use crate::{
     api::annotations::Phase,
-    manifest::object,
-    run::{
-        canary,
-        events::{Event, Reason},
-        history,
+    facts::{
+        event::Event,
+        why::{Gone, Why},
     },
+    manifest::object,
+    run::{canary, history},
     standing::Standing,
 };
 
+/// A primary without a deadline of its own is watched for no longer.
+const LONGEST_ROLLOUT: Duration = Duration::from_hours(1);
+
 /// Nothing is left to try, and nobody waits for it any more.
 pub(super) fn superseded(held: OnTrial<'_>) -> Plan {
-    let message = match held {
-        OnTrial::Outdated => "another template became the live one past Coalmine; the held one is dropped: apply it again to try it",
-        OnTrial::Unreadable => "the held template can't be read back, and is dropped: apply it again to try it",
-        OnTrial::Nothing | OnTrial::Newer(_) | OnTrial::Template(_) => "the held template is gone; apply it again to try it",
+    let gone = match held {
+        OnTrial::Outdated => Gone::AnotherIsLive,
+        OnTrial::Unreadable => Gone::Unreadable,
+        OnTrial::Nothing | OnTrial::Newer(_) | OnTrial::Template(_) => Gone::Missing,
     };
-    Plan::then(vec![Action::Write { phase: Phase::Superseded, message: Some(message.to_owned()) }], AT_ONCE)
+    Plan::then(vec![Action::Write { phase: Phase::Superseded, why: Some(Why::Superseded(gone)) }], AT_ONCE)
 }
 
 pub(super) fn ended(observed: &Observed<'_>, phase: Phase, now: Timestamp) -> Plan {
@@ -35,7 +38,7 @@ pub(super) fn ended(observed: &Observed<'_>, phase: Phase, now: Timestamp) -> Pl
     if phase == Phase::Promoted {
         return promoted(observed, canary, &message, now);
     }
-    let mut actions = vec![event(phase, &told(primary, phase, &message))];
+    let mut actions = vec![ended_event(observed, phase, &message)];
     actions.extend(canary.map(delete));
     let kept = observed.namesake.filter(|namesake| canary::is_canary_of(namesake, primary) && canary::keeps_its_pods(namesake));
     actions.extend(kept.map(evict));
@@ -50,51 +53,23 @@ pub(super) fn ended(observed: &Observed<'_>, phase: Phase, now: Timestamp) -> Pl
     Plan::end(actions)
 }
 
-/// What became of a template, and who had asked for it. What ends a hold otherwise says by itself who did.
-fn told(primary: &Value, phase: Phase, message: &str) -> String {
-    match Standing::of(primary).requested_by {
-        Some(name) if matches!(phase, Phase::Promoted | Phase::Rejected | Phase::Inconclusive) => format!("{message}; asked for by {name}"),
-        _ => message.to_owned(),
-    }
-}
-
-fn event(phase: Phase, message: &str) -> Action {
-    let warning = matches!(phase, Phase::Rejected | Phase::Inconclusive | Phase::Bypassed);
-    Action::Publish(Event { reason: Reason::of(phase), note: message.to_owned(), warning })
+fn ended_event(observed: &Observed<'_>, phase: Phase, message: &str) -> Action {
+    let requested_by = observed.standing().requested_by.map(str::to_owned);
+    Action::Publish(Event::Ended { phase, message: message.to_owned(), requested_by })
 }
 
 fn promoted(observed: &Observed<'_>, canary: Option<&Value>, message: &str, now: Timestamp) -> Plan {
     if let Some(canary) = canary {
         let condition = Action::Condition { phase: Phase::Promoted, message: message.to_owned() };
-        return Plan::then(
-            vec![event(Phase::Promoted, &told(observed.primary, Phase::Promoted, message)), condition, delete(canary)],
-            AT_ONCE,
-        );
+        return Plan::then(vec![ended_event(observed, Phase::Promoted, message), condition, delete(canary)], AT_ONCE);
     }
     match rollout(observed.primary) {
-        Rollout::Complete => Plan::end(vec![
-            Action::normal(Reason::RolledOut, "the primary runs the promoted template on all replicas"),
-            Action::CleanReplicaSets,
-            Action::Release,
-        ]),
-        Rollout::Failed(reason) => Plan {
-            actions: vec![
-                Action::warning(
-                    Reason::RolloutFailed,
-                    format!(
-                        "the promoted template does not roll out: {reason}; go back with `kubectl rollout undo deploy/{}`",
-                        object::name(observed.primary)
-                    ),
-                ),
-                Action::CleanReplicaSets,
-                Action::Release,
-            ],
-            look_again: None,
-        },
-        // A primary without a deadline of its own is not watched for ever.
-        Rollout::Running if since(observed.primary, now) > Duration::from_hours(1) => {
-            Plan::end(vec![Action::CleanReplicaSets, Action::Release])
+        Rollout::Complete => Plan::end(vec![Action::Publish(Event::RolledOut), Action::CleanReplicaSets, Action::Release]),
+        Rollout::Failed(words) => {
+            let event = Event::RolloutFailed { name: object::name(observed.primary).to_owned(), words };
+            Plan::end(vec![Action::Publish(event), Action::CleanReplicaSets, Action::Release])
         }
+        Rollout::Running if since(observed.primary, now) > LONGEST_ROLLOUT => Plan::end(vec![Action::CleanReplicaSets, Action::Release]),
         Rollout::Running => Plan::wait(ROLLOUT),
     }
 }

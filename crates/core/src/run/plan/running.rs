@@ -6,11 +6,16 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    AT_ONCE, Action, Judgement, Observed, POD_STARTS, Plan, READY_POD_ANNOTATION, Reason, elapsed, inconclusive, is_past_deadline,
-    live_is_broken, promotion, ready_since, steady, verdict,
+    AT_ONCE, Action, Observed, POD_STARTS, Plan, READY_POD_ANNOTATION, elapsed, end, inconclusive, is_past_deadline, live_is_broken,
+    promotion, ready_since, steady,
 };
 use crate::{
-    api::{annotations::Phase, quantity::format_duration},
+    api::annotations::Phase,
+    facts::{
+        event::Event,
+        judgement::{Decision, Judgement, Round, Waiting},
+        why::{SharedTrouble, Verdict},
+    },
     manifest::object,
     run::{
         pods::{Health, Trouble},
@@ -27,40 +32,36 @@ const FOR_WHAT_IS_MISSING: Duration = Duration::from_secs(30);
 
 pub(super) fn running(observed: &Observed<'_>, namesake: &Value, now: Timestamp) -> Plan {
     let past = is_past_deadline(observed.primary, observed.policy, now);
-    let tried_for = observed.standing().since.map(|since| elapsed(since, now)).unwrap_or_default();
+    let tried_for = tried_for(observed, now);
+    let deadline = observed.policy.deadline;
+    let was_ready = ready_since(namesake).is_some();
     match &observed.health {
-        Health::Missing(reason) if tried_for < FOR_WHAT_IS_MISSING && !past => {
-            let note = format!("{reason}; waiting {} for it to be there", format_duration(FOR_WHAT_IS_MISSING));
-            Plan::then(vec![Action::normal(Reason::ConfigMissing, note)], FOR_WHAT_MAY_COME)
+        Health::Missing(words) if tried_for < FOR_WHAT_IS_MISSING && !past => {
+            let event = Event::ConfigMissing { words: words.clone(), patience: FOR_WHAT_IS_MISSING };
+            Plan::then(vec![Action::Publish(event)], FOR_WHAT_MAY_COME)
         }
-        Health::Missing(reason) => rejected(observed, reason, tried_for),
+        Health::Missing(words) => rejected(observed, words, tried_for),
         Health::Failed { reason, trouble } => in_trouble(observed, namesake, reason, *trouble, now),
-        Health::Starting(reason) if past => {
-            let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-            let since = if ready_since(namesake).is_some() { "not Ready any more at the deadline of" } else { "not Ready within" };
-            inconclusive(observed, &format!("{since} {}{reason}", format_duration(observed.policy.deadline)), false)
+        Health::Starting(words) if past => {
+            inconclusive(observed, Verdict::NotReadyWithin { deadline, was_ready, words: words.clone() }, false)
         }
-        Health::Starting(reason) if ready_since(namesake).is_some() => {
-            let reason = reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-            let note =
-                format!("{} is not Ready any more, through no fault of the template{reason}; waiting for it", object::name(namesake));
-            Plan::then(vec![Action::normal(Reason::NotReady, note)], POD_STARTS)
+        Health::Starting(words) if was_ready => {
+            let event = Event::NotReady { canary: object::name(namesake).to_owned(), words: words.clone() };
+            Plan::then(vec![Action::Publish(event)], POD_STARTS)
         }
-        Health::Starting(Some(reason)) if tried_for >= FOR_WHAT_IS_MISSING => {
-            let (name, deadline) = (object::name(namesake), format_duration(observed.policy.deadline));
-            let note = format!("{name} is not Ready after {}: {reason}; given up after {deadline}", format_duration(FOR_WHAT_IS_MISSING));
-            Plan::then(vec![Action::normal(Reason::NotReady, note)], POD_STARTS)
+        Health::Starting(Some(words)) if tried_for >= FOR_WHAT_IS_MISSING => {
+            let (canary, words) = (object::name(namesake).to_owned(), words.clone());
+            Plan::then(vec![Action::Publish(Event::NotReadyYet { canary, after: FOR_WHAT_IS_MISSING, deadline, words })], POD_STARTS)
         }
         Health::Starting(_) => Plan::wait(POD_STARTS),
         Health::Ready { pod } => {
-            let judged_so_far = object::annotation(namesake, READY_POD_ANNOTATION).filter(|_| ready_since(namesake).is_some());
+            let judged_so_far = object::annotation(namesake, READY_POD_ANNOTATION).filter(|_| was_ready);
             if judged_so_far == Some(pod) {
                 let mut plan = judged(observed, namesake, now);
                 plan.actions.splice(0..0, steady::news(observed, namesake));
                 plan
             } else if past {
-                let deadline = format_duration(observed.policy.deadline);
-                inconclusive(observed, &format!("Ready only at the deadline of {deadline}, so there was no time to judge it"), false)
+                inconclusive(observed, Verdict::ReadyTooLate { deadline }, false)
             } else {
                 first_ready(observed, namesake, pod, judged_so_far.is_some())
             }
@@ -68,26 +69,25 @@ pub(super) fn running(observed: &Observed<'_>, namesake: &Value, now: Timestamp)
     }
 }
 
-fn rejected(observed: &Observed<'_>, reason: &str, tried_for: Duration) -> Plan {
-    verdict(observed, Phase::Rejected, &format!("{reason} (after {})", format_duration(tried_for)))
+fn tried_for(observed: &Observed<'_>, now: Timestamp) -> Duration {
+    observed.standing().since.map(|since| elapsed(since, now)).unwrap_or_default()
+}
+
+fn rejected(observed: &Observed<'_>, words: &str, after: Duration) -> Plan {
+    end(observed, Phase::Rejected, Verdict::Pod { words: words.to_owned(), after })
 }
 
 /// Its pod fails. Where the primary's pods fail at the same time, nobody knows whose fault that is.
-fn in_trouble(observed: &Observed<'_>, namesake: &Value, reason: &str, trouble: Trouble, now: Timestamp) -> Plan {
+fn in_trouble(observed: &Observed<'_>, namesake: &Value, words: &str, trouble: Trouble, now: Timestamp) -> Plan {
     let past = is_past_deadline(observed.primary, observed.policy, now);
-    let tried_for = observed.standing().since.map(|since| elapsed(since, now)).unwrap_or_default();
     let serves = !shared::never_served(observed.primary);
     match observed.shared.filter(|_| serves) {
         Some(Shared { troubled, of }) => {
-            let both = format!("{reason}; {troubled} of {of} pods of the primary's are in the same trouble, so the template is not blamed");
+            let shared = SharedTrouble { words: words.to_owned(), troubled, of };
             if past {
-                return inconclusive(
-                    observed,
-                    &format!("{both}; still so at the deadline of {}", format_duration(observed.policy.deadline)),
-                    false,
-                );
+                return inconclusive(observed, Verdict::SharedTrouble { trouble: shared, deadline: observed.policy.deadline }, false);
             }
-            let mut actions = vec![Action::warning(Reason::SharedTrouble, format!("{both}; waiting for it to be over"))];
+            let mut actions = vec![Action::Publish(Event::SharedTrouble(shared))];
             match trouble {
                 Trouble::Ended { at: Some(at), .. } => actions.push(Action::Excuse(at)),
                 Trouble::Unready => actions.extend(steady::excuse(namesake)),
@@ -96,19 +96,18 @@ fn in_trouble(observed: &Observed<'_>, namesake: &Value, reason: &str, trouble: 
             Plan::then(actions, FOR_WHAT_MAY_COME)
         }
         None if serves && !past && observed.alone_for < shared::grace(trouble, object::template(namesake)) => Plan::wait(AT_ONCE),
-        None => rejected(observed, reason, tried_for),
+        None => rejected(observed, words, tried_for(observed, now)),
     }
 }
 
 /// Nothing is known of this pod yet: its time begins now, also when another was judged before it.
-fn first_ready(observed: &Observed<'_>, namesake: &Value, pod: &str, is_another: bool) -> Plan {
-    let state = if is_another { "Ready again, with another pod" } else { "Ready" };
-    let note = format!("{} is {state}; judging its traffic for {}", object::name(namesake), format_duration(observed.policy.duration));
+fn first_ready(observed: &Observed<'_>, namesake: &Value, pod: &str, is_again: bool) -> Plan {
+    let (canary, duration) = (object::name(namesake).to_owned(), observed.policy.duration);
     let mut actions = vec![Action::MarkReady { pod: pod.to_owned() }];
     actions.extend(observed.ready_condition.clone().map(|condition| Action::MarkCondition { condition, again: false }));
-    actions.push(Action::normal(Reason::Analyzing, note));
+    actions.push(Action::Publish(Event::Analyzing { canary, is_again, duration }));
     if let Some(unreached) = &observed.unreached {
-        actions.push(Action::warning(Reason::Unreached, unreached.clone()));
+        actions.push(Action::Publish(Event::Unreached(unreached.clone())));
     }
     actions.extend(live_is_broken(observed));
     Plan::then(actions, AT_ONCE)
@@ -127,51 +126,56 @@ fn judged(observed: &Observed<'_>, namesake: &Value, now: Timestamp) -> Plan {
     }
     let overdue = is_past_deadline(observed.primary, observed.policy, now - LAST_WORD);
     match &observed.judgement {
-        Some(Judgement::Reject(message)) => verdict(observed, Phase::Rejected, message),
-        Some(Judgement::Promote(message)) => promotion(observed, message),
-        Some(Judgement::Inconclusive { message, clean }) => inconclusive(observed, message, *clean),
-        Some(Judgement::Unavailable(reason)) if past => {
-            inconclusive(observed, &format!("no answer from the metrics until the deadline: {reason}"), false)
+        Some(Round::Done(judgement)) => decided(observed, judgement),
+        Some(Round::Waiting(Waiting { is_blind: true, findings, .. })) if past => {
+            inconclusive(observed, Verdict::NoAnswer(findings.clone()), false)
         }
-        Some(Judgement::Unavailable(reason)) => Plan::then(
-            vec![Action::warning(
-                Reason::MetricsUnavailable,
-                format!("metrics can't be read: {reason}; nothing is promoted or rejected for it"),
-            )],
-            FOR_WHAT_MAY_COME,
-        ),
-        Some(Judgement::Continue { note, .. }) if overdue => {
-            let note = note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
-            inconclusive(observed, &format!("undecided at the deadline{note}"), false)
+        Some(Round::Waiting(Waiting { is_blind: true, findings, .. })) => {
+            Plan::then(vec![Action::Publish(Event::MetricsUnavailable(findings.clone()))], FOR_WHAT_MAY_COME)
         }
-        None if overdue => inconclusive(observed, "nothing was said about it until the deadline", false),
-        Some(Judgement::Continue { look_again, note }) => {
-            let actions = note.iter().map(|note| Action::normal(Reason::Waiting, note.clone())).collect();
-            Plan { actions, look_again: Some(*look_again) }
+        Some(Round::Waiting(Waiting { findings, .. })) if overdue => inconclusive(observed, Verdict::Undecided(findings.clone()), false),
+        None if overdue => inconclusive(observed, Verdict::NothingSaid, false),
+        Some(Round::Waiting(Waiting { look_again, findings, .. })) => {
+            let waiting = (!findings.is_empty()).then(|| Action::Publish(Event::Waiting(findings.clone())));
+            Plan::then(waiting.into_iter().collect(), *look_again)
         }
         None => Plan::wait(AT_ONCE),
     }
 }
 
+fn decided(observed: &Observed<'_>, Judgement { decision, findings }: &Judgement) -> Plan {
+    let verdict = Verdict::Judged(findings.clone());
+    match decision {
+        Decision::Reject => end(observed, Phase::Rejected, verdict),
+        Decision::Promote => promotion(observed, verdict.into()),
+        Decision::Inconclusive { clean } => inconclusive(observed, verdict, *clean),
+    }
+}
+
+/// The judge has rejected it.
+fn rejects<'a>(observed: &'a Observed<'_>) -> Option<&'a Judgement> {
+    match &observed.judgement {
+        Some(Round::Done(judgement)) if judgement.decision == Decision::Reject => Some(judgement),
+        _ => None,
+    }
+}
+
 /// Only what fails grossly ends a trial that stands still: the judge is told to look at nothing else.
 fn while_paused(observed: &Observed<'_>) -> Plan {
-    match &observed.judgement {
-        Some(Judgement::Reject(message)) => verdict(observed, Phase::Rejected, message),
-        _ => Plan::wait(FOR_WHAT_MAY_COME),
-    }
+    rejects(observed).map_or_else(|| Plan::wait(FOR_WHAT_MAY_COME), |judgement| decided(observed, judgement))
 }
 
 /// Nothing is there to be protected, and nothing to be compared with: a canary that stays Ready is better than what there is. Unless its own
 /// numbers speak against it.
 fn of_a_primary_that_never_served(observed: &Observed<'_>, namesake: &Value, now: Timestamp) -> Option<Plan> {
-    if !shared::never_served(observed.primary) || matches!(observed.judgement, Some(Judgement::Reject(_))) {
+    if !shared::never_served(observed.primary) || rejects(observed).is_some() {
         return None;
     }
     let duration = observed.policy.duration;
     let ready_for = ready_since(namesake).map(|since| elapsed(since, now)).unwrap_or_default();
     if ready_for >= duration {
-        let (name, duration) = (object::name(namesake), format_duration(duration));
-        return Some(promotion(observed, &format!("no pod of the primary's was ever available, and {name} stayed Ready for {duration}")));
+        let canary = object::name(namesake).to_owned();
+        return Some(promotion(observed, Verdict::BetterThanNothing { canary, duration }.into()));
     }
     (!is_past_deadline(observed.primary, observed.policy, now)).then(|| Plan::wait(duration.saturating_sub(ready_for).min(POD_STARTS)))
 }

@@ -6,8 +6,10 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Action, Judgement, Observed, POD_STARTS, Plan, Reason, elapsed, inconclusive, is_past_deadline};
-use crate::api::quantity::format_duration;
+use super::{Action, Observed, POD_STARTS, Plan, elapsed, inconclusive, is_past_deadline};
+use crate::facts::event::Event;
+use crate::facts::judgement::{Decision, Judgement, Round};
+use crate::facts::why::Verdict;
 use crate::manifest::object;
 
 /// On the canary: since when its pod was Ready, in the pod's own words. Empty: it was not for a reason that the primary shares.
@@ -31,16 +33,18 @@ pub(super) fn excuse(namesake: &Value) -> Option<Action> {
 
 /// What is to be done instead of a promotion.
 pub(super) fn instead(observed: &Observed<'_>, namesake: &Value, now: Timestamp) -> Option<Plan> {
-    let promotes = matches!(&observed.judgement, Some(Judgement::Promote(_) | Judgement::Inconclusive { clean: true, .. }));
+    let promotes = matches!(
+        &observed.judgement,
+        Some(Round::Done(Judgement { decision: Decision::Promote | Decision::Inconclusive { clean: true }, .. }))
+    );
     let is_news = matches!(news(observed, namesake), Some(Action::MarkCondition { again: true, .. }));
     let again = if is_news { now } else { object::annotation(namesake, READY_AGAIN_ANNOTATION)?.parse().ok()? };
     let (duration, stayed) = (observed.policy.duration, elapsed(again, now));
     if !promotes || stayed >= duration {
         return None;
     }
-    let must = format!("its pod was not Ready at times; it must stay Ready for {}", format_duration(duration));
     if is_past_deadline(observed.primary, observed.policy, now) {
-        return Some(inconclusive(observed, &format!("{must}, and did for {}", format_duration(stayed)), false));
+        return Some(inconclusive(observed, Verdict::Unsteady { duration, stayed }, false));
     }
-    Some(Plan::then(vec![Action::warning(Reason::Unsteady, must)], duration.saturating_sub(stayed).min(POD_STARTS)))
+    Some(Plan::then(vec![Action::Publish(Event::Unsteady { duration })], duration.saturating_sub(stayed).min(POD_STARTS)))
 }

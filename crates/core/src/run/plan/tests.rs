@@ -9,7 +9,12 @@ mod trouble;
 use serde_json::json;
 
 use super::*;
-use crate::{api::annotations as key, run::pods::Trouble};
+use crate::{
+    api::annotations as key,
+    facts::judgement::{Decision, Finding, Judgement, Waiting},
+    message::{self, events::note},
+    run::pods::Trouble,
+};
 
 fn now() -> Timestamp {
     "2026-01-01T00:01:00Z".parse().unwrap()
@@ -52,7 +57,7 @@ struct Given {
     namesake: Option<Value>,
     health: Health,
     ready_condition: Option<&'static str>,
-    judgement: Option<Judgement>,
+    judgement: Option<Round>,
     policy: &'static [(&'static str, &'static str)],
     held: Option<OnTrial<'static>>,
     refused: Option<Refused>,
@@ -116,7 +121,7 @@ impl Given {
         self
     }
 
-    fn judged(mut self, judgement: Judgement) -> Self {
+    fn judged(mut self, judgement: Round) -> Self {
         self.judgement = Some(judgement);
         self
     }
@@ -146,14 +151,52 @@ impl Given {
             .actions
             .iter()
             .map(|action| match action {
-                Action::Publish(event) => format!("{} {}", event.reason.as_str(), event.note),
+                Action::Publish(event) => format!("{} {}", event.reason().as_str(), note(event)),
                 Action::Create(object) => format!("Create {}", object["metadata"]["name"]),
-                other => format!("{other:?}"),
+                other => written(other),
             })
             .collect();
         lines.push(format!("look again: {:?}", plan.look_again));
         lines.join("\n")
     }
+}
+
+/// An action with the words that are written.
+fn written(action: &Action) -> String {
+    let message = |why: &Option<Why>| why.as_ref().map(message::why::why);
+    match action {
+        Action::Write { phase, why } => format!("Write {{ phase: {phase:?}, message: {:?} }}", message(why)),
+        Action::WriteAside { phase, why } => format!("WriteAside {{ phase: {phase:?}, message: {:?} }}", message(why)),
+        Action::Promote(promotion) => format!("Promote {{ message: {:?} }}", message::why::promotion(promotion)),
+        other => format!("{other:?}"),
+    }
+}
+
+/// The words stand for any finding.
+fn done(decision: Decision, words: &str) -> Round {
+    Round::Done(Judgement { decision, findings: vec![Finding::NoAnswer(words.to_owned())] })
+}
+
+fn rejects(words: &str) -> Round {
+    done(Decision::Reject, words)
+}
+
+fn promotes(words: &str) -> Round {
+    done(Decision::Promote, words)
+}
+
+fn unavailable(words: &str) -> Round {
+    Round::blind(words.to_owned(), Duration::from_secs(1))
+}
+
+fn waits(words: Option<&str>) -> Round {
+    let findings = words.map(|words| Finding::NoAnswer(words.to_owned())).into_iter().collect();
+    Round::Waiting(Waiting { look_again: Duration::from_secs(5), findings, is_blind: false })
+}
+
+fn proven(words: &str) -> Promotion {
+    let verdict = Verdict::Judged(vec![Finding::NoAnswer(words.to_owned())]);
+    Promotion { good: verdict.into(), approved: None, is_paused: false }
 }
 
 fn failed(trouble: Trouble) -> Health {

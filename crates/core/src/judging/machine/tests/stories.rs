@@ -5,12 +5,14 @@ use super::*;
 use serde_json::json;
 
 use crate::api::policy::OnInconclusive;
-use crate::judging::verdict::event;
+use crate::facts::event::Event;
+use crate::message::events::note;
 
 fn story(subject: Subject, mut world: World) -> String {
     let mut judge = Judge::new(subject);
     world.until(&mut judge, 700);
-    let news: Vec<String> = judge.news().iter().filter_map(|news| Some(event(news)?.note)).collect();
+    let told = |news| if let News::Reading(reading) = news { Some(note(&Event::Reading(reading))) } else { None };
+    let news: Vec<String> = judge.news().into_iter().filter_map(told).collect();
     format!("{}\n{}", world.story.join("\n"), news.join("\n"))
 }
 

@@ -6,7 +6,7 @@ use super::*;
 use crate::api::origin::Origin;
 use crate::api::policy::Policy;
 use crate::judging::scope::Pod;
-use crate::judging::verdict::words;
+use crate::message::findings::words;
 use crate::metrics::counting::{self, Labels, Reading, Sample, Series as Counter, Tally, UNVERIFIED, Window};
 use crate::metrics::pages::Hints;
 

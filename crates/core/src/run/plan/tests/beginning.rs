@@ -44,7 +44,7 @@ look again: Some(1s)
 
 #[test]
 fn a_canary_that_somebody_changed_proves_nothing() {
-    let mut given = Given::new("Running").canary("r1", true).ready().judged(Judgement::Promote("error rate 0%".to_owned()));
+    let mut given = Given::new("Running").canary("r1", true).ready().judged(promotes("error rate 0%"));
     given.namesake.as_mut().unwrap()["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = json!("2");
     insta::assert_snapshot!(given.plan(), @r#"
     CanaryChanged app-canary was changed, and no longer runs the held template alone; starting over
@@ -56,7 +56,7 @@ fn a_canary_that_somebody_changed_proves_nothing() {
 
 #[test]
 fn a_template_that_came_past_coalmine_is_not_overwritten() {
-    let promotable = Given::new("Running").canary("r1", true).ready().judged(Judgement::Promote("error rate 0%".to_owned()));
+    let promotable = Given::new("Running").canary("r1", true).ready().judged(promotes("error rate 0%"));
     insta::assert_snapshot!(Given { held: Some(OnTrial::Outdated), ..promotable }.plan(), @r#"
     Write { phase: Superseded, message: Some("another template became the live one past Coalmine; the held one is dropped: apply it again to try it") }
     look again: Some(1s)
@@ -80,7 +80,7 @@ fn a_trial_that_is_scaled_to_zero_waits_and_begins_anew() {
         given.primary["spec"]["replicas"] = json!(0);
         given
     };
-    let promotable = || Given::new("Running").canary("r1", true).ready().judged(Judgement::Promote("error rate 0%".to_owned()));
+    let promotable = || Given::new("Running").canary("r1", true).ready().judged(promotes("error rate 0%"));
     insta::assert_snapshot!(zero(promotable().old()).plan(), @r#"
     Write { phase: Held, message: Some("scaled to zero, so there is no traffic to judge by; the template is tried anew when it is scaled up") }
     look again: Some(1s)
@@ -104,7 +104,7 @@ fn a_trial_that_is_scaled_to_zero_waits_and_begins_anew() {
 
 #[test]
 fn a_canary_is_one_pod() {
-    let mut given = Given::new("Running").canary("r1", true).ready().judged(Judgement::Promote("error rate 0%".to_owned()));
+    let mut given = Given::new("Running").canary("r1", true).ready().judged(promotes("error rate 0%"));
     given.namesake.as_mut().unwrap()["spec"] = json!({"replicas": 5});
     insta::assert_snapshot!(given.plan(), @r#"
     CanaryChanged app-canary was scaled to 5 replicas, and is to be one pod beside the primary's; starting over

@@ -4,18 +4,18 @@ use super::*;
 
 #[test]
 fn where_nothing_ever_served_a_canary_that_stays_ready_is_let_in() {
-    let given = |judgement: Judgement| {
+    let given = |judgement: Round| {
         let mut given = Given::new("Running").canary("r1", true).ready().judged(judgement);
         never_served(&mut given);
         given
     };
-    let silent = || given(Judgement::Unavailable("no counters".to_owned()));
+    let silent = || given(unavailable("no counters"));
     insta::assert_snapshot!(Given { policy: &[("canary.duration", "50s")], ..silent() }.plan(), @r#"
     Promote { message: "no pod of the primary's was ever available, and app-canary stayed Ready for 50s; template promoted" }
     look again: Some(1s)
     "#);
     insta::assert_snapshot!(Given { policy: &[("canary.duration", "52s")], ..silent() }.plan(), @"look again: Some(2s)");
-    insta::assert_snapshot!(given(Judgement::Reject("error rate 100%".to_owned())).plan(), @r#"
+    insta::assert_snapshot!(given(rejects("error rate 100%")).plan(), @r#"
     Write { phase: Rejected, message: Some("error rate 100%; template kept out") }
     look again: Some(1s)
     "#);
@@ -29,7 +29,7 @@ fn where_nothing_ever_served_a_canary_that_stays_ready_is_let_in() {
 fn in_report_mode_the_verdict_is_told_and_the_template_let_in() {
     let report = |given: Given| Given { policy: &[("canary.mode", "report"), ("canary.deadline", "5m")], ..given };
     let ready = || Given::new("Running").canary("r1", true).ready();
-    insta::assert_snapshot!(report(ready().judged(Judgement::Reject("error rate 100%".to_owned()))).plan(), @r#"
+    insta::assert_snapshot!(report(ready().judged(rejects("error rate 100%"))).plan(), @r#"
     Promote { message: "canary.mode is report; it would have been rejected: error rate 100%; template promoted" }
     look again: Some(1s)
     "#);
@@ -37,7 +37,7 @@ fn in_report_mode_the_verdict_is_told_and_the_template_let_in() {
     Promote { message: "canary.mode is report; it would have been inconclusive: app-canary could not be created within 5m; template promoted" }
     look again: Some(1s)
     "#);
-    let promote = Action::Promote { message: "error rate 0%".to_owned() };
+    let promote = Action::Promote(proven("error rate 0%"));
     let refused = report(ready().old().refused(promote)).plan();
     assert!(refused.starts_with("Write { phase: Inconclusive"), "what can't be let in is not tried for ever: {refused}");
 }
@@ -70,7 +70,7 @@ fn every_run_ends_at_the_deadline_whatever_it_waits_for() {
     Write { phase: Inconclusive, message: Some("Ready only at the deadline of 10m, so there was no time to judge it; template kept out") }
     look again: Some(1s)
     "#);
-    let endless = || Judgement::Continue { look_again: Duration::from_secs(5), note: Some("12 requests are needed".to_owned()) };
+    let endless = || waits(Some("12 requests are needed"));
     insta::assert_snapshot!(Given::new("Running").canary("r1", true).ready().judged(endless()).old().plan(), @r#"
     Write { phase: Inconclusive, message: Some("undecided at the deadline: 12 requests are needed; template kept out") }
     look again: Some(1s)
@@ -87,7 +87,7 @@ fn every_run_ends_at_the_deadline_whatever_it_waits_for() {
         Given::new("Running").canary("r1", true).starting("a probe fails"),
         Given::new("Running").canary("r1", true).ready(),
         Given::new("Running").canary("r1", false).ready(),
-        Given::new("Running").canary("r1", true).ready().judged(Judgement::Unavailable("nonsense".to_owned())),
+        Given::new("Running").canary("r1", true).ready().judged(unavailable("nonsense")),
     ] {
         let plan = given.old().plan();
         assert!(plan.starts_with("Write { phase: Inconclusive"), "{plan}");
@@ -97,24 +97,24 @@ fn every_run_ends_at_the_deadline_whatever_it_waits_for() {
 #[test]
 fn verdicts() {
     let ready = || Given::new("Running").canary("r1", true).ready();
-    insta::assert_snapshot!(ready().judged(Judgement::Reject("error rate 100%".to_owned())).plan(), @r#"
+    insta::assert_snapshot!(ready().judged(rejects("error rate 100%")).plan(), @r#"
 Write { phase: Rejected, message: Some("error rate 100%; template kept out") }
 look again: Some(1s)
 "#);
-    insta::assert_snapshot!(ready().judged(Judgement::Promote("error rate 0%".to_owned())).plan(), @r#"
+    insta::assert_snapshot!(ready().judged(promotes("error rate 0%")).plan(), @r#"
 Promote { message: "error rate 0%; template promoted" }
 look again: Some(1s)
 "#);
-    insta::assert_snapshot!(ready().judged(Judgement::Continue { look_again: Duration::from_secs(5), note: None }).plan(), @"look again: Some(5s)");
-    insta::assert_snapshot!(ready().judged(Judgement::Unavailable("connection refused".to_owned())).plan(), @r"
+    insta::assert_snapshot!(ready().judged(waits(None)).plan(), @"look again: Some(5s)");
+    insta::assert_snapshot!(ready().judged(unavailable("connection refused")).plan(), @r"
 CanaryMetricsUnavailable metrics can't be read: connection refused; nothing is promoted or rejected for it
 look again: Some(2s)
 ");
-    insta::assert_snapshot!(ready().old().judged(Judgement::Unavailable("connection refused".to_owned())).plan(), @r#"
+    insta::assert_snapshot!(ready().old().judged(unavailable("connection refused")).plan(), @r#"
 Write { phase: Inconclusive, message: Some("no answer from the metrics until the deadline: connection refused; template kept out") }
 look again: Some(1s)
 "#);
-    let few = |clean| Judgement::Inconclusive { message: "0 of 3 requests failed".to_owned(), clean };
+    let few = |clean| done(Decision::Inconclusive { clean }, "0 of 3 requests failed");
     insta::assert_snapshot!(ready().judged(few(true)).plan(), @r#"
 Write { phase: Inconclusive, message: Some("0 of 3 requests failed; template kept out") }
 look again: Some(1s)

@@ -5,7 +5,7 @@ use super::*;
 const APPROVED: &str = r#"{"run":"r1","by":"bob","reason":"looks good"}"#;
 
 fn promotable(phase: &str) -> Given {
-    Given::new(phase).canary("r1", true).ready().judged(Judgement::Promote("error rate 0%".to_owned()))
+    Given::new(phase).canary("r1", true).ready().judged(promotes("error rate 0%"))
 }
 
 fn with(mut given: Given, policy: &'static [(&'static str, &'static str)]) -> Given {
@@ -54,7 +54,7 @@ fn a_good_template_waits_for_somebody_to_agree() {
 
 #[test]
 fn while_it_waits_it_can_still_be_rejected() {
-    let rejected = Given::new("AwaitingApproval").canary("r1", true).ready().judged(Judgement::Reject("error rate 100%".to_owned()));
+    let rejected = Given::new("AwaitingApproval").canary("r1", true).ready().judged(rejects("error rate 100%"));
     insta::assert_snapshot!(with(rejected, REQUIRED).plan(), @r#"
     Write { phase: Rejected, message: Some("error rate 100%; template kept out") }
     look again: Some(1s)
@@ -69,9 +69,9 @@ fn while_it_waits_it_can_still_be_rejected() {
     look again: Some(1s)
     "#);
     // Approved or not, nothing goes in that doesn't say good now.
-    let waits = Given::new("AwaitingApproval").canary("r1", true).ready().saying(key::APPROVED, APPROVED);
-    let judgement = Judgement::Continue { look_again: Duration::from_secs(5), note: None };
-    assert_eq!(with(waits.judged(judgement), REQUIRED).plan(), "look again: Some(5s)");
+    let given = Given::new("AwaitingApproval").canary("r1", true).ready().saying(key::APPROVED, APPROVED);
+    let judgement = waits(None);
+    assert_eq!(with(given.judged(judgement), REQUIRED).plan(), "look again: Some(5s)");
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn a_trial_that_stands_still() {
     // Its deadline stands still with it: it began at 00:00:00, and ten minutes are long over.
     let late = promotable("Running").saying("canary.state/since", "2026-01-01T00:00:00Z");
     assert_eq!(paused(late).plan(), "look again: Some(2s)");
-    let gross = Given::new("Running").canary("r1", true).ready().judged(Judgement::Reject("error rate 100%".to_owned()));
+    let gross = Given::new("Running").canary("r1", true).ready().judged(rejects("error rate 100%"));
     insta::assert_snapshot!(paused(gross).plan(), @r#"
     Write { phase: Rejected, message: Some("error rate 100%; template kept out") }
     look again: Some(1s)

@@ -35,8 +35,8 @@ fn what_a_newer_version_holds_is_left_to_it() {
 
 #[test]
 fn what_the_api_server_refuses_is_told_in_its_words() {
-    let write = || Action::Write { phase: Phase::Running, message: None };
-    let promote = || Action::Promote { message: "error rate 0%".to_owned() };
+    let write = || Action::Write { phase: Phase::Running, why: None };
+    let promote = || Action::Promote(proven("error rate 0%"));
     let given = || Given::new("Running").canary("r1", true).ready();
     insta::assert_snapshot!(Given::new("Running").refused(Action::Create(Value::Null)).plan(), @r#"
     CanaryCreateRefused the canary can't be created: admission webhook "digests" denied the request:  no; trying until the deadline (10m)
@@ -59,7 +59,7 @@ fn what_the_api_server_refuses_is_told_in_its_words() {
     WriteAside { phase: Running, message: None }
     look again: Some(1s)
     "#);
-    insta::assert_snapshot!(Given::new("Held").refused(Action::WriteAside { phase: Phase::Running, message: None }).plan(), @r#"
+    insta::assert_snapshot!(Given::new("Held").refused(Action::WriteAside { phase: Phase::Running, why: None }).plan(), @r#"
     CanaryWriteRefused the Deployment can't be written to: admission webhook "digests" denied the request:  no; trying again
     look again: Some(5s)
     "#);
@@ -76,5 +76,6 @@ fn a_fault_of_our_own_ends_at_the_deadline_too() {
     assert_eq!(end(Given::new("Running")), None);
     assert_eq!(end(Given::new("Rejected").old()), None);
     assert_eq!(end(Given { held: Some(OnTrial::Newer(9)), ..Given::new("Running").old() }), None, "the newer version ends it");
-    insta::assert_snapshot!(format!("{:?}", end(Given::new("Running").old())), @r#"Some(Write { phase: Inconclusive, message: Some("a fault of Coalmine's own kept it from being judged; its log has the place; template kept out") })"#);
+    let ended = end(Given::new("Running").old()).unwrap();
+    insta::assert_snapshot!(written(&ended), @r#"Write { phase: Inconclusive, message: Some("a fault of Coalmine's own kept it from being judged; its log has the place; template kept out") }"#);
 }

@@ -111,7 +111,7 @@ fn a_pod_that_is_lost_is_waited_for_and_judged_anew() {
     Write { phase: Inconclusive, message: Some("not Ready any more at the deadline of 10m: pod app-canary-1-x is lost: EvictionByEvictionAPI: Eviction API: evicting; template kept out") }
     look again: Some(1s)
     "#);
-    let promotable = || Given::new("Running").canary("r1", true).judged(Judgement::Promote("error rate 0%".to_owned()));
+    let promotable = || Given::new("Running").canary("r1", true).judged(promotes("error rate 0%"));
     insta::assert_snapshot!(promotable().ready_with("another").plan(), @r#"
     MarkReady { pod: "another" }
     CanaryAnalyzing app-canary is Ready again, with another pod; judging its traffic for 60s
@@ -126,7 +126,7 @@ fn a_pod_that_is_lost_is_waited_for_and_judged_anew() {
 /// Each time for less than its probes need to fail for good.
 #[test]
 fn readiness_that_comes_and_goes_is_no_success() {
-    let again = |known: &str, again: Option<&str>, judgement: Judgement| {
+    let again = |known: &str, again: Option<&str>, judgement: Round| {
         let mut given = Given::new("Running").canary("r1", true).ready().judged(judgement);
         given.ready_condition = Some("2026-01-01T00:00:40Z");
         let annotations = &mut given.namesake.as_mut().unwrap()["metadata"]["annotations"];
@@ -136,8 +136,8 @@ fn readiness_that_comes_and_goes_is_no_success() {
         }
         given
     };
-    let promote = || Judgement::Promote("fine".to_owned());
-    let clean = || Judgement::Inconclusive { message: "too few requests".to_owned(), clean: true };
+    let promote = || promotes("fine");
+    let clean = || done(Decision::Inconclusive { clean: true }, "too few requests");
     let (before, same) = ("2026-01-01T00:00:09Z", "2026-01-01T00:00:40Z");
     insta::assert_snapshot!(again(before, None, promote()).plan(), @r#"
     MarkCondition { condition: "2026-01-01T00:00:40Z", again: true }
@@ -156,7 +156,7 @@ fn readiness_that_comes_and_goes_is_no_success() {
     Promote { message: "fine; template promoted" }
     look again: Some(1s)
     "#);
-    insta::assert_snapshot!(again(before, None, Judgement::Reject("bad".to_owned())).plan(), @r#"
+    insta::assert_snapshot!(again(before, None, rejects("bad")).plan(), @r#"
     MarkCondition { condition: "2026-01-01T00:00:40Z", again: true }
     Write { phase: Rejected, message: Some("bad; template kept out") }
     look again: Some(1s)

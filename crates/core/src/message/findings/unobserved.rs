@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::api::origin::Origin;
 use crate::api::quantity::format_duration;
-use crate::judging::judgement::Unobserved;
+use crate::facts::judgement::Unobserved;
 use crate::statistics::Coverage;
 
 pub(super) fn words(unobserved: &Unobserved) -> String {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::judgement::Measured;
 use crate::api::quantity::{format_count, format_duration, format_percentage};
+use crate::facts::judgement::Measured;
 use crate::statistics::{Analysis, Basis, Forecast, Reason, TrafficShare, Verdict};
 
 /// The sentence for one metric's analysis after `served`.

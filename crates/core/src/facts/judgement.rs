@@ -1,11 +1,10 @@
-//! A judgement as data: what was decided and what was found, with the numbers. The sentences are made from it last, in `verdict`.
+//! A judgement: what was decided and what was found, with the numbers. The sentences are made from it last, in `message::findings`.
 
 use std::time::Duration;
 
-use super::checks::Outcome;
 use crate::api::origin::Origin;
 use crate::metrics::counting::{Fall, Lacking, Shared};
-use crate::metrics::discovery::{LatencyError, NotFound};
+use crate::metrics::discovery::{Chosen, LatencyError, NotFound};
 use crate::statistics::{Analysis, ClientErrors, Coverage, Forecast, Silence, TrafficShare};
 
 /// The end of a run.
@@ -33,6 +32,20 @@ pub struct Waiting {
     pub findings: Vec<Finding>,
     /// Nothing could be read.
     pub is_blind: bool,
+}
+
+/// What a round of questions comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Round {
+    Waiting(Waiting),
+    Done(Judgement),
+}
+
+impl Round {
+    /// There is nothing to judge by, in the words of whoever was asked.
+    pub fn blind(words: String, look_again: Duration) -> Self {
+        Self::Waiting(Waiting { look_again, findings: vec![Finding::NoAnswer(words)], is_blind: true })
+    }
 }
 
 /// What is known of the primary before the canary.
@@ -144,4 +157,36 @@ pub enum Measured {
     ErrorRate,
     /// Requests slower than this are counted as errors are.
     Slower(Duration),
+}
+
+/// What a check says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// Not decided yet.
+    Waiting,
+    Passed(String),
+    Failed(String),
+    /// The question has no usable answer; never a reason to promote.
+    Unknown(String),
+}
+
+impl Outcome {
+    /// Of a check that only warns: told, and in nobody's way.
+    #[must_use]
+    pub fn as_a_warning(self) -> Self {
+        match self {
+            Self::Failed(words) | Self::Unknown(words) => Self::Passed(format!("only a warning: {words}")),
+            Self::Waiting => Self::Passed("only a warning, and not decided yet".to_owned()),
+            passed @ Self::Passed(_) => passed,
+        }
+    }
+}
+
+/// The series that were chosen to be read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    pub chosen: Chosen,
+    pub origin: Origin,
+    /// What those who would be preferred lack.
+    pub instead_of: Vec<NotFound>,
 }

@@ -1,4 +1,4 @@
-//! The sentences of verdicts: every one with the numbers that it rests on, so that no verdict surprises. One line each.
+//! The sentences of judgements: every one with the numbers that it rests on, so that no verdict surprises. One line each.
 
 mod analysis;
 mod unobserved;
@@ -6,18 +6,10 @@ mod unobserved;
 use std::time::Duration;
 
 pub use self::analysis::{outlook, rate, sentence, starved};
-use super::checks::Outcome;
-use super::judgement::{Decision, Finding, Measure, Measured, Past};
-use super::step::{News, Step};
-use crate::api::{
-    origin::Origin,
-    quantity::{format_count, format_duration, format_percentage},
-};
+use crate::api::quantity::{format_count, format_duration, format_percentage};
+use crate::facts::judgement::{Finding, Measure, Measured, Outcome, Past, Reading};
 use crate::metrics::counting::Lacking;
 use crate::metrics::discovery::{Chosen, Found, NotFound};
-use crate::run::events::{self, Event};
-use crate::run::evidence::Reads;
-use crate::run::plan;
 use crate::statistics::{ClientCounts, ClientErrors, Silence};
 use crate::words::within;
 
@@ -37,54 +29,25 @@ impl Measured {
     }
 }
 
-/// What the plan is told at the end of a round; `None` while something is to be asked.
-pub fn told(step: Step) -> Option<plan::Judgement> {
-    match step {
-        Step::Ask(_) => None,
-        Step::Wait(waiting) if waiting.is_blind => Some(plan::Judgement::Unavailable(words(&waiting.findings))),
-        Step::Wait(waiting) => {
-            let note = Some(words(&waiting.findings)).filter(|note| !note.is_empty());
-            Some(plan::Judgement::Continue { look_again: waiting.look_again, note })
-        }
-        Step::Done(judgement) => {
-            let message = words(&judgement.findings);
-            Some(match judgement.decision {
-                Decision::Reject => plan::Judgement::Reject(message),
-                Decision::Promote => plan::Judgement::Promote(message),
-                Decision::Inconclusive { clean } => plan::Judgement::Inconclusive { message, clean },
-            })
-        }
-    }
-}
-
-/// The Event that tells of it, if the user should hear.
-pub fn event(news: &News) -> Option<Event> {
-    let News::Reading { chosen: Chosen { counters, .. }, .. } = news else { return None };
-    let spellings: Vec<&str> = counters.iter().map(Found::spelling).collect();
-    let spelling = match spellings.as_slice() {
-        [one] => (*one).to_owned(),
-        several => format!("[{}]", several.join(", ")),
-    };
-    Some(Event::normal(events::Reason::Metrics, format!("{}; to fix this choice: canary.metrics: {spelling}", reading(news)?)))
-}
-
-/// The same for whoever looks at the evidence, with queries to copy.
-pub fn reads(news: &News, namespace: &str) -> Option<Reads> {
-    let News::Reading { chosen: Chosen { counters, .. }, origin, .. } = news else { return None };
-    let can_be_asked = *origin == Origin::Prometheus;
-    let queries = counters.iter().filter(|_| can_be_asked).flat_map(|found| found.queries(namespace)).collect();
-    Some(Reads { words: reading(news)?, queries })
-}
-
-fn reading(news: &News) -> Option<String> {
-    let News::Reading { chosen: Chosen { counters, not_judged }, origin, instead_of } = news else { return None };
+/// What is read, and where; for the Event, and for whoever looks at the evidence.
+pub fn reading(reading: &Reading) -> String {
+    let Reading { chosen: Chosen { counters, not_judged }, origin, instead_of } = reading;
     let besides = if not_judged.is_empty() { String::new() } else { format!("; not judged: {}", not_judged.join(", ")) };
     let place = match instead_of.iter().map(NotFound::to_string).collect::<Vec<_>>().join("; ") {
         because if because.is_empty() => origin.place().to_owned(),
         because => format!("{} ({because})", origin.place()),
     };
     let what: Vec<String> = counters.iter().map(Found::description).collect();
-    Some(format!("reading {} {place}{besides}", what.join(" and ")))
+    format!("reading {} {place}{besides}", what.join(" and "))
+}
+
+/// How that choice is written in `canary.metrics`.
+pub fn spelling(reading: &Reading) -> String {
+    let spellings: Vec<&str> = reading.chosen.counters.iter().map(Found::spelling).collect();
+    match spellings.as_slice() {
+        [one] => (*one).to_owned(),
+        several => format!("[{}]", several.join(", ")),
+    }
 }
 
 /// All findings in one line.
