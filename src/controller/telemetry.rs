@@ -24,7 +24,7 @@ const MOST_NAMESPACES: usize = 200;
 const OTHERS: &str = "_others";
 /// A run that is not over so long after its deadline is stuck.
 const OVERDUE: Duration = Duration::from_mins(2);
-/// So many failures in a row are more than an object that somebody else writes, too.
+/// Fewer failures in a row come of an object that somebody else writes, too.
 const FAILING: u32 = 5;
 /// Those in which the controller has something to do.
 const PHASES: [Phase; 4] = [Phase::Held, Phase::Running, Phase::AwaitingApproval, Phase::Promoted];

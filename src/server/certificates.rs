@@ -13,7 +13,7 @@ pub mod renewal;
 
 use std::time::Duration;
 
-/// How long to wait after so many failures in a row, from `first` to `longest`.
+/// How long to wait after a number of failures in a row, from `first` to `longest`.
 fn retry_after(first: Duration, failures: u32, longest: Duration) -> Duration {
     first.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(longest)
 }

@@ -11,7 +11,7 @@ use coalmine_core::api::checks::{Bounds, Names, Origin, Probe, Rules, View, ques
 use coalmine_core::judging::checks::{Outcome, Progress, judge};
 use coalmine_core::metrics::counting::{Members, PodLabel};
 
-/// So many values a run are enough to tell its middle.
+/// The maximum number of values of a run: more are not needed to tell its median.
 const MOST_STEPS: u32 = 60;
 const FEWEST_STEPS: u32 = 4;
 

@@ -76,7 +76,7 @@ impl Datadog {
     }
 }
 
-/// A request tells at most so many points; up to here the finest buckets that there are fit.
+/// Datadog answers with a limited number of points; up to this length of time they are as fine as there are.
 const FINEST_UP_TO: Duration = Duration::from_hours(4);
 const FINEST_BUCKET: Duration = Duration::from_secs(10);
 
@@ -113,7 +113,7 @@ async fn key(path: &PathBuf) -> Result<String, Problem> {
     if is_key { Ok(text) } else { Err(Problem::Credentials { what: path.display().to_string(), reason: "not a key".to_owned() }) }
 }
 
-/// A question travels in an address, which must not grow with the service: so many pods speak for all.
+/// A question travels in an address, which must not grow with the service: at most this number of pods speak for all.
 const MOST_PODS: usize = 100;
 
 /// A filter that holds for these pods.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
-/// Places for questions, so many for each namespace.
+/// Places for questions, with a maximum number for each namespace.
 #[derive(Debug)]
 pub(super) struct Shares {
     all: Semaphore,

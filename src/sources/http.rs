@@ -36,7 +36,7 @@ impl Deref for Body {
     }
 }
 
-/// Sends, and reads the whole answer, of at most so many bytes, within `timeout`. Redirects are told, not followed.
+/// Sends, and reads the whole answer, of at most `largest` bytes, within `timeout`. Redirects are told, not followed.
 pub(super) async fn answer(largest: usize, request: RequestBuilder, timeout: Duration) -> Result<(StatusCode, Body), Problem> {
     let asked = tokio::time::timeout(timeout, read(largest, request));
     asked.await.unwrap_or_else(|_| Ok(Err(Problem::Timeout(timeout)))).unwrap_or_else(|error| Err(problem(&error, timeout)))
@@ -94,7 +94,7 @@ pub(super) fn refusal(status: StatusCode, message: Option<&str>) -> Problem {
     }
 }
 
-/// A list of at most so many; a longer one is no answer. Small texts can be many large values.
+/// A list of at most `MOST` items; a longer one is no answer. Small texts can be many large values.
 pub(super) struct Few<T, const MOST: usize>(pub(super) Vec<T>);
 
 impl<T, const MOST: usize> Default for Few<T, MOST> {

@@ -17,7 +17,7 @@ pub use self::settings::{Settings, SettingsError};
 use super::{Error, Problem, Scope, Source, Wanted, http};
 use coalmine_core::metrics::counting::Series;
 
-/// So many questions at once: a bound on memory, and on the load that Coalmine is for Prometheus.
+/// The maximum number of questions at once: a bound on memory, and on Coalmine's load on Prometheus.
 const AT_ONCE: usize = 8;
 /// A check is about a number, or about a few that are told apart by labels.
 const MOST_SERIES_OF_A_CHECK: usize = 100;

@@ -26,7 +26,7 @@ use crate::{args::Asked, clock::now, cluster::Cluster, terminal};
 
 /// Between the first look at the pages and the last.
 const APART: Duration = Duration::from_secs(10);
-/// A page is looked for on so many pods, one after the other.
+/// The maximum number of pods on which a page is looked for, one after the other.
 const SEARCHES: usize = 3;
 /// Of a Prometheus.
 const PAST: &str = "5m";

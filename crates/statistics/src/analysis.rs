@@ -29,7 +29,7 @@ pub enum Reason {
     ServingTooShort { served: Duration, needed: Duration },
     /// The canary itself got none.
     NoRequests,
-    /// With these errors, and no more of them, so many requests show a rate below the limit.
+    /// The number of requests that shows a rate below the limit, with these errors and no more of them.
     TooFewRequests { needed: f64, seen: f64 },
     /// No amount of traffic shows this limit with these errors.
     LimitCannotBeShown,

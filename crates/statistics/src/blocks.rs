@@ -20,7 +20,7 @@ pub struct Blocks {
     open: Option<Look>,
     /// The primary was failing in the block before, or has begun to in the open one.
     is_outage: bool,
-    /// So many more looks go into the open block, whatever is in it already.
+    /// The number of further looks that go into the open block, whatever is in it already.
     to_join: u32,
 }
 

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-/// A service does not count its probes if in more than one in so many of its looks it had too few requests for them.
+/// A service does not count its probes if more than one in this many of its looks had too few requests for them.
 const NOT_COUNTED: usize = 10;
 
 /// The probes of one pod, as they come.

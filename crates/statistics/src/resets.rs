@@ -4,7 +4,7 @@
 /// A fall of at most this multiple of the largest recent increment is two scrapers that overtake each other.
 const SKEW: f64 = 2.0;
 const RECENT: usize = 8;
-/// More than one fall that nothing explains, and more than one in so many samples, is no counter.
+/// More than one fall that nothing explains, and more than one in this many samples, is no counter.
 const SAMPLES_PER_BREAK: usize = 50;
 /// A late series adds as much, or this multiple of the pod's other requests in the look.
 const LATE_BIRTH: f64 = 10.0;
@@ -74,7 +74,7 @@ impl HighWater {
     }
 }
 
-/// Whether a series with so many [`Step::Break`]s is a counter at all; else it is a registry per worker process, read in turn.
+/// Whether a series with this number of [`Step::Break`]s is a counter at all; else it is a registry per worker process, read in turn.
 pub fn is_counter(breaks: usize, samples: usize) -> bool {
     breaks <= 1 || breaks * SAMPLES_PER_BREAK <= samples
 }

@@ -9,7 +9,7 @@ use super::evidence::{ABOVE, BELOW, ln_evidence};
 use super::process::{Observation, Process, cap, ln_start};
 use super::{Counts, Look, Parameters, Verdict};
 
-/// So many of the primary's errors in one look, at a rate above the limit, make that look an outage and not a bad moment.
+/// This number of the primary's errors in one look, at a rate above the limit, makes that look an outage and not a bad moment.
 const OUTAGE_ERRORS: f64 = 5.0;
 
 /// Whether the primary itself was failing at a look.

@@ -23,7 +23,7 @@ use coalmine_core::metrics::pages::{Page, Place, Scheme, Wishes};
 pub(super) const TIMEOUT: Duration = Duration::from_secs(4);
 /// Of a page, unpacked.
 const LARGEST_PAGE: usize = 16 << 20;
-/// So many pages at once; of one namespace so many: its pods need not answer.
+/// The maximum number of pages at once, and of one namespace's: its pods need not answer.
 const AT_ONCE: usize = 24;
 const SHARE: usize = 12;
 /// Connections that a run leaves open between two rounds.

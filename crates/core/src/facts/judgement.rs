@@ -100,7 +100,7 @@ pub enum Finding {
         last: i64,
         duration: Duration,
     },
-    /// The primary's errors came in bursts: requests tell less than so many independent ones would.
+    /// The primary's errors came in bursts: they tell less than as many independent requests would.
     Bursts {
         requests: f64,
         effective: f64,

@@ -11,10 +11,10 @@ use crate::statistics::{Analysis, Counts, Deadline, Look, Parameters, Verdict, a
 
 /// From one reading to the next.
 pub const INTERVAL: Duration = Duration::from_secs(1);
-/// So many of the primary's pods are read; they stand for the others.
+/// The maximum number of the primary's pods that are read; they stand for the others.
 pub const PRIMARY_PODS: usize = 5;
 
-/// After so many looks the source has caught up.
+/// After this number of looks the source has caught up.
 const MOST_LOOKS: usize = 60;
 /// A new process may stumble once: it must have been seen for so many looks with requests, be beyond the limit in the newest so many together,
 /// and in each of the very last.

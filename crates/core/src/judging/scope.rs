@@ -17,7 +17,7 @@ use crate::{
 
 /// Pods come and go.
 pub(super) const KEPT: Duration = Duration::from_secs(15);
-/// So many that went are remembered.
+/// The maximum number of pods that are gone and still remembered.
 const MOST_GONE: usize = 500;
 
 /// What the API server says of a pod.

@@ -9,7 +9,7 @@ use crate::api::policy;
 use crate::metrics::counting::{Anew, Counted, Shared};
 use crate::statistics::{ClientCounts, ClientErrors, ClientLook, ClientParameters, Parameters, client_errors, tail, typical};
 
-/// So many redirects are no harm, whatever the primary's are.
+/// A share of redirects up to this is no harm, whatever the primary's is.
 const FEW: f64 = 0.05;
 
 /// What is strange about a canary's counter; nothing is promoted on it.

@@ -102,7 +102,7 @@ impl Fields {
                 "k" => {
                     let keys = serde_json::from_str::<Map<String, Value>>(name).ok()?;
                     let fits = |item: &&Value| keys.iter().all(|(key, value)| item.get(key).is_none_or(|other| other == value));
-                    // No one writes so many by hand; to look for each of them would take too long.
+                    // Nobody writes that many by hand; to look for each of them would take too long.
                     let items = file.as_array()?;
                     if items.len() > MOST_ITEMS { fields.clone() } else { fields.stated_in(items.iter().find(fits)?) }
                 }

@@ -35,7 +35,7 @@ pub struct Frame {
     pub scale: Scale,
 }
 
-/// Whole steps of time for so many seconds, and at least half a minute.
+/// This time rounded up to whole steps, and at least half a minute.
 pub fn whole_steps(seconds: f64) -> f64 {
     let seconds = if seconds.is_finite() { seconds.max(30.0) } else { 30.0 };
     let step = step(seconds);

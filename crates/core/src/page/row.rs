@@ -86,7 +86,7 @@ pub struct Selection<'a> {
     pub pages: usize,
     /// Where something is to see, the most first.
     pub namespaces: Vec<(&'a str, usize)>,
-    /// So many more namespaces.
+    /// The number of further namespaces.
     pub more_namespaces: usize,
 }
 

@@ -32,7 +32,7 @@ pub struct Look {
     pub against: f64,
     /// The same in its favour.
     pub in_favour: f64,
-    /// With so many requests, as many failures as there are would show that it keeps the limit. Absent where no number would.
+    /// The number of requests that would show, with as many failures as there are, that it keeps the limit. Absent where no number would.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub needed: Option<f64>,
 }

@@ -93,7 +93,7 @@ pub fn of(annotations: &Map<String, Value>) -> Vec<Entry> {
     packed.into_iter().take(MOST).filter_map(Packed::entry).collect()
 }
 
-/// The annotation once this verdict is written, with so many bytes besides. `None` where it is no verdict.
+/// The annotation once this verdict is written, with `besides` bytes of other annotations. `None` where it is no verdict.
 pub fn after(primary: &Value, verdict: Verdict<'_>, evidence: &Evidence, besides: usize, now: Timestamp) -> Option<String> {
     if !verdict.phase.is_kept_out() && verdict.phase != Phase::Promoted {
         return None;
@@ -127,7 +127,7 @@ pub fn dated(annotations: &Map<String, Value>, now: Timestamp) -> Option<String>
     Some(text(entries, room(annotations, SPARE)))
 }
 
-/// Forgets as much as it must for all annotations together to fit, and so much to spare.
+/// Forgets as much as it must for all annotations together to fit, with `spare` bytes to spare.
 pub fn make_room(annotations: &mut Map<String, Value>, spare: usize) {
     if annotations.contains_key(key::HISTORY) && object::size(annotations) + spare > object::MOST_ANNOTATION_BYTES {
         let text = text(of(annotations), room(annotations, spare));

@@ -122,7 +122,7 @@ pub fn known(canary: &Value) -> Known {
     Known { was_ready: ready_since(canary).is_some(), excused }
 }
 
-/// So much may the clocks of two replicas differ.
+/// By how much the clocks of two replicas may differ.
 const AHEAD: Duration = Duration::from_mins(1);
 
 /// Whether the deadline of this run has passed. One that proved itself has as long as an approval may take.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// A canary that is older does not start cold any more.
 pub(super) const YOUNG: Duration = Duration::from_mins(2);
-/// One part in so many of its looks is the beginning.
+/// One part in this many of its looks is the beginning.
 const BEGINNING: usize = 3;
 
 /// In which looks there were errors.

@@ -9,15 +9,15 @@ use super::Dispersion;
 
 /// What a single incident may make of a dispersion at most.
 const INCIDENT: f64 = 4.0;
-/// It is one only if the dispersion without it is less than one part in so many.
+/// It is one only if the dispersion without it is smaller by this factor.
 const MORE_THAN_DOUBLE: f64 = 2.0;
-/// Two windows in a row of at least so many.
+/// Each of two windows in a row has at least this number.
 const FEWEST_WINDOWS: usize = 6;
 /// Fewer errors measure nothing.
 const FEWEST_ERRORS: f64 = 20.0;
 /// Then the comparison with few pods is taken to have this much.
 const UNMEASURED: f64 = 2.0;
-/// With so many pods, or fewer, a pod is also compared with itself.
+/// With this number of pods, or fewer, a pod is also compared with itself.
 const FEW_PODS: usize = 2;
 /// From here on a person is told.
 const BURSTS: f64 = 3.0;

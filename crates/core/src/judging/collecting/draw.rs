@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::judging::scope::Pod;
 
-/// So many of the primary's pods stand for all.
+/// The maximum number of the primary's pods that are read; they stand for all.
 pub(super) const MOST_PRIMARY: usize = 8;
 /// A canary has one; while it is replaced there may be another.
 pub(super) const MOST_CANARY: usize = 2;

@@ -11,7 +11,7 @@ const OFTEN: Duration = Duration::from_secs(1);
 const SELDOM: Duration = Duration::from_secs(5);
 /// How long each side is read often.
 const WHILE_NEW: Duration = Duration::from_secs(15);
-/// Of its own time a page is rendered for us at most one part in so many.
+/// At most one part in this many of a pod's time is spent on rendering its page for us.
 const PARTS: u32 = 20;
 const LONGEST: Duration = Duration::from_mins(1);
 

@@ -14,9 +14,9 @@ use crate::metrics::pages::{Page, Place};
 
 /// A pod has no more pages that matter.
 const MOST_PLACES: usize = 3;
-/// So many places are named when nothing was found.
+/// The maximum number of places that are named when nothing was found.
 const MOST_NAMED: usize = 4;
-/// So many rounds in a row are looked for a page, before it is done seldom.
+/// After this number of rounds without a page, it is looked for less often.
 const SEARCHES: usize = 10;
 /// Two pages that are read a moment apart may differ by as much and be of one registry.
 const SAME: f64 = 0.02;

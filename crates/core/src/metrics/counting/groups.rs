@@ -101,7 +101,7 @@ pub(super) fn chosen<'a>(series: &'a [Series], pods: &Pods, reading: &Reading) -
     chosen
 }
 
-/// So many scrapes may be missing: two jobs need not begin at once.
+/// The number of scrapes that may be missing: two jobs need not begin at the same time.
 const A_FEW: usize = 2;
 
 /// Best first: has counters at all, still alive, as many scrapes and counters as others of the same pods, give or take a few, and then by name:
@@ -184,7 +184,7 @@ fn common(name: &str, value: &str, pod: &str) -> Option<(String, String)> {
     (!is_own).then(|| (name.to_owned(), value))
 }
 
-/// So many scrapes of each pod tell the interval; those of a long run's beginning may have been thinned.
+/// The interval is told by the last scrapes of each pod, this many: those of a long run's beginning may have been thinned.
 const LATEST: usize = 8;
 
 /// The median distance between the latest scrapes.
