@@ -75,7 +75,7 @@ pub enum Event {
         deadline: Duration,
         words: String,
     },
-    /// The canary's pod was not Ready at times.
+    /// Its pod was not Ready at times, and must stay so.
     Unsteady {
         duration: Duration,
     },

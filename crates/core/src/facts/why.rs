@@ -88,13 +88,13 @@ pub enum Verdict {
         was_ready: bool,
         words: Option<String>,
     },
-    ReadyTooLate {
-        deadline: Duration,
-    },
-    /// The canary's pod was not Ready at times, and since then for so long.
+    /// Its pod was not Ready at times, and stayed Ready for less than it must.
     Unsteady {
         duration: Duration,
         stayed: Duration,
+    },
+    ReadyTooLate {
+        deadline: Duration,
     },
     SharedTrouble {
         trouble: SharedTrouble,

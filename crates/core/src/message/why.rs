@@ -43,12 +43,12 @@ pub fn closed(closed: &Closed) -> String {
     }
 }
 
-pub fn unsteady(duration: Duration) -> String {
-    format!("its pod was not Ready at times; it must stay Ready for {}", format_duration(duration))
-}
-
 pub fn shared_trouble(SharedTrouble { words, troubled, of }: &SharedTrouble) -> String {
     format!("{words}; {troubled} of {of} pods of the primary's are in the same trouble, so the template is not blamed")
+}
+
+pub fn unsteady(duration: Duration) -> String {
+    format!("its pod was not Ready at times; it must stay Ready for {}", format_duration(duration))
 }
 
 fn superseded(gone: Gone) -> &'static str {
@@ -98,10 +98,10 @@ fn verdict(verdict: &Verdict) -> String {
             let since = if *was_ready { "not Ready any more at the deadline of" } else { "not Ready within" };
             format!("{since} {}{words}", format_duration(*deadline))
         }
+        Verdict::Unsteady { duration, stayed } => format!("{}, and did for {}", unsteady(*duration), format_duration(*stayed)),
         Verdict::ReadyTooLate { deadline } => {
             format!("Ready only at the deadline of {}, so there was no time to judge it", format_duration(*deadline))
         }
-        Verdict::Unsteady { duration, stayed } => format!("{}, and did for {}", unsteady(*duration), format_duration(*stayed)),
         Verdict::SharedTrouble { trouble, deadline } => {
             format!("{}; still so at the deadline of {}", shared_trouble(trouble), format_duration(*deadline))
         }

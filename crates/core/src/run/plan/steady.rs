@@ -33,10 +33,10 @@ pub(super) fn excuse(namesake: &Value) -> Option<Action> {
 
 /// What is to be done instead of a promotion.
 pub(super) fn instead(observed: &Observed<'_>, namesake: &Value, now: Timestamp) -> Option<Plan> {
-    let promotes = matches!(
-        &observed.judgement,
-        Some(Round::Done(Judgement { decision: Decision::Promote | Decision::Inconclusive { clean: true }, .. }))
-    );
+    let promotes = match &observed.judgement {
+        Some(Round::Done(Judgement { decision, .. })) => matches!(decision, Decision::Promote | Decision::Inconclusive { clean: true }),
+        Some(Round::Waiting(_)) | None => false,
+    };
     let is_news = matches!(news(observed, namesake), Some(Action::MarkCondition { again: true, .. }));
     let again = if is_news { now } else { object::annotation(namesake, READY_AGAIN_ANNOTATION)?.parse().ok()? };
     let (duration, stayed) = (observed.policy.duration, elapsed(again, now));
