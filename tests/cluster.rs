@@ -8,6 +8,7 @@ mod changes_of_mind;
 mod disruptions;
 mod ends;
 mod evidence;
+mod explain;
 mod gates;
 mod page;
 mod pages;
