@@ -13,6 +13,8 @@ const LONGEST: usize = 1000;
 /// In the order in which they came.
 pub(super) fn of(headers: &HeaderMap) -> Vec<String> {
     let texts = headers.get_all(WARNING).iter().filter_map(|value| text(value.to_str().ok()?));
+    // The canary's own name is nobody's concern.
+    let texts = texts.filter(|text| !text.starts_with("metadata."));
     texts.take(MOST).map(|text| within(&text, LONGEST)).collect()
 }
 
@@ -41,6 +43,7 @@ mod tests {
         for value in [
             r#"299 - "image \"latest\" is \\ discouraged""#,
             r#"299 server "unknown field" "Fri""#,
+            r#"299 - "metadata.name: must not contain dots""#,
             "299 - bare",
             "199 - \"old\"",
             r#"299 - "open"#,

@@ -29,6 +29,22 @@ impl Error {
             || (status.code == 422 && status.message.starts_with(PATCH_REFUSED))))
     }
 
+    /// For a user: what failed, and the API server's own words where it said any.
+    pub(super) fn words(&self) -> String {
+        match self {
+            Self::Api { doing, source } => match &**source {
+                kube::Error::Api(status) => format!("failed to {doing}: {}", status.message),
+                _ => chain(self),
+            },
+            _ => chain(self),
+        }
+    }
+
+    /// It is no matter of the next moment, or of another replica's.
+    pub(super) fn lasts(&self) -> bool {
+        !self.is_outdated() && !matches!(self, Self::NotLeading)
+    }
+
     /// The API server's words when it understood the request and will not have it: a quota's, a policy's, or those of another webhook.
     pub(super) fn refusal(&self) -> Option<&str> {
         match self {

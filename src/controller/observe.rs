@@ -71,7 +71,7 @@ impl Seen {
             seen.freeze = context.namespaces.of(&context.client, namespace).await.freeze;
             seen.look_at_the_canary(context, primary).await?;
         } else if standing.is_kept_out() {
-            seen.missing_live = Self::missing_live(context, primary).await?;
+            seen.missing_live = or_nothing(Self::missing_live(context, primary).await);
         }
         Ok(seen)
     }
@@ -89,8 +89,8 @@ impl Seen {
         self.ready_condition = ready_condition(&pods, canary, run);
         match self.health {
             Health::Ready { .. } if ready_since(canary).is_none() => {
-                self.unreached = Self::unreached(context, namespace, primary, canary).await?;
-                self.missing_live = Self::missing_live(context, primary).await?;
+                self.unreached = or_nothing(Self::unreached(context, namespace, primary, canary).await);
+                self.missing_live = or_nothing(Self::missing_live(context, primary).await);
             }
             Health::Failed { trouble, .. } if trouble != Trouble::Own => {
                 self.shared = shared::with(trouble, primary, &Self::primary_pods(context, primary).await?);
@@ -183,6 +183,14 @@ impl Seen {
             refused: None,
         }
     }
+}
+
+/// Of what is for an Event alone: a trial neither waits nor ends for want of it.
+fn or_nothing<T: Default>(seen: Result<T, Error>) -> T {
+    seen.unwrap_or_else(|error| {
+        tracing::warn!(error = %chain(&error), "something that users could be told is not known");
+        T::default()
+    })
 }
 
 /// An object of the client's as plain JSON, which is all that the core knows.

@@ -9,7 +9,7 @@ use super::{Context, Error, act, chain, judge, observe, orphans};
 use crate::{clock, panics::caught};
 use coalmine_core::{
     api::{annotations::ACTIVE_LABEL, policy::Policy},
-    facts::{event::Event, judgement::Round},
+    facts::{event::Event, judgement::Round, why::Verdict},
     hold::held::Record,
     manifest::{object, template},
     run::{evidence::Evidence, plan},
@@ -19,6 +19,8 @@ use coalmine_core::{
 /// After a failure: soon, but not at once; doubled each time up to the longest.
 pub(super) const FIRST_RETRY: Duration = Duration::from_millis(500);
 pub(super) const LONGEST_RETRY: Duration = Duration::from_secs(30);
+/// So many in a row are nobody's concern: an API server starts, a network stumbles.
+const MOST_SILENT_FAILURES: u32 = 3;
 /// For the questions of one judgement, all together.
 const JUDGED_WITHIN: Duration = Duration::from_secs(45);
 /// After a judgement that did not come.
@@ -34,9 +36,16 @@ pub(super) async fn reconcile(object: Arc<DynamicObject>, context: Arc<Context>)
     let Some(_place) = context.shares.take(&namespace) else { return Ok(Requeue::requeue(ANOTHER_TURN)) };
     let _step = context.metrics.work.step();
     let again = match caught("work on a Deployment", Box::pin(step(&context, &namespace, &name))).await {
-        Ok(again) => again?,
+        Ok(Ok(again)) => again,
+        Ok(Err(error)) => {
+            if error.lasts() && context.metrics.work.failures(&key) >= MOST_SILENT_FAILURES {
+                let words = error.words();
+                tell(&context, &namespace, &name, Event::Failure(words.clone()), Verdict::NotLookedAfter(words)).await;
+            }
+            return Err(error);
+        }
         Err(fault) => {
-            tell_of_a_fault(&context, &namespace, &name).await;
+            tell(&context, &namespace, &name, Event::Fault, Verdict::Fault).await;
             return Err(fault.into());
         }
     };
@@ -48,16 +57,16 @@ pub(super) async fn reconcile(object: Arc<DynamicObject>, context: Arc<Context>)
 }
 
 /// The Deployment is where the user looks. Nothing is written but the Event and, at the deadline, the end; nothing else is worked out on the way.
-async fn tell_of_a_fault(context: &Context, namespace: &str, name: &str) {
-    let told = caught("tell of a fault", async {
+async fn tell(context: &Context, namespace: &str, name: &str, event: Event, why: Verdict) {
+    let told = caught("tell of a failure", async {
         if let Ok(Some(primary)) = context.deployments(namespace).get_opt(name).await
             && let Ok(primary) = observe::json(&primary, "the Deployment")
         {
-            context.publish(&primary, &Event::Fault).await;
+            context.publish(&primary, &event).await;
             let policy = Policy::of(object::annotations(&primary)).unwrap_or_default();
-            let end = plan::after_a_fault(&primary, Record::of(&primary).on_trial(), &policy, clock::now());
+            let end = plan::after_a_failure(&primary, Record::of(&primary).on_trial(), &policy, clock::now(), why);
             if let Err(error) = act::act(context, &primary, &Record::None, &Evidence::default(), end.into_iter().collect()).await {
-                tracing::warn!(namespace, name, error = %chain(&error), "failed to end the run after a fault");
+                tracing::warn!(namespace, name, error = %chain(&error), "failed to end the run after a failure");
             }
         }
     });

@@ -137,6 +137,11 @@ impl Work {
         *attempts
     }
 
+    /// How many in a row.
+    pub(super) fn failures(&self, key: &str) -> u32 {
+        self.state().failures.get(key).copied().unwrap_or_default()
+    }
+
     pub(super) fn succeeded(&self, key: &str) {
         self.state().failures.remove(key);
     }

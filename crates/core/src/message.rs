@@ -15,7 +15,7 @@ use crate::{
         quantity::format_duration,
     },
     facts::why::Closed,
-    words::{one_line, within},
+    words::{cut, one_line, within},
 };
 
 const SCALED_TO_ZERO: &str = "scaled to zero, so there is no traffic to judge by; the template is tried anew when it is scaled up";
@@ -28,15 +28,20 @@ pub fn warning(text: &str) -> String {
     within(text, LONGEST_WARNING)
 }
 
+/// The first of these that fits: a command that is cut is none.
+fn fitting(texts: &[String]) -> String {
+    let fits = |text: &&String| text.chars().count() <= LONGEST_WARNING;
+    warning(texts.iter().find(fits).or(texts.last()).map_or("", String::as_str))
+}
+
 pub fn held(name: &str, canary: &str, duration: Duration) -> String {
-    let long = format!(
-        "canary: template held; trying it in {canary} for {}; watch: kubectl events --for deploy/{name} -w",
-        format_duration(duration)
-    );
-    if long.chars().count() <= LONGEST_WARNING {
-        return long;
-    }
-    warning(&format!("canary: template held; trying it for {}; watch: kubectl events --for deploy/{name} -w", format_duration(duration)))
+    let duration = format_duration(duration);
+    let watch = format!("watch: kubectl events --for deploy/{name} -w");
+    fitting(&[
+        format!("canary: template held; trying it in {canary} for {duration}; {watch}"),
+        format!("canary: template held; trying it for {duration}; {watch}"),
+        format!("canary: template held; trying it for {duration}; watch: kubectl events -w"),
+    ])
 }
 
 pub fn held_again(canary: &str) -> String {
@@ -76,7 +81,10 @@ pub fn merged(earlier: &str, later: &str, user: &str, conflict: Option<&str>) ->
 
 /// To the client whose template it is, and who says nothing of it.
 pub fn still_on_trial(name: &str) -> String {
-    warning(&format!("canary: a template is on trial still; to drop it: kubectl annotate deploy/{name} --overwrite canary.enabled=false"))
+    fitting(&[
+        format!("canary: a template is on trial still; to drop it: kubectl annotate deploy/{name} --overwrite canary.enabled=false"),
+        "canary: a template is on trial still; to drop it: the annotation canary.enabled=false".to_owned(),
+    ])
 }
 
 /// What several appliers have on trial together, or one of them after another went back.
@@ -112,7 +120,10 @@ pub fn withdrawn() -> String {
 pub fn kept_out(verdict: &str, name: &str) -> Vec<String> {
     vec![
         warning(&format!("canary: this template stays out: {verdict}")),
-        warning(&format!("canary: to try it again: kubectl annotate deploy/{name} --overwrite canary.retry=$(date +%s)")),
+        fitting(&[
+            format!("canary: to try it again: kubectl annotate deploy/{name} --overwrite canary.retry=$(date +%s)"),
+            "canary: to try it again: the annotation canary.retry with another value, such as the time".to_owned(),
+        ]),
     ]
 }
 
@@ -194,6 +205,16 @@ pub fn fault_at_work() -> String {
         .to_owned()
 }
 
+/// For an Event, of what keeps failing, such as for lack of a right of Coalmine's own.
+pub fn failure_at_work(words: &str) -> String {
+    format!("Coalmine can't look after this Deployment: {}; the live template stays, and it is tried again until the deadline", cut(words))
+}
+
+/// The same as a verdict.
+pub fn not_looked_after(words: &str) -> String {
+    format!("Coalmine could not look after it: {}", cut(words))
+}
+
 /// The message of the conditions while a template is held or kept out, and afterwards.
 pub fn condition(phase: Phase, message: Option<&str>) -> String {
     match (phase, message) {
@@ -220,6 +241,17 @@ mod tests {
         let text = warning(&long);
         assert_eq!(text.chars().count(), 120);
         assert!(!text.contains('\n'));
+    }
+
+    #[test]
+    fn a_command_that_does_not_fit_is_left_out() {
+        let name = "a".repeat(253);
+        let all = [held(&name, "a-canary", Duration::from_mins(1)), still_on_trial(&name), kept_out("x", &name).remove(1)].join("\n");
+        insta::assert_snapshot!(all, @r"
+        canary: template held; trying it for 60s; watch: kubectl events -w
+        canary: a template is on trial still; to drop it: the annotation canary.enabled=false
+        canary: to try it again: the annotation canary.retry with another value, such as the time
+        ");
     }
 
     #[test]

@@ -105,6 +105,8 @@ pub enum Event {
         phase: Phase,
         why: String,
     },
+    /// What the API server is asked for fails again and again, in words.
+    Failure(String),
     /// One of Coalmine's own.
     Fault,
 }
@@ -168,7 +170,7 @@ impl Event {
             Self::RolledOut => Reason::RolledOut,
             Self::RolloutFailed { .. } => Reason::RolloutFailed,
             Self::NotificationFailed { .. } => Reason::NotificationFailed,
-            Self::Fault => Reason::Fault,
+            Self::Fault | Self::Failure(_) => Reason::Fault,
         }
     }
 }

@@ -107,6 +107,8 @@ pub enum Verdict {
     PromotionRefused {
         words: String,
     },
+    /// What the API server was asked for failed again and again, in words.
+    NotLookedAfter(String),
     /// One of Coalmine's own.
     Fault,
 }

@@ -62,6 +62,7 @@ pub fn note(event: &Event) -> String {
         Event::NotificationFailed { sink, phase, why } => {
             format!("{sink} was not told that it is {}: {why}; the verdict stands", phase.as_str())
         }
+        Event::Failure(words) => super::failure_at_work(words),
         Event::Fault => super::fault_at_work(),
     }
 }

@@ -110,6 +110,7 @@ fn verdict(verdict: &Verdict) -> String {
         Verdict::Undecided(found) => format!("undecided at the deadline: {}", findings::words(found)),
         Verdict::NothingSaid => "nothing was said about it until the deadline".to_owned(),
         Verdict::PromotionRefused { words } => format!("proved itself, but can't be promoted: {words}"),
+        Verdict::NotLookedAfter(words) => super::not_looked_after(words),
         Verdict::Fault => "a fault of Coalmine's own kept it from being judged; its log has the place".to_owned(),
     }
 }

@@ -261,8 +261,8 @@ fn evict(namesake: &Value) -> Action {
     Action::Delete { uid: object::uid(namesake).to_owned(), with_pods: true }
 }
 
-/// The end of a run that this program can't go on with, through a fault of its own, once there is no more time.
-pub fn after_a_fault(primary: &Value, held: OnTrial<'_>, policy: &Policy, now: Timestamp) -> Option<Action> {
+/// The end of a run that this program can't go on with, through a fault of its own or for lack of a right, once there is no more time.
+pub fn after_a_failure(primary: &Value, held: OnTrial<'_>, policy: &Policy, now: Timestamp, why: Verdict) -> Option<Action> {
     let running = Standing::of(primary).is_running() && !matches!(held, OnTrial::Newer(_));
-    (running && is_past_deadline(primary, policy, now)).then(|| kept_out(Phase::Inconclusive, Verdict::Fault))
+    (running && is_past_deadline(primary, policy, now)).then(|| kept_out(Phase::Inconclusive, why))
 }

@@ -72,7 +72,7 @@ fn what_the_api_server_refuses_is_told_in_its_words() {
 #[test]
 fn a_fault_of_our_own_ends_at_the_deadline_too() {
     let policy = Policy::default();
-    let end = |given: Given| after_a_fault(&given.primary, given.held.unwrap_or(OnTrial::Nothing), &policy, now());
+    let end = |given: Given| after_a_failure(&given.primary, given.held.unwrap_or(OnTrial::Nothing), &policy, now(), Verdict::Fault);
     assert_eq!(end(Given::new("Running")), None);
     assert_eq!(end(Given::new("Rejected").old()), None);
     assert_eq!(end(Given { held: Some(OnTrial::Newer(9)), ..Given::new("Running").old() }), None, "the newer version ends it");
