@@ -1,7 +1,7 @@
 //! What a file that comes once more by client-side apply makes of a template in which things were changed since: a strategic merge of all
 //! that the file says, as kubectl's patch is one. Takes nothing away but what the file says `null` of.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
@@ -9,7 +9,10 @@ use super::{
     MAPS, NO_MAP,
     order::{in_order_of_a_file, keyed},
 };
-use crate::manifest::fields::{Fields, ListKeys};
+use crate::manifest::{
+    fields::{Fields, ListKeys},
+    items::Items,
+};
 
 /// One place of the file.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +75,7 @@ fn state_map(known: &Fields, file: &Map<String, Value>, stated: Stated<'_>, mut 
 
 fn state_list(known: &Fields, keys: &ListKeys, file: &[Value], stated: Stated<'_>, there: &[Value]) -> Vec<Value> {
     let fields = known.items();
-    let [sent, live] = [stated.sent, stated.live].map(|list| Found::of(keys, list.as_array().map_or(&[][..], Vec::as_slice)));
+    let [mut sent, mut live] = [stated.sent, stated.live].map(|list| Found::of(keys, list));
     let mut places: HashMap<String, usize> = keyed(keys, there).into_iter().enumerate().map(|(place, one)| (one.key, place)).collect();
     let (mut list, mut ordered, mut seen) = (there.to_vec(), Vec::new(), HashMap::<String, usize>::new());
     for item in file {
@@ -108,23 +111,24 @@ fn state_list(known: &Fields, keys: &ListKeys, file: &[Value], stated: Stated<'_
 /// The items of a list, to be looked up.
 struct Found<'a> {
     keys: &'a ListKeys,
-    list: &'a [Value],
+    items: Items<'a>,
     by_key: HashMap<String, &'a Value>,
 }
 
 impl<'a> Found<'a> {
-    fn of(keys: &'a ListKeys, list: &'a [Value]) -> Self {
-        Self { keys, list, by_key: keyed(keys, list).into_iter().map(|one| (one.key, one.item)).collect() }
+    fn of(keys: &'a ListKeys, list: &'a Value) -> Self {
+        let all = list.as_array().map_or(&[][..], Vec::as_slice);
+        Self { keys, items: Items::of(list), by_key: keyed(keys, all).into_iter().map(|one| (one.key, one.item)).collect() }
     }
 
     /// The first that has what this item of a file says of its keys. What it leaves out of them is a default.
-    fn first(&self, item: &Value) -> Option<&'a Value> {
+    fn first(&mut self, item: &Value) -> Option<&'a Value> {
         let ListKeys::Fields(names) = self.keys else { return None };
-        let said: HashSet<&String> = names.iter().filter(|name| item.get(*name).is_some()).collect();
-        if said.len() == names.len() {
-            return self.by_key.get(&self.keys.of(item)).copied();
+        let said: Map<String, Value> = names.iter().filter_map(|name| Some((name.clone(), item.get(name)?.clone()))).collect();
+        if said.is_empty() {
+            return None;
         }
-        self.list.iter().find(|other| said.iter().all(|name| other.get(*name) == item.get(*name)))
+        self.items.with_keys(&Value::Object(said).to_string()).first().copied()
     }
 }
 
