@@ -23,9 +23,9 @@ const LARGEST_ANSWERED: usize = 12 << 20;
 /// The tree that is made of one review, in bytes: two objects with five thousand variables each, and the records of who set them, weigh
 /// three quarters of that; what can be held ends at four thousand.
 const HEAVIEST: usize = 24 << 20;
-/// All bodies that are in memory at once, and all trees.
+/// All bodies that are in memory at once, and all trees: what is made of a tree on the way to an answer takes as much again.
 const BODIES: usize = 8 << 20;
-const TREES: usize = 32 << 20;
+const TREES: usize = 24 << 20;
 /// What is counted together, so that counts fit into a semaphore.
 const UNIT: usize = 1 << 10;
 
