@@ -117,7 +117,8 @@ pub(super) fn missing(pod: &Value) -> Option<String> {
 
 /// When a container of the pod ended last, unless its node was at fault.
 pub(super) fn latest_ending(pod: &Value) -> Option<Timestamp> {
-    list(pod, "containerStatuses").iter().flat_map(endings).filter(|ended| !is_by_the_node(ended)).filter_map(finished).max()
+    let containers = list(pod, "containerStatuses").iter().chain(sidecars(pod));
+    containers.flat_map(endings).filter(|ended| !is_by_the_node(ended)).filter_map(finished).max()
 }
 
 fn endings(container: &Value) -> impl Iterator<Item = &Value> {
@@ -184,6 +185,9 @@ fn failure(pod: &Value, excused: Option<Timestamp>) -> Option<(String, Trouble)>
             return Some((reason, ended.map_or(Trouble::Own, ended_at)));
         }
     }
+    if let Some((sidecar, ended)) = sidecar_that_ended(pod).filter(|(_, ended)| !is_excused(ended)) {
+        return Some((describe(sidecar, &format!("ended: {}", ending(ended)), text(ended, "message")), ended_at(ended)));
+    }
     // An init container may run again and again until what it waits for is there; a container that served must not end.
     for container in list(pod, "containerStatuses") {
         if let Some(ended) = endings(container).find(|ended| !is_by_the_node(ended) && !is_excused(ended)) {
@@ -195,6 +199,23 @@ fn failure(pod: &Value, excused: Option<Timestamp>) -> Option<(String, Trouble)>
         }
     }
     None
+}
+
+/// A sidecar may need some tries to start, and must not end once the pod is Ready.
+fn sidecar_that_ended(pod: &Value) -> Option<(&Value, &Value)> {
+    let ready = condition(pod, "Ready").filter(|_| is_ready(pod))?;
+    let ready: Timestamp = text(ready, "lastTransitionTime").parse().ok()?;
+    let ended = |sidecar| endings(sidecar).find(|ended| !is_by_the_node(ended) && finished(ended).is_some_and(|at| at > ready));
+    sidecars(pod).find_map(|sidecar| Some((sidecar, ended(sidecar)?)))
+}
+
+/// Init containers that go on.
+fn sidecars(pod: &Value) -> impl Iterator<Item = &Value> {
+    let goes_on = |name: &str| {
+        let containers = pod.pointer("/spec/initContainers").and_then(Value::as_array).into_iter().flatten();
+        containers.filter(|one| text(one, "name") == name).any(|one| text(one, "restartPolicy") == "Always")
+    };
+    list(pod, "initContainerStatuses").iter().filter(move |one| goes_on(text(one, "name")))
 }
 
 fn ended_at(terminated: &Value) -> Trouble {

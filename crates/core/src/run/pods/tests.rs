@@ -52,6 +52,27 @@ fn at_once(#[case] status: Value, #[case] reason: &str) {
     assert_eq!(failed(judge(status, false)).0, reason);
 }
 
+/// Once the pod is Ready; before, it may need some tries, as a proxy does that waits for its control plane.
+#[rstest]
+#[case::once_it_served("Always", "2026-01-01T00:00:40Z", Some("container proxy ended: Error, exit code 1"))]
+#[case::while_it_started("Always", "2026-01-01T00:00:05Z", None)]
+#[case::no_sidecar("", "2026-01-01T00:00:40Z", None)]
+fn a_sidecar_must_not_end(#[case] policy: &str, #[case] ended: &str, #[case] expected: Option<&str>) {
+    let mut pod = pod(json!({
+        "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:10Z"}],
+        "containerStatuses": [{"name": "app", "restartCount": 0, "state": {"running": {}}}],
+        "initContainerStatuses": [{"name": "proxy", "restartCount": 1, "state": {"running": {}},
+            "lastState": {"terminated": {"exitCode": 1, "reason": "Error", "finishedAt": ended}}}],
+    }));
+    pod["spec"] = json!({"initContainers": [{"name": "wait"}, {"name": "proxy", "restartPolicy": policy}]});
+    let health = health(&[pod], &json!({}), "r", Known { was_ready: true, excused: None });
+    let reason = match &health {
+        Health::Failed { reason, .. } => Some(reason.as_str()),
+        _ => None,
+    };
+    assert_eq!(reason, expected, "{health:?}");
+}
+
 /// Not Ready since this second, with a container that runs since the 10th, if any does.
 fn unready(since: u32, reason: &str, running: bool) -> Value {
     let state = if running {
