@@ -50,7 +50,8 @@ pub struct Arguments {
     #[arg(long, env = "COALMINE_APPROVAL_VERB")]
     pub approval_verb: bool,
 
-    /// Prometheus, or what speaks its query API [default: none, and the pods' own metrics pages are read]
+    /// Prometheus, or what speaks its query API; `{{namespace}}` stands for the one that is asked about [default: none, and the pods' own metrics pages
+    /// are read]
     #[arg(long, env = "COALMINE_PROMETHEUS_URL", value_parser = prometheus_url)]
     pub prometheus_url: Option<Uri>,
 
@@ -211,7 +212,8 @@ fn matcher(text: &str) -> Result<String, String> {
 
 fn label_name(text: &str) -> Result<String, String> {
     let is_name = |text: &str| {
-        text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') && !text.starts_with(|first: char| first.is_ascii_digit())
+        text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'))
+            && !text.starts_with(|first: char| first.is_ascii_digit())
     };
     if !text.is_empty() && is_name(text) { Ok(text.to_owned()) } else { Err("expected the name of a label, as in workload_pod".to_owned()) }
 }
@@ -253,7 +255,12 @@ mod tests {
         let url = |text: &str| {
             Arguments::try_parse_from(["coalmine", "--prometheus-url", text]).map(|found| found.prometheus_url.unwrap().to_string())
         };
-        for text in ["http://mimir:8080/prometheus", "https://prometheus:9090/", "http://[fd00::1]:9090/select/0/prometheus"] {
+        for text in [
+            "http://mimir:8080/prometheus",
+            "https://prometheus:9090/",
+            "http://[fd00::1]:9090/select/0/prometheus",
+            "https://thanos:9092/?namespace={{namespace}}",
+        ] {
             assert_eq!(url(text).unwrap(), text);
         }
     }

@@ -137,7 +137,7 @@ fn wanted<'a>(readings: impl Iterator<Item = &'a Reading>, pod_label: PodLabel, 
     let (mut metrics, mut bounds) = (counting::FACTS.map(str::to_owned).to_vec(), Vec::new());
     for reading in readings {
         metrics.extend(reading.metrics().into_iter().map(counting::escaped));
-        bounds.extend(reading.bounds().into_iter().map(str::to_owned));
+        bounds.extend(reading.bounds());
     }
     for list in [&mut metrics, &mut bounds] {
         list.sort();

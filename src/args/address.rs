@@ -27,9 +27,15 @@ fn url(text: &str, schemes: &[&str]) -> Result<Uri, String> {
     Ok(uri)
 }
 
-/// The address of an API, whose own paths are put behind it.
+/// The address of an API, whose own paths are put behind it. A gateway of several tenants may want to know the namespace.
 pub(super) fn prometheus_url(text: &str) -> Result<Uri, String> {
-    let uri = http_url(text)?;
+    let uri = match text.split_once('?') {
+        Some((address, parameters)) if parameters.contains("{{namespace}}") => {
+            http_url(address)?;
+            text.parse().map_err(|_| "expected parameters as in ?namespace={{namespace}}".to_owned())?
+        }
+        _ => http_url(text)?,
+    };
     let path = uri.path().trim_end_matches('/');
     let page = ["/graph", "/query", "/alerts", "/targets"].iter().any(|page| path.ends_with(page));
     if page || path.contains("/api/v1") {

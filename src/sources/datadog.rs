@@ -63,7 +63,7 @@ impl Datadog {
             .header("DD-API-KEY", key(&self.settings.api_key_file).await?)
             .header("DD-APPLICATION-KEY", key(&self.settings.application_key_file).await?);
         let (status, body) = http::answer(largest, request, TIMEOUT).await?;
-        if status.is_success() { Ok(body) } else { Err(http::refusal(status, answer::refusal(&body).as_deref())) }
+        if status.is_success() { Ok(body) } else { Err(http::refusal(status, &body, answer::refusal(&body).as_deref())) }
     }
 
     /// The counts of some metrics by pod, as counters that begin with the answer. One request.

@@ -23,7 +23,7 @@ pub enum Problem {
     #[error("connection lost in the middle of the answer")]
     Truncated,
     #[error("status {status}{}", detail(.message))]
-    Status { status: u16, message: String },
+    Status { status: u16, message: String, wait: Option<Duration> },
     #[error("it redirects to {0}; give that address instead")]
     Redirect(String),
     #[error("the answer is {0} instead of JSON; is the address right?")]
@@ -86,6 +86,10 @@ pub(super) fn brief(text: &str) -> String {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { words: error.to_string(), is_refusal: error.problem.is_permanent() }
+        let wait = match &error.problem {
+            Problem::Status { wait, .. } => *wait,
+            _ => None,
+        };
+        Self { words: error.to_string(), is_refusal: error.problem.is_permanent(), wait }
     }
 }

@@ -5,14 +5,16 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::time::Duration;
 
-use reqwest::header::LOCATION;
-use reqwest::{RequestBuilder, StatusCode};
+use coalmine_core::notify::tries::retry_after;
+use reqwest::header::{LOCATION, RETRY_AFTER};
+use reqwest::{RequestBuilder, Response, StatusCode};
 
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Problem;
 use super::error::brief;
+use crate::clock;
 
 /// No answer may be larger.
 pub(super) const LARGEST_ANSWER: usize = 16 << 20;
@@ -25,6 +27,8 @@ static LARGE_ANSWERS: Semaphore = Semaphore::const_new(2);
 /// An answer, with the place among large ones that it takes until it is read.
 pub(super) struct Body {
     bytes: Vec<u8>,
+    /// When it wants to be asked again.
+    wait: Option<Duration>,
     _place: Option<SemaphorePermit<'static>>,
 }
 
@@ -49,6 +53,7 @@ async fn read(largest: usize, request: RequestBuilder) -> reqwest::Result<Result
         let target = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("nowhere");
         return Ok(Err(Problem::Redirect(brief(target))));
     }
+    let wait = patience(&response);
     let mut body = Vec::new();
     let mut place = None;
     while let Some(chunk) = response.chunk().await? {
@@ -62,7 +67,13 @@ async fn read(largest: usize, request: RequestBuilder) -> reqwest::Result<Result
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Ok((status, Body { bytes: body, _place: place })))
+    Ok(Ok((status, Body { bytes: body, wait, _place: place })))
+}
+
+/// Of who has too much to do (429, 503).
+fn patience(response: &Response) -> Option<Duration> {
+    let header = response.headers().get(RETRY_AFTER)?.to_str().ok()?;
+    retry_after(header, clock::now())
 }
 
 fn problem(error: &reqwest::Error, timeout: Duration) -> Problem {
@@ -86,11 +97,15 @@ pub(crate) fn innermost(error: &reqwest::Error) -> String {
     brief(&cause.to_string())
 }
 
-/// A status that says no, with what the server said about it.
-pub(super) fn refusal(status: StatusCode, message: Option<&str>) -> Problem {
+/// A status that says no, with what the server said about it, and when it may say something else.
+pub(super) fn refusal(status: StatusCode, body: &Body, message: Option<&str>) -> Problem {
     match message {
         Some(message) if matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY) => Problem::Refused(brief(message)),
-        message => Problem::Status { status: status.as_u16(), message: brief(message.or(status.canonical_reason()).unwrap_or_default()) },
+        message => Problem::Status {
+            status: status.as_u16(),
+            message: brief(message.or(status.canonical_reason()).unwrap_or_default()),
+            wait: body.wait,
+        },
     }
 }
 

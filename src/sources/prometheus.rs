@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use reqwest::{RequestBuilder, StatusCode};
 use tokio::sync::Semaphore;
 
 use self::renewed::Renewed;
@@ -66,25 +67,39 @@ impl Prometheus {
     async fn query_of_a_check(&self, namespace: &str, query: &str) -> Result<Vec<Series>, Error> {
         let failed = |problem| Error { target: format!("Prometheus at {}", self.url), problem };
         let body = self.ask(namespace, query, http::LARGEST_FOR_A_CHECK).await.map_err(failed)?;
-        let series = answer::parse(&body, None).map_err(failed)?;
+        let series = query::to_the_end(answer::parse(&body, None).map_err(failed)?);
         if series.len() > MOST_SERIES_OF_A_CHECK { Err(failed(Problem::TooMany(MOST_SERIES_OF_A_CHECK))) } else { Ok(series) }
     }
 
-    async fn ask(&self, namespace: &str, query: &str, largest: usize) -> Result<http::Body, Problem> {
-        let mut request = self
-            .client
-            .current()
-            .await
-            .post(format!("{}/api/v1/query", self.url))
-            .headers(self.settings.header_map(namespace).unwrap_or_default())
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(format!("query={}", query::encoded(query)));
+    /// `{{namespace}}` stands for the one that is asked about, and what follows a question mark is sent with each question: gateways of several
+    /// tenants want to know whose series are meant.
+    fn address(&self, namespace: &str) -> String {
+        let url = self.url.replace("{{namespace}}", namespace);
+        let (base, parameters) = url.split_once('?').map_or((url.as_str(), String::new()), |(base, rest)| (base, format!("?{rest}")));
+        format!("{}/api/v1/query{parameters}", base.trim_end_matches('/'))
+    }
+
+    async fn answer(&self, request: RequestBuilder, namespace: &str, largest: usize) -> Result<(StatusCode, http::Body), Problem> {
+        let mut request = request.headers(self.settings.header_map(namespace).unwrap_or_default());
         if let Some(authorization) = self.settings.authorization().await? {
             request = request.header(AUTHORIZATION, authorization);
         }
-        let (status, body) = http::answer(largest, request, self.settings.timeout).await?;
+        http::answer(largest, request, self.settings.timeout).await
+    }
+
+    async fn ask(&self, namespace: &str, query: &str, largest: usize) -> Result<http::Body, Problem> {
+        let form = format!("query={}", query::encoded(query));
+        let address = self.address(namespace);
+        let client = self.client.current().await;
+        let post = client.post(&address).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.clone());
+        let (mut status, mut body) = self.answer(post, namespace, largest).await?;
+        // A gateway that lets people read may let them do nothing else.
+        if matches!(status, StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED) {
+            let separator = if address.contains('?') { '&' } else { '?' };
+            (status, body) = self.answer(client.get(format!("{address}{separator}{form}")), namespace, largest).await?;
+        }
         // Refused queries come with 400, 422 or 503, and say why in JSON.
-        if status.is_success() { Ok(body) } else { Err(http::refusal(status, answer::refusal(&body).as_deref())) }
+        if status.is_success() { Ok(body) } else { Err(http::refusal(status, &body, answer::refusal(&body).as_deref())) }
     }
 }
 

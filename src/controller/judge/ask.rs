@@ -116,7 +116,8 @@ fn source<'a>(context: &'a Context, pages: Option<&'a Pages>, origin: Origin) ->
 }
 
 fn failure(error: &Error) -> Failure {
-    Failure { words: chain(error), is_refusal: error.refusal().is_some() }
+    let words = chain(error);
+    if error.refusal().is_some() { Failure::refusal(words) } else { Failure::passing(words) }
 }
 
 async fn check_list(context: &Context, namespace: &str, name: &str) -> Result<Answer, Error> {

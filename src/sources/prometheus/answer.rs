@@ -21,11 +21,10 @@ struct Envelope<'a> {
     #[serde(borrow)]
     data: Option<Data<'a>>,
     error: Option<String>,
-    #[serde(default)]
-    warnings: Vec<String>,
+    warnings: Option<Vec<String>>,
     /// `VictoriaMetrics` says it so.
-    #[serde(default, rename = "isPartial")]
-    is_partial: bool,
+    #[serde(rename = "isPartial")]
+    is_partial: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -63,11 +62,11 @@ struct Row<'a> {
     #[serde(borrow)]
     value: Option<Point<'a>>,
     #[serde(borrow, default)]
-    values: Vec<Point<'a>>,
+    values: Option<Vec<Point<'a>>>,
     #[serde(borrow)]
     histogram: Option<HistogramPoint<'a>>,
     #[serde(borrow, default)]
-    histograms: Vec<HistogramPoint<'a>>,
+    histograms: Option<Vec<HistogramPoint<'a>>>,
 }
 
 /// The series of a successful and whole answer: vector and scalar with one sample each, matrix with all. Native histograms
@@ -77,18 +76,20 @@ pub(super) fn parse(body: &[u8], bounds: Option<&[String]>) -> Result<Vec<Series
     if envelope.status != "success" {
         return Err(Problem::Refused(brief(envelope.error.as_deref().unwrap_or(envelope.status))));
     }
-    if envelope.is_partial {
+    if envelope.is_partial == Some(true) {
         return Err(Problem::Partial("isPartial".to_owned()));
     }
     // Notes on a query's style come the same way and are no reason to doubt the numbers.
-    if let Some(warning) = envelope.warnings.iter().find(|warning| !warning.starts_with("PromQL info")) {
+    if let Some(warning) = envelope.warnings.iter().flatten().find(|warning| !warning.starts_with("PromQL info")) {
         return Err(Problem::Partial(brief(warning)));
     }
     let data = envelope.data.ok_or_else(|| Problem::Unexpected("without data".to_owned()))?;
     let unexpected = |error: serde_json::Error| Problem::Unexpected(brief(&error.to_string()));
     match data.result_type {
         "matrix" | "vector" => {
-            let Few(rows): Few<Row<'_>, MOST_ROWS> = serde_json::from_str(data.result.get()).map_err(unexpected)?;
+            // Some say `null` where there is nothing.
+            let rows: Option<Few<Row<'_>, MOST_ROWS>> = serde_json::from_str(data.result.get()).map_err(unexpected)?;
+            let Few(rows) = rows.unwrap_or_default();
             let mut natives = Vec::new();
             for row in rows.iter().filter(|_| bounds.is_some()) {
                 natives.extend(classic(row, bounds.unwrap_or_default())?);
@@ -116,12 +117,12 @@ pub(super) fn refusal(body: &[u8]) -> Option<String> {
 }
 
 fn series(row: Row<'_>) -> Result<Series, Problem> {
-    let samples = row.values.iter().chain(&row.value).map(sample).collect::<Result<_, _>>()?;
+    let samples = row.values.iter().flatten().chain(&row.value).map(sample).collect::<Result<_, _>>()?;
     Ok(Series { labels: row.metric, samples })
 }
 
 fn classic(row: &Row<'_>, bounds: &[String]) -> Result<Vec<Series>, Problem> {
-    let natives: Vec<Native> = row.histograms.iter().chain(&row.histogram).map(native_sample).collect::<Result<_, _>>()?;
+    let natives: Vec<Native> = row.histograms.iter().flatten().chain(&row.histogram).map(native_sample).collect::<Result<_, _>>()?;
     Ok(if natives.is_empty() { Vec::new() } else { native::classic(&row.metric, &natives, bounds) })
 }
 
@@ -181,6 +182,15 @@ mod tests {
         let empty =
             br#"{"status":"success","data":{"resultType":"vector","result":[]},"warnings":["PromQL info: metric might not be a counter"]}"#;
         assert_eq!(parse(empty, None).unwrap(), []);
+    }
+
+    /// Gateways and stores written with other libraries say it so.
+    #[test]
+    fn nothing_may_be_null() {
+        let nothing = br#"{"status":"success","data":{"resultType":"matrix","result":null},"warnings":null,"isPartial":null,"error":null}"#;
+        assert_eq!(parse(nothing, None).unwrap(), []);
+        let row = br#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"7"],"values":null,"histograms":null}]}}"#;
+        assert_eq!(parse(row, None).unwrap()[0].samples.len(), 1);
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! The texts of the queries, and how they travel in a form. Pure.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::super::{Scope, Wanted};
-use coalmine_core::metrics::counting::{Members, PodLabel, Series, escaped};
+use coalmine_core::api::promql::is_scalar;
+use coalmine_core::metrics::counting::{Members, PodLabel, Sample, Series, escaped};
 use coalmine_core::metrics::discovery::{AGO, AGO_LABEL, kept_labels};
 
 /// How this store names things.
@@ -57,7 +59,7 @@ pub(super) fn present(scope: &Scope, metrics: &[String], dialect: Dialect<'_>) -
 /// What tells where a series comes from.
 fn place_labels(dialect: Dialect<'_>) -> String {
     let of_pods = PodLabel::ALL.into_iter().flat_map(|label| [Some(dialect.name(label)), label.namespace()]).flatten();
-    of_pods.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(",")
+    of_pods.map(quoted).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(",")
 }
 
 fn with_few_pods(scope: &Scope) -> Scope {
@@ -86,9 +88,27 @@ pub(super) fn samples(scope: &Scope, wanted: &Wanted, dialect: Dialect<'_>) -> S
     format!("{{{selector}}}[{seconds}s{step}]")
 }
 
+/// On the series that tells the times of the steps, and nothing else.
+const CLOCK_LABEL: &str = "coalmine_clock";
+
 /// A query of the user's, an instant vector, at equal steps back in time.
 pub(super) fn over_time(query: &str, since: Duration, step: Duration) -> String {
-    format!("({query}\n)[{}s:{}s]", whole_seconds(since), whole_seconds(step))
+    let clock = format!("label_replace(vector(time()),\"{CLOCK_LABEL}\",\"now\",\"\",\"\")");
+    // Sets are of vectors.
+    let function = if is_scalar(query) { "vector" } else { "" };
+    format!("({function}({query}\n) or {clock})[{}s:{}s]", whole_seconds(since), whole_seconds(step))
+}
+
+/// What such a query answered. A series that ended before the last step goes on with what is no number: its last value is not the present one.
+pub(super) fn to_the_end(mut series: Vec<Series>) -> Vec<Series> {
+    let (clock, others) = series.drain(..).partition::<Vec<_>, _>(|one| !one.label(CLOCK_LABEL).is_empty());
+    let times: Vec<i64> = clock.iter().flat_map(|one| &one.samples).map(|sample| sample.at).collect();
+    let mut series = others;
+    for one in &mut series {
+        let last = one.samples.last().map_or(i64::MIN, |sample| sample.at);
+        one.samples.extend(times.iter().filter(|at| **at > last).map(|at| Sample { at: *at, value: f64::NAN }));
+    }
+    series
 }
 
 /// Rounded up; the language knows no shorter step that a server would like.
@@ -99,7 +119,7 @@ fn whole_seconds(duration: Duration) -> u64 {
 fn matchers(scope: &Scope, metrics: &[String], label: PodLabel, dialect: Dialect<'_>) -> String {
     let names: BTreeSet<String> = metrics.iter().map(|name| with_native(name)).collect();
     let names = names.into_iter().collect::<Vec<_>>().join("|");
-    let mut text = format!("__name__=~\"{names}\",{}=~\"{}\"", dialect.name(label), scope.pods.pattern(label));
+    let mut text = format!("__name__=~\"{names}\",{}=~\"{}\"", quoted(dialect.name(label)), scope.pods.pattern(label));
     if let Some(namespace) = label.namespace() {
         // Some scrape configurations write no namespace; pods are told apart by name then.
         let _ = write!(text, ",{namespace}=~\"|{}\"", escaped(&scope.namespace));
@@ -126,6 +146,12 @@ impl<'a> Dialect<'a> {
         }
         series
     }
+}
+
+/// A label as PromQL spells it: one with a dot, as OpenTelemetry's are where a Prometheus keeps them as they are, stands in quotes.
+fn quoted(label: &str) -> Cow<'_, str> {
+    let is_plain = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if is_plain { Cow::Borrowed(label) } else { Cow::Owned(format!("{label:?}")) }
 }
 
 /// A native histogram has one series, whose name has no ending.
@@ -187,6 +213,16 @@ mod tests {
         assert_eq!(dialect.translated(vec![series("workload_pod"), series("other")]), [series("pod"), series("other")]);
     }
 
+    /// A Prometheus that keeps OpenTelemetry's names as they are.
+    #[test]
+    fn a_label_with_dots_stands_in_quotes() {
+        let dialect = Dialect { matchers: &[], pod_label: Some("k8s.pod.name") };
+        let wanted =
+            Wanted { metrics: vec!["up".to_owned()], bounds: vec![], pod_label: PodLabel::Pod, since: Duration::from_secs(5), step: None };
+        insta::assert_snapshot!(samples(&scope(), &wanted, dialect), @r#"{__name__=~"up","k8s.pod.name"=~"app-canary-77f-ccccc|app-6d5f-aaaaa",namespace=~"|default"}[5s]"#);
+        assert!(present(&scope(), &wanted.metrics, dialect).contains(r#"sum by (__name__,le,"k8s.pod.name",exported_namespace"#));
+    }
+
     #[test]
     fn discovery_asks_by_every_label_in_one_query() {
         let mut scope = scope();
@@ -232,6 +268,26 @@ mod tests {
         let query = over_time("max(backlog) # all of it", Duration::from_mins(1), Duration::from_secs(5));
         promql::parse(&query).unwrap();
         assert!(query.ends_with(")[60s:5s]"));
+    }
+
+    #[test]
+    fn a_number_without_labels_is_asked_for_as_well() {
+        let query = over_time("scalar(max(backlog)) / 2", Duration::from_mins(1), Duration::from_secs(5));
+        promql::parse(&query).unwrap();
+        assert!(query.starts_with("(vector(scalar(max(backlog)) / 2\n) or "), "{query}");
+    }
+
+    #[test]
+    fn what_ended_before_the_last_step_is_no_number_at_last() {
+        let series = |label: &str, values: &[(i64, f64)]| Series {
+            labels: [(label.to_owned(), "now".to_owned())].into(),
+            samples: values.iter().map(|(at, value)| Sample { at: *at, value: *value }).collect(),
+        };
+        let clock = series(CLOCK_LABEL, &[(5, 5.0), (10, 10.0), (15, 15.0)]);
+        let answer = to_the_end(vec![clock, series("a", &[(5, 7.0)]), series("b", &[(10, 1.0), (15, 2.0)])]);
+        let said: Vec<Vec<String>> =
+            answer.iter().map(|one| one.samples.iter().map(|sample| format!("{} {}", sample.at, sample.value)).collect()).collect();
+        assert_eq!(said, [vec!["5 7", "10 NaN", "15 NaN"], vec!["10 1", "15 2"]]);
     }
 
     /// A small stack, such as a task's: what is within bounds must not be too deep for it, in this slow build either.

@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use coalmine_core::judging::Failure;
 use coalmine_core::metrics::counting::{History, Members, PodLabel, Pods, Reading, Selector};
 
 const TIMEOUT: Duration = Duration::from_millis(500);
@@ -131,6 +132,35 @@ async fn misbehaviour_is_one_line_and_the_next_answer_counts(#[case] behaviour: 
     assert!(error.target.starts_with("Prometheus at http://127.0.0.1:"));
     assert_eq!(client.query("up").await.unwrap().len(), 1, "recovers");
     served.abort();
+}
+
+/// A gateway that limits how often it is asked says when to come again.
+#[tokio::test]
+async fn who_is_busy_is_asked_when_it_says() {
+    let busy = answer("429 Too Many Requests", "Retry-After: 30\r\n", "");
+    let (client, _served) = server(vec![busy, answer("503 Service Unavailable", "", "")], TIMEOUT).await;
+    let mut waits = Vec::new();
+    for _ in 0..2 {
+        let failure = Failure::from(client.query("up").await.unwrap_err());
+        waits.push((failure.wait.map(|wait| wait.as_secs()), failure.is_refusal));
+    }
+    assert_eq!(waits, [(Some(30), false), (None, false)]);
+}
+
+/// Gateways of several tenants, and those that let people do nothing but read.
+#[tokio::test]
+async fn a_gateway_is_asked_as_it_wants() {
+    let refusal = answer("405 Method Not Allowed", "", "");
+    let (mut client, served) = server(vec![refusal, answer("200 OK", "", GOOD), answer("200 OK", "", GOOD)], TIMEOUT).await;
+    client.url = format!("{}/tenants/{{{{namespace}}}}/?namespace={{{{namespace}}}}", client.url);
+    assert_eq!(client.query_with("shop", "up == 1", None).await.unwrap().len(), 1);
+    client.query_with("shop", "up", None).await.unwrap();
+    let asked: Vec<String> = served.await.unwrap().iter().filter_map(|question| question.lines().next().map(str::to_owned)).collect();
+    let address = "/tenants/shop/api/v1/query?namespace=shop";
+    assert_eq!(
+        asked,
+        [format!("POST {address} HTTP/1.1"), format!("GET {address}&query=up%20%3D%3D%201 HTTP/1.1"), format!("POST {address} HTTP/1.1")]
+    );
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod scan;
 
+use promql_parser::parser::value::ValueType;
 use promql_parser::parser::{self, Expr};
 
 pub use self::scan::OutOfBounds;
@@ -29,6 +30,11 @@ pub fn parse(text: &str) -> Result<Expr, ParseError> {
 /// Reads what this process wrote itself, from a query that was within bounds.
 pub fn parse_own(text: &str) -> Result<Expr, ParseError> {
     parse_bounded(text)
+}
+
+/// Whether it says one number, without labels. What the parser doesn't know may say anything.
+pub fn is_scalar(text: &str) -> bool {
+    parse_own(text).is_ok_and(|expression| expression.value_type() == ValueType::Scalar)
 }
 
 /// A text without what is quoted in it.

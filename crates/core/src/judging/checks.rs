@@ -131,6 +131,11 @@ fn values(series: &Series, steps: usize) -> Result<Values, String> {
     if values.len() < FEWEST || values.len() * 3 < steps {
         return Err(format!("the query gave a number in {} of {} steps", values.len(), steps.max(values.len())));
     }
+    // What ended is not what is: a page may have died with the last good value on it.
+    let ended = series.samples.iter().rev().take_while(|sample| sample.value.is_nan()).count();
+    if ended * 3 > series.samples.len().max(steps) {
+        return Err(format!("the query gave no number in the last {ended} steps"));
+    }
     let last_third = (values.len() / 3).max(FEWEST);
     let last = &values[values.len() - last_third..];
     let count = values.len();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::subject::Subject;
-use crate::api::policy::ClientErrors;
+use crate::api::policy::{ClientErrors, Policy};
 use crate::metrics::counting::{Bound, Counted, History, Lacking, Reading, Tally};
 use crate::metrics::discovery::{Found, LatencyError};
 use crate::metrics::probes;
@@ -29,6 +29,8 @@ pub(super) struct Counter {
     pub(super) past: Past,
     /// It must show the limit by its own test.
     pub(super) must_show: bool,
+    /// The same with requests that may be traffic: which of the two it is, the past tells.
+    with_more: Option<Box<Self>>,
 }
 
 /// What the primary's past hour says of a counter.
@@ -50,7 +52,13 @@ pub(super) struct Past {
 impl Counter {
     pub(super) fn new(chosen: &Found, subject: &Subject) -> Self {
         let (name, limit) = (chosen.description(), subject.policy.max_latency_p99);
-        let found = probes::without(chosen, &subject.pod_spec, &subject.policy.ignore_paths);
+        let Policy { ignore_paths, .. } = &subject.policy;
+        let [found, more] = [probes::without(chosen, &subject.pod_spec, ignore_paths), probes::without_certain(chosen, ignore_paths)];
+        let with_more = (found.reading != more.reading).then(|| Box::new(Self::of(more, name.clone(), limit)));
+        Self { with_more, ..Self::of(found, name, limit) }
+    }
+
+    fn of(found: Found, name: String, limit: Option<Duration>) -> Self {
         let (mut readings, mut low, mut high, mut latency) = (vec![found.reading.clone()], None, None, None);
         if let Some(limit) = limit {
             let mut ask = |reading: Reading| {
@@ -63,11 +71,31 @@ impl Counter {
             }
             high = found.slower_for_certain(limit).map(ask);
         }
-        Self { found, name, readings, low, high, latency, past: Past::default(), must_show: true }
+        Self { found, name, readings, low, high, latency, past: Past::default(), must_show: true, with_more: None }
     }
 
     pub(super) fn readings(&self) -> &[Reading] {
         &self.readings
+    }
+
+    /// What is asked of the past, once a run: with what may be traffic.
+    pub(super) fn readings_of_the_past(&self) -> impl Iterator<Item = &Reading> {
+        self.readings.iter().chain(self.with_more.iter().flat_map(|more| &more.readings))
+    }
+
+    /// `histories` belong to these.
+    pub(super) fn remember_first(&mut self, histories: &[History], subject: &Subject, is_young: bool) {
+        let (own, others) = histories.split_at(self.readings.len().min(histories.len()));
+        if let (Some(mut more), Some(known), Some(all)) = (self.with_more.take(), own.first(), others.first()) {
+            let seconds: f64 = all.looks().map(|(lasts, _)| lasts.as_secs_f64()).sum();
+            let rates = probes::rates(&more.found, &subject.pod_spec, Some(all.interval), false);
+            if probes::are_traffic((all.requests() - known.requests()) / seconds.max(1.0), &rates) {
+                more.remember(others, is_young);
+                *self = *more;
+                return;
+            }
+        }
+        self.remember(own, is_young);
     }
 
     /// `histories` belong to the readings, one by one.

@@ -120,15 +120,17 @@ pub struct Failure {
     pub words: String,
     /// The question was understood and refused: the same question gets the same answer.
     pub is_refusal: bool,
+    /// When whoever was asked wants to be asked again.
+    pub wait: Option<Duration>,
 }
 
 impl Failure {
     pub fn passing(words: impl Into<String>) -> Self {
-        Self { words: words.into(), is_refusal: false }
+        Self { words: words.into(), is_refusal: false, wait: None }
     }
 
     pub fn refusal(words: impl Into<String>) -> Self {
-        Self { words: words.into(), is_refusal: true }
+        Self { words: words.into(), is_refusal: true, wait: None }
     }
 }
 

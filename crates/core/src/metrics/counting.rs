@@ -173,7 +173,8 @@ pub fn count(series: &[Series], pods: &Pods, reading: &Reading, window: Window) 
     counted.primary_pods = primary_pods.len();
     counted.client_error = commonest(of(Role::Canary), |labels| reading.client_error(labels));
     counted.redirect = commonest(of(Role::Canary), |labels| reading.redirect(labels));
-    counted.anew = anew::of_the_canary(&groups, *open);
+    // What had its address before is no process of its own.
+    counted.anew = ends.first().and_then(|first| anew::of_the_canary(&groups, *first));
     counted.no_counter = no_counter(falls, primaries);
     counted.first_scrape = ends.first().copied();
     counted.last_scrape = ends.last().copied();

@@ -169,7 +169,10 @@ impl<'a> Discovery<'a> {
         };
         let (usable, mute): (Vec<Candidate<'_>>, Vec<Candidate<'_>>) = candidates.into_iter().partition(Candidate::is_usable);
         // A library's names for what it asks of others end like those for what it is asked.
-        let (outbound, usable): (Vec<_>, Vec<_>) = usable.into_iter().partition(|one| *choice == Choice::Auto && one.is_outbound());
+        let (outbound, mut usable): (Vec<_>, Vec<_>) = usable.into_iter().partition(|one| *choice == Choice::Auto && one.is_outbound());
+        if usable.iter().any(|one| !one.is_a_last_resort()) {
+            usable.retain(|one| !one.is_a_last_resort());
+        }
         if let Choice::Preset(name) = choice
             && Self::is_a_proxy(choice)
             && usable.is_empty()

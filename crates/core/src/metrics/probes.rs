@@ -14,7 +14,9 @@ use super::discovery::{Found, Histogram};
 /// Labels that libraries write a path into.
 const ROUTE_LABELS: [&str; 9] = ["handler", "path", "uri", "route", "endpoint", "http_route", "http.route", "url", "view"];
 /// Paths that nobody serves to users.
-const USUAL_PATHS: &str = "/(-/)?(health|healthz|healthy|live|livez|ready|readyz|metrics|ping|status|actuator/.*)";
+const USUAL_PATHS: &str = "/(-/)?(health|healthz|healthy|live|livez|ready|readyz|metrics|actuator/.*)";
+/// Paths that some do.
+const PERHAPS_USUAL_PATHS: &str = "/(-/)?(ping|status)";
 /// The same for gRPC, by its own labels.
 const SERVICE_LABELS: [&str; 2] = ["grpc_service", "rpc_service"];
 const USUAL_SERVICES: &str = "grpc[.]health[.]v1[.]Health|grpc[.]reflection[.].*";
@@ -41,10 +43,23 @@ struct Probe {
 
 /// The counters without the series that are known to be no traffic. `pod_spec` is the template's.
 pub fn without(found: &Found, pod_spec: &Value, ignored: &[String]) -> Found {
+    without_paths(found, &paths(pod_spec, ignored))
+}
+
+/// The same, with those that may be traffic too: users may ask for what probes ask for.
+pub fn without_certain(found: &Found, ignored: &[String]) -> Found {
+    without_paths(found, &[certain(), by_user(ignored).collect()].concat().join("|"))
+}
+
+/// Whether so many requests a second of a pod at such paths are more than probes make.
+pub fn are_traffic(per_second: f64, rates: &[f64]) -> bool {
+    per_second > TIMES_PROBES * rates.iter().sum::<f64>() + A_FEW
+}
+
+fn without_paths(found: &Found, paths: &str) -> Found {
     let Reading::Labelled { requests, failures } = &found.reading else { return found.clone() };
-    let paths = paths(pod_spec, ignored);
     let plain = |selector: &Selector| {
-        let selector = ROUTE_LABELS.iter().fold(selector.clone(), |selector, label| selector.excluding(label, &paths));
+        let selector = ROUTE_LABELS.iter().fold(selector.clone(), |selector, label| selector.excluding(label, paths));
         let selector = SERVICE_LABELS.iter().fold(selector, |selector, label| selector.excluding(label, USUAL_SERVICES));
         let selector = NAME_LABELS.iter().fold(selector, |selector, label| selector.excluding(label, USUAL_NAMES));
         AGENT_LABELS.iter().fold(selector, |selector, label| selector.excluding(label, USUAL_AGENTS))
@@ -59,12 +74,24 @@ pub fn without(found: &Found, pod_spec: &Value, ignored: &[String]) -> Found {
 /// A pattern of the paths that are no traffic.
 fn paths(pod_spec: &Value, ignored: &[String]) -> String {
     let own = probes(pod_spec).into_iter().filter_map(|probe| probe.path).map(|path| escaped(&path));
-    let by_user = ignored.iter().map(|path| match path.strip_suffix('*') {
+    let all = certain().into_iter().chain([PERHAPS_USUAL_PATHS.to_owned()]).chain(own).chain(by_user(ignored));
+    all.collect::<Vec<_>>().join("|")
+}
+
+fn certain() -> Vec<String> {
+    vec![USUAL_PATHS.to_owned()]
+}
+
+fn by_user(ignored: &[String]) -> impl Iterator<Item = String> {
+    ignored.iter().map(|path| match path.strip_suffix('*') {
         Some(start) => format!("{}.*", escaped(start)),
         None => escaped(path),
-    });
-    std::iter::once(USUAL_PATHS.to_owned()).chain(own).chain(by_user).collect::<Vec<_>>().join("|")
+    })
 }
+
+/// Other probers than the kubelet's ask, too: one may ask as often again, and some a second.
+const TIMES_PROBES: f64 = 2.0;
+const A_FEW: f64 = 1.0;
 
 /// What tells such series by their labels, for whoever sums up series before they are read.
 #[derive(Clone, Debug, Default)]
@@ -202,6 +229,22 @@ mod tests {
         assert_eq!(!found.reading.weigh(&of("http_requests_total", "")).is_nothing(), expected);
         assert_eq!(found.latency.as_ref().unwrap().buckets.matches(&of("latency_bucket", "+Inf")), expected);
         assert_eq!(found.description(), "http_requests_total by code");
+    }
+
+    /// Gin's first example serves `/ping`, and many are probed where users ask.
+    #[rstest]
+    #[case::what_some_serve("/ping", true)]
+    #[case::its_own("/internal/alive", true)]
+    #[case::what_nobody_serves("/healthz", false)]
+    #[case::by_the_user("/lb/eu", false)]
+    fn what_may_be_traffic(#[case] path: &str, #[case] expected: bool) {
+        let labels = [("__name__", "http_requests_total"), ("code", "200"), ("path", path)];
+        let labels: Labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let ignored = ["/lb/*".to_owned()];
+        let counts = |found: Found| !found.reading.weigh(&labels).is_nothing();
+        assert!(!counts(without(&found(None), &pod_spec(), &ignored)));
+        assert_eq!(counts(without_certain(&found(None), &ignored)), expected);
+        assert_eq!([1.5, 1.7].map(|per_second| are_traffic(per_second, &[0.2, 0.1])), [false, true]);
     }
 
     #[rstest]

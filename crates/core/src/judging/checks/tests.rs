@@ -39,6 +39,7 @@ fn at_the_end(#[case] values: &[f64], #[case] expected: Result<&str, &str>) {
 #[rstest]
 #[case::empty(&[], "the query gave a number in 0 of 0 steps")]
 #[case::one(&[5000.0], "the query gave a number in 1 of 1 steps")]
+#[case::it_ended(&[50.0, 55.0, 50.0, NAN, NAN, NAN], "the query gave no number in the last 3 steps")]
 #[case::mostly_missing(&[NAN, NAN, NAN, NAN, NAN, NAN, 50.0, 50.0], "the query gave a number in 2 of 8 steps")]
 fn too_little_is_unknown(#[case] values: &[f64], #[case] reason: &str) {
     assert_eq!(over(&MAX_100, values), Outcome::Unknown(reason.to_owned()));

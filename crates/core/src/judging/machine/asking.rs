@@ -45,9 +45,12 @@ impl Judge {
                 let readings = readings(counters).cloned().collect();
                 Question::Recent { origin: *origin, scope, pod_label: pod_label(counters), readings, since: RECENT }
             }
-            Series::Found { origin, counters, .. } => about_history(*origin, scope, counters),
+            Series::Found { origin, counters, .. } => {
+                let readings = counters.iter().flat_map(Counter::readings_of_the_past).cloned().collect();
+                about_history(*origin, scope, pod_label(counters), readings)
+            }
             Series::Measured { origin, counters, at } if !origin.abilities().past && elapsed(*at, now) >= MEASURED_FOR => {
-                about_history(*origin, scope, counters)
+                about_history(*origin, scope, pod_label(counters), readings(counters).cloned().collect())
             }
             Series::Measured { origin, counters, .. } => {
                 let origin = *origin;
@@ -94,8 +97,7 @@ impl Judge {
     }
 }
 
-fn about_history(origin: Origin, scope: Arc<Scope>, counters: &[Counter]) -> Question {
-    let (pod_label, readings) = (pod_label(counters), readings(counters).cloned().collect());
+fn about_history(origin: Origin, scope: Arc<Scope>, pod_label: PodLabel, readings: Vec<Reading>) -> Question {
     Question::History { origin, scope, pod_label, readings, since: HISTORY, window: HISTORY_WINDOW }
 }
 

@@ -99,6 +99,7 @@ impl Judge {
 
     /// `histories` belong to the readings of all counters in their order.
     fn measured(&mut self, mut histories: &[History], now: Timestamp) {
+        let is_first = matches!(self.series, Series::Found { .. });
         if let Series::Found { origin, chosen, .. } = &mut self.series {
             let (chosen, instead_of) = std::mem::take(chosen.as_mut());
             self.news.push(News::Reading(Reading { chosen, origin: *origin, instead_of }));
@@ -106,8 +107,14 @@ impl Judge {
         let (Series::Found { origin, counters, .. } | Series::Measured { origin, counters, .. }) = &mut self.series else { return };
         let (origin, mut counters) = (*origin, std::mem::take(counters));
         for counter in &mut counters {
-            let Some((own, others)) = histories.split_at_checked(counter.readings().len()) else { break };
-            counter.remember(own, !origin.abilities().past);
+            let (asked, is_young) =
+                (if is_first { counter.readings_of_the_past().count() } else { counter.readings().len() }, !origin.abilities().past);
+            let Some((own, others)) = histories.split_at_checked(asked) else { break };
+            if is_first {
+                counter.remember_first(own, &self.subject, is_young);
+            } else {
+                counter.remember(own, is_young);
+            }
             histories = others;
         }
         let are_named = matches!(self.subject.policy.metrics, Choice::Several(_));
@@ -172,7 +179,7 @@ impl Judge {
         for check in list {
             let outcome = match self.refusal(check).map(|words| Ok(Outcome::Unknown(words.to_owned()))).or_else(|| outcomes.next()) {
                 Some(Ok(outcome)) => outcome,
-                Some(Err(Failure { words, is_refusal: true })) => {
+                Some(Err(Failure { words, is_refusal: true, .. })) => {
                     refused.push(Refused { check: check.clone(), words: words.clone(), until: now + AFTER_A_REFUSAL });
                     Outcome::Unknown(words)
                 }
@@ -218,7 +225,9 @@ impl Judge {
     }
 
     fn stop(&mut self, failure: &Failure, now: Timestamp) {
-        let wait = if failure.is_refusal { AFTER_A_REFUSAL } else { AFTER_A_FAILURE };
+        // Who is busy says when it may not be; a wait without end would be no trial.
+        let wait = failure.wait.map_or(AFTER_A_FAILURE, |wait| wait.clamp(AFTER_A_FAILURE, AFTER_A_REFUSAL));
+        let wait = if failure.is_refusal { AFTER_A_REFUSAL } else { wait };
         self.stop_with(Finding::NoAnswer(failure.words.clone()), wait, now);
     }
 

@@ -85,8 +85,12 @@ pub fn classic(labels: &Labels, samples: &[Native], bounds: &[String]) -> Vec<Se
         Series { labels: named("_count", None), samples: all.clone() },
         Series { labels: named("_bucket", Some("+Inf")), samples: all },
     ];
+    let mut known: Vec<f64> = Vec::new();
     for le in bounds {
-        let Some(bound) = le.parse().ok().filter(|bound: &f64| bound.is_finite()) else { continue };
+        // One bound may be asked for in two spellings.
+        let is_new = |bound: &f64| bound.is_finite() && known.iter().all(|one| one.total_cmp(bound).is_ne());
+        let Some(bound) = le.parse().ok().filter(is_new) else { continue };
+        known.push(bound);
         let known = samples.iter().filter_map(|native| Some(Sample { at: native.at, value: native.within(bound)? }));
         series.push(Series { labels: named("_bucket", Some(le)), samples: known.collect() });
     }
@@ -138,7 +142,8 @@ mod tests {
     fn it_reads_as_a_classic_one() {
         let labels = Labels::from([("__name__", "latency_seconds"), ("pod", "a")].map(|(name, value)| (name.to_owned(), value.to_owned())));
         let samples = [native(&[(0.125, 0.25, 7.0)]), Native { at: 5000, ..native(&[(0.125, 0.25, 7.0), (0.25, 0.5, 2.0)]) }];
-        let series = classic(&labels, &samples, &["0.3".to_owned(), "0.25".to_owned(), "+Inf".to_owned()]);
+        let asked = ["0.3", "0.25", "0.250", "+Inf"].map(str::to_owned);
+        let series = classic(&labels, &samples, &asked);
         let said: Vec<String> = series
             .iter()
             .map(|one| {

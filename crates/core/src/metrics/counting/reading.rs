@@ -36,6 +36,22 @@ fn said<'a>(labels: &'a Labels, label: &str) -> Option<&'a str> {
     labels.get(label).map(String::as_str).filter(|value| !value.is_empty())
 }
 
+/// A whole number is written with a point by some libraries, and by others without.
+fn spellings(bound: &str) -> Vec<String> {
+    let value: Option<f64> = bound.parse().ok().filter(|value: &f64| value.is_finite() && value.fract() == 0.0 && value.abs() < 1e6);
+    let mut all = vec![bound.to_owned()];
+    all.extend(value.into_iter().flat_map(|value| [format!("{value}"), format!("{value:.1}")]));
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// The same bound, however it is written.
+fn is_same_bound(one: &str, other: &str) -> bool {
+    let value = |bound: &str| bound.parse::<f64>().ok();
+    one == other || value(one).is_some_and(|one| value(other) == Some(one))
+}
+
 /// The bucket that holds everything.
 pub(super) const UNBOUNDED: &str = "+Inf";
 
@@ -76,7 +92,9 @@ impl Reading {
             // Slower than the bound = all of them, less those within the bound.
             Self::Slower { buckets, bounds } => match labels.get("le") {
                 Some(bound) if buckets.matches(labels) && bound == UNBOUNDED => Weight { requests: 1.0, errors: 1.0, ..Weight::NOTHING },
-                Some(bound) if buckets.matches(labels) && bounds.contains(bound) => Weight { errors: -1.0, ..Weight::NOTHING },
+                Some(bound) if buckets.matches(labels) && bounds.iter().any(|known| is_same_bound(known, bound)) => {
+                    Weight { errors: -1.0, ..Weight::NOTHING }
+                }
                 _ => Weight::NOTHING,
             },
         }
@@ -150,7 +168,8 @@ impl Reading {
         }
         let knows = |histogram: &BTreeMap<&str, &[Sample]>, bound: &String| {
             let Some(all) = histogram.get(UNBOUNDED) else { return true };
-            let within = histogram.get(bound.as_str()).copied().unwrap_or_default();
+            let spelled = || histogram.iter().find(|(le, _)| is_same_bound(le, bound)).map(|(_, samples)| *samples);
+            let within = histogram.get(bound.as_str()).copied().or_else(spelled).unwrap_or_default();
             // Of two counters that are thinned, one may keep a few samples more.
             let ends = |samples: &[Sample]| (samples.first().map(|sample| sample.at), samples.last().map(|sample| sample.at));
             ends(all) == ends(within) && all.len() <= within.len() + 4
@@ -175,9 +194,9 @@ impl Reading {
     }
 
     /// The bounds to ask for; the other buckets of a histogram need not travel.
-    pub fn bounds(&self) -> Vec<&str> {
+    pub fn bounds(&self) -> Vec<String> {
         match self {
-            Self::Slower { bounds, .. } => bounds.iter().map(String::as_str).chain([UNBOUNDED]).collect(),
+            Self::Slower { bounds, .. } => bounds.iter().flat_map(|bound| spellings(bound)).chain([UNBOUNDED.to_owned()]).collect(),
             Self::Labelled { .. } | Self::Separate { .. } => Vec::new(),
         }
     }

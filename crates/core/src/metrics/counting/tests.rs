@@ -163,6 +163,22 @@ fn a_histogram_counts_what_is_slower_than_the_bound() {
     assert_eq!(counted, Counted { bound: Bound::Unknown, ..Counted::default() }, "other buckets are not slow requests");
 }
 
+/// A library writes a whole bound as `1`, its next version as `1.0`.
+#[test]
+fn a_bound_is_the_same_however_it_is_written() {
+    let bucket = |pod: &str, le: &str, values: &[(i64, f64)]| with(series("latency_bucket", pod, values), "le", le);
+    let series = [
+        bucket("app-6d5f-aaaaa", "+Inf", &[(-5, 1000.0), (0, 1010.0), (5, 1020.0), (10, 1030.0)]),
+        bucket("app-6d5f-aaaaa", "1", &[(-5, 900.0), (0, 910.0), (5, 920.0), (10, 930.0)]),
+        bucket(CANARY, "+Inf", &[(5, 10.0), (10, 20.0)]),
+        bucket(CANARY, "1.0", &[(5, 8.0), (10, 17.0)]),
+    ];
+    let reading = Reading::Slower { buckets: Selector::of("latency_bucket"), bounds: vec!["1".to_owned()] };
+    let counted = count(&series, &pods(), &reading, Window { elapsed: 10_000, ..Window::default() });
+    assert_eq!((canary_looks(&counted), &counted.bound), (vec![(10.0, 2.0), (10.0, 1.0)], &Bound::Known("1".to_owned())));
+    assert_eq!(reading.bounds(), ["1", "1.0", "+Inf"]);
+}
+
 /// Too many buckets were joined in pairs between the second scrape and the third.
 #[test]
 fn a_native_histogram_that_becomes_coarser_loses_and_invents_nothing() {

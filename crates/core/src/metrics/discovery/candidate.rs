@@ -8,7 +8,7 @@ use crate::api::choice::Counters;
 use crate::metrics::counting::{self, Failure, Labels, PodLabel, Pods, Reading, Selector, Series};
 
 /// What a name says whose counter counts requests to others.
-const OUTBOUND: [&str; 4] = ["client", "outbound", "egress", "upstream"];
+const OUTBOUND: [&str; 5] = ["client", "outbound", "outgoing", "egress", "upstream"];
 
 /// A family of a preset that the primary's pods have, at one port where they have it at several.
 #[derive(Debug)]
@@ -96,6 +96,11 @@ impl<'a> Candidate<'a> {
     /// Whether its labels say what failed.
     pub(super) fn is_usable(&self) -> bool {
         self.failures.iter().any(|(_, failure)| *failure != Failure::WithoutCode)
+    }
+
+    /// A histogram under any name may be of what the pod asks of others: it counts where nothing else does.
+    pub(super) fn is_a_last_resort(&self) -> bool {
+        self.family.metric.starts_with('*') && self.family.metric.ends_with("_count")
     }
 
     pub(super) fn is_outbound(&self) -> bool {

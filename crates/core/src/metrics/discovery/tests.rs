@@ -273,6 +273,12 @@ fn at(address: &str, mut series: Series) -> Series {
 #[case::the_histogram_beside_its_counter(
     &[http(5000.0), named("http_request_duration_seconds_count", 5000.0)],
     &["http_requests_total by code"], &[])]
+#[case::a_histogram_of_what_may_be_asked_of_others(
+    &[named("http_requests_total", 500.0), named("github_http_request_duration_seconds_count", 9000.0)],
+    &["http_requests_total by code"], &[])]
+#[case::a_histogram_of_any_name(
+    &[named("shop_http_request_duration_seconds_count", 900.0)],
+    &["shop_http_request_duration_seconds_count by code"], &[])]
 #[case::two_spellings_of_one_library(
     &[last("http_server_request_duration_seconds_count", &[("http_response_status_code", "200")], 70.0),
       last("http_server_duration_milliseconds_count", &[("http_status_code", "200")], 70.0)],

@@ -2,7 +2,7 @@
 
 use super::world::{BROKEN, CANARY, GOOD, PRIMARY, Traffic, at, even, tally};
 use super::*;
-use crate::api::policy::ClientErrors;
+use crate::api::policy::{ClientErrors, OnInconclusive};
 use crate::metrics::counting::{PROCESS_START, Sample, Series as Counter};
 
 type Writing = fn(&mut Vec<Counter>, i64);
@@ -202,5 +202,33 @@ fn what_is_only_strange_is_no_reason() {
         80s Promote: error rate 0% (0 of 6,733 requests, at most 0.05%; limit 1%); primary 0%
     good, and all pods count in one place
         160s Inconclusive { clean: false }: http_requests_total of the canary began at 6,018,000, where the primary's are: do all pods count in one place, as in a Redis? Each needs a counter of its own
+    ");
+}
+
+/// What probes ask for is no traffic; where users ask for it, it is.
+#[test]
+fn users_may_ask_for_what_probes_ask_for() {
+    let at_ping = |traffic: Traffic| {
+        let writing: Writing = |series, _| counters(series).for_each(|one| set(one, "path", "/ping"));
+        let mut subject = subject();
+        (subject.policy.deadline, subject.policy.on_inconclusive) = (Duration::from_mins(3), OnInconclusive::Promote);
+        let mut judge = Judge::new(subject);
+        let mut world = World { traffic, writing, remembers: true, ..World::default() };
+        world.until(&mut judge, 700);
+        world.story.pop().unwrap()
+    };
+    let all = [
+        ("good", at_ping(GOOD)),
+        ("fails everything", at_ping(BROKEN)),
+        ("nothing but probes", at_ping(|_| (tally(0.5, 0.5, 0.0), tally(1.5, 0.0, 0.0)))),
+    ];
+    let all: Vec<String> = all.iter().map(|(what, end)| format!("{what}\n    {end}")).collect();
+    insta::assert_snapshot!(all.join("\n"), @r"
+    good
+        60s Promote: error rate 0% (0 of 5,387 requests, at most 0.06%; limit 1%); primary 0%
+    fails everything
+        10s Reject: error rate 100% (900 of 900 requests) exceeds 1% after 10s; primary 0%
+    nothing but probes
+        160s Inconclusive { clean: true }: the canary got no requests, so nothing can be said about it
     ");
 }

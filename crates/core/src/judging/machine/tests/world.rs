@@ -83,6 +83,8 @@ pub(super) struct World {
     /// What the canary's counter calls the code.
     pub(super) label: &'static str,
     pub(super) history: History,
+    /// The past is told by the series, and not by that.
+    pub(super) remembers: bool,
     /// Two processes answer for the canary's page in turn, each with a counter of its own.
     pub(super) has_workers: bool,
     /// What else is so of the series, told at that second.
@@ -107,6 +109,7 @@ impl Default for World {
             primary_until: i64::MAX,
             label: "code",
             history: History::default(),
+            remembers: false,
             has_workers: false,
             writing: |_, _| {},
             check,
@@ -191,6 +194,10 @@ impl World {
                 Answer::NoPage { tried: "tried :8080/metrics (no answer)".to_owned(), is_silent: true }
             }
             Question::Present { .. } => Answer::Present(Vec::new()),
+            Question::History { scope, readings, window, .. } if self.remembers => {
+                let (series, window) = (self.series(), i64::try_from(window.as_millis()).unwrap());
+                Answer::History(readings.iter().map(|reading| History::of(&series, &scope.pods, reading, window)).collect())
+            }
             Question::History { readings, .. } => Answer::History(vec![self.history.clone(); readings.len()]),
             Question::Recent { .. } => Answer::Recent(self.series()),
             Question::Samples(asked) => {
