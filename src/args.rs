@@ -7,16 +7,14 @@ use std::time::Duration;
 use axum::http::{HeaderName, HeaderValue, Uri};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgAction, Parser, ValueEnum};
-use coalmine_core::api::selector::Selector;
+use coalmine_core::api::{label::Label, selector::Selector};
 use jiff::SignedDuration;
 use rustls::pki_types::ServerName;
 
 use self::address::{http_url, https_url, prometheus_url};
-pub use self::label::Label;
 use crate::page::arguments::PageArguments;
 
 mod address;
-mod label;
 
 /// Canary releases through an admission webhook: holds a changed template aside and lets it through once it proved itself.
 #[derive(Clone, Debug, Parser)]

@@ -44,6 +44,7 @@ use crate::{
 };
 use coalmine_core::{
     api::annotations::{ACTIVE_LABEL, PRIMARY_ANNOTATION, ROLE_CANARY, ROLE_LABEL},
+    api::label::Label,
     run::{events::Told, shared::Alone},
 };
 
@@ -65,7 +66,7 @@ pub struct Context {
     client: Client,
     claims: watch::Receiver<Claim>,
     sources: Sources,
-    canary_label: (String, String),
+    canary_label: Label,
     identity: String,
     metrics: Metrics,
     /// What is worth remembering about a run while this process lives. Losing it costs a repeated Event or query, never a verdict.
@@ -82,7 +83,7 @@ impl Context {
         client: Client,
         claims: watch::Receiver<Claim>,
         sources: Sources,
-        canary_label: (String, String),
+        canary_label: Label,
         identity: String,
         metrics: Metrics,
         notifier: Option<Arc<Notifier>>,

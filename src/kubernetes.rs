@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use coalmine_core::manifest::workload;
 use kube::core::ApiResource;
 
 /// From a request to the head of its answer. The API server begins to answer a watch at once, and nothing else that is asked takes seconds.
@@ -11,13 +12,19 @@ pub const WATCH_FOR: Duration = Duration::from_secs(60);
 /// For what comes after the head, and for a watch on which nothing happens.
 pub const SILENT_FOR: Duration = Duration::from_secs(75);
 
+/// Whether a server understood the request and will not have it, so that the same again won't help: for a quota, a policy, another webhook, or
+/// for what is asked.
+pub fn is_refusal(code: u16) -> bool {
+    matches!(code, 400 | 403 | 422)
+}
+
 /// Deployments, without their types: templates keep the fields that this program doesn't know.
 pub fn deployments() -> ApiResource {
     ApiResource {
-        group: "apps".to_owned(),
-        version: "v1".to_owned(),
-        api_version: "apps/v1".to_owned(),
-        kind: "Deployment".to_owned(),
-        plural: "deployments".to_owned(),
+        group: workload::GROUP.to_owned(),
+        version: workload::VERSION.to_owned(),
+        api_version: workload::API_VERSION.to_owned(),
+        kind: workload::KIND.to_owned(),
+        plural: workload::PLURAL.to_owned(),
     }
 }

@@ -149,7 +149,7 @@ fn client_verifier(arguments: &Arguments) -> anyhow::Result<Option<Arc<dyn Clien
 fn settings(arguments: &Arguments) -> Settings {
     Settings {
         controller: format!("system:serviceaccount:{}:{}", arguments.namespace, arguments.service_account),
-        canary_label: (arguments.canary_label.key.clone(), arguments.canary_label.value.clone()),
+        canary_label: arguments.canary_label.clone(),
         checks: rules(arguments),
     }
 }
@@ -186,7 +186,7 @@ fn spawn_controller(
     let authorities = arguments.pages_ca_file.as_deref().map(std::fs::read).transpose().context("failed to read --pages-ca-file")?;
     let fetcher = Fetcher::new(authorities.as_deref()).context("failed to set up the client for metrics pages")?.counted(&questions);
     let sources = Sources::new(prometheus, datadog, pages, arguments.read_pages, fetcher, rules(arguments));
-    let label = (arguments.canary_label.key.clone(), arguments.canary_label.value.clone());
+    let label = arguments.canary_label.clone();
     let metrics = controller::Metrics::register(registry);
     let context = controller::Context::new(client.clone(), claims, sources, label, identity(arguments), metrics, notifier);
     parts.spawn("controller", controller::run(Arc::new(context), parts.stop_first.clone()));

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use coalmine::clock;
 use coalmine_core::{
     api::annotations::{Phase, RUN},
+    api::label::Label,
     hold::promotion,
     manifest::object,
     run::canary,
@@ -52,7 +53,7 @@ impl Scene {
         let app = self.namespace.app();
         let held = held(&app).expect("a held template");
         let run = object::annotation(&app, RUN).expect("a run");
-        let canary = canary::deployment(&app, held.template, run, &("tier".to_owned(), "canary".to_owned()));
+        let canary = canary::deployment(&app, held.template, run, &Label::new("tier", "canary"));
         let path = self.namespace.path("app-canary");
         let (path, _) = path.rsplit_once('/').expect("a path");
         self.namespace.control_plane.send(As::Controller, "POST", path, "application/json", &canary).expect("a canary");

@@ -17,6 +17,7 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use coalmine::admission::{self, Checker, Metrics, Webhook};
+use coalmine_core::api::label::Label;
 use coalmine_core::hold::admit::Settings;
 use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
@@ -57,7 +58,7 @@ impl Reviewer {
         let client = runtime.block_on(async { kube::Client::new(accepting, "default") });
         let settings = Settings {
             controller: CONTROLLER.to_owned(),
-            canary_label: ("tier".to_owned(), "canary".to_owned()),
+            canary_label: Label::new("tier", "canary"),
             checks: coalmine_core::api::checks::Rules::default(),
         };
         let metrics = Metrics::register(&mut Registry::default());

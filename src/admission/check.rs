@@ -18,8 +18,9 @@ use tokio::sync::Semaphore;
 use super::{review::UserInfo, warnings};
 use crate::{
     controller::{self, Wishes},
-    kubernetes::deployments,
+    kubernetes::{deployments, is_refusal},
 };
+use coalmine_core::manifest::workload;
 use coalmine_core::{hold::admit::FIELD_MANAGER, manifest::object, message::denied, run::canary};
 
 /// Well inside the webhook's own five seconds.
@@ -70,7 +71,7 @@ impl Checker {
     pub(super) async fn may_approve(&self, namespace: &str, name: &str, user: &UserInfo) -> bool {
         let attributes = ResourceAttributes {
             group: Some("apps".to_owned()),
-            resource: Some("deployments".to_owned()),
+            resource: Some(workload::PLURAL.to_owned()),
             verb: Some("approve".to_owned()),
             namespace: Some(namespace.to_owned()),
             name: Some(name.to_owned()),
@@ -230,7 +231,7 @@ fn read_refusal(error: &kube::Error, primary: &str) -> Answer {
     // Not a word about the template: a missing right of our own, another webhook that can't do dry runs, a namespace that goes away.
     let about_us =
         ["cannot create resource", "cannot patch resource", "does not support dry run"].iter().any(|words| status.message.contains(words));
-    let refused = matches!(status.code, 400 | 403 | 422) && !about_us;
+    let refused = is_refusal(status.code) && !about_us;
     if !refused {
         return Answer::Unknown(status.message.clone());
     }

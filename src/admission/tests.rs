@@ -6,6 +6,7 @@ use serde_json::json;
 use tower::ServiceExt as _;
 
 use super::*;
+use coalmine_core::api::label::Label;
 
 /// Whoever asks the API server panics.
 fn faulty() -> Router {
@@ -23,7 +24,7 @@ fn webhook() -> Webhook {
     Webhook {
         settings: Settings {
             controller: "coalmine".to_owned(),
-            canary_label: ("tier".to_owned(), "canary".to_owned()),
+            canary_label: Label::new("tier", "canary"),
             checks: coalmine_core::api::checks::Rules::default(),
         },
         checker: Checker::new(kube::Client::new(nobody, "default")),
@@ -127,7 +128,7 @@ async fn a_fault_denies_the_request_that_met_it_in_words_and_no_other() {
 fn what_passes_after_a_fault(#[case] user: &str, #[case] annotations: Value, #[case] expected: Effect) {
     let settings = Settings {
         controller: "coalmine".to_owned(),
-        canary_label: ("tier".to_owned(), "canary".to_owned()),
+        canary_label: Label::new("tier", "canary"),
         checks: coalmine_core::api::checks::Rules::default(),
     };
     let review = json!({"request": {"uid": "u", "userInfo": {"username": user}, "object": app("b", annotations)}}).to_string();

@@ -14,7 +14,7 @@ use coalmine_core::{
     api::annotations::{self as key, Phase},
     facts::why::Why,
     hold::{admit::FIELD_MANAGER, audit::Decision, held::Record, promotion, replica_sets, status},
-    manifest::object,
+    manifest::{object, references},
     message,
     run::{
         canary,
@@ -206,7 +206,7 @@ impl Actor<'_> {
         let selector = replica_sets::selector(self.primary);
         let list = api.list(&ListParams::default().labels(&selector)).await.map_err(Error::api("list ReplicaSets"))?;
         let sets: Vec<Value> = list.items.iter().map(|set| observe::json(set, "a ReplicaSet")).collect::<Result<_, _>>()?;
-        let own: Vec<&Value> = sets.iter().filter(|set| replica_sets::is_owned_by(set, self.primary)).collect();
+        let own: Vec<&Value> = sets.iter().filter(|set| references::is_owned_by(set, self.primary)).collect();
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         for set in &own {
             let Some(patch) = replica_sets::without_state(set) else { continue };

@@ -14,7 +14,7 @@ use crate::clock;
 use coalmine_core::{
     facts::event::{Event, Reason},
     hold::admit::FIELD_MANAGER,
-    manifest::object,
+    manifest::{object, workload},
     message::events::note,
 };
 
@@ -63,8 +63,8 @@ impl Context {
             note: Some(note[..note.floor_char_boundary(LONGEST_NOTE)].to_owned()),
             reason: Some(reason.as_str().to_owned()),
             regarding: Some(ObjectReference {
-                api_version: Some("apps/v1".to_owned()),
-                kind: Some("Deployment".to_owned()),
+                api_version: Some(workload::API_VERSION.to_owned()),
+                kind: Some(workload::KIND.to_owned()),
                 name: Some(object::name(primary).to_owned()),
                 namespace: Some(object::namespace(primary).to_owned()),
                 uid: Some(object::uid(primary).to_owned()),

@@ -1,5 +1,6 @@
 //! What can go wrong in a step of the controller, and what the API server meant by it. Retries nothing: `step` and `wake` do.
 
+use crate::kubernetes::is_refusal;
 use crate::panics::Panicked;
 
 /// What the API server says of a JSON patch whose `test` failed or whose path is gone; a policy that refuses has words of its own.
@@ -49,7 +50,7 @@ impl Error {
     pub(super) fn refusal(&self) -> Option<&str> {
         match self {
             Self::Api { source, .. } if !self.is_outdated() => match &**source {
-                kube::Error::Api(status) if matches!(status.code, 400 | 403 | 422) => Some(&status.message),
+                kube::Error::Api(status) if is_refusal(status.code) => Some(&status.message),
                 _ => None,
             },
             _ => None,

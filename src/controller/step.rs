@@ -156,6 +156,7 @@ mod tests {
         lease::Claim,
         sources::{Pages, Sources, prometheus},
     };
+    use coalmine_core::api::label::Label;
 
     /// The first request for a Deployment panics; Events are kept.
     fn faulty(events: Arc<std::sync::Mutex<Vec<Value>>>) -> Client {
@@ -192,7 +193,7 @@ mod tests {
         );
         let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());
         let claims = watch::channel(Claim::Nobody).1;
-        Arc::new(Context::new(client, claims, sources, ("tier".to_owned(), "canary".to_owned()), "me".to_owned(), metrics, None))
+        Arc::new(Context::new(client, claims, sources, Label::new("tier", "canary"), "me".to_owned(), metrics, None))
     }
 
     #[tokio::test]

@@ -20,6 +20,7 @@ use ring::digest;
 use tokio::sync::Semaphore;
 
 use super::arguments::PageAccess;
+use coalmine_core::manifest::workload;
 
 const KEPT_FOR: Duration = Duration::from_secs(10);
 /// Answers kept of each kind.
@@ -145,7 +146,7 @@ impl Reviewer {
         }
         let attributes = ResourceAttributes {
             group: Some("apps".to_owned()),
-            resource: Some("deployments".to_owned()),
+            resource: Some(workload::PLURAL.to_owned()),
             verb: Some("get".to_owned()),
             namespace: Some(namespace.to_owned()),
             ..ResourceAttributes::default()

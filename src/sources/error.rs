@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::kubernetes::is_refusal;
 use coalmine_core::{judging::Failure, words::within};
 
 /// A failed question.
@@ -51,7 +52,7 @@ impl Problem {
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::Refused(_) | Self::WrongType { .. } => true,
-            Self::Status { status, .. } => matches!(status, 400 | 403 | 422),
+            Self::Status { status, .. } => is_refusal(*status),
             _ => false,
         }
     }

@@ -2,6 +2,7 @@
 
 use coalmine_core::{
     api::annotations::{self as key, Phase},
+    api::label::Label,
     manifest::object,
     run::canary,
 };
@@ -118,7 +119,7 @@ fn a_quota_that_only_the_present_canary_uses_up_refuses_nothing() {
     let _row = row("a quota that the canary of B uses up, then C", "kubectl apply", "C held, unchecked");
     let namespace = Namespace::with_b_held(ServerSide);
     let app = namespace.app();
-    let label = ("tier".to_owned(), "canary".to_owned());
+    let label = Label::new("tier", "canary");
     let run = object::annotation(&app, key::RUN).unwrap();
     let canary = canary::deployment(&app, held(&app).unwrap().template, run, &label);
     let path = format!("/apis/apps/v1/namespaces/{}/deployments", namespace.name);

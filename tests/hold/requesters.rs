@@ -11,6 +11,7 @@ use crate::support::{
     namespace::{Namespace, held},
     results::row,
 };
+use coalmine_core::api::label::Label;
 
 /// Policies see Coalmine's name on the canary and on the promotion; the annotations say whose template it is.
 #[test]
@@ -30,7 +31,7 @@ fn who_asked_goes_with_the_canary_and_the_promotion() {
     let both = said("ann, bob", r#"["system:masters","system:authenticated"]"#);
     assert_eq!(asked(&app), both);
     let run = object::annotation(&app, key::RUN).unwrap();
-    let canary = canary::deployment(&app, held(&app).unwrap().template, run, &("tier".to_owned(), "canary".to_owned()));
+    let canary = canary::deployment(&app, held(&app).unwrap().template, run, &Label::new("tier", "canary"));
     let path = format!("/apis/apps/v1/namespaces/{}/deployments", namespace.name);
     let canary = namespace.control_plane.send(As::Controller, "POST", &path, "application/json", &canary).unwrap();
     let of_canary = [key::CANARY_REQUESTED_BY, key::CANARY_REQUESTED_BY_GROUPS];

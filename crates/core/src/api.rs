@@ -6,6 +6,7 @@ pub mod checks;
 pub mod choice;
 pub mod foreign;
 pub mod gates;
+pub mod label;
 pub mod notify;
 pub mod origin;
 pub mod policy;

@@ -15,6 +15,7 @@ use crate::{
         quantity::format_duration,
     },
     facts::why::Closed,
+    manifest::workload::address,
     words::{cut, one_line, within},
 };
 
@@ -35,8 +36,8 @@ fn fitting(texts: &[String]) -> String {
 }
 
 pub fn held(name: &str, canary: &str, duration: Duration) -> String {
-    let duration = format_duration(duration);
-    let watch = format!("watch: kubectl events --for deploy/{name} -w");
+    let (address, duration) = (address(name), format_duration(duration));
+    let watch = format!("watch: kubectl events --for {address} -w");
     fitting(&[
         format!("canary: template held; trying it in {canary} for {duration}; {watch}"),
         format!("canary: template held; trying it for {duration}; {watch}"),
@@ -81,8 +82,9 @@ pub fn merged(earlier: &str, later: &str, user: &str, conflict: Option<&str>) ->
 
 /// To the client whose template it is, and who says nothing of it.
 pub fn still_on_trial(name: &str) -> String {
+    let address = address(name);
     fitting(&[
-        format!("canary: a template is on trial still; to drop it: kubectl annotate deploy/{name} --overwrite canary.enabled=false"),
+        format!("canary: a template is on trial still; to drop it: kubectl annotate {address} --overwrite canary.enabled=false"),
         "canary: a template is on trial still; to drop it: the annotation canary.enabled=false".to_owned(),
     ])
 }
@@ -118,10 +120,11 @@ pub fn withdrawn() -> String {
 }
 
 pub fn kept_out(verdict: &str, name: &str) -> Vec<String> {
+    let address = address(name);
     vec![
         warning(&format!("canary: this template stays out: {verdict}")),
         fitting(&[
-            format!("canary: to try it again: kubectl annotate deploy/{name} --overwrite canary.retry=$(date +%s)"),
+            format!("canary: to try it again: kubectl annotate {address} --overwrite canary.retry=$(date +%s)"),
             "canary: to try it again: the annotation canary.retry with another value, such as the time".to_owned(),
         ]),
     ]

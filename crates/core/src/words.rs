@@ -24,6 +24,11 @@ pub fn within(text: &str, width: usize) -> String {
     line.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
+/// The first `most` characters, for a text that is quoted.
+pub fn start(text: &str, most: usize) -> String {
+    text.chars().take(most).collect()
+}
+
 /// One line that fits into a message beside others.
 pub fn cut(text: &str) -> String {
     within(one_line(text).trim(), LONGEST)

@@ -9,6 +9,7 @@ use kube::{
 use serde_json::Value;
 
 use super::super::{Context, Error, observe};
+use crate::kubernetes::is_refusal;
 use crate::sources::Asked;
 use coalmine_core::{
     hold::admit::FIELD_MANAGER,
@@ -41,7 +42,7 @@ pub(super) async fn run(context: &Context, canary: &Value, check: &str, cron_job
         return match jobs.create(&parameters, &observe::dynamic(job)?).await {
             Ok(_) => Ok(Outcome::Waiting),
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(Outcome::Waiting),
-            Err(kube::Error::Api(status)) if matches!(status.code, 400 | 403 | 422) => {
+            Err(kube::Error::Api(status)) if is_refusal(status.code) => {
                 Ok(Outcome::Unknown(format!("the Job can't be created: {}", cut(&status.message))))
             }
             Err(error) => Err(Error::api("create the Job of a check")(error)),

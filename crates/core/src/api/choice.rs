@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::checks::Origin;
 use super::foreign;
 use super::selector::{Selector, SelectorError};
+use crate::words;
 
 /// The presets that a user may name, in the order in which they are preferred.
 pub const PRESETS: [&str; 16] = [
@@ -162,7 +163,7 @@ impl Choice {
             "none" => Ok(Self::Nothing),
             value => match PRESETS.iter().find(|name| **name == value) {
                 Some(name) => Ok(Self::Preset(name)),
-                None => Err(ChoiceError::UnknownPreset { value: value.chars().take(60).collect() }),
+                None => Err(ChoiceError::UnknownPreset { value: words::start(value, 60) }),
             },
         }
     }

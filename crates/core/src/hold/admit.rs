@@ -21,6 +21,7 @@ use crate::{
     api::{
         annotations::{CHECKS, METRICS},
         checks::{Checks, Rules},
+        label::Label,
         policy::Policy,
         reader::InvalidAnnotation,
     },
@@ -52,7 +53,7 @@ pub struct Settings {
     /// The user name of the controller's service account.
     pub controller: String,
     /// The label that tells a canary's pods apart, such as `tier: canary`.
-    pub canary_label: (String, String),
+    pub canary_label: Label,
     /// What checks may do.
     pub checks: Rules,
 }

@@ -10,6 +10,7 @@ use crate::{
     api::annotations::{self as key, Phase},
     manifest::object::{self, text},
     standing::Standing,
+    words,
 };
 
 /// In characters. What is longer is cut: one line of a log stays one.
@@ -64,7 +65,7 @@ impl Decision {
             run: self.run.as_deref(),
             from: self.from.map(Phase::as_str),
             to: self.to.map(Phase::as_str),
-            reason: self.reason.chars().take(LONGEST).collect(),
+            reason: words::start(&self.reason, LONGEST),
         };
         serde_json::to_string(&line).unwrap_or_default() // writing JSON into memory can't fail
     }

@@ -37,11 +37,6 @@ fn requirement(expression: &Value) -> Option<String> {
     }
 }
 
-pub fn is_owned_by(set: &Value, deployment: &Value) -> bool {
-    let owners = set.pointer("/metadata/ownerReferences").and_then(Value::as_array);
-    owners.is_some_and(|owners| owners.iter().any(|owner| owner.get("uid").and_then(Value::as_str) == Some(object::uid(deployment))))
-}
-
 /// The merge patch that takes our annotations away; `None` where there are none.
 pub fn without_state(set: &Value) -> Option<Value> {
     let ours: Map<String, Value> =
@@ -74,7 +69,7 @@ fn owners_of(set: &Value) -> TemplateOwners {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::template;
+    use crate::manifest::{references, template};
 
     fn set(env: &str) -> Value {
         json!({"metadata": {"name": format!("app-{env}"), "ownerReferences": [{"uid": "u"}], "annotations": {"canary.state/held": "x", "other": "y"}},
@@ -104,7 +99,7 @@ mod tests {
 
     #[test]
     fn owned_and_selected() {
-        assert!(is_owned_by(&set("x"), &deployment("x")));
+        assert!(references::is_owned_by(&set("x"), &deployment("x")));
         assert_eq!(selector(&deployment("x")), "app=app,b=c");
         let by_expressions = json!({"spec": {"selector": {"matchExpressions": [
             {"key": "app", "operator": "In", "values": ["a", "b"]}, {"key": "x", "operator": "NotIn", "values": ["c"]},

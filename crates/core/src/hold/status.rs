@@ -18,6 +18,7 @@ use super::{
     held::Record,
 };
 use crate::api::annotations::{self as key, Phase};
+use crate::manifest::conditions::{find, is_of};
 use crate::standing::Standing;
 use crate::{manifest::object, message::condition};
 
@@ -103,7 +104,7 @@ fn tell_the_truth(old: &Value, phase: Phase, changed: &mut Value) -> Option<()> 
         _ => ("True", ON_TRIAL),
     };
     for wish in [Wish { kind: PROGRESSING, status: state, reason, message: condition(phase, message) }, canary_wish(phase, message)] {
-        let stored = condition_of(old, wish.kind).cloned();
+        let stored = find(old, wish.kind).cloned();
         let incoming = conditions.iter().position(|c| is_of(wish.kind, c));
         let incoming_value = incoming.map(|index| conditions.remove(index));
         let index = incoming.unwrap_or(conditions.len());
@@ -117,8 +118,8 @@ fn tell_the_truth(old: &Value, phase: Phase, changed: &mut Value) -> Option<()> 
 /// what they left. Where it finds none, it begins anew (`FoundNewReplicaSet`).
 /// Source: `DeploymentTimedOut` and `getNewReplicaSet` in <https://github.com/kubernetes/kubernetes/tree/v1.37.2/pkg/controller/deployment>.
 fn forget_what_was_told(old: &Value, changed: &mut Value) -> Option<()> {
-    let stored = condition_of(old, PROGRESSING)?;
-    let verdict = || condition_of(old, CANARY_CONDITION).is_some_and(|canary| canary.get("message") == stored.get("message"));
+    let stored = find(old, PROGRESSING)?;
+    let verdict = || find(old, CANARY_CONDITION).is_some_and(|canary| canary.get("message") == stored.get("message"));
     let is_ours = |condition: &Value| match condition.get("reason").and_then(Value::as_str) {
         Some(ON_TRIAL | AWAITS_APPROVAL) => true,
         Some(FAILED) => verdict(),
@@ -149,7 +150,7 @@ pub fn is_unwatched(deployment: &Value) -> bool {
 
 /// The condition `Canary` of a phase, for the controller to write when no template is held any more.
 pub fn canary_condition(old: &Value, phase: Phase, message: &str, now: &str) -> Value {
-    canary_wish(phase, Some(message)).condition(condition_of(old, CANARY_CONDITION), None, Some(now), now)
+    canary_wish(phase, Some(message)).condition(find(old, CANARY_CONDITION), None, Some(now), now)
 }
 
 fn canary_wish(phase: Phase, message: Option<&str>) -> Wish {
@@ -159,15 +160,6 @@ fn canary_wish(phase: Phase, message: Option<&str>) -> Wish {
         _ => "False",
     };
     Wish { kind: CANARY_CONDITION, status, reason: phase.as_str(), message: condition(phase, message) }
-}
-
-fn condition_of<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
-    let conditions = object.pointer("/status/conditions")?.as_array()?;
-    conditions.iter().find(|condition| is_of(kind, condition))
-}
-
-fn is_of(kind: &str, condition: &Value) -> bool {
-    condition.get("type").and_then(Value::as_str) == Some(kind)
 }
 
 struct Wish {

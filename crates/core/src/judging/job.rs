@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::api::annotations::PRIMARY_ANNOTATION;
+use crate::manifest::{conditions, references};
 use crate::{manifest::object, names::shortened, words::cut};
 
 /// On a `CronJob` that checks may run, with the value `"true"`.
@@ -54,10 +55,7 @@ pub fn build(cron_job: &Value, canary: &Value, primary: &str, check: &str, addre
             "namespace": object::namespace(canary),
             "labels": with(cron_job, "labels", "app.kubernetes.io/managed-by", "coalmine"),
             "annotations": with(cron_job, "annotations", PRIMARY_ANNOTATION, primary),
-            "ownerReferences": [{
-                "apiVersion": "apps/v1", "kind": "Deployment", "name": object::name(canary), "uid": object::uid(canary),
-                "controller": true, "blockOwnerDeletion": false,
-            }],
+            "ownerReferences": [references::to(canary)],
         },
         "spec": spec,
     })
@@ -81,14 +79,12 @@ fn tell(container: &mut Value, name: &str, value: &str) {
 
 /// Whether a Job is the one of this canary, and not one of the same name that an earlier canary left.
 pub fn is_of(job: &Value, canary: &Value) -> bool {
-    let owners = job.pointer("/metadata/ownerReferences").and_then(Value::as_array);
-    owners.is_some_and(|owners| owners.iter().any(|owner| owner.get("uid").and_then(Value::as_str) == Some(object::uid(canary))))
+    references::is_owned_by(job, canary)
 }
 
 pub fn state(job: &Value) -> State {
-    let conditions = job.pointer("/status/conditions").and_then(Value::as_array);
-    for condition in conditions.into_iter().flatten() {
-        let text = |name: &str| condition.get(name).and_then(Value::as_str).unwrap_or_default();
+    for condition in conditions::all(job) {
+        let text = |field: &str| conditions::text(condition, field);
         match (text("type"), text("status")) {
             ("Complete" | "SuccessCriteriaMet", "True") => return State::Succeeded,
             ("Failed" | "FailureTarget", "True") => return State::Failed(cut(&format!("{}: {}", text("reason"), text("message")))),

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::{
     manifest::object,
+    manifest::{conditions, references},
     metrics::{
         counting::{Members, Pods},
         pages::{Place, places},
@@ -40,9 +41,8 @@ impl Pod {
     /// As the API server has it.
     pub fn of(pod: &Value) -> Self {
         let text = |path: &str| pod.pointer(path).and_then(Value::as_str).map(str::to_owned);
-        let list = |path: &str| pod.pointer(path).and_then(Value::as_array).into_iter().flatten();
-        let owners = list("/metadata/ownerReferences").filter(|owner| owner["kind"] == "ReplicaSet");
-        let is_ready = list("/status/conditions").any(|one| one["type"] == "Ready" && one["status"] == "True");
+        let owners = references::of(pod).iter().filter(|owner| references::text(owner, "kind") == "ReplicaSet");
+        let is_ready = conditions::find(pod, "Ready").is_some_and(|ready| conditions::text(ready, "status") == "True");
         Self {
             name: object::name(pod).to_owned(),
             address: text("/status/podIP"),

@@ -1,6 +1,7 @@
 //! Why a request is refused. Not a warning: length is free, but it is one line. It decides nothing.
 
 use crate::api::quantity::format_count;
+use crate::words::start;
 
 pub fn too_large(needed: usize, limit: usize, held: usize) -> String {
     format!(
@@ -65,12 +66,12 @@ pub fn no_approval_asked() -> String {
 }
 
 pub fn another_on_trial(named: &str, on_trial: &str) -> String {
-    let named: String = named.chars().take(60).collect();
+    let named = start(named, 60);
     format!("canary: canary.approve: {named:?} is not on trial; look at what is, then approve {on_trial}")
 }
 
 pub fn own_template(user: &str) -> String {
-    let user: String = user.chars().take(100).collect();
+    let user = start(user, 100);
     format!("canary: canary.approval is \"other\": somebody else than {user}, who applied this template, must approve it")
 }
 
@@ -88,7 +89,7 @@ pub fn approval_weakened() -> String {
 }
 
 pub fn no_right_to_approve(user: &str) -> String {
-    let user: String = user.chars().take(100).collect();
+    let user = start(user, 100);
     format!("canary: {user} may not approve: the verb approve on this Deployment is missing (kubectl auth can-i approve deployments.apps)")
 }
 

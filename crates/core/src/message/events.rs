@@ -4,6 +4,7 @@ use super::{findings, why};
 use crate::{
     api::{annotations::Phase, quantity::format_duration},
     facts::event::{Changed, Event, Refusal, Unreached},
+    manifest::workload::address,
 };
 
 pub fn note(event: &Event) -> String {
@@ -36,7 +37,7 @@ pub fn note(event: &Event) -> String {
         }
         Event::Resumed { duration } => format!("resumed; judging its traffic anew for {}", format_duration(*duration)),
         Event::AwaitsApproval { name, run, message } => {
-            format!("{message}: kubectl annotate deploy/{name} --overwrite canary.approve={run}")
+            format!("{message}: kubectl annotate {} --overwrite canary.approve={run}", address(name))
         }
         Event::Waiting(found) => findings::words(found),
         Event::ConfigMissing { words, patience } => format!("{words}; waiting {} for it to be there", format_duration(*patience)),
@@ -57,7 +58,7 @@ pub fn note(event: &Event) -> String {
         Event::Ended { phase, message, requested_by } => ended(*phase, message, requested_by.as_deref()),
         Event::RolledOut => "the primary runs the promoted template on all replicas".to_owned(),
         Event::RolloutFailed { name, words } => {
-            format!("the promoted template does not roll out: {words}; go back with `kubectl rollout undo deploy/{name}`")
+            format!("the promoted template does not roll out: {words}; go back with `kubectl rollout undo {}`", address(name))
         }
         Event::NotificationFailed { sink, phase, why } => {
             format!("{sink} was not told that it is {}: {why}; the verdict stands", phase.as_str())

@@ -14,6 +14,7 @@ use super::{
     sinks::{Kind, Sink},
 };
 use crate::api::annotations::Phase;
+use crate::manifest::workload::address;
 
 /// One notice, and about what.
 #[derive(Debug, Clone, Copy)]
@@ -84,7 +85,7 @@ impl<'a> Letter<'a> {
 
     /// What to do about it, for whoever may. All of it is made of names that Kubernetes has checked.
     fn command(&self) -> Option<String> {
-        let annotate = format!("kubectl -n {} annotate deploy/{} --overwrite", self.namespace, self.name);
+        let annotate = format!("kubectl -n {} annotate {} --overwrite", self.namespace, address(self.name));
         match self.notice.phase {
             Phase::AwaitingApproval => Some(format!("{annotate} canary.approve={}", self.notice.run)),
             Phase::Rejected | Phase::Inconclusive => Some(format!("{annotate} canary.retry=$(date +%s)")),

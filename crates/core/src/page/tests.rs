@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Filter, Row, detail, list, select};
 use crate::{
+    api::label::Label,
     hold::held::{Held, Operation},
     run::canary,
     view::status::Objects,
@@ -47,7 +48,7 @@ fn running() -> Objects {
         r#"[{"t":1795435230,"p":"Rejected","i":{"app":["r.example/app:0","r.example/app:1"]},"n":160,"f":40,"s":12,"u":"ann","m":"error rate 25% (40 of 160 requests) exceeds 1%","e":[[1795435220,0,0,0,0,1,1,338],[1795435225,80,20,700,0,3.5,0.1,338],[1795435230,160,40,1400,1,180,0.001,338]]},
             {"t":1795348830,"p":"Promoted","n":12000,"f":0,"s":63,"u":"ann","m":"error rate 0%"}]"#
     );
-    let mut namesake = canary::deployment(&primary, template("b"), "r1", &("tier".to_owned(), "canary".to_owned()));
+    let mut namesake = canary::deployment(&primary, template("b"), "r1", &Label::new("tier", "canary"));
     namesake["metadata"]["annotations"]["coalmine.dev/ready-since"] = json!("2026-11-23T12:00:35Z");
     namesake["metadata"]["annotations"]["coalmine.dev/evidence"] = json!(
         r#"{"run":"r1","reads":{"words":"reading http_requests_total by code from Prometheus","queries":["sum by (pod, code) (rate(http_requests_total{namespace=\"shop\"}[1m]))"]},"looks":[[1795780835,0.0,0.0,0.0,0.0,1,1,300.0],[1795780842,12.0,0.0,108.0,1.0,0.2,3.0,338.0]]}"#

@@ -7,13 +7,15 @@ use crate::api::annotations::{
     CANARY_REQUESTED_BY, CANARY_REQUESTED_BY_GROUPS, FIELD_MANAGER, PRIMARY_ANNOTATION, REQUESTED_BY, REQUESTED_BY_GROUPS, ROLE_CANARY,
     ROLE_LABEL, RUN_LABEL,
 };
-use crate::{manifest::object, names::shortened};
+use crate::{
+    api::label::Label,
+    manifest::{object, references, workload},
+    names::shortened,
+};
 
 /// The garbage collector's own: what the object owns goes before it.
 const PODS_FIRST: &str = "foregroundDeletion";
 const SUFFIX: &str = "-canary";
-/// The Deployment controller's, on every Deployment.
-const REVISION: &str = "deployment.kubernetes.io/revision";
 /// Labels by which those who bring the primary know what is theirs, and take away what they did not bring: whole keys, and domains of keys.
 const TRACKING: [&str; 2] = ["app.kubernetes.io/instance", "kubernetes.io/cluster-service"];
 const TRACKING_DOMAINS: [&str; 14] = [
@@ -46,12 +48,12 @@ pub fn name(primary: &str) -> String {
 ///
 /// A template that already carries the canary label's key keeps it, since the Service or the primary's selector may need it: the canary
 /// is then told apart by the role label alone.
-pub fn deployment(primary: &Value, mut template: Value, run: &str, canary_label: &(String, String)) -> Value {
+pub fn deployment(primary: &Value, mut template: Value, run: &str, canary_label: &Label) -> Value {
     let primary_name = object::name(primary);
     if let Some(template) = template.as_object_mut() {
         template.entry("metadata").or_insert_with(|| json!({}));
     }
-    let (label, value) = canary_label;
+    let Label { key: label, value } = canary_label;
     let stated = template.pointer("/metadata/labels").is_some_and(|labels| labels.get(label).is_some());
     // Such as `tier DoesNotExist`: with the label, the canary's own selector would match nothing.
     let expressions = primary.pointer("/spec/selector/matchExpressions").and_then(Value::as_array);
@@ -73,30 +75,18 @@ pub fn deployment(primary: &Value, mut template: Value, run: &str, canary_label:
             labels.insert(own_label.to_owned(), own_value.into());
         }
     }
-    let mut spec = json!({"replicas": 1, "revisionHistoryLimit": 0, "selector": selector});
-    spec["template"] = template; // `json!` would copy it
-    if let Some(seconds) = primary.pointer("/spec/minReadySeconds").filter(|seconds| !seconds.is_null()) {
-        // A deadline shorter than minReadySeconds would be refused; the primary's pair is known to be a valid one.
-        spec["minReadySeconds"] = seconds.clone();
-        if let Some(deadline) = primary.pointer("/spec/progressDeadlineSeconds") {
-            spec["progressDeadlineSeconds"] = deadline.clone();
-        }
-    }
     let mut canary = json!({
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
+        "apiVersion": workload::API_VERSION,
+        "kind": workload::KIND,
         "metadata": {
             "name": name(primary_name),
             "namespace": object::namespace(primary),
             "labels": labels(primary),
             "annotations": {PRIMARY_ANNOTATION: primary_name, RUN_LABEL: run},
-            "ownerReferences": [{
-                "apiVersion": "apps/v1", "kind": "Deployment", "name": primary_name, "uid": object::uid(primary),
-                "controller": true, "blockOwnerDeletion": false,
-            }],
+            "ownerReferences": [references::to(primary)],
         },
     });
-    canary["spec"] = spec;
+    canary["spec"] = workload::of_one_pod(primary, selector, template);
     requested_by(&mut canary, object::annotations(primary));
     canary
 }
@@ -127,27 +117,22 @@ pub fn requested_by(canary: &mut Value, of_primary: &Map<String, Value>) {
 
 /// Whether a Deployment is the canary of this primary: owned by it and marked as ours. Anything else is never touched.
 pub fn is_canary_of(candidate: &Value, primary: &Value) -> bool {
-    let owned = candidate
-        .pointer("/metadata/ownerReferences")
-        .and_then(Value::as_array)
-        .is_some_and(|owners| owners.iter().any(|owner| owner.get("uid").and_then(Value::as_str) == Some(object::uid(primary))));
-    owned && object::label(candidate, ROLE_LABEL) == Some(ROLE_CANARY)
+    references::is_owned_by(candidate, primary) && object::label(candidate, ROLE_LABEL) == Some(ROLE_CANARY)
 }
 
 /// Whether a Deployment is a canary that this program made for a primary of this name, and that no primary owns any more: it was deleted
 /// without what it owns (`--cascade=orphan`), or came back from a backup, which nobody but us would ever take away; or another one has its
 /// name by now, which the garbage collector may notice much later. `present`: the primary, looked at after the candidate was.
 pub fn is_abandoned(candidate: &Value, primary: &str, present: Option<&Value>) -> bool {
-    let owners = candidate.pointer("/metadata/ownerReferences").and_then(Value::as_array);
     let is_gone = |owner: &Value| {
-        let is = |part: &str, expected: &str| owner.get(part).and_then(Value::as_str) == Some(expected);
-        is("kind", "Deployment") && is("name", primary) && !present.is_some_and(|present| is("uid", object::uid(present)))
+        let is = |part: &str, expected: &str| references::text(owner, part) == expected;
+        is("kind", workload::KIND) && is("name", primary) && !present.is_some_and(|present| is("uid", object::uid(present)))
     };
     object::label(candidate, ROLE_LABEL) == Some(ROLE_CANARY)
         && object::annotation(candidate, PRIMARY_ANNOTATION) == Some(primary)
         && run_of(candidate).is_some()
         && object::name(candidate) == name(primary)
-        && owners.is_none_or(|owners| owners.iter().all(is_gone))
+        && references::of(candidate).iter().all(is_gone)
         && !object::is_being_deleted(candidate)
 }
 
@@ -178,12 +163,6 @@ pub fn changed_by(canary: &Value) -> Option<&str> {
 /// The run that a canary was made for.
 pub fn run_of(canary: &Value) -> Option<&str> {
     object::annotation(canary, RUN_LABEL)
-}
-
-/// The Deployment controller counts templates: a second one is somebody else's, and what is measured of it says nothing about the held one.
-/// Source: `SetNewReplicaSetAnnotations` in <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/controller/deployment/util/deployment_util.go>.
-pub fn is_changed_by_hand(canary: &Value) -> bool {
-    object::annotation(canary, REVISION).is_some_and(|revision| revision != "1")
 }
 
 #[cfg(test)]

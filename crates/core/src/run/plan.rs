@@ -16,6 +16,7 @@ use super::{
 };
 use crate::api::{
     annotations::Phase,
+    label::Label,
     policy::{Mode, OnInconclusive, Policy},
 };
 use crate::{
@@ -144,7 +145,7 @@ fn limit(standing: &Standing<'_>, policy: &Policy) -> Duration {
 }
 
 /// The next step for one primary.
-pub fn plan(observed: &Observed<'_>, canary_label: &(String, String), now: Timestamp) -> Plan {
+pub fn plan(observed: &Observed<'_>, canary_label: &Label, now: Timestamp) -> Plan {
     if let Some(refused) = &observed.refused {
         return refused::plan(observed, refused, now);
     }
@@ -158,7 +159,7 @@ pub fn plan(observed: &Observed<'_>, canary_label: &(String, String), now: Times
     }
 }
 
-fn trying(observed: &Observed<'_>, phase: Phase, template: &Value, canary_label: &(String, String), now: Timestamp) -> Plan {
+fn trying(observed: &Observed<'_>, phase: Phase, template: &Value, canary_label: &Label, now: Timestamp) -> Plan {
     let primary = observed.primary;
     if let Some(plan) = gated::before_anything(observed, phase, now) {
         return plan;

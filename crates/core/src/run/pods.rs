@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::api::annotations::{PRIMARY_ANNOTATION, RUN_LABEL};
+use crate::manifest::conditions;
 use crate::manifest::object;
 use crate::words::cut;
 
@@ -79,8 +80,8 @@ pub fn health(pods: &[Value], canary: &Value, run: &str, known: Known) -> Health
         }
     }
     let Some(pod) = living.first() else { return Health::Starting(creation_failure(canary).or_else(|| lost.into_iter().find_map(loss))) };
-    let unready = condition(pod, "Ready");
-    let uninitialized = condition(pod, "Initialized").filter(|condition| text(condition, "status") == "False");
+    let unready = conditions::find(pod, "Ready");
+    let uninitialized = conditions::find(pod, "Initialized").filter(|condition| text(condition, "status") == "False");
     let by_containers = unready.is_some_and(|condition| text(condition, "reason") == "ContainersNotReady");
     let reason = unready.map(|condition| cut(text(condition, "message"))).filter(|message| !message.is_empty());
     if was_ready && by_containers && has_lost_readiness(pod) {
@@ -89,7 +90,7 @@ pub fn health(pods: &[Value], canary: &Value, run: &str, known: Known) -> Health
     }
     // Its other containers are unready for that.
     let reason = uninitialized.map(|condition| cut(text(condition, "message"))).filter(|message| !message.is_empty()).or(reason);
-    let unscheduled = condition(pod, "PodScheduled").filter(|condition| text(condition, "status") == "False");
+    let unscheduled = conditions::find(pod, "PodScheduled").filter(|condition| text(condition, "status") == "False");
     Health::Starting(unscheduled.map(|condition| format!("{}: {}", text(condition, "reason"), cut(text(condition, "message")))).or(reason))
 }
 
@@ -102,7 +103,7 @@ fn is_of_canary(pod: &Value, canary: &Value) -> bool {
 }
 
 pub(super) fn is_ready(pod: &Value) -> bool {
-    condition(pod, "Ready").is_some_and(|condition| text(condition, "status") == "True")
+    conditions::find(pod, "Ready").is_some_and(|condition| text(condition, "status") == "True")
 }
 
 /// On its way out, or gone with its node: another takes its place.
@@ -143,7 +144,7 @@ fn exceeds_its_own_limit(pod: &Value) -> bool {
 }
 
 fn disruption(pod: &Value) -> Option<&Value> {
-    condition(pod, "DisruptionTarget").filter(|condition| text(condition, "status") == "True")
+    conditions::find(pod, "DisruptionTarget").filter(|condition| text(condition, "status") == "True")
 }
 
 /// How a pod came to its end that nobody holds against it, in the cluster's words.
@@ -159,13 +160,15 @@ fn loss(pod: &Value) -> Option<String> {
 pub fn ready_condition(pods: &[Value], canary: &Value, run: &str) -> Option<String> {
     let own = pods.iter().filter(|pod| object::label(pod, RUN_LABEL) == Some(run) && is_of_canary(pod, canary));
     let ready = own.filter(|pod| !is_lost(pod)).find(|pod| is_ready(pod))?;
-    Some(text(condition(ready, "Ready")?, "lastTransitionTime").to_owned()).filter(|time| !time.is_empty())
+    Some(text(conditions::find(ready, "Ready")?, "lastTransitionTime").to_owned()).filter(|time| !time.is_empty())
 }
 
 /// A pod that was never Ready is so since before its containers ran.
 fn has_lost_readiness(pod: &Value) -> bool {
     let time = |value: &Value, name: &str| text(value, name).parse::<Timestamp>().ok();
-    let Some(unready_since) = condition(pod, "Ready").and_then(|condition| time(condition, "lastTransitionTime")) else { return false };
+    let Some(unready_since) = conditions::find(pod, "Ready").and_then(|condition| time(condition, "lastTransitionTime")) else {
+        return false;
+    };
     let containers = list(pod, "containerStatuses");
     let started = containers.iter().map(|container| container.pointer("/state/running").and_then(|running| time(running, "startedAt")));
     started.collect::<Option<Vec<_>>>().and_then(|times| times.into_iter().max()).is_some_and(|started| started < unready_since)
@@ -263,13 +266,8 @@ fn describe(container: &Value, what: &str, message: &str) -> String {
 
 /// Why there is no pod at all: what the ReplicaSet was answered (a quota, a policy).
 fn creation_failure(canary: &Value) -> Option<String> {
-    let condition = condition(canary, "ReplicaFailure")?;
+    let condition = conditions::find(canary, "ReplicaFailure")?;
     (text(condition, "status") == "True").then(|| cut(text(condition, "message")))
-}
-
-fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
-    let conditions = object.pointer("/status/conditions")?.as_array()?;
-    conditions.iter().find(|condition| text(condition, "type") == kind)
 }
 
 fn status(pod: &Value) -> &Value {

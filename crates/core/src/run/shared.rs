@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::pods::{Trouble, is_lost, is_ready, latest_ending};
+use crate::manifest::{conditions, references};
 use crate::{api::annotations::RUN_LABEL, manifest::object};
 
 /// How many of the primary's pods are in the same trouble.
@@ -40,13 +41,10 @@ pub fn with(trouble: Trouble, primary: &Value, pods: &[Value]) -> Option<Shared>
 
 /// Of a ReplicaSet of this Deployment, and no canary: the set's name is the Deployment's with a hash behind it, and a hash has no dash.
 pub fn is_of(pod: &Value, deployment: &str) -> bool {
-    let owners = pod.pointer("/metadata/ownerReferences").and_then(Value::as_array).into_iter().flatten();
-    let text = |owner: &Value, name: &str| owner.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     object::label(pod, RUN_LABEL).is_none()
-        && owners.into_iter().any(|owner| {
-            let set = text(owner, "name");
-            let hash = set.strip_prefix(deployment).and_then(|rest| rest.strip_prefix('-'));
-            text(owner, "kind") == "ReplicaSet" && hash.is_some_and(|hash| !hash.is_empty() && !hash.contains('-'))
+        && references::of(pod).iter().any(|owner| {
+            let hash = references::text(owner, "name").strip_prefix(deployment).and_then(|rest| rest.strip_prefix('-'));
+            references::text(owner, "kind") == "ReplicaSet" && hash.is_some_and(|hash| !hash.is_empty() && !hash.contains('-'))
         })
 }
 
@@ -89,10 +87,8 @@ impl Alone {
 /// been since the Deployment came to be.
 pub fn never_served(primary: &Value) -> bool {
     let time = |value: Option<&Value>| value.and_then(Value::as_str).and_then(|text| text.parse::<Timestamp>().ok());
-    let conditions = primary.pointer("/status/conditions").and_then(Value::as_array).into_iter().flatten();
-    let available = conditions.into_iter().find(|condition| condition.get("type").and_then(Value::as_str) == Some("Available"));
-    let never_since = available
-        .filter(|condition| condition.get("status").and_then(Value::as_str) == Some("False"))
+    let never_since = conditions::find(primary, "Available")
+        .filter(|condition| conditions::text(condition, "status") == "False")
         .and_then(|condition| time(condition.get("lastTransitionTime")));
     let none_now = primary.pointer("/status/availableReplicas").and_then(Value::as_i64).unwrap_or_default() == 0;
     let made = time(primary.pointer("/metadata/creationTimestamp"));

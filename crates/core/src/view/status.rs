@@ -14,6 +14,7 @@ use crate::{
         quantity::{format_count, format_duration},
     },
     manifest::object,
+    manifest::references,
     run::{canary, evidence::Look, times::elapsed},
     state::{HeldState, State},
     words::within,
@@ -200,12 +201,8 @@ fn row(name: &str, kind: &str, status: &str, object: &Value, now: Timestamp, inf
     [name, kind, status, &age(created, now), info].map(str::to_owned).to_vec()
 }
 
-fn owned<'a>(objects: &'a [Value], owner: &Value) -> impl Iterator<Item = &'a Value> {
-    let uid = object::uid(owner).to_owned();
-    objects.iter().filter(move |candidate| {
-        let owners = candidate.pointer("/metadata/ownerReferences").and_then(Value::as_array);
-        owners.is_some_and(|owners| owners.iter().any(|owner| owner.get("uid").and_then(Value::as_str) == Some(&uid)))
-    })
+fn owned<'a>(objects: &'a [Value], owner: &'a Value) -> impl Iterator<Item = &'a Value> {
+    objects.iter().filter(|candidate| references::is_owned_by(candidate, owner))
 }
 
 fn ready_of(workload: &Value) -> String {

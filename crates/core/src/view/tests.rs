@@ -8,6 +8,7 @@ use super::{
     status::{Objects, evidence, status},
 };
 use crate::{
+    api::label::Label,
     hold::held::{Held, Operation},
     run::{
         canary,
@@ -58,7 +59,7 @@ fn of(kind_uid: &str, owner: &str, name: &str, spec: Value, status: Value) -> Va
 
 fn objects() -> Objects {
     let primary = primary("Running", "");
-    let mut namesake = canary::deployment(&primary, template("b"), "r1", &("tier".to_owned(), "canary".to_owned()));
+    let mut namesake = canary::deployment(&primary, template("b"), "r1", &Label::new("tier", "canary"));
     namesake["metadata"]["uid"] = json!("u-2");
     namesake["metadata"]["annotations"]["coalmine.dev/ready-since"] = json!("2026-11-23T12:00:35Z");
     namesake["metadata"]["annotations"]["coalmine.dev/evidence"] =

@@ -6,6 +6,7 @@ use coalmine_core::{
     api::{annotations::Phase, policy::Policy},
     judging::{self, Pod},
     manifest::object,
+    manifest::workload::address,
     run::canary,
     state::State,
     view::{preview, status, table},
@@ -33,7 +34,7 @@ pub(super) async fn explain(cluster: &Cluster, name: &str, asked: &Asked) -> Res
         rows.extend(preview(cluster, &primary, asked).await?);
     }
     if !state.enabled && !state.holds() {
-        rows.push(vec!["To opt in".to_owned(), format!("kubectl annotate deploy/{name} canary.enabled=true")]);
+        rows.push(vec!["To opt in".to_owned(), format!("kubectl annotate {} canary.enabled=true", address(name))]);
     }
     terminal::print(&table::lines(&rows, terminal::screen().width).join("\n"));
     Ok(End::of(state.phase))

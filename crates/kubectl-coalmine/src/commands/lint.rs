@@ -7,6 +7,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use coalmine_core::{
+    api::label::Label,
     api::{annotations::is_ours, checks::Rules},
     hold::admit::{Outcome, Request, Settings, admit},
     manifest::object,
@@ -74,7 +75,7 @@ fn items(document: &Value) -> Vec<&Value> {
 }
 
 fn review(deployment: &Value) -> coalmine_core::hold::admit::Admission {
-    let settings = Settings { controller: String::new(), canary_label: ("tier".to_owned(), "canary".to_owned()), checks: Rules::default() };
+    let settings = Settings { controller: String::new(), canary_label: Label::new("tier", "canary"), checks: Rules::default() };
     let request = Request {
         username: "lint",
         groups: &[],

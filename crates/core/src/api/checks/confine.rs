@@ -6,6 +6,7 @@ use promql_parser::parser::{Expr, FunctionArgs, VectorSelector, value::ValueType
 
 use super::promql::{Names, QueryError, unknown_function};
 use crate::api::promql::{self, ParseError};
+use crate::words;
 
 /// What the placeholders and the label's name are while the query is taken apart: names that nobody has.
 const STAND_INS: [(&str, &str); 3] =
@@ -98,7 +99,7 @@ fn confine_selector(selector: &mut VectorSelector, own: &Matcher, namespace: &st
         let is_own = |value: &str| value == own.value || value == namespace;
         let other = |matcher: &&Matcher| matcher.name == own.name && matcher.op == MatchOp::Equal && !is_own(&matcher.value);
         if let Some(other) = group.iter().find(other) {
-            return Err(QueryError::OtherNamespace { label: own.name.clone(), value: other.value.chars().take(63).collect() });
+            return Err(QueryError::OtherNamespace { label: own.name.clone(), value: words::start(&other.value, 63) });
         }
         // Whatever else is said about it can only leave fewer series.
         group.retain(|matcher| matcher.name != own.name || matcher.op != MatchOp::Equal);

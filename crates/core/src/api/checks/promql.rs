@@ -4,6 +4,7 @@ use promql_parser::parser::value::ValueType;
 
 use super::Origin;
 use crate::api::promql::{self, ParseError};
+use crate::words;
 
 /// A longer query is a mistake.
 const LONGEST_QUERY: usize = 2000;
@@ -95,7 +96,7 @@ fn with_placeholders_filled(query: &str) -> Result<String, QueryError> {
         if !Names::PLACEHOLDERS.contains(&name) {
             let column = query.len() - rest.len() + start;
             let column = query.get(..column).map_or(0, |before| before.chars().count()) + 1;
-            return Err(QueryError::Placeholder { column, name: name.chars().take(40).collect() });
+            return Err(QueryError::Placeholder { column, name: words::start(name, 40) });
         }
         plain.push_str(&rest[..start]);
         plain.extend(std::iter::repeat_n('a', length + 2));

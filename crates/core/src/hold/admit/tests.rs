@@ -13,13 +13,14 @@ use serde_json::json;
 use super::*;
 use crate::{
     api::annotations::{self as key, Phase},
+    api::label::Label,
     hold::held::Held,
 };
 
 pub(super) fn settings() -> Settings {
     Settings {
         controller: "system:serviceaccount:coalmine:coalmine".to_owned(),
-        canary_label: ("tier".to_owned(), "canary".to_owned()),
+        canary_label: Label::new("tier", "canary"),
         checks: crate::api::checks::Rules::default(),
     }
 }

@@ -5,9 +5,7 @@ use serde_json::Value;
 
 use super::{SEPARATOR, TemplateOwners};
 use crate::manifest::fields::Fields;
-
-/// That by which Deployments are written.
-const API_VERSION: &str = "apps/v1";
+use crate::manifest::workload::API_VERSION;
 
 /// All fields that anybody owns.
 pub fn all(owners: &TemplateOwners) -> Fields {

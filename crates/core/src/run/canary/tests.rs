@@ -1,6 +1,7 @@
 //! What the canary Deployment looks like, whatever its primary looks like.
 
 use super::*;
+use crate::api::label::Label;
 
 fn primary() -> Value {
     json!({
@@ -10,8 +11,8 @@ fn primary() -> Value {
     })
 }
 
-fn label() -> (String, String) {
-    ("tier".to_owned(), "canary".to_owned())
+fn label() -> Label {
+    Label::new("tier", "canary")
 }
 
 #[test]
@@ -128,10 +129,10 @@ fn names() {
 #[test]
 fn another_template_than_the_first_is_seen() {
     let mut canary = deployment(&primary(), json!({}), "r1", &label());
-    assert!(!is_changed_by_hand(&canary), "the Deployment controller has not seen it yet");
+    assert!(!workload::has_had_another_template(&canary), "the Deployment controller has not seen it yet");
     for (revision, changed) in [("1", false), ("2", true), ("3", true)] {
-        canary["metadata"]["annotations"][REVISION] = json!(revision);
-        assert_eq!(is_changed_by_hand(&canary), changed, "{revision}");
+        canary["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = json!(revision);
+        assert_eq!(workload::has_had_another_template(&canary), changed, "{revision}");
     }
 }
 

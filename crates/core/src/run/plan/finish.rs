@@ -13,7 +13,10 @@ use crate::{
         event::Event,
         why::{Gone, Why},
     },
-    manifest::object,
+    manifest::{
+        object,
+        workload::{self, Rollout},
+    },
     run::{canary, history},
     standing::Standing,
 };
@@ -63,7 +66,7 @@ fn promoted(observed: &Observed<'_>, canary: Option<&Value>, message: &str, now:
         let condition = Action::Condition { phase: Phase::Promoted, message: message.to_owned() };
         return Plan::then(vec![ended_event(observed, Phase::Promoted, message), condition, delete(canary)], AT_ONCE);
     }
-    match rollout(observed.primary) {
+    match workload::rollout(observed.primary) {
         Rollout::Complete => Plan::end(vec![Action::Publish(Event::RolledOut), Action::CleanReplicaSets, Action::Release]),
         Rollout::Failed(words) => {
             let event = Event::RolloutFailed { name: object::name(observed.primary).to_owned(), words };
@@ -76,30 +79,4 @@ fn promoted(observed: &Observed<'_>, canary: Option<&Value>, message: &str, now:
 
 fn since(primary: &Value, now: Timestamp) -> Duration {
     Standing::of(primary).since.map(|began| super::elapsed(began, now)).unwrap_or_default()
-}
-
-enum Rollout {
-    Running,
-    Complete,
-    Failed(String),
-}
-
-/// As `kubectl rollout status` reads it.
-fn rollout(primary: &Value) -> Rollout {
-    let number = |pointer: &str| primary.pointer(pointer).and_then(Value::as_i64).unwrap_or_default();
-    if number("/status/observedGeneration") < number("/metadata/generation") {
-        return Rollout::Running;
-    }
-    let conditions = primary.pointer("/status/conditions").and_then(Value::as_array);
-    let progressing = conditions.and_then(|list| list.iter().find(|c| c.get("type").and_then(Value::as_str) == Some("Progressing")));
-    if let Some(condition) = progressing.filter(|c| c.get("reason").and_then(Value::as_str) == Some("ProgressDeadlineExceeded")) {
-        return Rollout::Failed(condition.get("message").and_then(Value::as_str).unwrap_or("its progress deadline is exceeded").to_owned());
-    }
-    let replicas = object::replicas(primary);
-    let updated = number("/status/updatedReplicas");
-    if updated >= replicas && number("/status/replicas") <= updated && number("/status/availableReplicas") >= updated {
-        Rollout::Complete
-    } else {
-        Rollout::Running
-    }
 }

@@ -4,18 +4,19 @@ use serde_json::Value;
 
 use super::{AT_ONCE, Action, Observed, POD_STARTS, Plan, delete, evict, inconclusive};
 use crate::{
+    api::label::Label,
     facts::{
         event::{Changed, Event},
         why::Verdict,
     },
-    manifest::object,
+    manifest::{object, workload},
     run::canary,
 };
 
 /// The maximum number of times that a canary is made again because something changes it.
 const MOST_REMADE: u32 = 3;
 
-pub(super) fn create(observed: &Observed<'_>, template: &Value, run: &str, canary_label: &(String, String), first: bool) -> Plan {
+pub(super) fn create(observed: &Observed<'_>, template: &Value, run: &str, canary_label: &Label, first: bool) -> Plan {
     let mut actions = Vec::new();
     if first {
         let requested_by = observed.standing().requested_by.map(str::to_owned);
@@ -43,7 +44,7 @@ pub(super) fn in_the_way(namesake: &Value, run: &str) -> Option<InTheWay> {
         Some(InTheWay::Leaving)
     } else if canary::run_of(namesake) != Some(run) {
         Some(InTheWay::Stale)
-    } else if canary::is_changed_by_hand(namesake) {
+    } else if workload::has_had_another_template(namesake) {
         Some(InTheWay::Changed)
     } else {
         (object::replicas(namesake) != 1).then_some(InTheWay::Scaled)

@@ -20,8 +20,8 @@ fn now() -> Timestamp {
     "2026-01-01T00:01:00Z".parse().unwrap()
 }
 
-fn label() -> (String, String) {
-    ("tier".to_owned(), "canary".to_owned())
+fn label() -> Label {
+    Label::new("tier", "canary")
 }
 
 fn primary(phase: &str, since: Option<&str>) -> Value {

@@ -9,6 +9,12 @@ pub struct Label {
     pub value: String,
 }
 
+impl Label {
+    pub fn new(key: &str, value: &str) -> Self {
+        Self { key: key.to_owned(), value: value.to_owned() }
+    }
+}
+
 impl FromStr for Label {
     type Err = String;
 
@@ -21,7 +27,7 @@ impl FromStr for Label {
         if is_ours || key == "pod-template-hash" {
             return Err(format!("{key} has a meaning of its own; expected a label such as tier=canary"));
         }
-        Ok(Self { key: key.to_owned(), value: value.to_owned() })
+        Ok(Self::new(key, value))
     }
 }
 
