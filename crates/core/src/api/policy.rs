@@ -146,12 +146,7 @@ impl Policy {
         let mode = mode.unwrap_or(defaults.mode);
         let gates = Gates::read(&reader, duration, mode == Mode::Report)?;
         let notify = Notify::read(&reader)?;
-        let metrics = annotations.get(key::METRICS).map_or(Ok(defaults.metrics), |text| Choice::parse(text));
-        let metrics = metrics.map_err(|error| InvalidAnnotation::Problem { key: key::METRICS.to_owned(), problem: error.to_string() })?;
-        if max_latency_p99.is_some() && metrics.origin().is_some_and(|origin| !origin.abilities().latency) {
-            let problem = ChoiceError::NoLatency.to_string();
-            return Err(InvalidAnnotation::Problem { key: key::MAX_LATENCY_P99.to_owned(), problem });
-        }
+        let metrics = metrics(annotations, max_latency_p99)?.unwrap_or(defaults.metrics);
         let checks = annotations.get(key::CHECKS).map(|text| Checks::parse(text)).transpose();
         let checks = checks.map_err(|error| InvalidAnnotation::Problem { key: key::CHECKS.to_owned(), problem: error.to_string() })?;
         Ok(Self {
@@ -176,6 +171,17 @@ impl Policy {
     pub fn of(annotations: &Map<String, Value>) -> Result<Self, InvalidAnnotation> {
         Self::parse(&annotations.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_str()?))).collect())
     }
+}
+
+/// What is counted, which must be able to tell a latency where one is asked.
+fn metrics(annotations: &BTreeMap<&str, &str>, max_latency_p99: Option<Duration>) -> Result<Option<Choice>, InvalidAnnotation> {
+    let problem = |key: &str, error: &ChoiceError| InvalidAnnotation::Problem { key: key.to_owned(), problem: error.to_string() };
+    let Some(text) = annotations.get(key::METRICS) else { return Ok(None) };
+    let metrics = Choice::parse(text).map_err(|error| problem(key::METRICS, &error))?;
+    if max_latency_p99.is_some() && metrics.origin().is_some_and(|origin| !origin.abilities().latency) {
+        return Err(problem(key::MAX_LATENCY_P99, &ChoiceError::NoLatency));
+    }
+    Ok(Some(metrics))
 }
 
 /// Between commas, semicolons or blanks.

@@ -2,12 +2,13 @@
 //! ends the process on numbers that no `Duration` holds, and compiles each regular expression up to ten megabytes.
 
 mod scan;
+mod tokens;
 
 use promql_parser::parser::value::ValueType;
 use promql_parser::parser::{self, Expr};
 
 pub use self::scan::OutOfBounds;
-use self::scan::{scan, split};
+use self::{scan::scan, tokens::split};
 use super::foreign::survived;
 
 /// Why a text can't be read as PromQL.
@@ -78,7 +79,7 @@ fn parse_bounded(text: &str) -> Result<Expr, ParseError> {
 /// The parser explains over several lines; an `apply` has one.
 fn one_line(message: &str) -> String {
     let words = message.split(|character: char| character.is_whitespace() || character.is_control()).filter(|word| !word.is_empty());
-    words.collect::<Vec<_>>().join(" ").chars().take(200).collect()
+    crate::words::start(&words.collect::<Vec<_>>().join(" "), 200)
 }
 
 #[cfg(test)]

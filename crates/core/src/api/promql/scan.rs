@@ -1,10 +1,11 @@
-//! What a query may be, before anybody parses it: its length, its depth, the times in it, and its regular expressions. Splits a text as the
-//! parser does, only more coarsely; what is no PromQL at all is left to the parser, which says so.
+//! What a query may be, before anybody parses it: its length, its depth, the times in it, and its regular expressions. What is no PromQL at all
+//! is left to the parser, which says so.
 
-use std::ops::{Range, RangeInclusive};
+use std::ops::RangeInclusive;
 
 use regex::RegexBuilder;
 
+use super::tokens::{Kind, Token, Tokens, split};
 use crate::api::foreign::survived;
 use crate::api::reader::plain;
 
@@ -60,56 +61,6 @@ impl OutOfBounds {
             | Self::Time { column, .. }
             | Self::Timestamp { column, .. } => Some(*column),
         }
-    }
-}
-
-/// The tokens of a text within bounds, as bytes of it.
-pub(super) struct Tokens(Vec<Token>);
-
-struct Token {
-    kind: Kind,
-    at: Range<usize>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Word,
-    Number,
-    Text,
-    Sign,
-    Operator,
-    /// `=~` or `!~`.
-    Matches,
-    At,
-    Opens,
-    Closes,
-    Other,
-}
-
-impl Tokens {
-    /// Where tokens end, in bytes.
-    pub(super) fn ends(&self) -> impl Iterator<Item = usize> {
-        self.0.iter().map(|token| token.at.end)
-    }
-
-    /// The text with all that is quoted made letters, as many bytes as before.
-    pub(super) fn without_strings(&self, text: &str) -> String {
-        let mut plain = text.to_owned();
-        for Token { at, .. } in self.0.iter().filter(|token| token.kind == Kind::Text && token.at.len() > 2) {
-            let inner: String = text[at.start + 1..at.end - 1].chars().map(letter).collect();
-            plain.replace_range(at.start + 1..at.end - 1, &inner);
-        }
-        plain
-    }
-}
-
-/// A letter as long as this one, so that positions stay.
-fn letter(character: char) -> char {
-    match character.len_utf8() {
-        1 => 'a',
-        2 => 'é',
-        3 => '€',
-        _ => '🙂',
     }
 }
 
@@ -218,81 +169,4 @@ fn seconds(word: &str) -> Option<f64> {
         rest = &rest[unit..];
     }
     Some(total)
-}
-
-/// Comments and blanks aside. Strings end where the parser thinks that they end.
-pub(super) fn split(text: &str) -> Tokens {
-    let mut tokens = Vec::new();
-    let mut in_brackets = false;
-    let mut rest = text.char_indices().peekable();
-    while let Some((start, first)) = rest.next() {
-        let mut end = start + first.len_utf8();
-        let mut take_while = |is_part: &mut dyn FnMut(char) -> bool| {
-            while let Some((_, next)) = rest.next_if(|(_, next)| is_part(*next)) {
-                end += next.len_utf8();
-            }
-        };
-        let kind = match first {
-            _ if first.is_whitespace() => continue,
-            '#' => {
-                take_while(&mut |next| next != '\n' && next != '\r');
-                continue;
-            }
-            '"' | '\'' | '`' => {
-                let (mut escaped, mut over) = (false, false);
-                take_while(&mut |next| {
-                    if over {
-                        return false;
-                    }
-                    over = !escaped && next == first;
-                    escaped = !escaped && next == '\\';
-                    true
-                });
-                if over { Kind::Text } else { Kind::Other }
-            }
-            '(' | '[' | '{' => {
-                in_brackets |= first == '[';
-                Kind::Opens
-            }
-            ')' | ']' | '}' => {
-                in_brackets &= first != ']';
-                Kind::Closes
-            }
-            // Elsewhere it is part of a name.
-            ':' if in_brackets => Kind::Other,
-            '+' | '-' => Kind::Sign,
-            '@' => Kind::At,
-            '=' | '!' | '<' | '>' => {
-                let mut taken = None;
-                take_while(&mut |next| {
-                    let is_part = taken.is_none() && matches!(next, '=' | '~');
-                    taken = taken.or(is_part.then_some(next));
-                    is_part
-                });
-                if taken == Some('~') { Kind::Matches } else { Kind::Operator }
-            }
-            '*' | '/' | '%' | '^' => Kind::Operator,
-            _ if first.is_ascii_digit() || first == '.' => {
-                let (mut last, mut is_hexadecimal) = (first, false);
-                take_while(&mut |next| {
-                    is_hexadecimal |= matches!(next, 'x' | 'X');
-                    let is_exponent = matches!(last, 'e' | 'E') && !is_hexadecimal && matches!(next, '+' | '-');
-                    last = next;
-                    next.is_ascii_alphanumeric() || next == '.' || next == '_' || is_exponent
-                });
-                Kind::Number
-            }
-            _ if first.is_ascii_alphabetic() || first == '_' || first == ':' => {
-                take_while(&mut |next| next.is_ascii_alphanumeric() || next == '_' || next == ':');
-                match text[start..end].to_ascii_lowercase().as_str() {
-                    "inf" | "nan" => Kind::Number,
-                    "and" | "or" | "unless" | "atan2" => Kind::Operator,
-                    _ => Kind::Word,
-                }
-            }
-            _ => Kind::Other,
-        };
-        tokens.push(Token { kind, at: start..end });
-    }
-    Tokens(tokens)
 }

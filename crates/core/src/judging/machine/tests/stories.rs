@@ -109,18 +109,22 @@ fn pages_of_nobody_known_promote_nothing() {
     ");
 }
 
+/// A short run that Prometheus and the pods' pages may be asked for.
+fn of_both() -> Subject {
+    let mut subject = Subject { sources: vec![Origin::Prometheus, Origin::Pages], ..short() };
+    subject.policy.deadline = Duration::from_mins(1);
+    subject
+}
+
+/// Who is asked first, and what the rounds come to.
+fn first(text: &str) -> String {
+    let lines = text.lines().filter(|line| line.starts_with("0s ask present") || !line.contains(" ask "));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 #[test]
 fn the_first_source_that_knows_the_pods_is_the_runs() {
-    let both = || {
-        let mut subject = Subject { sources: vec![Origin::Prometheus, Origin::Pages], ..short() };
-        subject.policy.deadline = Duration::from_mins(1);
-        subject
-    };
-    let first = |text: String| {
-        let lines = text.lines().filter(|line| line.starts_with("0s ask present") || !line.contains(" ask "));
-        lines.collect::<Vec<_>>().join("\n")
-    };
-    insta::assert_snapshot!(first(story(both(), World { traffic: BROKEN, knowing: &[Origin::Pages], ..World::default() })), @r"
+    insta::assert_snapshot!(first(&story(of_both(), World { traffic: BROKEN, knowing: &[Origin::Pages], ..World::default() })), @r"
     0s ask present
     0s ask present on the pods' own metrics pages
     0s wait 1s
@@ -132,7 +136,7 @@ fn the_first_source_that_knows_the_pods_is_the_runs() {
     10s Reject: error rate 100% (900 of 900 requests) exceeds 1% after 10s; primary 0%
     reading http_requests_total by code on the pods' own metrics pages (Prometheus has no series of app's pods: is it scraping them?); to fix this choice: canary.metrics: http
     ");
-    insta::assert_snapshot!(first(story(both(), World { knowing: &[], ..World::default() })), @r"
+    insta::assert_snapshot!(first(&story(of_both(), World { knowing: &[], ..World::default() })), @r"
     0s ask present
     0s ask present on the pods' own metrics pages
     0s wait 1.8s, blind: Prometheus has no series of app's pods: is it scraping them?; found no metrics page of app's pods: tried :8080/metrics (no answer)
@@ -157,10 +161,14 @@ fn the_first_source_that_knows_the_pods_is_the_runs() {
     38s wait 1.8s, blind: Prometheus has no series of app's pods: is it scraping them?; found no metrics page of app's pods: tried :8080/metrics (no answer)
     40s Inconclusive { clean: false }: Prometheus has no series of app's pods: is it scraping them?; found no metrics page of app's pods: tried :8080/metrics (no answer)
     ");
-    let mut named = both();
+}
+
+#[test]
+fn a_source_that_is_named_or_alone_is_the_runs() {
+    let mut named = of_both();
     named.policy.metrics =
         Choice::parse("{source: pages, requests: http_requests_total, errors: 'http_requests_total{code=\"500\"}'}").unwrap();
-    insta::assert_snapshot!(first(story(named, World { traffic: BROKEN, ..World::default() })), @r#"
+    insta::assert_snapshot!(first(&story(named, World { traffic: BROKEN, ..World::default() })), @r#"
     0s ask present on the pods' own metrics pages
     0s wait 1s
     1s wait 1s
@@ -172,7 +180,7 @@ fn the_first_source_that_knows_the_pods_is_the_runs() {
     reading http_requests_total and http_requests_total{code="500"} on the pods' own metrics pages; to fix this choice: canary.metrics: {source: pages, requests: 'http_requests_total', errors: 'http_requests_total{code="500"}'}
     "#);
     let alone = Subject { sources: vec![Origin::Pages], ..short() };
-    insta::assert_snapshot!(first(story(alone, World::default())), @r"
+    insta::assert_snapshot!(first(&story(alone, World::default())), @r"
     0s ask present on the pods' own metrics pages
     0s wait 1s
     1s wait 1s
