@@ -206,7 +206,7 @@ fn failure(pod: &Value, excused: Option<Timestamp>) -> Option<(String, Trouble)>
 
 /// A sidecar may need some tries to start, and must not end once the pod is Ready.
 fn sidecar_that_ended(pod: &Value) -> Option<(&Value, &Value)> {
-    let ready = condition(pod, "Ready").filter(|_| is_ready(pod))?;
+    let ready = conditions::find(pod, "Ready").filter(|_| is_ready(pod))?;
     let ready: Timestamp = text(ready, "lastTransitionTime").parse().ok()?;
     let ended = |sidecar| endings(sidecar).find(|ended| !is_by_the_node(ended) && finished(ended).is_some_and(|at| at > ready));
     sidecars(pod).find_map(|sidecar| Some((sidecar, ended(sidecar)?)))
