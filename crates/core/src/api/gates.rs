@@ -11,7 +11,7 @@ use super::{
     reader::{InvalidAnnotation, Reader, shown},
 };
 
-/// Of the words that a person gives for something.
+/// The longest reason that a person may give.
 pub const LONGEST_REASON: usize = 300;
 const MOST_WINDOWS: usize = 20;
 const DAY: u32 = 24 * 60;

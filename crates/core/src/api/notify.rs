@@ -12,7 +12,7 @@ use crate::words::within;
 const MOST_SINKS: usize = 5;
 const LONGEST_NAME: usize = 40;
 const MOST_WORDS: usize = 10;
-/// Of all words together, in bytes: they are kept on the object until they are told.
+/// The longest that all of them may be together, in bytes: they are kept on the object until they are told.
 const LONGEST_WORDS: usize = 500;
 
 /// What stands where the names of sinks do, for nobody.

@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-/// Who answers for numbers.
+/// A source of numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {

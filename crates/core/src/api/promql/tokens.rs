@@ -104,7 +104,7 @@ fn kind_of(word: &str) -> Kind {
 
 struct Reader<'a> {
     rest: Peekable<CharIndices<'a>>,
-    /// Of the present token, in bytes.
+    /// Where the present token ends, in bytes.
     end: usize,
 }
 
