@@ -10,7 +10,7 @@ use crate::{
 
 /// More would only cost room: who goes back further than this may be tried again.
 const MOST: usize = 5;
-/// Of a verdict, which is told again when its template comes again. A sentence with its numbers fits.
+/// The longest verdict that is kept, to be told again when its template comes again. A sentence with its numbers fits.
 const LONGEST_VERDICT: usize = 240;
 
 /// The verdict on this template, where it was rejected.

@@ -42,7 +42,7 @@ pub fn admit_status(old: &Value, new: &Value, by_controller: bool) -> Option<Val
         after_a_verdict(old, annotations);
     }
     match told_phase(old) {
-        Some(phase) => drop(tell_the_truth(old, phase, &mut changed)),
+        Some(phase) => drop(report_the_hold(old, phase, &mut changed)),
         None => drop(forget_what_was_told(old, &mut changed)),
     }
     (changed != *new).then_some(changed)
@@ -79,7 +79,7 @@ fn told_phase(old: &Value) -> Option<Phase> {
     Standing::of(old).phase.filter(|phase| phase.holds() && Record::of(old).holds())
 }
 
-fn tell_the_truth(old: &Value, phase: Phase, changed: &mut Value) -> Option<()> {
+fn report_the_hold(old: &Value, phase: Phase, changed: &mut Value) -> Option<()> {
     let standing = Standing::of(old);
     let (message, since) = (standing.message, standing.since_text());
     let status = changed.get_mut("status")?.as_object_mut()?;

@@ -1,6 +1,6 @@
-//! Who asked for the template on trial, kept on the primary for the canary, the promotion and the Events: policies that ask who wrote a
-//! template see Coalmine's name on both. Where several have a part in it, all are named, and the groups are those that all are in: nobody
-//! gains by a part in what somebody else may do.
+//! The users who asked for the template on trial, kept on the primary for the canary, the promotion and the Events: a policy that asks who wrote a
+//! template sees Coalmine's name on both. Where several users have a part in it, all are named, and only the groups that all of them are in
+//! are kept: having a part in a template gives nobody the rights of somebody else.
 
 use serde_json::{Map, Value};
 

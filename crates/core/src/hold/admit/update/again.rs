@@ -1,5 +1,5 @@
-//! What is stated once more while other things are on trial, and so counts over what was changed since: a part that changes were made to, and
-//! the live template, by whoever applies it.
+//! An applier re-applies what it stated before, while something else is on trial. Its statement then overrides the changes made since. This is
+//! about a part that was changed, and about the live template.
 
 use serde_json::Value;
 

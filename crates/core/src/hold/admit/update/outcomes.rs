@@ -1,4 +1,4 @@
-//! What becomes of a request once it is told which case it is: held, kept, withdrawn, let through, kept out. Decides between none of them.
+//! What becomes of a request once it is known which case it is: held, kept, withdrawn, let through, kept out. It does not choose the case.
 
 use serde_json::Value;
 
@@ -127,7 +127,7 @@ impl Update<'_> {
             let owners = if same_applier { managed_fields::again(&before.owners, &sent, &self.manager) } else { sent };
             changed |= replace(&mut record.manager, self.manager.clone());
             changed |= replace(&mut record.operation, self.operation());
-            // Who states only a part adds nothing to what the whole was said to be.
+            // A statement of a part adds nothing to what is known about the whole.
             if self.request.held_merged.is_none() {
                 changed |= replace(&mut record.owners, owners);
             }

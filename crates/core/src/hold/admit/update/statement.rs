@@ -1,5 +1,5 @@
-//! What a request says of the template, as far as the request shows it: by whom it is, whether it states a whole one or a part, or changes
-//! what it found. Decides nothing: that is `super`'s.
+//! What a request says about the template, as far as the request shows it: which manager sent it, and whether it states a whole template, a part
+//! of one, or a change of what it found. It decides nothing; `super` does.
 
 use serde_json::Value;
 
@@ -39,7 +39,7 @@ pub(super) fn manager(request: &Request<'_>, old: &Value) -> String {
     updated_by(request, old).unwrap_or_default().to_owned()
 }
 
-/// Whose entry of the records this update changed.
+/// The manager whose field record this update changed.
 fn updated_by<'a>(request: &Request<'a>, old: &Value) -> Option<&'a str> {
     let part = |entry: &'a Value, name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
     let updates = records(request.new).iter().filter(|entry| part(entry, "operation") == "Update" && part(entry, "subresource").is_empty());
@@ -120,7 +120,7 @@ impl Update<'_> {
         // Where nothing was applied by the client before, kubectl finds no marker to take away.
         let marker_goes = self.before.contains_key(key::MARKER) && !self.sent.contains_key(key::MARKER);
         let client_side_apply = self.sends_last_applied() && (marker_goes || self.manager == CLIENT_SIDE_APPLY);
-        // Who compares with the live object sends this one difference.
+        // A client that compares with the live object sends this one difference.
         let enables = text(self.before, key::ENABLED) == Some("held") && text(self.sent, key::ENABLED) == Some("true");
         client_side_apply || self.drops_state() || (enables && self.manager == held.manager && !self.applies())
     }
@@ -143,7 +143,7 @@ impl Update<'_> {
     /// statement of a template: it changes what others own, which no apply does that changes nothing else.
     pub(super) fn edits_records_alone(&self) -> bool {
         let others = |object: &Value| managed_fields::of_others(records(object), &self.manager);
-        // Who puts them in order for server-side apply takes last-applied away, too.
+        // A client that migrates its records to server-side apply removes last-applied, too.
         let annotations =
             |object| -> Vec<_> { object::annotations(object).iter().filter(|(name, _)| *name != key::LAST_APPLIED).collect() };
         let last_applied_stays = self.sent.get(key::LAST_APPLIED).is_none_or(|sent| self.before.get(key::LAST_APPLIED) == Some(sent));

@@ -1,5 +1,5 @@
-//! Several server-side appliers, each of which states a part of one template: what is held is what comes of them together, and who states
-//! its part again changes nothing. Without this they would supersede each other for ever, since each is computed from the live template.
+//! Several server-side appliers, each of which states a part of one template. The held template is made of all their parts, and re-applying
+//! the same part is a no-op. Otherwise they would replace each other's template forever, since each is computed from the live template.
 
 use serde_json::Value;
 
