@@ -12,7 +12,7 @@ mod held;
 
 pub use held::{Change, LeftPart, again, all, applied, applied_by, asserted, follow, give_back, restated, updated, updated_by};
 
-/// Who owned which fields of a template: a manager's identity and its `f:template` subtree.
+/// Which manager owns which fields of a template: a manager's identity and its `f:template` subtree.
 pub type TemplateOwners = BTreeMap<String, Value>;
 
 const SEPARATOR: char = '|';

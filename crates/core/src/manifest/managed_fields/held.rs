@@ -1,5 +1,5 @@
-//! Who owns what of a held template, as later requests come to it: the records of the live one tell only a part of that.
-//! Pure set algebra on what the API server answered; what a request is, others decide.
+//! Which manager owns which fields of a held template while later requests arrive: the live object's field records tell only a part of that.
+//! It is set algebra on what the API server answered; which case a request is, is decided elsewhere.
 
 use serde_json::Value;
 
