@@ -152,7 +152,7 @@ fn has_finalizer(candidate: &Value, name: &str) -> bool {
     all.is_some_and(|all| all.iter().any(|finalizer| finalizer.as_str() == Some(name)))
 }
 
-/// Who changed the canary's template last: the manager that is neither Coalmine nor part of Kubernetes.
+/// The field manager that changed the canary's template last, other than Coalmine and parts of Kubernetes.
 pub fn changed_by(canary: &Value) -> Option<&str> {
     let records = canary.pointer("/metadata/managedFields").and_then(Value::as_array)?;
     let of_template = records.iter().filter(|record| record.pointer("/fieldsV1/f:spec/f:template").is_some());

@@ -1,5 +1,5 @@
-//! When an Event is told, and when one is told again. Which there are is said by `facts::event`, what they say by `message::events`.
-//! Writes nothing; how an Event reaches the API server is the controller's business.
+//! When an Event is told, and when it is told again. `facts::event` lists the Events, `message::events` has their words. It writes nothing: how an
+//! Event reaches the API server is the controller's business.
 
 use std::{collections::BTreeMap, time::Duration};
 

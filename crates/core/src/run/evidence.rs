@@ -13,11 +13,11 @@ use crate::{api::origin::Origin, facts::judgement::Reading, manifest::object, me
 /// On the canary.
 pub const ANNOTATION: &str = "coalmine.dev/evidence";
 
-/// More points than that are no more to see.
+/// The maximum number of looks: more points could not be told apart.
 pub const MOST: usize = 60;
 /// The annotation is written no more often than that.
 const PAUSE: Duration = Duration::from_secs(5);
-/// Of what is read, in characters and in queries.
+/// The longest query, in characters, and the maximum number of queries.
 const LONGEST_QUERY: usize = 500;
 const MOST_QUERIES: usize = 4;
 
@@ -61,7 +61,7 @@ impl Reads {
         Self { words: findings::reading(reading), queries: counters.flat_map(|found| found.queries(namespace)).collect() }
     }
 
-    /// Whoever wrote it: short lines, and few.
+    /// Cuts what anybody may have written there to a few short lines.
     fn bounded(self) -> Self {
         let queries = self.queries.iter().take(MOST_QUERIES).map(|query| within(query, LONGEST_QUERY)).collect();
         Self { words: within(&self.words, LONGEST_QUERY), queries }

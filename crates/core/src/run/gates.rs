@@ -1,4 +1,5 @@
-//! Whose word counts about the template on trial, and what keeps templates from being tried now. Reads what admission recorded; writes nothing.
+//! Which approvals count for the template on trial, and what keeps templates from being tried now. It reads what admission recorded and writes
+//! nothing.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -17,15 +18,15 @@ use crate::{
     words::one_line,
 };
 
-/// Who agreed to the template on trial, if that counts: it is of this attempt, and by somebody else where that is asked.
+/// The approval of the template on trial, if it counts: it is for this run, and by somebody else than the applier where that is asked.
 pub fn approved(standing: &Standing<'_>, asked: Approval, applier: &str) -> Option<Approved> {
-    // Who promotes by hand agrees.
+    // A promotion by hand is an approval.
     let ordered = || standing.order().filter(|order| order.verb == Verb::Promote).map(|order| order.said);
     standing.approved().or_else(ordered).filter(|said| may_approve(standing, asked, applier, &said.by))
 }
 
-/// Whether this user's word counts. Who had any part in the template is named in one list, which is looked through as it stands: a name that
-/// holds what separates names hides nobody.
+/// Whether this user may approve. All users who have a part in the template are named in one list, which is searched as it is written: a name that
+/// contains the separator hides nobody.
 pub fn may_approve(standing: &Standing<'_>, asked: Approval, applier: &str, user: &str) -> bool {
     let user = one_line(user);
     let listed = |list: &str| format!(", {list}, ").contains(&format!(", {user}, "));

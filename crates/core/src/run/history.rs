@@ -19,12 +19,12 @@ use crate::{
 /// How many verdicts are kept, and of how many of them the looks.
 const MOST: usize = 10;
 const WITH_LOOKS: usize = 3;
-/// Of one verdict: enough for a curve.
+/// The maximum number of looks of one verdict: enough for a curve.
 const MOST_LOOKS: usize = 12;
 /// In characters.
 const LONGEST_MESSAGE: usize = 240;
 const LONGEST_NAME: usize = 120;
-/// Of the whole annotation, in bytes.
+/// The longest annotation, in bytes.
 const LONGEST: usize = 8 << 10;
 /// Left free for the phase and its message.
 const SPARE: usize = 2 << 10;
@@ -48,7 +48,7 @@ pub struct Entry {
     /// From the beginning of the trial to the verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<u64>,
-    /// Who applied the template.
+    /// The user who applied the template.
     pub user: String,
     pub message: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -76,7 +76,7 @@ pub struct Observed<'a> {
     pub alone_for: Duration,
     /// What the live template names and can't be started without.
     pub missing_live: Vec<String>,
-    /// Who applied what is held.
+    /// The user who applied the held template.
     pub applier: &'a str,
     /// Why the namespace wants nothing tried, where it says so.
     pub freeze: Option<String>,

@@ -39,7 +39,8 @@ pub fn with(trouble: Trouble, primary: &Value, pods: &[Value]) -> Option<Shared>
     (troubled > 0 && troubled * 2 >= own.len()).then_some(Shared { troubled, of: own.len() })
 }
 
-/// Of a ReplicaSet of this Deployment, and no canary: the set's name is the Deployment's with a hash behind it, and a hash has no dash.
+/// Whether a pod is of a ReplicaSet of this Deployment, and not of a canary: the set's name is the Deployment's with a hash behind it, and a hash has
+/// no dash.
 pub fn is_of(pod: &Value, deployment: &str) -> bool {
     object::label(pod, RUN_LABEL).is_none()
         && references::of(pod).iter().any(|owner| {
