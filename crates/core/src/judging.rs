@@ -1,5 +1,5 @@
-//! What counts, pages, checks and Jobs say about one canary, and the words for it. Asks nobody: the judge is a machine that says what it
-//! wants to know, and answers are arguments.
+//! What counts, metrics pages, checks and Jobs say about one canary. It asks nobody: the judge is a machine that says what it wants to know, and
+//! the answers are arguments.
 
 pub mod checks;
 pub mod collecting;

@@ -1,5 +1,5 @@
-//! What is read of the pods' own pages for one run: whose pages, where and when, and what was found on them so far, as the series that a
-//! scraper would have made of them. From the hold on, so that the primary has a past when the canary is Ready. Reads nothing itself.
+//! What is read of the pods' metrics pages for one run: which pods', where and when, and what was found so far, as the series that a scraper would
+//! have made of it. It begins with the hold, so that the primary has a past when the canary is Ready. It reads nothing itself.
 
 mod draw;
 mod pace;

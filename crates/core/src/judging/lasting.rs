@@ -1,5 +1,5 @@
-//! Pages are read each second, and a new process may stumble once: what rejects by them must have been seen for so long, and errors must go on in
-//! the very last looks.
+//! Metrics pages are read each second, and a new process may stumble once. A rejection by pages therefore needs a minimum time of looks, and errors
+//! that go on in the last of them.
 
 use std::time::Duration;
 

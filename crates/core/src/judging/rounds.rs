@@ -1,5 +1,5 @@
-//! When the pods' own pages are read, and whose: between two answers of the source, while a canary is new. What follows from them is
-//! `early`'s to say.
+//! When the pods' metrics pages are read, and which pods': between two answers of the source, while a canary is new. What follows from them is
+//! decided in `early`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -56,7 +56,7 @@ impl Pod {
     }
 }
 
-/// Of a primary that has no canary.
+/// The pods of a primary that has no canary.
 pub fn of_primary_alone(primary: &[Pod], deployment: &str) -> Pods {
     pods(&[], primary, deployment, None)
 }
@@ -74,7 +74,7 @@ pub(super) fn pods(canary: &[Pod], primary: &[Pod], deployment: &str, before: Op
     Pods { canary: named(&canaries), primary }
 }
 
-/// Of a ReplicaSet of this Deployment: its name is the Deployment's with a hash behind it, and a hash has no dash.
+/// Whether a pod is of a ReplicaSet of this Deployment: the set's name is the Deployment's with a hash behind it, and a hash has no dash.
 pub(super) fn is_of(pod: &Pod, deployment: &str) -> bool {
     pod.replica_sets.iter().any(|owner| {
         let hash = owner.strip_prefix(deployment).and_then(|rest| rest.strip_prefix('-'));

@@ -1,4 +1,4 @@
-//! Puts counts before the statistics, and what they say into one answer. Asks nobody.
+//! Hands the counts to the statistics, and makes one answer of what they say. It asks nobody.
 
 mod without_counts;
 

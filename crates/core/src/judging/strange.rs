@@ -1,5 +1,5 @@
-//! What holds a canary beside its counts of failures: answers that lead elsewhere, a process that ends unseen, a registry that is everybody's. Nothing of
-//! it rejects.
+//! What keeps a canary from being promoted beside its failures: redirects, a process that ends unseen, a registry that several pods share. None of
+//! these rejects.
 
 use std::time::Duration;
 

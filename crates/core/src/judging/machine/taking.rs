@@ -225,7 +225,7 @@ impl Judge {
     }
 
     fn stop(&mut self, failure: &Failure, now: Timestamp) {
-        // Who is busy says when it may not be; a wait without end would be no trial.
+        // A busy server says when to ask again; to wait without an end would be no trial.
         let wait = failure.wait.map_or(AFTER_A_FAILURE, |wait| wait.clamp(AFTER_A_FAILURE, AFTER_A_REFUSAL));
         let wait = if failure.is_refusal { AFTER_A_REFUSAL } else { wait };
         self.stop_with(Finding::NoAnswer(failure.words.clone()), wait, now);

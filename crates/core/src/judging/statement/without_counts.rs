@@ -29,7 +29,7 @@ pub(in crate::judging) fn nothing(subject: &Subject, nothing: Vec<NotFound>, now
     Round::Waiting(Waiting { look_again: ASK_AGAIN, findings, is_blind: true })
 }
 
-/// Of a worker, which has no counters: its pod is Ready, and stays so.
+/// A worker has no counters: it is promoted when its pod is Ready and stays so.
 pub(in crate::judging) fn worker(subject: &Subject, now: Timestamp) -> Round {
     let (served, duration) = (subject.served(now), subject.policy.duration);
     if served < duration {
