@@ -45,7 +45,7 @@ use crate::statistics::{Counts, Look};
 /// What is asked for beside the counters: whether a pod was scraped, and when its process began.
 pub const FACTS: [&str; 2] = ["up", PROCESS_START];
 
-/// So late a store may show its samples, in milliseconds.
+/// How late a store may show its samples, in milliseconds.
 const LATEST_STORE: i64 = 300_000;
 
 /// On series of which it isn't known who wrote them.

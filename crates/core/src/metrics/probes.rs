@@ -1,5 +1,5 @@
-//! Requests that are none: what the kubelet's probes, scrapers and external health checks ask. Where a label names the path their series are left
-//! out; else their rates are told, for the statistics to take off.
+//! Requests that no user sent: those of the kubelet's probes, of scrapers and of external health checks. Where a label names the path, their series
+//! are left out; otherwise their rates are reported, and the statistics subtract them.
 //!
 //! A reading in the user's own words is left alone.
 

@@ -1,4 +1,4 @@
-//! Whether the canary's process ended and began anew while its container went on, as under a supervisor: nothing that Kubernetes tells shows it.
+//! Whether the canary's process ended and was started again while its container went on, as under a supervisor. Kubernetes doesn't show it.
 
 use super::Role;
 use super::groups::Group;

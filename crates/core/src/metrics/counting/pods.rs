@@ -1,5 +1,5 @@
-//! Who is canary and who is primary, told from the labels of a series. Scrape configurations write a pod's name into one of several
-//! labels, or only its address into `instance`; whatever it is, one pattern selects both sides in one query.
+//! Whether a series is the canary's or the primary's, by its labels. Scrape configurations write a pod's name into one of several labels, or only
+//! its address into `instance`; in either case one pattern selects both sides in one query.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,7 @@
 //! What a source has answered about one run so far, so that it need only be asked for what is new. Adding an answer twice changes nothing,
 //! and what was counted once stays counted when the source forgets it.
 //!
-//! Pure, and no more than a memory: counting reads it as it would read one answer to the whole question.
+//! It is a memory and no more: counting reads it as it would read one answer to the whole question.
 
 use super::{Labels, Sample, Series};
 

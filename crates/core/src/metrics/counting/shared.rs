@@ -1,5 +1,5 @@
-//! Pods that keep one registry together, as in a Redis: each page says what all of them have counted. Nothing can be told of one pod then, and a canary
-//! would seem to have all that the primary ever had.
+//! Pods that share one registry, as in a Redis: each metrics page says what all of them have counted. Then nothing is known about one pod, and a
+//! canary would seem to have had all requests of the primary.
 
 use std::fmt;
 
