@@ -1,4 +1,4 @@
-//! Who may act for all replicas: what to do about the shared lease, given what was read of it and the time. Pure.
+//! Which replica may act for all: what to do about the shared lease, given what was read of it and the time. It reads and writes nothing.
 //!
 //! Leadership is data with an expiry ([`Claim`]), looked at again right before each write: a process that was stalled
 //! must not believe what was true before it stalled.

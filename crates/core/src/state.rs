@@ -1,5 +1,5 @@
-//! What the objects say about one Deployment and its canary, decoded in one place: for the plugin, for `-o json`, for whoever else reads.
-//! Decides nothing. What can't be read is said, never guessed.
+//! What the objects say about one Deployment and its canary, as the documented JSON: for the plugin, the page and `-o json`. The annotations are
+//! decoded in `standing`. It decides nothing. What can't be read is reported as unreadable, never guessed.
 
 use std::collections::BTreeMap;
 

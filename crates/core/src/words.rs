@@ -1,4 +1,4 @@
-//! Words of others on their way to a user: one line, whatever they carry, and no longer than its place can take.
+//! Texts that others wrote, on their way to a user: each becomes one line without hidden characters, cut to the length that its place can take.
 
 /// The longest part of a message that is passed on, in characters: Events take 1 KiB.
 const LONGEST: usize = 300;

@@ -1,4 +1,4 @@
-//! What is told in Events on the primary. The words are made from it last, in `message::events`; when one is told again says `run::events`.
+//! The Events that are written on the primary, as data. Their words are made last, in `message::events`; `run::events` says when one is told again.
 
 mod reason;
 

@@ -144,10 +144,10 @@ pub struct Measure {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Unobserved {
     pub coverage: Coverage,
-    /// When whoever isn't scraped any more was scraped last, in milliseconds of the source's clock, and how long that was after Ready.
+    /// When a pod that isn't scraped any more was scraped last, in milliseconds of the source's clock, and how long that was after Ready.
     pub last: Option<(i64, Duration)>,
     pub duration: Duration,
-    /// Who looks.
+    /// The source that looks.
     pub origin: Origin,
 }
 
@@ -171,7 +171,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Of a check that only warns: told, and in nobody's way.
+    /// The outcome of a check that only warns: it is told, and keeps nothing from being promoted.
     #[must_use]
     pub fn as_a_warning(self) -> Self {
         match self {

@@ -14,7 +14,7 @@ pub enum Why {
     KeptOut(Verdict),
     AwaitsApproval {
         good: Good,
-        /// Who can't give it, where somebody else must.
+        /// The user who can't approve it, where somebody else must.
         by_another_than: Option<String>,
     },
 }

@@ -1,4 +1,4 @@
-//! Why a request is refused. Not a warning: length is free, but it is one line. It decides nothing.
+//! The sentences of refusals. Each is one line; unlike a warning it may be long. It decides nothing.
 
 use crate::api::quantity::format_count;
 use crate::words::start;

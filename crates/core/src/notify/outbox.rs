@@ -15,7 +15,7 @@ use crate::{
 
 /// Verdicts on one Deployment that wait at once. The oldest go first.
 const MOST: usize = 3;
-/// Of the whole annotation, in bytes.
+/// The longest annotation, in bytes.
 const LONGEST: usize = 2 << 10;
 /// Left free for the phase and its message.
 const SPARE: usize = 2 << 10;
@@ -30,7 +30,7 @@ pub struct Notice {
     pub run: String,
     pub phase: Phase,
     pub time: Timestamp,
-    /// Who applied the template.
+    /// The user who applied the template.
     pub user: String,
     /// Of the containers whose image changes: name, old, new.
     pub images: Vec<(String, String, String)>,

@@ -78,7 +78,7 @@ pub struct SinksError(String);
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct File {
-    /// Of all that have none of their own.
+    /// The authorities of all sinks that name none of their own.
     ca_file: Option<Spanned<String>>,
     sinks: Vec<Spanned<Written>>,
 }
@@ -149,7 +149,7 @@ impl Sinks {
         }
     }
 
-    /// Who is told of this phase: whom the Deployment names, else the namespace, else the default. Names that nobody has are left out.
+    /// The sinks that are told of this phase: those that the Deployment names, else the namespace, else the default. Unknown names are left out.
     pub fn chosen(&self, deployment: Option<&[String]>, namespace: Option<&[String]>, phase: Phase) -> Vec<String> {
         let names = deployment.or(namespace).unwrap_or(&self.default);
         let told = |name: &&String| self.get(name).is_some_and(|sink| sink.phases.contains(&phase));

@@ -58,7 +58,7 @@ pub fn detail(objects: &Objects, now: Timestamp) -> Option<String> {
     }))
 }
 
-/// Of the trial that goes on; the history has those of before.
+/// The pictures of the trial that goes on; the history has those of earlier ones.
 fn last_looks(state: &State) -> &[Look] {
     if state.holds() { &state.evidence } else { &[] }
 }

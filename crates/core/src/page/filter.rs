@@ -1,4 +1,4 @@
-//! What is asked of a list, as it stands behind the question mark of an address. What can't be meant is refused in one line.
+//! The filter of a list, as it is written behind the question mark of an address. A filter that can't be meant is refused in one line.
 
 use std::fmt::Write as _;
 

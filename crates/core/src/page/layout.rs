@@ -1,4 +1,4 @@
-//! What stands around every page: head, landmarks, the way to the content, the line that a screen reader reads out when there is news.
+//! The frame of every page: head, landmarks, the link to the content, and the line that a screen reader reads out when there is news.
 
 use maud::{DOCTYPE, Markup, html};
 

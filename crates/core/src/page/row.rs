@@ -9,7 +9,7 @@ use super::filter::Filter;
 use crate::standing::Standing;
 use crate::{api::annotations::Phase, manifest::object, state::State, view, words::within};
 
-/// Of a cell, in characters.
+/// The longest text of a cell, in characters.
 const LONGEST: usize = 400;
 /// How many namespaces are offered to choose from.
 const NAMESPACES: usize = 200;

@@ -190,7 +190,7 @@ impl Reason {
         )
     }
 
-    /// Of the Event that tells of the end of a hold.
+    /// The reason of the Event that tells of the end of a hold.
     pub fn of(phase: Phase) -> Self {
         match phase {
             Phase::Held => Self::Held,

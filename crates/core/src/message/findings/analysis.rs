@@ -1,4 +1,4 @@
-//! What the numbers of one counter are told as: its verdict, or why there is none yet and what to expect.
+//! The sentences about one counter's numbers: its verdict, or why there is none yet and what to expect.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What is said where a canary was not looked at for long enough, or not any more: in the words of whoever looks.
+//! The sentences for a canary that was not observed for long enough, or is not observed any more, in the terms of the source that observes it.
 
 use std::time::Duration;
 
