@@ -54,7 +54,7 @@ pub struct Webhook {
     pub checker: Checker,
     /// Whether the verb `approve` is asked for.
     pub approval_verb: bool,
-    /// Who can be told of verdicts.
+    /// The sinks that can be told of verdicts.
     pub sinks: Arc<Sinks>,
     pub metrics: Metrics,
 }

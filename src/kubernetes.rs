@@ -7,7 +7,7 @@ use kube::core::ApiResource;
 
 /// From a request to the head of its answer. The API server begins to answer a watch at once, and nothing else that is asked takes seconds.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// A watch is begun anew after so long, so that one whose peer is gone without a word hides nothing for longer.
+/// A watch is started again after this time, so that one whose peer is gone without a word hides nothing for longer.
 pub const WATCH_FOR: Duration = Duration::from_secs(60);
 /// For what comes after the head, and for a watch on which nothing happens.
 pub const SILENT_FOR: Duration = Duration::from_secs(75);

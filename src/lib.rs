@@ -1,4 +1,4 @@
-//! The edges of Coalmine, as a map. What it decides is decided in [`coalmine_core`]; here are those who ask and those who act.
+//! The edges of Coalmine, as a map. Decisions are made in [`coalmine_core`]; here are the parts that ask and the parts that act.
 //!
 //! ```text
 //!  kubectl apply ──▶ API server ──▶ admission ──▶ hold::admit         (core: hold, withdraw, supersede, promote)
@@ -8,7 +8,7 @@
 //!                        │
 //!                        ├──▶ sources ──▶ metrics ──▶ statistics      (core: samples, looks, verdict)
 //!                        ├──▶ notify ──▶ Slack, Teams, webhooks       (core: payloads, signatures, what follows an answer)
-//!                        └──▶ Events, conditions                      (core: every sentence a user reads)
+//!                        └──▶ Events, conditions                      (core: facts, and every sentence a user reads)
 //!
 //!  browser, program ──▶ page ──▶ page, state                         (core: what the objects say, to look at)
 //! ```

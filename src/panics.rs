@@ -15,7 +15,7 @@ struct Place {
     place: &'static str,
 }
 
-/// Of the process, as its memory is: whoever catches need not be handed it.
+/// Panics that were caught, by place, for the whole process: no caller need hand it over.
 static CAUGHT: LazyLock<Family<Place, Counter>> = LazyLock::new(Family::default);
 
 /// A piece of work ended in a panic. Its text was logged where it happened.

@@ -39,7 +39,7 @@ pub fn start(format: LogFormat) {
         LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).with_filter(filter.and(others)).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_filter(filter.and(others)).boxed(),
     };
-    // Whoever keeps these lines wants all of them, whatever else is logged.
+    // An audit log is complete, whatever else is logged.
     let audit = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).event_format(Bare);
     let audit = audit.with_filter(filter_fn(|metadata| metadata.target() == AUDIT));
     let started = tracing_subscriber::registry().with(lines).with(audit).try_init();

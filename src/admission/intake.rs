@@ -82,7 +82,7 @@ pub(super) enum Refusal {
 impl Intake {
     pub(super) async fn take(&self, request: Request) -> Result<Taken, Refusal> {
         let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-        // Who doesn't say how much comes gets the room for the largest.
+        // A request without a length gets the room of the largest.
         let expected = length.unwrap_or(LARGEST);
         let body = request.into_body();
         if expected > LARGEST {

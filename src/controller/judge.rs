@@ -37,7 +37,7 @@ pub(super) struct Memory {
 struct Judging {
     judge: Judge,
     reader: Reader,
-    /// Of the judge's questions, that the reader's record answers.
+    /// The judge's epoch of questions that the reader's record answers.
     epoch: u64,
 }
 

@@ -29,7 +29,7 @@ const MOST: usize = 1000;
 pub(crate) struct Wishes {
     /// Why nothing is tried.
     pub(crate) freeze: Option<String>,
-    /// Who is told of verdicts.
+    /// The sinks that are told of verdicts.
     pub(crate) notify: Option<Vec<String>>,
 }
 

@@ -19,7 +19,7 @@ use coalmine_core::{
 /// After a failure: soon, but not at once; doubled each time up to the longest.
 pub(super) const FIRST_RETRY: Duration = Duration::from_millis(500);
 pub(super) const LONGEST_RETRY: Duration = Duration::from_secs(30);
-/// So many in a row are nobody's concern: an API server starts, a network stumbles.
+/// The maximum number of failures in a row that concern nobody: an API server starts, a network stumbles.
 const MOST_SILENT_FAILURES: u32 = 3;
 /// For the questions of one judgement, all together.
 const JUDGED_WITHIN: Duration = Duration::from_secs(45);

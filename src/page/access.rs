@@ -48,7 +48,7 @@ pub(super) enum Access {
     Token(Box<Reviewer>),
 }
 
-/// Whoever asked.
+/// Somebody who looks at the page.
 pub(super) enum Viewer {
     Everybody,
     User(Arc<User>),

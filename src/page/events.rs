@@ -25,7 +25,7 @@ use super::{
 
 /// Between two news.
 const PAUSE: Duration = Duration::from_secs(1);
-/// So that a browser that is gone is noticed.
+/// How often something is sent, so that a browser that is gone is noticed.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// Then the browser comes again; sooner where a token may have expired.
 const LASTS: Duration = Duration::from_mins(10);

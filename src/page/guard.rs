@@ -58,7 +58,7 @@ fn refused(request: &Request, hosts: &[String]) -> Option<Response> {
     is_embedded(request.headers()).then(|| (StatusCode::FORBIDDEN, "pages of other origins get nothing here\n").into_response())
 }
 
-/// Whom the request is for; `None` where it says so several times, or not at all.
+/// The host that the request is for; `None` where it names several, or none.
 fn named(uri: &Uri, headers: &HeaderMap) -> Option<String> {
     let mut all = headers.get_all(header::HOST).iter();
     let (Some(host), None) = (all.next(), all.next()) else { return None };
@@ -70,7 +70,7 @@ fn named(uri: &Uri, headers: &HeaderMap) -> Option<String> {
     }
 }
 
-/// Whoever rebinds a name has a name: addresses are nobody's to give.
+/// DNS rebinding needs a name: an address can't be rebound.
 fn is_known(host: &str, names: &[String]) -> bool {
     let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, port)) => return address.parse::<std::net::Ipv6Addr>().is_ok() && is_port(port),

@@ -38,7 +38,7 @@ pub struct Sources {
     readings: Shares,
 }
 
-/// Whom a check is about, and since when.
+/// The pods that a check is about, and since when.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
     pub scope: &'a Scope,
@@ -65,7 +65,7 @@ impl Sources {
         Self { prometheus, datadog, pages, reads_pages, pods: Arc::new(pods), rules, queries, readings }
     }
 
-    /// Whom a run may be judged by without naming it, in order of preference.
+    /// The sources that may judge a run that names none, in order of preference.
     pub fn offered(&self) -> Vec<Origin> {
         self.prometheus.iter().map(|_| Origin::Prometheus).chain([Origin::Pages]).collect()
     }
@@ -92,7 +92,7 @@ impl Sources {
         }
     }
 
-    /// Who answers for it. The pods' pages are read for each run by itself: there is nobody who answers for all.
+    /// The source of this name. The pods' pages are read for each run by itself, so that no one source answers for all runs.
     pub fn of(&self, origin: Origin) -> Result<&dyn Source, Error> {
         let (source, lacking) = match origin {
             Origin::Prometheus => (self.prometheus.as_deref(), "Coalmine was started without its address"),
@@ -107,7 +107,7 @@ impl Sources {
         let (namespace, pods) = (asked.scope.namespace.as_str(), &asked.scope.pods);
         let view = self.rules.view(asked.pod_label.namespace().unwrap_or("namespace"));
         let question = |side: &Members| question(origin, query, &asked.names(source.pattern(side, asked.pod_label)), view);
-        // Of a list that was admitted under other rules, or that stands in a ConfigMap.
+        // The list was admitted under other rules, or is in a ConfigMap.
         let (canary, primary) = match (question(&pods.canary), question(&pods.primary)) {
             (Ok(canary), Ok(primary)) => (canary, primary),
             (Err(error), _) | (_, Err(error)) => return Ok(Outcome::Unknown(format!("query{error}"))),
@@ -119,7 +119,7 @@ impl Sources {
         let steps = usize::try_from(asked.since.as_secs() / step.as_secs()).unwrap_or(usize::MAX);
         let outcome = judge(bounds, &canary, &primary, steps, asked.progress);
         Ok(match outcome {
-            // Whoever asked for another's series, or wrote no namespace when scraping, shall know why there are none.
+            // A user who asked for another namespace's series, or scrapes without a namespace, is told why there are none.
             Outcome::Unknown(words) if canary.is_empty() && view != View::All => {
                 Outcome::Unknown(format!("{words} of namespace {namespace}"))
             }

@@ -46,7 +46,7 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         let mut namespaces = self.shares.namespaces.lock().unwrap_or_else(PoisonError::into_inner);
         drop((self.all.take(), self.own.take()));
-        // Whoever waits holds it as well.
+        // A question that waits holds it as well.
         if namespaces.get(self.namespace).is_some_and(|own| Arc::strong_count(own) == 1) {
             namespaces.remove(self.namespace);
         }

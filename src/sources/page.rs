@@ -108,7 +108,7 @@ impl Pages {
     }
 }
 
-/// Of the page's own value nothing is told: it may be none of the asker's business.
+/// The value on the page is not told: the user may have no right to see it.
 fn compare(value: &Value, place: &str, expected: &Expected) -> Outcome {
     match expected {
         Expected::Equals(expected) if value == expected => Outcome::Passed(format!("{place} is {expected}")),

@@ -59,7 +59,7 @@ impl PodPages {
         Self { shared, task, wished: (policy.clone(), pod_spec.clone()) }
     }
 
-    /// Whose pages are read from now on.
+    /// The pods whose pages are read from now on.
     pub fn aim(&self, canary: &[Pod], primary: &[Pod]) {
         self.shared.collected().aim(canary, primary);
         self.shared.changed.notify_one();

@@ -28,7 +28,7 @@ use crate::{args::Asked, clock::now, cluster::Cluster, terminal};
 const APART: Duration = Duration::from_secs(10);
 /// The maximum number of pods on which a page is looked for, one after the other.
 const SEARCHES: usize = 3;
-/// Of a Prometheus.
+/// How far back a Prometheus is asked.
 const PAST: &str = "5m";
 /// Names in one question: it travels in an address.
 const MOST_PODS: usize = 30;

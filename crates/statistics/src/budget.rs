@@ -8,7 +8,7 @@
 pub const MOST_COUNTERS: usize = 4;
 
 const ERRORS: f64 = 0.6;
-/// Of the errors' share, when latency is judged too.
+/// The part of the errors' share that latency gets where it is judged too.
 const LATENCY: f64 = 0.2;
 const CLIENT_ERRORS: f64 = 0.2;
 const SILENCE: f64 = 0.1;

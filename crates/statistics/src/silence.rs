@@ -33,7 +33,7 @@ pub struct SilenceLook {
     pub interval: Duration,
     /// Requests that the canary finished.
     pub canary: f64,
-    /// Of an ordinary pod of the primary: see [`super::typical`].
+    /// The requests of an ordinary pod of the primary: see [`super::typical`].
     pub ordinary: f64,
     /// Pods of the primary that were scraped in the look.
     pub pods: usize,

@@ -21,7 +21,7 @@ use coalmine_core::metrics::pages::{Page, Place, Scheme, Wishes};
 
 /// Slow libraries take seconds; who takes longer says nothing in time.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(4);
-/// Of a page, unpacked.
+/// The largest page, in bytes once it is unpacked.
 const LARGEST_PAGE: usize = 16 << 20;
 /// The maximum number of pages at once, and of one namespace's: its pods need not answer.
 const AT_ONCE: usize = 24;

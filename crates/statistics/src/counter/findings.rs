@@ -22,7 +22,7 @@ pub enum Finding {
     ObservedTooShort(Coverage),
 }
 
-/// Of a rejection what rejects, else what is in the way of a promotion. `result` is without its findings.
+/// For a rejection, what rejects; otherwise what is in the way of a promotion. `result` has no findings yet.
 pub(super) fn findings(result: &CounterResult, said: &Said) -> Vec<Finding> {
     match result.joined.verdict {
         Verdict::Promote => Vec::new(),
