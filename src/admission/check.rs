@@ -117,8 +117,10 @@ impl Checker {
             Some(Ok(Some(warnings))) => Answer::Valid(warnings),
             Some(Ok(None)) => Answer::Unknown("the review is about an object that is not stored".to_owned()),
             Some(Err(error)) => match read_refusal(&error, primary) {
-                // A policy may be about what a canary is, rather than about the template.
-                Answer::Refused(words) if is_policy(&error) => Answer::Refused(format!("{words} ({})", denied::what_was_asked())),
+                // A policy may be about what a canary is, and a quota about its room, rather than about the template.
+                Answer::Refused(words) if is_policy(&error) || is_quota(&error) => {
+                    Answer::Refused(format!("{words} ({})", denied::what_was_asked()))
+                }
                 answer => answer,
             },
             None => Answer::Unknown(format!("no answer within {} s", PATIENCE.as_secs())),
@@ -229,8 +231,9 @@ fn is_policy(error: &kube::Error) -> bool {
 fn read_refusal(error: &kube::Error, primary: &str) -> Answer {
     let kube::Error::Api(status) = error else { return Answer::Unknown(error.to_string()) };
     // Not a word about the template: a missing right of our own, another webhook that can't do dry runs, a namespace that goes away.
-    let about_us =
-        ["cannot create resource", "cannot patch resource", "does not support dry run"].iter().any(|words| status.message.contains(words));
+    let about_us = ["cannot create resource", "cannot patch resource", "does not support dry run", "because it is being terminated"]
+        .iter()
+        .any(|words| status.message.contains(words));
     let refused = is_refusal(status.code) && !about_us;
     if !refused {
         return Answer::Unknown(status.message.clone());
@@ -254,6 +257,7 @@ mod tests {
     #[case(403, "exceeded quota: few", Answer::Refused("exceeded quota: few".to_owned()))]
     #[case(403, r#"User "x" cannot create resource "deployments""#, Answer::Unknown(r#"User "x" cannot create resource "deployments""#.to_owned()))]
     #[case(400, "admission webhook \"x\" does not support dry run", Answer::Unknown("admission webhook \"x\" does not support dry run".to_owned()))]
+    #[case(403, "unable to create new content in namespace w because it is being terminated", Answer::Unknown("unable to create new content in namespace w because it is being terminated".to_owned()))]
     #[case(503, "later", Answer::Unknown("later".to_owned()))]
     fn refusals(#[case] code: u16, #[case] message: &str, #[case] answer: Answer) {
         assert_eq!(read_refusal(&status(code, message), "app"), answer);

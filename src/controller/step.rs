@@ -79,7 +79,7 @@ async fn step(context: &Context, namespace: &str, name: &str) -> Result<Option<D
     let Some(primary) = api.get_opt(name).await.map_err(Error::api("get the Deployment"))? else { return Ok(None) };
     let primary = observe::json(&primary, "the Deployment")?;
     if object::is_being_deleted(&primary) {
-        return orphans::leaving(context, &primary).await.map(|()| None);
+        return orphans::leaving(context, &primary).await.map(Some);
     }
     if object::label(&primary, ACTIVE_LABEL).is_none() {
         return Ok(None);

@@ -106,6 +106,10 @@ pub fn not_opted_in(key: &str) -> String {
     warning(&format!("canary: {} does nothing: the Deployment has no annotation canary.enabled: \"true\"", short(key)))
 }
 
+pub fn only_deployments(kind: &str) -> String {
+    warning(&format!("canary: canary.enabled does nothing on a {}: only Deployments have canaries", short(kind)))
+}
+
 pub fn label(key: &str) -> String {
     warning(&format!("canary: {} does nothing as a label; write it as an annotation of the Deployment", short(key)))
 }

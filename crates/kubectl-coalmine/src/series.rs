@@ -135,6 +135,9 @@ async fn get(client: &Client, path: &str) -> kube::Result<String> {
 
 async fn of_prometheus(client: &Client, path: &str, primary: &Value, policy: &Policy, pods: &[Pod]) -> Result<Vec<Series>, String> {
     let some: Vec<Pod> = pods.iter().take(MOST_PODS).cloned().collect();
+    if some.is_empty() {
+        return Err(format!("none of {}'s pods is Ready, so there is nothing to ask Prometheus about", object::name(primary)));
+    }
     let members = of_primary_alone(&some, object::name(primary)).primary;
     let names = discovery::wanted(&policy.metrics, policy.max_latency_p99.is_some()).join("|");
     let mut last = Vec::new();

@@ -7,24 +7,34 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use coalmine_core::{
-    api::label::Label,
-    api::{annotations::is_ours, checks::Rules},
+    api::{
+        annotations::{ENABLED, is_ours},
+        checks::Rules,
+        label::Label,
+    },
     hold::admit::{Outcome, Request, Settings, admit},
     manifest::object,
+    message,
     words::within,
 };
 use serde_json::Value;
 
-use crate::{End, terminal};
+use crate::{End, cluster::text, terminal};
 
 pub(super) fn lint(files: &[PathBuf]) -> Result<End> {
     let (mut checked, mut refused) = (0_usize, 0_usize);
     for path in &all(files)? {
-        let text = read(path)?;
-        let documents: Vec<Value> = serde_saphyr::from_multiple(&text).with_context(|| format!("failed to parse {}", path.display()))?;
-        for deployment in
-            documents.iter().flat_map(items).filter(|document| document.get("kind").and_then(Value::as_str) == Some("Deployment"))
-        {
+        let content = read(path)?;
+        let documents: Vec<Value> = serde_saphyr::from_multiple(&content).with_context(|| format!("failed to parse {}", path.display()))?;
+        for document in documents.iter().flat_map(items) {
+            if text(document, "/kind") != "Deployment" {
+                if let Some(words) = elsewhere(document) {
+                    let kind = text(document, "/kind").to_lowercase();
+                    terminal::print(&format!("{}: {kind} {}: warning: {words}", path.display(), object::name(document)));
+                }
+                continue;
+            }
+            let deployment = document;
             checked += 1;
             let words = words(deployment);
             refused += usize::from(words.is_some());
@@ -89,6 +99,12 @@ fn review(deployment: &Value) -> coalmine_core::hold::admit::Admission {
     admit(&settings, &request)
 }
 
+/// What nobody is asked about in a cluster, so that it does nothing there either.
+fn elsewhere(document: &Value) -> Option<String> {
+    let runs_pods = document.pointer("/spec/template").is_some();
+    (runs_pods && object::annotations(document).contains_key(ENABLED)).then(|| message::only_deployments(text(document, "/kind")))
+}
+
 /// YAML reads `true` and `90` as no text, and kubectl refuses them before admission is asked.
 fn no_text(deployment: &Value) -> Option<String> {
     let annotations = object::annotations(deployment);
@@ -133,6 +149,17 @@ mod tests {
         assert_eq!(words("true"), "canary: canary.enabled: true is no text, and annotations are; write it in quotes");
         assert_eq!(words("1.5"), "canary: canary.enabled: 1.5 is no text, and annotations are; write it in quotes");
         assert_eq!(super::words(&of("    other: 1")), None);
+    }
+
+    #[test]
+    fn only_deployments_have_canaries() {
+        let of = |kind: &str, annotation: &str, spec: Value| {
+            elsewhere(&serde_json::json!({"kind": kind, "metadata": {"annotations": {annotation: "true"}}, "spec": spec}))
+        };
+        let spec = || serde_json::json!({"template": {}});
+        let words = of("StatefulSet", "canary.enabled", spec()).unwrap();
+        assert_eq!(words, "canary: canary.enabled does nothing on a StatefulSet: only Deployments have canaries");
+        assert_eq!((of("StatefulSet", "other", spec()), of("Namespace", "canary.enabled", Value::Null)), (None, None));
     }
 
     #[test]
