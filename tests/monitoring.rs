@@ -41,7 +41,7 @@ fn registered() -> BTreeSet<String> {
     let names =
         text.split('"').filter(|word| word.starts_with("coalmine_") && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'));
     // A crate, and labels of our own queries.
-    let is_another = |name: &&str| ["coalmine_core", "coalmine_ago", "coalmine_part"].contains(name);
+    let is_another = |name: &&str| ["coalmine_core", "coalmine_ago", "coalmine_clock", "coalmine_part"].contains(name);
     names.filter(|name| !is_another(name)).map(str::to_owned).collect()
 }
 
