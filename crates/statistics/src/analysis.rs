@@ -71,16 +71,6 @@ pub struct Analysis {
 }
 
 impl Analysis {
-    /// The canary's part of all requests.
-    pub fn share_of_requests(&self) -> Option<f64> {
-        share(self.canary.requests, self.primary.requests)
-    }
-
-    /// The canary's part of all errors.
-    pub fn share_of_errors(&self) -> Option<f64> {
-        share(self.canary.errors, self.primary.errors)
-    }
-
     /// What speaks against the canary, beside what rejects it.
     pub fn against(&self) -> Strength {
         Strength::at_level(self.evidence.ln_harm, self.alpha)
@@ -112,11 +102,6 @@ impl Analysis {
     pub fn speaks_against(&self) -> bool {
         self.suspicious
     }
-}
-
-fn share(canary: f64, primary: f64) -> Option<f64> {
-    let total = canary + primary;
-    (total > 0.0).then(|| canary / total)
 }
 
 /// `served` is how long the canary has taken traffic after its warm-up, by the caller's clock.

@@ -30,13 +30,6 @@ pub fn buckets(bounds: &[f64], limit: f64) -> Buckets {
     }
 }
 
-impl Buckets {
-    /// Whether the primary itself could not be shown to keep the limit with these bounds. `slower` are its requests above the lower one.
-    pub fn are_too_coarse(&self, limit: f64, slower: Counts) -> bool {
-        self.promote_by.is_some_and(|low| low < limit) && slower.rate().is_some_and(|rate| rate >= SLOW)
-    }
-}
-
 /// How long latency counts as warm-up, when the user set `warm_up` for everything.
 pub fn warm_up(warm_up: Duration, duration: Duration) -> Duration {
     warm_up.max(WARM_UP.min(duration / 2))

@@ -194,12 +194,6 @@ impl Parameters {
         Self { limit, floor: limit / 10.0, ..self }
     }
 
-    /// Several metrics share the chance of a false rejection.
-    #[must_use]
-    pub fn shared_by(self, metrics: usize) -> Self {
-        Self { alpha: self.alpha / metrics.max(1) as f64, ..self }
-    }
-
     /// An analysis that ends `longest` after it began, looking once per `interval`.
     #[must_use]
     pub fn with_looks(self, longest: Duration, interval: Duration) -> Self {

@@ -19,12 +19,6 @@ pub enum Role {
     Surplus,
 }
 
-impl Role {
-    pub fn is_judged(self) -> bool {
-        matches!(self, Self::MustShow | Self::MayReject)
-    }
-}
-
 /// By each counter's requests of the primary in the past hour.
 pub fn roles(requests: &[f64]) -> Vec<Role> {
     let mut busy: Vec<usize> = (0..requests.len()).filter(|counter| requests[*counter] >= FEWEST_REQUESTS).collect();
