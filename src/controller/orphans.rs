@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use kube::api::PropagationPolicy;
 use serde_json::Value;
 
-use super::{Context, Error, chain, observe};
+use super::{Context, Error, chain, observe, wake};
 use crate::clock;
 use coalmine_core::{
+    hold::status,
     manifest::object,
     run::{canary, times::elapsed},
 };
@@ -52,10 +53,14 @@ async fn clean(context: &Context, namespace: &str, primary: &str) -> Result<(), 
     // After the canary: an owner that has lost its name since then never comes back.
     let present = context.deployments(namespace).get_opt(primary).await.map_err(Error::api("get the Deployment"))?;
     let present = present.map(|present| observe::json(&present, "the Deployment")).transpose()?;
-    if !canary::is_abandoned(&found, primary, present.as_ref()) {
+    if present.as_ref().is_some_and(status::is_unwatched) {
+        return wake::wake_one(context, namespace, primary).await;
+    }
+    let is_forgotten = present.as_ref().is_some_and(|present| canary::is_forgotten(&found, present));
+    if !is_forgotten && !canary::is_abandoned(&found, primary, present.as_ref()) {
         return Ok(());
     }
     context.may_write()?;
-    tracing::info!(namespace, name, "its primary is gone: deleting the canary");
+    tracing::info!(namespace, name, is_forgotten, "its primary is gone, or says nothing of it: deleting the canary");
     context.delete_canary(namespace, &name, object::uid(&found), PropagationPolicy::Background).await
 }

@@ -63,7 +63,7 @@ async fn wake_all(context: &Context) -> Result<(), Error> {
 }
 
 /// The label is a change that the Deployment controller notices, and ours, which takes it away when its work is done.
-async fn wake_one(context: &Context, namespace: &str, name: &str) -> Result<(), Error> {
+pub(super) async fn wake_one(context: &Context, namespace: &str, name: &str) -> Result<(), Error> {
     let api = context.deployments(namespace);
     let Some(found) = api.get_opt(name).await.map_err(Error::api("get the Deployment"))? else { return Ok(()) };
     let found = observe::json(&found, "the Deployment")?;

@@ -11,6 +11,7 @@ use crate::{
     api::label::Label,
     manifest::{object, references, workload},
     names::shortened,
+    standing::Standing,
 };
 
 /// The garbage collector's own: what the object owns goes before it.
@@ -133,6 +134,15 @@ pub fn is_abandoned(candidate: &Value, primary: &str, present: Option<&Value>) -
         && run_of(candidate).is_some()
         && object::name(candidate) == name(primary)
         && references::of(candidate).iter().all(is_gone)
+        && !object::is_being_deleted(candidate)
+}
+
+/// Whether a canary is left of a trial that its primary says nothing of any more: all that it said went past Coalmine, as by `kubectl replace` while
+/// the webhook was away. `present`: the primary, looked at after the candidate was.
+pub fn is_forgotten(candidate: &Value, present: &Value) -> bool {
+    is_canary_of(candidate, present)
+        && run_of(candidate).is_some()
+        && !Standing::of(present).is_trying()
         && !object::is_being_deleted(candidate)
 }
 

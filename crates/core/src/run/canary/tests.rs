@@ -170,6 +170,22 @@ fn without_its_primary_it_is_abandoned() {
 }
 
 #[test]
+fn a_primary_that_says_nothing_of_it_has_forgotten_it() {
+    let canary = deployment(&primary(), json!({}), "r1", &label());
+    let saying = |phase: &str| {
+        let mut primary = primary();
+        primary["metadata"]["annotations"] = json!({"canary.enabled": "true", "canary.state/phase": phase});
+        primary
+    };
+    assert!(is_forgotten(&canary, &primary()));
+    assert!(is_forgotten(&canary, &saying("Withdrawn")));
+    assert!(!is_forgotten(&canary, &saying("Running")) && !is_forgotten(&canary, &saying("Held")));
+    let mut another = primary();
+    another["metadata"]["uid"] = json!("of the next one");
+    assert!(!is_forgotten(&canary, &another), "not its owner");
+}
+
+#[test]
 fn a_finalizer_keeps_the_pods() {
     let mut canary = deployment(&primary(), json!({}), "r1", &label());
     canary["metadata"]["finalizers"] = json!(["example.com/audit"]);
