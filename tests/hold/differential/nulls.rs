@@ -123,3 +123,23 @@ fn a_null_stated_again_between_a_change_and_anothers_part() {
         }
     }
 }
+
+/// A node selector is one value to those who apply by the server's side, and none is one, too; to others it is a map.
+#[test]
+#[ignore = "needs a control plane"]
+fn a_map_that_is_one_value() {
+    let file = |image: &str, nodes: Value| {
+        let mut file = app(image, &json!([]), &json!({"a": "1"}));
+        file["spec"]["nodeSelector"] = nodes;
+        file
+    };
+    let slow = Merge(json!({"spec": {"template": {"spec": {"nodeSelector": {"disk": "hdd", "arch": "arm"}}}}}));
+    for (of_a, of_b) in [(Value::Null, json!({"disk": "ssd"})), (json!({"disk": "ssd"}), Value::Null), (json!({}), json!({}))] {
+        let (a, b) = (file("a", of_a), file("b", of_b));
+        for how in [ServerSideApply, ClientSideApply] {
+            let (a, b) = (how(a.clone()), how(b.clone()));
+            ends_as_without_coalmine(&[a.clone(), b.clone(), slow.clone(), b.clone(), Promote]);
+            ends_as_without_coalmine(&[a.clone(), b.clone(), slow.clone(), a.clone(), Promote]);
+        }
+    }
+}

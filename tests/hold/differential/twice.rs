@@ -90,3 +90,15 @@ fn a_part_of_what_is_there_twice(#[values("env", "ports", "imagePullSecrets")] l
         ends_as_without_coalmine(&[first.clone(), b.clone(), part.clone(), adds.clone(), taken.clone(), c, Promote]);
     }
 }
+
+/// kubectl takes two ports of one number for one, whatever their protocols are, and a file of such makes one of them.
+#[test]
+#[ignore = "needs a control plane"]
+fn two_ports_of_one_number() {
+    let item = |protocol: &str| json!({"containerPort": 53, "protocol": protocol});
+    let (a, b) = (json!([{"containerPort": 8080}]), json!([item("UDP"), item("TCP")]));
+    let (a, b) = (ClientSideApply(with("a", "ports", &a, "1")), ClientSideApply(with("b", "ports", &b, "2")));
+    let taken = Merge(json!({"spec": {"template": {"metadata": {"annotations": null}}}}));
+    ends_as_without_coalmine(&[a.clone(), b.clone(), taken.clone(), b.clone(), Promote]);
+    ends_as_without_coalmine(&[b.clone(), a, taken, b, Promote]);
+}

@@ -52,6 +52,11 @@ impl Fields {
         !self.itself && self.below.values().all(Self::is_empty)
     }
 
+    /// The path itself is in the set, and nothing below it.
+    pub fn is_one_value(&self) -> bool {
+        self.itself && self.below.is_empty()
+    }
+
     /// The set at a path below.
     pub fn below(&self, name: &str) -> &Self {
         self.below.get(name).unwrap_or(&NONE)

@@ -98,6 +98,10 @@ fn merge_at(owned: Owned<'_>, name: &str, base: Option<&Value>, ours: Option<&Va
     if equal(ours, base) || equal(ours, theirs) {
         return Ok(theirs.cloned());
     }
+    // What is one value to those who apply counts as they state it, also where it is a map, or nothing.
+    if !owned.whole && owned.stated.is_one_value() && owned.known.is_one_value() {
+        return Ok(theirs.cloned());
+    }
     // A list by keys and a map that are not there are empty: what is in them is each for itself.
     let has_none =
         |value: Option<&Value>| value.is_none_or(|value| *value == Value::Array(Vec::new()) || *value == Value::Object(Map::new()));

@@ -93,12 +93,11 @@ fn state_list(known: &Fields, keys: &ListKeys, file: &[Value], stated: Stated<'_
             Some(place) => list[*place] = state_at(fields.of(&list[*place]), NO_MAP, below, &list[*place]),
             // What comes to a key that is there is made to the first with that key.
             None if *count > 0 => {}
+            // kubectl takes two of the file for one (ports of one number), as the API server did before: nothing more comes of it.
+            None if below.sent.is_null() && below.live.is_null() => {}
             None => {
-                let new = if below.sent.is_null() && !below.live.is_null() {
-                    state_at(fields.of(below.live), NO_MAP, below, below.live)
-                } else {
-                    below.complete()
-                };
+                let new =
+                    if below.sent.is_null() { state_at(fields.of(below.live), NO_MAP, below, below.live) } else { below.sent.clone() };
                 places.insert(of_its_own, list.len());
                 list.push(new);
             }
