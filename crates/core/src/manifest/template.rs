@@ -95,7 +95,8 @@ fn canonical(value: &Value) -> Vec<u8> {
 }
 
 /// Written out directly: a copy of the template would cost several times as much.
-struct WithoutNulls<'a>(&'a Value);
+#[derive(Debug)]
+pub struct WithoutNulls<'a>(pub &'a Value);
 
 impl Serialize for WithoutNulls<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
