@@ -4,8 +4,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::api::annotations::{
-    CANARY_REQUESTED_BY, CANARY_REQUESTED_BY_GROUPS, FIELD_MANAGER, PRIMARY_ANNOTATION, REQUESTED_BY, REQUESTED_BY_GROUPS, ROLE_CANARY,
-    ROLE_LABEL, RUN_LABEL,
+    ACTIVE_LABEL, CANARY_REQUESTED_BY, CANARY_REQUESTED_BY_GROUPS, FIELD_MANAGER, PRIMARY_ANNOTATION, REQUESTED_BY, REQUESTED_BY_GROUPS,
+    ROLE_CANARY, ROLE_LABEL, RUN_LABEL,
 };
 use crate::{
     api::label::Label,
@@ -143,6 +143,8 @@ pub fn is_forgotten(candidate: &Value, present: &Value) -> bool {
     is_canary_of(candidate, present)
         && run_of(candidate).is_some()
         && !Standing::of(present).is_trying()
+        // With it, the verdict has yet to be told, and the canary is the mark of that.
+        && object::label(present, ACTIVE_LABEL).is_none()
         && !object::is_being_deleted(candidate)
 }
 

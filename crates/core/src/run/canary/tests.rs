@@ -180,6 +180,9 @@ fn a_primary_that_says_nothing_of_it_has_forgotten_it() {
     assert!(is_forgotten(&canary, &primary()));
     assert!(is_forgotten(&canary, &saying("Withdrawn")));
     assert!(!is_forgotten(&canary, &saying("Running")) && !is_forgotten(&canary, &saying("Held")));
+    let mut told = saying("Rejected");
+    told["metadata"]["labels"] = json!({"coalmine.dev/active": "true"});
+    assert!(!is_forgotten(&canary, &told), "its verdict has yet to be told");
     let mut another = primary();
     another["metadata"]["uid"] = json!("of the next one");
     assert!(!is_forgotten(&canary, &another), "not its owner");
