@@ -1,6 +1,6 @@
-//! How soon a watch that failed is begun again.
+//! How soon what failed is begun again: a step, and a watch.
 //!
-//! Not as late as kube does it, half a minute and more: while it waits after one watch's error it polls none of them, so that what the
+//! A watch not as late as kube does it, half a minute and more: while it waits after one watch's error it polls none of them, so that what the
 //! others asked for meanwhile runs out of time unread, which is the next error. Three watches kept a leader from all work for minutes after
 //! an API server had come back.
 
@@ -8,6 +8,11 @@ use std::time::Duration;
 
 use kube::runtime::utils::Backoff;
 
+/// A step that failed: soon, but not at once; doubled each time up to the longest.
+pub(super) const FIRST_RETRY: Duration = Duration::from_millis(500);
+pub(super) const LONGEST_RETRY: Duration = Duration::from_secs(30);
+
+/// A watch that failed.
 const FIRST: Duration = Duration::from_millis(250);
 /// Far less than an answer may take.
 const LONGEST: Duration = Duration::from_secs(2);

@@ -5,7 +5,11 @@ use std::{sync::Arc, time::Duration};
 use kube::{ResourceExt as _, api::DynamicObject, runtime::controller::Action as Requeue};
 use serde_json::Value;
 
-use super::{Context, Error, act, chain, judge, observe, orphans};
+use super::{
+    Context, Error, act,
+    again::{FIRST_RETRY, LONGEST_RETRY},
+    chain, judge, observe, orphans,
+};
 use crate::{clock, panics::caught};
 use coalmine_core::{
     api::{annotations::ACTIVE_LABEL, policy::Policy},
@@ -16,9 +20,6 @@ use coalmine_core::{
     standing::Standing,
 };
 
-/// After a failure: soon, but not at once; doubled each time up to the longest.
-pub(super) const FIRST_RETRY: Duration = Duration::from_millis(500);
-pub(super) const LONGEST_RETRY: Duration = Duration::from_secs(30);
 /// The maximum number of failures in a row that concern nobody: an API server starts, a network stumbles.
 const MOST_SILENT_FAILURES: u32 = 3;
 /// For the questions of one judgement, all together.

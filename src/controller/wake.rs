@@ -12,8 +12,9 @@ use kube::{
 use serde_json::{Value, json};
 
 use super::{
-    Context, Error, chain, observe,
-    step::{FIRST_RETRY, LONGEST_RETRY},
+    Context, Error,
+    again::{FIRST_RETRY, LONGEST_RETRY},
+    chain, observe,
 };
 use coalmine_core::{
     api::annotations::{self as key, ACTIVE_LABEL},

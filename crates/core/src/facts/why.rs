@@ -41,6 +41,8 @@ pub enum Closed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gone {
     AnotherIsLive,
+    /// The user wants no trial any more.
+    OptedOut,
     Unreadable,
     Missing,
 }

@@ -54,6 +54,7 @@ pub fn unsteady(duration: Duration) -> String {
 fn superseded(gone: Gone) -> &'static str {
     match gone {
         Gone::AnotherIsLive => "another template became the live one past Coalmine; the held one is dropped: apply it again to try it",
+        Gone::OptedOut => "opted out past Coalmine; the held template is dropped: apply it again to have it",
         Gone::Unreadable => "the held template can't be read back, and is dropped: apply it again to try it",
         Gone::Missing => "the held template is gone; apply it again to try it",
     }

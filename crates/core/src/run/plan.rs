@@ -23,7 +23,7 @@ use crate::{
     facts::{
         event::{Event, Unreached},
         judgement::Round,
-        why::{Despite, Good, NotTried, Promotion, Verdict, Why},
+        why::{Despite, Gone, Good, NotTried, Promotion, Verdict, Why},
     },
     manifest::object,
     standing::{Standing, people::Approved},
@@ -152,9 +152,15 @@ pub fn plan(observed: &Observed<'_>, canary_label: &Label, now: Timestamp) -> Pl
     match (observed.standing().phase, observed.held) {
         (_, OnTrial::Newer(version)) => Plan::then(vec![Action::Publish(Event::NewerState { version })], ASLEEP),
         (None, _) => Plan::end(vec![Action::Release]),
+        // Admission would have ended the hold: nobody asked it.
+        (Some(phase), _) if phase.holds() && !object::is_opted_in(object::annotations(observed.primary)) => {
+            finish::superseded(Gone::OptedOut)
+        }
         (Some(phase), OnTrial::Template(template)) if phase.is_trying() => trying(observed, phase, template, canary_label, now),
         (Some(phase), OnTrial::Nothing) if phase.is_kept_out() => finish::ended(observed, phase, now),
-        (Some(phase), OnTrial::Outdated | OnTrial::Unreadable | OnTrial::Nothing) if phase.holds() => finish::superseded(observed.held),
+        (Some(phase), OnTrial::Outdated | OnTrial::Unreadable | OnTrial::Nothing) if phase.holds() => {
+            finish::superseded(finish::gone(observed.held))
+        }
         (Some(phase), _) => finish::ended(observed, phase, now),
     }
 }

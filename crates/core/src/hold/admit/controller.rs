@@ -127,8 +127,9 @@ pub(in crate::hold) fn may_write_state(old: &Value, new: &Value) -> bool {
     let (before, now) = (object::annotations(old), object::annotations(new));
     let (was, is) = (object::phase(before), object::phase(now));
     let supersedes = is == Some(Phase::Superseded) && was != is;
-    // A hold ends by itself only where there is nothing left to promote: see [`Record`].
-    if supersedes && (!was.is_some_and(Phase::holds) || Record::of(old).holds()) {
+    // A hold ends by itself only where there is nothing left to promote (see [`Record`]), or nobody wants a trial any more.
+    let goes_on = || Record::of(old).holds() && object::is_opted_in(before);
+    if supersedes && (!was.is_some_and(Phase::holds) || goes_on()) {
         return false;
     }
     let holds = before.contains_key(key::HELD);

@@ -206,7 +206,9 @@ fn the_controller_ends_a_hold_only_where_nothing_is_left_to_promote() {
     overtaken["spec"]["template"] = template("VZ");
     let mut unreadable = held.clone();
     unreadable["metadata"]["annotations"][key::HELD] = json!("x");
-    for old in [overtaken, unreadable] {
+    let mut opted_out = held.clone();
+    opted_out["metadata"]["annotations"]["canary.enabled"] = json!("false");
+    for old in [overtaken, unreadable, opted_out] {
         let stored = supersede(&old).expect("the hold ends");
         assert_eq!((phase(&stored), &stored["spec"]), ("Superseded", &old["spec"]));
         let left: Vec<&String> = object::annotations(&stored).keys().filter(|name| name.starts_with("canary.")).collect();

@@ -25,13 +25,17 @@ use crate::{
 const LONGEST_ROLLOUT: Duration = Duration::from_hours(1);
 
 /// Nothing is left to try, and nobody waits for it any more.
-pub(super) fn superseded(held: OnTrial<'_>) -> Plan {
-    let gone = match held {
+pub(super) fn superseded(gone: Gone) -> Plan {
+    Plan::then(vec![Action::Write { phase: Phase::Superseded, why: Some(Why::Superseded(gone)) }], AT_ONCE)
+}
+
+/// Why, by what is held.
+pub(super) fn gone(held: OnTrial<'_>) -> Gone {
+    match held {
         OnTrial::Outdated => Gone::AnotherIsLive,
         OnTrial::Unreadable => Gone::Unreadable,
         OnTrial::Nothing | OnTrial::Newer(_) | OnTrial::Template(_) => Gone::Missing,
-    };
-    Plan::then(vec![Action::Write { phase: Phase::Superseded, why: Some(Why::Superseded(gone)) }], AT_ONCE)
+    }
 }
 
 pub(super) fn ended(observed: &Observed<'_>, phase: Phase, now: Timestamp) -> Plan {

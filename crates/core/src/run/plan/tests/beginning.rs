@@ -64,6 +64,19 @@ fn a_template_that_came_past_coalmine_is_not_overwritten() {
 }
 
 #[test]
+fn who_opted_out_past_coalmine_has_no_trial_any_more() {
+    for value in ["false", "no"] {
+        let promotable = Given::new("Running").canary("r1", true).ready().judged(promotes("error rate 0%")).saying("canary.enabled", value);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(promotable.plan(), @r#"
+            Write { phase: Superseded, message: Some("opted out past Coalmine; the held template is dropped: apply it again to have it") }
+            look again: Some(1s)
+            "#);
+        }
+    }
+}
+
+#[test]
 fn a_stranger_with_the_canarys_name_is_never_touched() {
     let mut given = Given::new("Running");
     given.namesake = Some(json!({"metadata": {"name": "app-canary", "uid": "other"}}));
