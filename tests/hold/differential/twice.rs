@@ -71,7 +71,8 @@ fn a_file_comes_again_after_changes(#[values("env", "ports", "imagePullSecrets")
         let (a, applied, put) = (ClientSideApply(a), ClientSideApply(b.clone()), Put(b));
         ends_as_without_coalmine(&[a.clone(), applied.clone(), adds.clone(), taken.clone(), applied.clone(), Promote]);
         ends_as_without_coalmine(&[a.clone(), applied.clone(), part.clone(), taken.clone(), applied, Promote]);
-        ends_as_without_coalmine(&[a, put.clone(), adds.clone(), taken.clone(), put, Promote]);
+        ends_as_without_coalmine(&[a.clone(), put.clone(), adds.clone(), taken.clone(), put.clone(), Promote]);
+        ends_as_without_coalmine(&[a, put, adds.clone()]);
     }
 }
 

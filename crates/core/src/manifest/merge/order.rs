@@ -83,7 +83,15 @@ pub(super) fn in_places(keys: &ListKeys, places: &[&Value], mut merged: HashMap<
 /// An item by its key. Of several with one key each by its place among them, as a strategic merge patch finds the first of them.
 pub(super) struct Keyed<'a> {
     pub(super) key: String,
+    nth: usize,
     pub(super) item: &'a Value,
+}
+
+impl Keyed<'_> {
+    /// The key of the first of those that have one key.
+    fn first(&self) -> &str {
+        if self.nth == 0 { &self.key } else { self.key.rsplit_once('#').map_or(&self.key, |(first, _)| first) }
+    }
 }
 
 pub(super) fn keyed<'a>(keys: &ListKeys, list: &'a [Value]) -> Vec<Keyed<'a>> {
@@ -91,7 +99,7 @@ pub(super) fn keyed<'a>(keys: &ListKeys, list: &'a [Value]) -> Vec<Keyed<'a>> {
     let of = |item: &'a Value| {
         let key = keys.of(item);
         let count = seen.entry(key.clone()).and_modify(|count| *count += 1).or_default();
-        Keyed { key: if *count == 0 { key } else { format!("{key}#{count}") }, item }
+        Keyed { key: if *count == 0 { key } else { format!("{key}#{count}") }, nth: *count, item }
     };
     list.iter().map(of).collect()
 }
@@ -130,7 +138,21 @@ pub(super) fn in_order_of_a_change<'a>(base: &[Keyed<'_>], ours: &'a [Keyed<'_>]
         front += usize::from(at.is_none());
         behind = Some(key);
     }
+    if ours.iter().any(|one| one.nth > 0 && !in_base.contains(&one.key)) {
+        put_together(ours, &mut ordered);
+    }
     ordered
+}
+
+/// A strategic merge patch of a list puts all with one key where the first of them stands. Where the live list has such, the patched one
+/// shows it.
+fn put_together(ours: &[Keyed<'_>], ordered: &mut [&str]) {
+    let firsts: HashMap<&str, &str> = ours.iter().map(|one| (one.key.as_str(), one.first())).collect();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for (place, key) in ordered.iter().enumerate() {
+        places.entry(firsts.get(key).copied().unwrap_or(key)).or_insert(place);
+    }
+    ordered.sort_by_key(|key| places.get(firsts.get(key).copied().unwrap_or(key)).copied());
 }
 
 #[cfg(test)]
@@ -178,6 +200,7 @@ mod tests {
     #[case::new_in_both(&["a", "c"], &["a", "b"], &["b", "a", "c"], &["c", "a", "b"])]
     #[case::new_in_both_and_turned_around(&["a", "c"], &["a", "c", "b"], &["b", "c", "a"], &["c", "a", "b"])]
     #[case::twice(&["a", "a"], &["a", "b", "a"], &["a", "a"], &["a", "b", "a#1"])]
+    #[case::twice_since(&["a"], &["a", "b", "a"], &["n", "a"], &["n", "a", "a#1", "b"])]
     fn a_change_puts_things_where_it_put_them(
         #[case] base: &[&str],
         #[case] ours: &[&str],
