@@ -3,21 +3,23 @@
 //! Every task is in one set: the first that ends without having been asked ends the process, which is then started
 //! again by the kubelet, rather than living on without one of its parts.
 
+mod parts;
+mod sources;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use kube::client::ClientBuilder;
 use kube::{Api, Client};
 use prometheus_client::registry::{Registry, Unit};
 use rustls::server::danger::ClientCertVerifier;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 use tower::timeout::TimeoutLayer;
 
+use self::parts::{Parts, Signals};
+use self::sources::{datadog_source, prometheus_settings};
 use crate::admission::{self, Checker, Webhook};
 use crate::args::Arguments;
 use crate::clock;
@@ -31,14 +33,11 @@ use crate::server::certificates::{self, files, own, registration};
 use crate::server::clients;
 use crate::server::tls::{self, CurrentCertificate};
 use crate::server::{Limits, Transport, end_connections, listen, serve};
-use crate::sources::{Pages, Questions, Source, Sources, datadog, pods::Fetcher, prometheus};
+use crate::sources::{Pages, Questions, Source, Sources, pods::Fetcher, prometheus};
 use crate::telemetry;
 use coalmine_core::api::checks::Rules;
 use coalmine_core::api::origin::Origin;
 use coalmine_core::hold::admit::Settings;
-
-/// After the servers had their time to drain, for giving the lease back and the like.
-const END_WITHIN: Duration = Duration::from_secs(5);
 
 /// Runs until a signal says otherwise.
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
@@ -202,28 +201,6 @@ fn notifications(arguments: &Arguments) -> notify::Settings {
     }
 }
 
-fn datadog_source(arguments: &Arguments) -> anyhow::Result<Option<Arc<dyn Source>>> {
-    let keys = arguments.datadog_api_key_file.clone().zip(arguments.datadog_application_key_file.clone());
-    let Some((api_key_file, application_key_file)) = keys else { return Ok(None) };
-    let settings = datadog::Settings { url: arguments.datadog_url.to_string(), api_key_file, application_key_file };
-    let source = datadog::Datadog::new(settings).context("failed to set up the Datadog client")?;
-    Ok(Some(Arc::new(source)))
-}
-
-fn prometheus_settings(arguments: &Arguments) -> Option<prometheus::Settings> {
-    let url = arguments.prometheus_url.as_ref()?.to_string();
-    Some(prometheus::Settings {
-        bearer_token_file: arguments.prometheus_bearer_token_file.clone(),
-        basic_auth: arguments.prometheus_username.clone().zip(arguments.prometheus_password_file.clone()),
-        ca_file: arguments.prometheus_ca_file.clone(),
-        client_certificate: arguments.prometheus_certificate_file.clone().zip(arguments.prometheus_key_file.clone()),
-        headers: arguments.prometheus_header.clone(),
-        matchers: arguments.prometheus_matcher.clone(),
-        pod_label: arguments.prometheus_pod_label.clone(),
-        ..prometheus::Settings::new(url)
-    })
-}
-
 /// One client for everything. It must not retry by itself: its fifteen retries would outlive the review being answered.
 async fn client() -> anyhow::Result<Client> {
     let mut config = kube::Config::infer().await.context("failed to find out how to reach the API server")?;
@@ -274,64 +251,4 @@ fn identity(arguments: &Arguments) -> String {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         format!("{}-{}", host.trim(), std::process::id())
     })
-}
-
-/// Everything that runs.
-#[derive(Default)]
-struct Parts {
-    tasks: JoinSet<&'static str>,
-    /// For those who must stop acting at once: another replica takes over.
-    stop_first: CancellationToken,
-    /// For those who go on while requests still come in.
-    stop: CancellationToken,
-}
-
-impl Parts {
-    fn spawn(&mut self, name: &'static str, part: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn(async move {
-            part.await;
-            name
-        });
-    }
-
-    /// Until one ends that wasn't asked to.
-    async fn ended(&mut self) -> anyhow::Error {
-        match self.tasks.join_next().await {
-            Some(Ok(name)) => anyhow!("the {name} ended unexpectedly"),
-            Some(Err(error)) => anyhow::Error::new(error).context("a part of the process failed"),
-            None => anyhow!("nothing runs"),
-        }
-    }
-
-    /// Goes on serving for a while, then stops everything.
-    async fn drain(&mut self, delay: Duration) -> anyhow::Result<()> {
-        tokio::time::sleep(delay).await;
-        self.stop.cancel();
-        let all = async {
-            while let Some(ended) = self.tasks.join_next().await {
-                ended.context("a part of the process failed")?;
-            }
-            Ok(())
-        };
-        let within = Limits::default().drain + END_WITHIN;
-        tokio::time::timeout(within, all).await.map_err(|_| anyhow!("not everything ended within {} s", within.as_secs()))?
-    }
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
-    }
 }

@@ -3,15 +3,17 @@
 //! An image is built again only when its program or its Containerfile changed. For a cluster of one's own the archives are built
 //! and loaded by kind or minikube where the context says that it is one of theirs; else the commands that load them are said.
 
+mod builder;
+
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
     sync::OnceLock,
 };
 
 use anyhow::{Context, Result, bail};
 
+use self::builder::Builder;
 use crate::{
     command,
     directory::{State, cargo_target, fingerprint, repository},
@@ -91,40 +93,6 @@ pub(crate) const OWN: [Image; 4] = [
         program: Program::Cargo("coalmine-client"),
     },
 ];
-
-/// What turns a Containerfile into an archive.
-#[derive(Clone, Copy, Debug)]
-enum Builder {
-    Buildah,
-    /// `docker`, or `podman`, which understands the same words.
-    Docker(&'static str),
-}
-
-impl Builder {
-    /// buildah, except where somebody has something else already and it is their cluster.
-    fn choose(target: &Target) -> Result<Self> {
-        let has = |program: &str| command::find_program(program).is_some();
-        if matches!(target, Target::Foreign(_))
-            && !has("buildah")
-            && let Some(other) = ["docker", "podman"].into_iter().find(|program| has(program))
-        {
-            return Ok(Self::Docker(other));
-        }
-        prerequisites::for_images()?;
-        Ok(Self::Buildah)
-    }
-
-    fn make(self, state: &State, image: Image, containerfile: &Path, context: &Path, archive: &Path) -> Result<()> {
-        match self {
-            Self::Buildah => buildah(&state.images().join("storage"), image, containerfile, context, archive),
-            Self::Docker(program) => {
-                let mut build = command::program(program)?;
-                command::capture(build.args(["build", "--tag", image.name, "--file"]).arg(containerfile).arg(context))?;
-                command::capture(command::program(program)?.args(["save", "--output"]).arg(archive).arg(image.name)).map(drop)
-            }
-        }
-    }
-}
 
 /// A built image in a file.
 #[derive(Debug)]
@@ -264,23 +232,6 @@ fn archive(state: &State, builder: Builder, image: Image) -> Result<Archive> {
         fs::remove_dir_all(&context).with_context(|| format!("failed to remove {}", context.display()))?;
     }
     Ok(Archive { image, path, fingerprint })
-}
-
-fn buildah(storage: &Path, image: Image, containerfile: &Path, context: &Path, archive: &Path) -> Result<()> {
-    let buildah = |arguments: &[&str]| -> Result<Command> {
-        let mut command = command::program("buildah")?;
-        // A storage of its own without overlay mounts: it works in containers and virtual machines alike, and can be thrown away.
-        command.arg("--root").arg(storage.join("root")).arg("--runroot").arg(storage.join("run")).args(["--storage-driver", "vfs"]);
-        command.args(arguments);
-        Ok(command)
-    };
-    command::capture(
-        buildah(&["build", "--quiet", "--isolation", "chroot", "--tag", image.name, "--file"])?.arg(containerfile).arg(context),
-    )?;
-    let destination = format!("docker-archive:{}:{}", archive.display(), image.name);
-    command::capture(&mut buildah(&["push", "--quiet", image.name, &destination])?)?;
-    // vfs keeps a whole copy per layer.
-    command::capture(&mut buildah(&["rmi", "--all", "--force"])?).map(drop)
 }
 
 fn make_executable(path: &Path) -> Result<()> {
