@@ -45,6 +45,7 @@ use crate::{
 use coalmine_core::{
     api::annotations::{ACTIVE_LABEL, PRIMARY_ANNOTATION, ROLE_CANARY, ROLE_LABEL},
     api::label::Label,
+    manifest::key::Key,
     run::{events::Told, shared::Alone},
 };
 
@@ -70,8 +71,8 @@ pub struct Context {
     identity: String,
     metrics: Metrics,
     /// What is worth remembering about a run while this process lives. Losing it costs a repeated Event or query, never a verdict.
-    memory: Mutex<HashMap<String, judge::Memory>>,
-    remembered: Mutex<HashMap<String, Remembered>>,
+    memory: Mutex<HashMap<Key, judge::Memory>>,
+    remembered: Mutex<HashMap<Key, Remembered>>,
     /// Steps under way, by namespace.
     shares: Shares,
     namespaces: Namespaces,
@@ -110,7 +111,7 @@ impl Context {
     }
 
     /// Nothing is left to do there, or nothing is left.
-    async fn forget(&self, key: &str) {
+    async fn forget(&self, key: &Key) {
         self.metrics.work.forgets(key);
         self.memory.lock().await.remove(key);
         self.remembered.lock().await.remove(key);

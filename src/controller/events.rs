@@ -14,7 +14,7 @@ use crate::clock;
 use coalmine_core::{
     facts::event::{Event, Reason},
     hold::admit::FIELD_MANAGER,
-    manifest::{object, workload},
+    manifest::{key::Key, object, workload},
     message::events::note,
 };
 
@@ -26,7 +26,7 @@ const CONTROLLER: &str = "coalmine.dev/controller";
 impl Context {
     /// Publishes an Event about the primary. A failure is logged and that is all: an Event must never hold up a verdict.
     pub(super) async fn publish(&self, primary: &Value, event: &Event) {
-        let key = format!("{}/{}", object::namespace(primary), object::name(primary));
+        let key = Key::of(primary);
         {
             let mut remembered = self.remembered.lock().await;
             if !remembered.entry(key).or_default().told.tell(event.reason(), &note(event), clock::now()) {

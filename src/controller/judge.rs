@@ -19,7 +19,7 @@ use coalmine_core::{
     facts::{event::Event, judgement::Round},
     hold::admit::FIELD_MANAGER,
     judging::{Judge, News, Step, Subject},
-    manifest::object,
+    manifest::{key::Key, object},
     run::evidence::{self, Evidence, Reads},
     standing::Standing,
 };
@@ -43,12 +43,12 @@ struct Judging {
 
 /// `None` when there is nothing to judge yet.
 pub(super) async fn judge(context: &Context, primary: &Value, seen: &Seen) -> Option<Round> {
-    let name = format!("{}/{}", object::namespace(primary), object::name(primary));
+    let key = Key::of(primary);
     // Taken out while questions are under way: one primary is worked on by one task at a time.
-    let mut memory = context.memory.lock().await.remove(&name).unwrap_or_default();
+    let mut memory = context.memory.lock().await.remove(&key).unwrap_or_default();
     let judged = memory.judge(context, primary, seen).await;
     let due = judged.as_ref().and_then(|_| memory.evidence.due(clock::now()));
-    context.memory.lock().await.insert(name, memory);
+    context.memory.lock().await.insert(key, memory);
     let (judgement, news) = judged?;
     if let Some((canary, text)) = seen.canary(primary).zip(due) {
         context.show_evidence(canary, text).await;
@@ -67,9 +67,9 @@ pub(super) async fn judge(context: &Context, primary: &Value, seen: &Seen) -> Op
 /// What is known of the canary's run so far.
 pub(super) async fn evidence(context: &Context, primary: &Value, seen: &Seen) -> Evidence {
     let run = Standing::of(primary).run_name();
-    let name = format!("{}/{}", object::namespace(primary), object::name(primary));
+    let key = Key::of(primary);
     let memory = context.memory.lock().await;
-    match memory.get(&name).map(|memory| &memory.evidence).filter(|evidence| evidence.is_of(run)) {
+    match memory.get(&key).map(|memory| &memory.evidence).filter(|evidence| evidence.is_of(run)) {
         Some(evidence) => evidence.clone(),
         None => seen.canary(primary).map(|canary| Evidence::of_run(canary, run)).unwrap_or_default(),
     }

@@ -11,7 +11,7 @@ use super::{Context, Error, chain, observe, wake};
 use crate::clock;
 use coalmine_core::{
     hold::status,
-    manifest::object,
+    manifest::{key::Key, object},
     run::{canary, times::elapsed},
 };
 
@@ -21,7 +21,7 @@ const SOON_GONE: Duration = Duration::from_mins(1);
 
 /// This primary was deleted, or nothing is held.
 pub(super) async fn gone(context: &Context, namespace: &str, primary: &str) {
-    context.forget(&format!("{namespace}/{primary}")).await;
+    context.forget(&Key::new(namespace, primary)).await;
     if let Err(error) = clean(context, namespace, primary).await {
         tracing::warn!(namespace, name = primary, error = %chain(&error), "failed to take an abandoned canary away");
     }
@@ -31,7 +31,7 @@ pub(super) async fn gone(context: &Context, namespace: &str, primary: &str) {
 /// to look again: whether it left its canary behind is seen once it is gone, and nothing may wake us then.
 pub(super) async fn leaving(context: &Context, primary: &Value) -> Result<Duration, Error> {
     let (namespace, name) = (object::namespace(primary), canary::name(object::name(primary)));
-    context.forget(&format!("{namespace}/{}", object::name(primary))).await;
+    context.forget(&Key::of(primary)).await;
     let since: Option<Timestamp> = object::metadata_text(primary, "deletionTimestamp").parse().ok();
     let again = if since.is_some_and(|since| elapsed(since, clock::now()) > SOON_GONE) { SOON_GONE } else { LOOK_AGAIN };
     let found = context.deployments(namespace).get_opt(&name).await.map_err(Error::api("get the canary"))?;

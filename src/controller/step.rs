@@ -15,7 +15,7 @@ use coalmine_core::{
     api::{annotations::ACTIVE_LABEL, policy::Policy},
     facts::{event::Event, judgement::Round, why::Verdict},
     hold::held::Record,
-    manifest::{object, template},
+    manifest::{key::Key, object, template},
     run::{evidence::Evidence, plan},
     standing::Standing,
 };
@@ -33,7 +33,7 @@ const MOST_REFUSALS: usize = 3;
 
 pub(super) async fn reconcile(object: Arc<DynamicObject>, context: Arc<Context>) -> Result<Requeue, Error> {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-    let key = format!("{namespace}/{name}");
+    let key = Key::new(&namespace, &name);
     let Some(_place) = context.shares.take(&namespace) else { return Ok(Requeue::requeue(ANOTHER_TURN)) };
     let _step = context.metrics.work.step();
     let again = match caught("work on a Deployment", Box::pin(step(&context, &namespace, &name))).await {
@@ -87,11 +87,11 @@ async fn step(context: &Context, namespace: &str, name: &str) -> Result<Option<D
     }
     let held = Record::of(&primary);
     let seen = observe::Seen::look(context, &primary).await?;
-    context.metrics.work.sees(&format!("{namespace}/{name}"), Standing::of(&primary).phase, plan::deadline(&primary, seen.policy()));
+    context.metrics.work.sees(&Key::of(&primary), Standing::of(&primary).phase, plan::deadline(&primary, seen.policy()));
     let judgement = judged(context, &primary, &seen).await;
     let alone_for = {
         let mut remembered = context.remembered.lock().await;
-        remembered.entry(format!("{namespace}/{name}")).or_default().alone.see(seen.is_in_trouble_alone(), clock::now())
+        remembered.entry(Key::of(&primary)).or_default().alone.see(seen.is_in_trouble_alone(), clock::now())
     };
     let evidence = judge::evidence(context, &primary, &seen).await;
     let mut observed = seen.observed(&primary, judgement, &held, alone_for);
@@ -123,7 +123,7 @@ pub(super) fn on_error(object: Arc<DynamicObject>, error: &Error, context: Arc<C
     if error.is_outdated() {
         return Requeue::requeue(Duration::from_millis(100));
     }
-    let attempts = context.metrics.work.failed(&format!("{namespace}/{name}"));
+    let attempts = context.metrics.work.failed(&Key::new(&namespace, &name));
     if !matches!(error, Error::NotLeading) {
         tracing::warn!(namespace, name, attempts, error = %chain(error), "a step failed; it is tried again");
     }
@@ -221,7 +221,7 @@ mod tests {
         assert!(met.is_err(), "the fault is behind us");
         for number in 0..1_000 {
             let name = format!("app-{number}");
-            let key = format!("shop/{name}");
+            let key = Key::new("shop", &name);
             assert_eq!((context.metrics.work.failed(&key), context.metrics.work.failed(&key)), (1, 2));
             context.memory.lock().await.insert(key, judge::Memory::default());
             let gone = ObjectRef::<DynamicObject>::new_with(&name, deployments()).within("shop").erase();

@@ -18,6 +18,7 @@ use prometheus_client::{
 
 use crate::clock;
 use coalmine_core::api::annotations::Phase;
+use coalmine_core::manifest::key::Key;
 
 /// Namespaces with a series of their own. The others share one, `_others`, which no namespace can be called.
 const MOST_NAMESPACES: usize = 200;
@@ -62,9 +63,9 @@ pub(super) struct Work(Mutex<State>);
 struct State {
     leads: bool,
     /// By namespace and name: the phase, and the deadline of what runs.
-    canaries: HashMap<String, (Phase, Option<Timestamp>)>,
+    canaries: HashMap<Key, (Phase, Option<Timestamp>)>,
     /// Steps that failed in a row.
-    failures: HashMap<String, u32>,
+    failures: HashMap<Key, u32>,
     under_way: usize,
 }
 
@@ -117,32 +118,32 @@ impl Work {
         *self.state() = State { leads, ..State::default() };
     }
 
-    pub(super) fn sees(&self, key: &str, phase: Option<Phase>, deadline: Option<Timestamp>) {
+    pub(super) fn sees(&self, key: &Key, phase: Option<Phase>, deadline: Option<Timestamp>) {
         if let Some(phase) = phase {
-            self.state().canaries.insert(key.to_owned(), (phase, deadline));
+            self.state().canaries.insert(key.clone(), (phase, deadline));
         }
     }
 
-    pub(super) fn forgets(&self, key: &str) {
+    pub(super) fn forgets(&self, key: &Key) {
         let mut state = self.state();
         state.canaries.remove(key);
         state.failures.remove(key);
     }
 
     /// One more of a row that a success ends.
-    pub(super) fn failed(&self, key: &str) -> u32 {
+    pub(super) fn failed(&self, key: &Key) -> u32 {
         let mut state = self.state();
-        let attempts = state.failures.entry(key.to_owned()).or_insert(0);
+        let attempts = state.failures.entry(key.clone()).or_insert(0);
         *attempts = attempts.saturating_add(1);
         *attempts
     }
 
     /// How many in a row.
-    pub(super) fn failures(&self, key: &str) -> u32 {
+    pub(super) fn failures(&self, key: &Key) -> u32 {
         self.state().failures.get(key).copied().unwrap_or_default()
     }
 
-    pub(super) fn succeeded(&self, key: &str) {
+    pub(super) fn succeeded(&self, key: &Key) {
         self.state().failures.remove(key);
     }
 
@@ -235,11 +236,11 @@ mod tests {
         assert_eq!(page(&registry), "");
         metrics.work.leads(true);
         let long_ago = Timestamp::UNIX_EPOCH;
-        metrics.work.sees("shop/app", Some(Phase::Held), None);
-        metrics.work.sees("shop/app", Some(Phase::Running), Some(long_ago));
-        metrics.work.sees("shop/other", Some(Phase::AwaitingApproval), Some(clock::now()));
+        metrics.work.sees(&Key::new("shop", "app"), Some(Phase::Held), None);
+        metrics.work.sees(&Key::new("shop", "app"), Some(Phase::Running), Some(long_ago));
+        metrics.work.sees(&Key::new("shop", "other"), Some(Phase::AwaitingApproval), Some(clock::now()));
         for _ in 0..FAILING {
-            metrics.work.failed("shop/other");
+            metrics.work.failed(&Key::new("shop", "other"));
         }
         metrics.phase("shop", Phase::Running, None);
         metrics.phase("shop", Phase::Rejected, Some(Duration::from_secs(12)));
@@ -253,8 +254,8 @@ mod tests {
         coalmine_time_to_verdict_seconds_count{verdict="Rejected"} 1
         coalmine_verdicts_total{namespace="shop",verdict="Rejected"} 1
         "#);
-        metrics.work.forgets("shop/app");
-        metrics.work.forgets("shop/other");
+        metrics.work.forgets(&Key::new("shop", "app"));
+        metrics.work.forgets(&Key::new("shop", "other"));
         assert!(metrics.work.is_forgotten());
         metrics.work.leads(false);
         assert!(!page(&registry).contains("canaries"));

@@ -5,6 +5,7 @@ pub mod conditions;
 pub mod fields;
 pub mod identity;
 mod items;
+pub mod key;
 pub mod last_applied;
 pub mod managed_fields;
 pub mod merge;

@@ -8,7 +8,10 @@ use serde_json::Value;
 use super::admit::{Admission, Effect, Outcome, Request};
 use crate::{
     api::annotations::{self as key, Phase},
-    manifest::object::{self, text},
+    manifest::{
+        key::Key,
+        object::{self, text},
+    },
     standing::Standing,
     words,
 };
@@ -110,5 +113,5 @@ pub fn admitted(request: &Request<'_>, controller: &str, admission: &Admission) 
 }
 
 fn place(object: &Value) -> String {
-    format!("{}/{}", object::namespace(object), object::name(object))
+    Key::of(object).to_string()
 }

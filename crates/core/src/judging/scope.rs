@@ -7,8 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
-    manifest::object,
-    manifest::{conditions, references},
+    manifest::{conditions, object, references},
     metrics::{
         counting::{Members, Pods},
         pages::{Place, places},
