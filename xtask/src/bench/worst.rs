@@ -66,7 +66,7 @@ fn reviews() -> Vec<(&'static str, Vec<u8>)> {
         ("Deployments with 5,000 variables", review(&deployment(5_000, 0), &deployment(5_000, 1))),
         ("one long annotation", with(&|new| new["metadata"]["annotations"]["text"] = "x".repeat(3_900 << 10).into())),
         ("small objects", with(&|new| new["spec"]["template"]["x"] = vec![json!({"a": 1}); 30_000].into())),
-        ("a long list", with(&|new| new["spec"]["template"]["x"] = vec![json!(1); 350_000].into())),
+        ("a long list", with(&|new| new["spec"]["template"]["x"] = vec![json!(1); 240_000].into())),
         ("labels", with(&|new| new["metadata"]["labels"] = (0..100_000).map(|n| (n.to_string(), json!(""))).collect::<Map<_, _>>().into())),
         ("small objects beyond the bound", with(&|new| new["spec"]["template"]["x"] = vec![json!({"a": 1}); 400_000].into())),
         ("eight megabytes", with(&|new| new["spec"]["template"]["x"] = vec![json!({"a": 1}); 1_000_000].into())),
