@@ -201,20 +201,25 @@ impl Webhook {
         let held = unchecked.template.clone();
         let canary = self.canary(request, *unchecked);
         let question = Instant::now();
-        let answer = self.checker.check(&request.namespace, &request.name, request.uid_of_stored(), canary).await;
-        asked += question.elapsed();
-        match answer {
-            check::Answer::Valid(warnings) => match self.checker.live_refused(&request.namespace, &request.name, &held).await {
+        let admission = self.after_questions(request, admission, &held, canary).await;
+        (admission, asked + question.elapsed())
+    }
+
+    /// What the API server says of a template that is held from now on, of the live one beside it, and of the namespace.
+    async fn after_questions(&self, request: &ReviewRequest, mut admission: Admission, held: &Value, canary: Value) -> Admission {
+        let (namespace, name) = (&request.namespace, &request.name);
+        match self.checker.check(namespace, name, request.uid_of_stored(), canary).await {
+            check::Answer::Valid(warnings) => match self.checker.live_refused(namespace, name, held).await {
                 Some(reason) => admission = Admission::denied(denied::live_refused(&reason)),
                 None => admission.warnings.extend(self.wishes(request).await.into_iter().chain(warnings)),
             },
             check::Answer::Refused(reason) => admission = Admission::denied(denied::template_refused(&reason)),
             check::Answer::Unknown(reason) => {
-                tracing::warn!(namespace = request.namespace, name = request.name, reason, "a held template could not be checked");
+                tracing::warn!(namespace, name, reason, "a held template could not be checked");
                 admission.warnings.push(message::unchecked());
             }
         }
-        (admission, asked)
+        admission
     }
 
     /// What the namespace's wishes mean for what is held now, for the user to know at once: why it is not tried yet, and that nobody is told.
