@@ -105,7 +105,7 @@ fn a_quota_that_leaves_no_room_is_told_at_apply() {
         if used == "1" { Ok(()) } else { Err(used.to_string()) }
     });
     let output = namespace.apply(ServerSide, "B").failed();
-    assert_said!(output, @r#"Error from server (Forbidden): admission webhook "deployments.coalmine.dev" denied the request: canary: the API server refuses this template: deployments.apps "app" is forbidden: exceeded quota: few, requested: count/deployments.apps=1, used: count/deployments.apps=1, limited: count/deployments.apps=1"#);
+    assert_said!(output, @r#"Error from server (Forbidden): admission webhook "deployments.coalmine.dev" denied the request: canary: the API server refuses this template: deployments.apps "app" is forbidden: exceeded quota: few, requested: count/deployments.apps=1, used: count/deployments.apps=1, limited: count/deployments.apps=1 (asked about its canary: one replica, labelled coalmine.dev/role: canary)"#);
 }
 
 /// A `ValidatingAdmissionPolicy` for one namespace.
