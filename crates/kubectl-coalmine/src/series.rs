@@ -14,7 +14,7 @@ use coalmine_core::{
     manifest::object,
     metrics::{
         counting::{Labels, PodLabel, Sample, Series, escaped},
-        discovery,
+        discovery::{self, Choice},
         pages::{Page, Scheme, Wishes},
     },
 };
@@ -41,6 +41,13 @@ pub(crate) async fn of(
     pods: &[Pod],
     asked: &Asked,
 ) -> Result<(Origin, Result<Vec<Series>, String>)> {
+    // Whoever is not judged by counts has nothing that could be read.
+    if policy.metrics == Choice::Nothing {
+        return Ok((Origin::default(), Ok(Vec::new())));
+    }
+    if policy.metrics.origin() == Some(Origin::Datadog) {
+        return Ok((Origin::Datadog, Err("canary.metrics names Datadog, which is not asked from here".to_owned())));
+    }
     if let Some(url) = &asked.prometheus_url {
         let mut config = Config::new(address(url)?);
         config.connect_timeout = asked.timeout;
@@ -55,6 +62,10 @@ pub(crate) async fn of(
         };
         let path = format!("/api/v1/namespaces/{namespace}/services/{name}/proxy");
         return Ok((Origin::Prometheus, of_prometheus(&cluster.client, &path, primary, policy, pods).await));
+    }
+    if policy.metrics.origin() == Some(Origin::Prometheus) {
+        let words = "canary.metrics names Prometheus; say where it is with --prometheus-url or --prometheus-service";
+        return Ok((Origin::Prometheus, Err(words.to_owned())));
     }
     Ok((Origin::Pages, of_pages(cluster, primary, policy, pods).await))
 }

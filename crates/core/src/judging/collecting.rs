@@ -160,8 +160,7 @@ impl Collected {
         if self.began.iter().all(Option::is_none) {
             return Err(self.primary.tried(self.canary.is_empty()));
         }
-        let last = |one: &Series| Series { labels: one.labels.clone(), samples: one.samples.last().copied().into_iter().collect() };
-        Ok(self.record.series().iter().map(last).collect())
+        Ok(self.record.series().iter().map(Series::newest).collect())
     }
 
     /// All that was read.

@@ -47,7 +47,7 @@ pub fn rows(seen: &Seen<'_>) -> Vec<Vec<String>> {
     let name = object::name(seen.primary);
     let chosen = match &seen.series {
         Err(words) => return vec![row("Would read", format!("nothing yet: {words}"))],
-        Ok(series) => match choose(&seen.policy.metrics, seen.origin, &last(series), seen.pods, name) {
+        Ok(series) => match choose(&seen.policy.metrics, seen.origin, &newest(series), seen.pods, name) {
             Err(error) => return vec![row("Would read", format!("nothing yet: {error}"))],
             Ok(chosen) => chosen,
         },
@@ -71,10 +71,8 @@ pub fn rows(seen: &Seen<'_>) -> Vec<Vec<String>> {
     rows
 }
 
-/// The newest sample of each.
-fn last(series: &[Series]) -> Vec<Series> {
-    let last = |one: &Series| Series { labels: one.labels.clone(), samples: one.samples.last().copied().into_iter().collect() };
-    series.iter().map(last).collect()
+fn newest(series: &[Series]) -> Vec<Series> {
+    series.iter().map(Series::newest).collect()
 }
 
 /// Some of the pods were read, and tell of all.

@@ -35,6 +35,12 @@ impl Series {
         self.labels.get(name).map_or("", String::as_str)
     }
 
+    /// The series with its newest sample alone.
+    #[must_use]
+    pub fn newest(&self) -> Self {
+        Self { labels: self.labels.clone(), samples: self.samples.last().copied().into_iter().collect() }
+    }
+
     /// What a counter can have said: finite, not negative, one sample a time, in order of time. Staleness markers are NaN and go too.
     pub fn cleaned(&self) -> Vec<Sample> {
         let mut samples: Vec<Sample> =
