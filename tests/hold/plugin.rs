@@ -323,3 +323,29 @@ fn a_cluster_is_found_as_kubectl_finds_it() {
     insta::assert_snapshot!(nowhere.said(), @"error: failed to find a cluster: set KUBECONFIG, or give --kubeconfig");
     assert_eq!(plugin(&namespace, &["list", "--request-timeout=5"]).code, 0);
 }
+
+#[test]
+#[ignore = "needs a control plane"]
+fn explain_says_whom_it_would_ask_before_anybody_opts_in() {
+    let namespace = Namespace::with_a(ClientSide);
+    let explained = |metrics: Option<&str>| {
+        let metrics = metrics.map_or_else(|| "canary.metrics-".to_owned(), |metrics| format!("canary.metrics={metrics}"));
+        namespace.kubectl.run(&["annotate", "deployment/app", "--overwrite", "canary.enabled=false", &metrics]).succeeded();
+        stdout(&namespace, &plugin(&namespace, &["explain", "app"]).succeeded())
+    };
+    let counters = |source: &str| format!("{{source: {source}, requests: a_total, errors: b_total}}");
+    let all = [None, Some("none".to_owned()), Some(counters("prometheus"))].map(|metrics| explained(metrics.as_deref()));
+    insta::assert_snapshot!(all.join("\n"), @r"
+    Phase        not opted in
+    Would read   nothing yet: found no metrics page of app's pods: none of them is Ready
+    To opt in    kubectl annotate deploy/app canary.enabled=true
+
+    Phase        not opted in
+    Would read   nothing (canary.metrics: none): the canary's pod and the checks decide
+    To opt in    kubectl annotate deploy/app canary.enabled=true
+
+    Phase        not opted in
+    Would read   nothing yet: canary.metrics names Prometheus; say where it is with --prometheus-url or --prometheus-service
+    To opt in    kubectl annotate deploy/app canary.enabled=true
+    ");
+}
