@@ -61,15 +61,11 @@ pub fn patch<'a>(sent: &Value, changed: &'a Value) -> Vec<PatchOperation<'a>> {
 fn restore_annotations(old: &Value, changed: &mut Value, but_for_state: bool) {
     let ours = |name: &str| key::is_ours(name) && !(but_for_state && name.starts_with(key::STATE_PREFIX));
     let (before, now) = (object::annotations(old), object::annotations(changed));
-    let of = |map: &serde_json::Map<String, Value>| -> Vec<(String, Value)> {
-        map.iter().filter(|(name, _)| ours(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
-    };
-    let stored = of(before);
-    if stored != of(now)
+    let is_ours = |(name, _): &(&String, &Value)| ours(name);
+    if !before.iter().filter(is_ours).eq(now.iter().filter(is_ours))
         && let Some(annotations) = object::metadata_map_mut(changed, "annotations")
     {
-        annotations.retain(|name, _| !ours(name));
-        annotations.extend(stored);
+        object::keep(annotations, before, ours);
     }
 }
 

@@ -81,6 +81,12 @@ pub fn phase(annotations: &Map<String, Value>) -> Option<Phase> {
     text(annotations, key::PHASE).and_then(Phase::parse)
 }
 
+/// Puts what `before` has under these names back, and takes away what came under them since.
+pub fn keep(now: &mut Map<String, Value>, before: &Map<String, Value>, these: impl Fn(&str) -> bool) {
+    now.retain(|name, _| !these(name));
+    now.extend(before.iter().filter(|(name, _)| these(name)).map(|(name, value)| (name.clone(), value.clone())));
+}
+
 /// The map for changing; created where it is missing. The metadata itself is always there: the API server sends no object without.
 pub fn metadata_map_mut<'a>(object: &'a mut Value, part: &str) -> Option<&'a mut Map<String, Value>> {
     let metadata = object.get_mut("metadata")?.as_object_mut()?;

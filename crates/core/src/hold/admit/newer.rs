@@ -1,7 +1,7 @@
 //! UPDATE of a Deployment whose template a newer Coalmine holds, in a way that this version can't read: after a downgrade, or in the middle of
 //! an upgrade. What that one wrote is kept as it is, and nothing goes live past it. It reads nothing of the record but its version.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{Admission, Effect, Request, Settings, changeable};
 use crate::{
@@ -32,12 +32,9 @@ pub(super) fn admit(settings: &Settings, request: &Request<'_>, old: &Value) -> 
     let labels = old.pointer("/metadata/labels").and_then(Value::as_object).cloned().unwrap_or_default();
     let mut changed = changeable(request.new);
     // `canary.enabled` reads `held` meanwhile, for clients that compare.
-    keep(metadata_map_mut(&mut changed, "annotations")?, before, |name| name.starts_with(key::STATE_PREFIX) || name == key::ENABLED);
-    keep(metadata_map_mut(&mut changed, "labels")?, &labels, |name| name == ACTIVE_LABEL);
+    object::keep(metadata_map_mut(&mut changed, "annotations")?, before, |name| {
+        name.starts_with(key::STATE_PREFIX) || name == key::ENABLED
+    });
+    object::keep(metadata_map_mut(&mut changed, "labels")?, &labels, |name| name == ACTIVE_LABEL);
     Some(Admission::changed(request.new, changed, Vec::new(), Effect::Kept))
-}
-
-fn keep(now: &mut Map<String, Value>, before: &Map<String, Value>, ours: impl Fn(&str) -> bool) {
-    now.retain(|name, _| !ours(name));
-    now.extend(before.iter().filter(|(name, _)| ours(name)).map(|(name, value)| (name.clone(), value.clone())));
 }

@@ -48,14 +48,10 @@ impl Update<'_> {
         }
         let had_annotations = !self.sent.is_empty() || !self.before.is_empty();
         if had_annotations && let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
-            annotations.retain(|name, _| !name.starts_with(key::STATE_PREFIX));
-            let mine = self.before.iter().filter(|(name, _)| name.starts_with(key::STATE_PREFIX));
-            annotations.extend(mine.map(|(name, value)| (name.clone(), value.clone())));
+            object::keep(annotations, self.before, |name| name.starts_with(key::STATE_PREFIX));
             if undo {
                 // What is asked of Coalmine is no part of a revision: an undo opts nobody in or out.
-                annotations.retain(|name, _| !key::is_of_user(name));
-                let users = self.before.iter().filter(|(name, _)| key::is_of_user(name));
-                annotations.extend(users.map(|(name, value)| (name.clone(), value.clone())));
+                object::keep(annotations, self.before, key::is_of_user);
             }
             match (text(self.before, key::ENABLED), text(annotations, key::ENABLED)) {
                 (Some("held"), Some("true")) => annotations.insert(key::ENABLED.to_owned(), "held".into()),
