@@ -6,7 +6,6 @@
 
 mod checks;
 pub mod datadog;
-mod error;
 mod fair;
 pub(crate) mod http;
 mod page;
@@ -21,27 +20,14 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 pub use self::checks::{Asked, Sources};
-pub use self::error::{Error, Problem};
 pub use self::page::Pages;
 pub use self::reader::Reader;
 pub use self::telemetry::Questions;
-pub use coalmine_core::metrics::counting::Scope;
-use coalmine_core::metrics::counting::{self, History, Members, PodLabel, Reading, Series};
-use coalmine_core::metrics::discovery::{self, Choice, Found, NotFound};
-
-/// Which series are asked for, and since when.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Wanted {
-    /// Names, as alternatives of a regular expression.
-    pub metrics: Vec<String>,
-    /// Of histograms, these bounds only; empty when no histogram is wanted.
-    pub bounds: Vec<String>,
-    pub pod_label: PodLabel,
-    /// How far back, by any clock: the answer ends when the source says it ends.
-    pub since: Duration,
-    /// One sample a step; without it every sample, as it was scraped.
-    pub step: Option<Duration>,
-}
+use coalmine_core::metrics::counting::{History, Members, PodLabel, Reading, Series};
+pub use coalmine_core::metrics::{
+    counting::Scope,
+    stores::{Error, Problem, Wanted},
+};
 
 /// What can be asked of a source of metrics.
 pub trait Source: Send + Sync + Debug {
@@ -76,22 +62,6 @@ pub trait Source: Send + Sync + Debug {
     }
 }
 
-/// Why discovery gave nothing: no answer, or an answer without a counter.
-#[derive(Debug, thiserror::Error)]
-pub enum DiscoveryError {
-    #[error(transparent)]
-    Source(#[from] Error),
-    #[error(transparent)]
-    NotFound(#[from] NotFound),
-}
-
-/// Ask what is there, and recognise it. `latency` says whether a histogram is wanted too.
-pub async fn discover(source: &dyn Source, scope: &Scope, choice: &Choice, latency: bool, primary: &str) -> Result<Found, DiscoveryError> {
-    let names = discovery::wanted(choice, latency);
-    let series = source.present(scope, &names).await?;
-    Ok(discovery::recognise(choice, &series, &scope.pods, primary)?)
-}
-
 /// The past is asked for in steps of a usual scrape interval; where that is too much for one answer, in coarser ones. Fewer and longer looks at
 /// hundreds of pods tell how they differ as well.
 const HISTORY_STEPS: [Duration; 3] = [Duration::from_secs(15), Duration::from_secs(60), Duration::from_secs(150)];
@@ -105,7 +75,7 @@ pub async fn history(
     since: Duration,
     window: Duration,
 ) -> Result<Vec<History>, Error> {
-    let wanted = wanted(readings.iter(), pod_label, since);
+    let wanted = Wanted::of(readings, pod_label, since);
     let series = coarser(source, scope, &wanted).await?;
     let window = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
     Ok(readings.iter().map(|reading| History::of(&series, &scope.pods, reading, window)).collect())
@@ -130,20 +100,7 @@ pub async fn recent(
     readings: &[Reading],
     since: Duration,
 ) -> Result<Vec<Series>, Error> {
-    source.samples(scope, &wanted(readings.iter(), pod_label, since)).await
-}
-
-fn wanted<'a>(readings: impl Iterator<Item = &'a Reading>, pod_label: PodLabel, since: Duration) -> Wanted {
-    let (mut metrics, mut bounds) = (counting::FACTS.map(str::to_owned).to_vec(), Vec::new());
-    for reading in readings {
-        metrics.extend(reading.metrics().into_iter().map(counting::escaped));
-        bounds.extend(reading.bounds());
-    }
-    for list in [&mut metrics, &mut bounds] {
-        list.sort();
-        list.dedup();
-    }
-    Wanted { metrics, bounds, pod_label, since, step: None }
+    source.samples(scope, &Wanted::of(readings, pod_label, since)).await
 }
 
 fn millis(elapsed: i64) -> Duration {

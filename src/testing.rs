@@ -2,8 +2,6 @@
 //!
 //! It knows create, read, replace with the version checked, and JSON patch; anything else is a failed test.
 
-pub(crate) mod fuzz;
-
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -1,10 +1,9 @@
 //! Texts that strangers write, made up by the machine: nothing may end, and nothing may be accepted that isn't kept to its bounds.
 //! `COALMINE_FUZZ_SECONDS=600 cargo test --test integration -- --nocapture fuzz::` looks for longer.
 
-#[path = "../src/testing/fuzz.rs"]
-mod texts;
-
+mod answers;
 mod reviews;
+mod texts;
 
 use std::collections::BTreeMap;
 
@@ -139,6 +138,15 @@ fn promql() {
             let _ = promql::position(&text, &words);
         }
     });
+}
+
+/// A small stack, such as a task's: what is within bounds must not be too deep for it, in this slow build either.
+#[test]
+fn what_is_within_bounds_fits_a_stack() {
+    let deep =
+        ["(".repeat(32) + "1" + &")".repeat(32), "a^".repeat(199) + "a", "a+".repeat(199) + "a", "-(".repeat(32) + "a" + &")".repeat(32)];
+    let walk = move || deep.map(|text| promql::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}")).to_string().len());
+    std::thread::Builder::new().stack_size(1 << 20).spawn(walk).unwrap().join().unwrap();
 }
 
 /// Each selector of what goes to the source has the matcher, whatever was asked.

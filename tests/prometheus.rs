@@ -14,11 +14,11 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use coalmine::sources::pods::Fetcher;
 use coalmine::sources::prometheus::{Prometheus, Settings};
-use coalmine::sources::{self, Asked, Pages, Problem, Reader, Scope, Sources};
+use coalmine::sources::{self, Asked, Pages, Problem, Reader, Scope, Source as _, Sources};
 use coalmine_core::api::checks::{Probe, Rules, parse_list};
 use coalmine_core::judging::checks::{Outcome, Progress};
 use coalmine_core::metrics::counting::{Counted, Members, PodLabel, Pods, Reading, Window};
-use coalmine_core::metrics::discovery::{Choice, Found};
+use coalmine_core::metrics::discovery::{self, Choice, Found};
 use coalmine_core::statistics::{Deadline, Parameters, Verdict, analyse};
 use rustix::process::Signal;
 
@@ -196,7 +196,9 @@ impl World {
 
     async fn found_with(&self, latency: bool) -> Found {
         eventually("a request counter", || async {
-            sources::discover(&self.client, &self.scope, &Choice::Auto, latency, "app").await.map_err(|error| error.to_string())
+            let names = discovery::wanted(&Choice::Auto, latency);
+            let series = self.client.present(&self.scope, &names).await.map_err(|error| error.to_string())?;
+            discovery::recognise(&Choice::Auto, &series, &self.scope.pods, "app").map_err(|error| error.to_string())
         })
         .await
     }

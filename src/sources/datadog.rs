@@ -4,8 +4,6 @@
 //!
 //! In a check's query `{{pods}}` stands for a filter: `avg:trace.http.request.apdex{service:app AND {{pods}}}`.
 
-mod answer;
-
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,7 +13,10 @@ use reqwest::redirect::Policy;
 
 use super::{Error, Problem, Scope, Source, Wanted, http};
 use crate::clock;
-use coalmine_core::metrics::counting::{FACTS, Members, PodLabel, Series};
+use coalmine_core::metrics::{
+    counting::{FACTS, Members, PodLabel, Series},
+    stores::datadog as answer,
+};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Hundreds of pods for a day in buckets of a minute.

@@ -1,19 +1,16 @@
 //! What every source that speaks HTTP needs: an answer of bounded size, and the library's errors in words for a person.
 
 use std::error::Error as _;
-use std::marker::PhantomData;
 use std::ops::Deref;
 use std::time::Duration;
 
-use coalmine_core::notify::tries::retry_after;
+use coalmine_core::{metrics::stores::brief, notify::tries::retry_after};
 use reqwest::header::{LOCATION, RETRY_AFTER};
 use reqwest::{RequestBuilder, Response, StatusCode};
 
-use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Problem;
-use super::error::brief;
 use crate::clock;
 
 /// No answer may be larger.
@@ -106,41 +103,5 @@ pub(super) fn refusal(status: StatusCode, body: &Body, message: Option<&str>) ->
             message: brief(message.or(status.canonical_reason()).unwrap_or_default()),
             wait: body.wait,
         },
-    }
-}
-
-/// A list of at most `MOST` items; a longer one is no answer. Small texts can be many large values.
-pub(super) struct Few<T, const MOST: usize>(pub(super) Vec<T>);
-
-impl<T, const MOST: usize> Default for Few<T, MOST> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<'de, T: Deserialize<'de>, const MOST: usize> Deserialize<'de> for Few<T, MOST> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(FewVisitor(PhantomData))
-    }
-}
-
-struct FewVisitor<T, const MOST: usize>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for FewVisitor<T, MOST> {
-    type Value = Few<T, MOST>;
-
-    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "a list of at most {MOST}")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let mut few = Vec::new();
-        while let Some(one) = list.next_element()? {
-            if few.len() == MOST {
-                return Err(serde::de::Error::invalid_length(MOST + 1, &self));
-            }
-            few.push(one);
-        }
-        Ok(Few(few))
     }
 }

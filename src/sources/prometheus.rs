@@ -1,8 +1,6 @@
 //! Prometheus, and what speaks its query API: Thanos, Mimir, `VictoriaMetrics`. Instant queries only, never with a time of ours: the server's
 //! clock is the one that its samples carry. Every question is bounded in time and in size.
 
-mod answer;
-mod query;
 mod renewed;
 mod settings;
 
@@ -16,7 +14,10 @@ use tokio::sync::Semaphore;
 use self::renewed::Renewed;
 pub use self::settings::{Settings, SettingsError};
 use super::{Error, Problem, Scope, Source, Wanted, http};
-use coalmine_core::metrics::counting::Series;
+use coalmine_core::metrics::{
+    counting::Series,
+    stores::prometheus::{answer, query},
+};
 
 /// The maximum number of questions at once: a bound on memory, and on Coalmine's load on Prometheus.
 const AT_ONCE: usize = 8;

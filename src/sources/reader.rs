@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Error, Scope, Source, Wanted, millis, wanted};
+use super::{Error, Scope, Source, Wanted, millis};
 use coalmine_core::metrics::counting::{self, Counted, PodLabel, Reading, Record, Series, Window};
 
 /// An old pod's last sample before counting began must be in the answer, with the slowest usual scrapes; with a known interval less does.
@@ -49,7 +49,7 @@ impl Reader {
     ) -> Result<Vec<Counted>, Error> {
         let lead_in = interval.map_or(LONGEST_LEAD_IN, |interval| (interval * 4).clamp(SHORTEST_LEAD_IN, LONGEST_LEAD_IN));
         let elapsed = readings.iter().map(|(_, window)| window.elapsed).max().unwrap_or_default();
-        let whole = wanted(readings.iter().map(|(reading, _)| reading), pod_label, millis(elapsed) + lead_in);
+        let whole = Wanted::of(readings.iter().map(|(reading, _)| reading), pod_label, millis(elapsed) + lead_in);
         // Names are patterns, and a summary may have that of a histogram.
         let counts = |series: &Series| {
             counting::FACTS.contains(&series.name()) || readings.iter().any(|(reading, _)| !reading.weigh(&series.labels).is_nothing())

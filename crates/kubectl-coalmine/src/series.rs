@@ -13,9 +13,16 @@ use coalmine_core::{
     },
     manifest::object,
     metrics::{
-        counting::{Labels, PodLabel, Sample, Series, escaped},
+        counting::{PodLabel, Scope, Series},
         discovery::{self, Choice},
         pages::{Page, Scheme, Wishes},
+        stores::{
+            Wanted,
+            prometheus::{
+                answer,
+                query::{self, Dialect},
+            },
+        },
     },
 };
 use http::Request;
@@ -29,7 +36,7 @@ const APART: Duration = Duration::from_secs(10);
 /// The maximum number of pods on which a page is looked for, one after the other.
 const SEARCHES: usize = 3;
 /// How far back a Prometheus is asked.
-const PAST: &str = "5m";
+const PAST: Duration = Duration::from_mins(5);
 /// Names in one question: it travels in an address.
 const MOST_PODS: usize = 30;
 
@@ -149,18 +156,14 @@ async fn of_prometheus(client: &Client, path: &str, primary: &Value, policy: &Po
     if some.is_empty() {
         return Err(format!("none of {}'s pods is Ready, so there is nothing to ask Prometheus about", object::name(primary)));
     }
-    let members = of_primary_alone(&some, object::name(primary)).primary;
-    let names = discovery::wanted(&policy.metrics, policy.max_latency_p99.is_some()).join("|");
+    let pods = of_primary_alone(&some, object::name(primary));
+    let scope = Scope { namespace: object::namespace(primary).to_owned(), pods };
+    let metrics = discovery::wanted(&policy.metrics, policy.max_latency_p99.is_some());
     let mut last = Vec::new();
-    for label in PodLabel::ALL {
-        let pods = members.pattern(label);
-        if pods.is_empty() {
-            continue;
-        }
-        let namespace =
-            label.namespace().map(|label| format!(",{label}=~\"|{}\"", escaped(object::namespace(primary)))).unwrap_or_default();
-        let query = format!("{{__name__=~\"{names}\",{}=~\"{pods}\"{namespace}}}[{PAST}]", label.name());
-        let url = format!("{path}/api/v1/query?query={}", encoded(&query));
+    for pod_label in PodLabel::ALL.into_iter().filter(|label| !scope.pods.pattern(*label).is_empty()) {
+        let wanted = Wanted { metrics: metrics.clone(), bounds: Vec::new(), pod_label, since: PAST, step: None };
+        let asked = query::samples(&scope, &wanted, Dialect::default());
+        let url = format!("{path}/api/v1/query?query={}", query::encoded(&asked));
         let answer = get(client, &url).await.map_err(|error| match error {
             kube::Error::Api(status) if is_ours(&status, "services/proxy") => {
                 "the right to get services/proxy is missing; kubectl port-forward and --prometheus-url may do".to_owned()
@@ -168,9 +171,7 @@ async fn of_prometheus(client: &Client, path: &str, primary: &Value, policy: &Po
             kube::Error::Api(status) => format!("Prometheus answers with status {}: {}", status.code, status.message),
             error => format!("Prometheus does not answer: {}", chain(&error)),
         })?;
-        last = matrix(&answer)
-            .with_context(|| "Prometheus answers in a way that is not understood".to_owned())
-            .map_err(|error| format!("{error:#}"))?;
+        last = answer::parse(answer.as_bytes(), Some(&[])).map_err(|problem| format!("failed to query Prometheus: {problem}"))?;
         if last.iter().any(|series| series.name() != "up") {
             break;
         }
@@ -183,51 +184,9 @@ fn chain(error: &dyn std::error::Error) -> String {
     causes.last().map(ToString::to_string).unwrap_or_default()
 }
 
-/// The answer to a range vector.
-/// Source: <https://prometheus.io/docs/prometheus/latest/querying/api/#range-vectors>
-fn matrix(answer: &str) -> Result<Vec<Series>> {
-    let answer: Value = serde_json::from_str(answer).context("it is no JSON")?;
-    if answer["status"] != "success" {
-        bail!("{}", answer["error"].as_str().unwrap_or("it says nothing"));
-    }
-    let rows = answer.pointer("/data/result").and_then(Value::as_array).context("it has no result")?;
-    let sample = |point: &Value| {
-        let at = point.get(0).and_then(Value::as_f64).context("a sample has no time")? * 1000.0;
-        let value = point.get(1).and_then(Value::as_str).and_then(|value| value.parse().ok()).context("a sample has no value")?;
-        #[expect(clippy::cast_possible_truncation, reason = "milliseconds of any date fit")]
-        Ok(Sample { at: at as i64, value })
-    };
-    let series = |row: &Value| {
-        let labels: Labels = serde_json::from_value(row["metric"].clone()).context("a series has no labels")?;
-        let samples = row["values"].as_array().into_iter().flatten().map(sample).collect::<Result<_>>()?;
-        Ok(Series { labels, samples })
-    };
-    rows.iter().map(series).collect()
-}
-
-/// For a query string. <https://url.spec.whatwg.org/#application-x-www-form-urlencoded-percent-encode-set>
-fn encoded(text: &str) -> String {
-    let one = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
-        byte => format!("%{byte:02X}"),
-    };
-    text.bytes().map(one).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_answer_is_read() {
-        let answer = r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"__name__":"up","pod":"a"},"values":[[1.5,"1"],[2,"NaN"]]}]}}"#;
-        let series = matrix(answer).unwrap();
-        assert_eq!((series[0].label("pod"), series[0].samples[0]), ("a", Sample { at: 1500, value: 1.0 }));
-        let words = |answer: &str| format!("{:#}", matrix(answer).unwrap_err());
-        assert_eq!(words("<html>"), "it is no JSON: expected value at line 1 column 1");
-        assert_eq!(words(r#"{"status":"error","error":"bad_data"}"#), "bad_data");
-        assert_eq!(words(r#"{"status":"success","data":{"result":[{"metric":{},"values":[[1]]}]}}"#), "a sample has no value");
-    }
 
     #[test]
     fn an_address_is_whole() {
@@ -240,10 +199,5 @@ mod tests {
                 format!("--prometheus-url: {bad:?} is not accepted; expected an address such as http://localhost:9090")
             );
         }
-    }
-
-    #[test]
-    fn a_query_travels_in_an_address() {
-        assert_eq!(encoded("{pod=~\"a|b\"}[5m]"), "%7Bpod%3D~%22a%7Cb%22%7D%5B5m%5D".replace('~', "%7E"));
     }
 }

@@ -8,6 +8,7 @@ use super::scope::Pod;
 use crate::api::checks::{Check, Origin};
 use crate::metrics::counting::{Counted, History, PodLabel, Reading, Scope, Series, Window};
 use crate::metrics::pages::Place;
+use crate::metrics::stores::{Error, Problem};
 use crate::statistics::Counts;
 
 /// What is to be asked next.
@@ -131,6 +132,16 @@ impl Failure {
 
     pub fn refusal(words: impl Into<String>) -> Self {
         Self { words: words.into(), is_refusal: true, wait: None }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let wait = match &error.problem {
+            Problem::Status { wait, .. } => *wait,
+            _ => None,
+        };
+        Self { words: error.to_string(), is_refusal: error.problem.is_permanent(), wait }
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::sources::{self, Reader};
 use coalmine_core::metrics::counting::{Counted, PodLabel, Window};
-use coalmine_core::metrics::discovery::{Choice, Found};
+use coalmine_core::metrics::discovery::{self, Choice, Found};
 use coalmine_core::statistics::{Deadline, Parameters, Verdict, analyse};
 
 const BUCKET: i64 = 10;
@@ -80,7 +80,8 @@ impl World {
 
     async fn found(&self) -> Found {
         let choice = Choice::parse("{source: datadog, requests: 'shop.hits{service:shop}', errors: 'shop.errors{service:shop}'}").unwrap();
-        sources::discover(&self.datadog, &scope(), &choice, false, "app").await.unwrap()
+        let series = self.datadog.present(&scope(), &discovery::wanted(&choice, false)).await.unwrap();
+        discovery::recognise(&choice, &series, &scope().pods, "app").unwrap()
     }
 
     async fn count(&self, reader: &mut Reader, found: &Found) -> Counted {

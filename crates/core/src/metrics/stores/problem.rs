@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::kubernetes::is_refusal;
-use coalmine_core::{judging::Failure, words::within};
+use crate::words::within;
 
 /// A failed question.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,7 +51,7 @@ impl Problem {
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::Refused(_) | Self::WrongType { .. } => true,
-            Self::Status { status, .. } => is_refusal(*status),
+            Self::Status { status, .. } => matches!(status, 400 | 403 | 422),
             _ => false,
         }
     }
@@ -80,17 +79,7 @@ fn detail(message: &str) -> String {
 }
 
 /// Foreign text in our line: one line, and not too long.
-pub(super) fn brief(text: &str) -> String {
+pub fn brief(text: &str) -> String {
     const LONGEST: usize = 160;
     within(&text.split_whitespace().collect::<Vec<_>>().join(" "), LONGEST)
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        let wait = match &error.problem {
-            Problem::Status { wait, .. } => *wait,
-            _ => None,
-        };
-        Self { words: error.to_string(), is_refusal: error.problem.is_permanent(), wait }
-    }
 }
