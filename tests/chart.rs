@@ -23,7 +23,7 @@ fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn chart() -> PathBuf {
+pub(crate) fn chart() -> PathBuf {
     repository().join("charts/coalmine")
 }
 
@@ -38,7 +38,7 @@ fn value_sets() -> Vec<(String, PathBuf)> {
 }
 
 /// Standard output, or what Helm had against it.
-fn helm(arguments: &[&str]) -> Result<String, String> {
+pub(crate) fn helm(arguments: &[&str]) -> Result<String, String> {
     let home = std::env::temp_dir().join(format!("coalmine-chart-{}", std::process::id()));
     let mut command = Command::new(variable("COALMINE_HELM"));
     for variable in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {

@@ -1,43 +1,11 @@
 //! Coalmine is taken away in the middle of a hold: what is left are plain Deployments that work, and coming back it keeps its hands off
 //! what was done meanwhile.
 
-use std::time::Duration;
-
 use coalmine_core::api::annotations::Phase;
-use serde_json::json;
 
-use crate::cluster::{
-    app::App,
-    stage::{PATIENCE, Stage},
-    traffic::Traffic,
-};
-use crate::support::{
-    control_plane::{ControlPlane, variable},
-    kubectl::Kubectl,
-    within,
-};
-
-/// `kubectl apply -k deploy` and an answer of the webhook, however the test ends.
-struct Reinstalled<'a>(&'a ControlPlane, &'a str);
-
-impl Drop for Reinstalled<'_> {
-    fn drop(&mut self) {
-        let kubectl = Kubectl::of(self.0);
-        within(PATIENCE, Duration::from_secs(1), "Coalmine to be installed again", || {
-            let output = kubectl.run(&["apply", "-k", self.1]);
-            if output.code == 0 { Ok(()) } else { Err(output.stderr) }
-        });
-        let _ = kubectl.run(&["rollout", "status", "deployment/coalmine", "--namespace=coalmine", "--timeout=120s"]);
-        let mut refused = App::good("0").canary("duration", "soon").manifest();
-        refused["metadata"]["name"] = json!("probe");
-        within(PATIENCE, Duration::from_millis(300), "the webhook to answer", || {
-            match self.0.post("/apis/apps/v1/namespaces/default/deployments?dryRun=All", &refused) {
-                Err(refused) if refused.message.contains("canary.duration") => Ok(()),
-                other => Err(format!("{other:?}")),
-            }
-        });
-    }
-}
+use super::reinstalled::Reinstalled;
+use crate::cluster::{app::App, stage::Stage, traffic::Traffic};
+use crate::support::{control_plane::variable, kubectl::Kubectl};
 
 #[test]
 #[ignore = "needs a whole cluster"]
@@ -48,7 +16,7 @@ fn without_coalmine_the_deployment_is_a_plain_one() {
     stage.await_event("CanaryAnalyzing");
 
     let directory = variable("COALMINE_MANIFESTS");
-    let back = Reinstalled(stage.control_plane, &directory);
+    let back = Reinstalled::at_the_end(stage.control_plane, &directory);
     Kubectl::of(stage.control_plane).run(&["delete", "-k", &directory, "--timeout=120s"]).succeeded();
     assert_eq!(stage.live(), "1");
     stage.kubectl.run(&["scale", "deployment/app", "--replicas=3"]).succeeded();
