@@ -9,6 +9,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::support::{
+    coalmine::Coalmine,
     control_plane::As,
     eventually, fixtures,
     kubectl::{Apply::ServerSide, Output},
@@ -145,6 +146,32 @@ fn who_applied_it_finds_no_way_around_the_others(#[case] annotation: &str, #[cas
     team.apply("ann", "B", &json!({"canary.approval": "other", "canary.bypass": "hotfix"})).succeeded();
     let app = team.namespace.assert_phase("B", None, Some(Phase::Bypassed));
     assert!(object::annotation(&app, key::HISTORY).is_some_and(|history| history.contains(&team.user("ann"))), "{app}");
+}
+
+/// Where `--approval-verb` is given, `edit` alone doesn't approve: the API server is asked about the verb.
+#[test]
+#[ignore = "needs a control plane"]
+fn with_a_verb_of_its_own_who_may_write_may_not_approve() {
+    const STRICT: &str = "coalmine-strict";
+    let team = Team::with_a();
+    let strict = Coalmine::beside(team.namespace.control_plane, STRICT, &["--approval-verb"]);
+    team.namespace.served_by(Some(STRICT), || {
+        team.kubectl("ann", &["annotate", "deployment/app", "--dry-run=server", "canary.duration=10s"]).succeeded();
+        if strict.reviews() > 0 { Ok(()) } else { Err("it was asked nothing".to_owned()) }
+    });
+    team.apply("ann", "B", &json!({key::APPROVAL: "required"})).succeeded();
+    team.namespace.judge(Phase::Running, "");
+
+    let approval = format!("{}={} fine", key::APPROVE, team.run());
+    insta::assert_snapshot!(team.said(&team.annotate("bob", &approval).failed()), @r#"Error from server (Forbidden): admission webhook "deployments.coalmine.dev" denied the request: canary: bob may not approve: the verb approve on this Deployment is missing (kubectl auth can-i approve deployments.apps)"#);
+    team.namespace.kubectl.run(&["create", "role", "canary-approver", "--verb=approve", "--resource=deployments.apps"]).succeeded();
+    let bob = format!("--user={}", team.user("bob"));
+    team.namespace.kubectl.run(&["create", "rolebinding", "canary-approver", "--role=canary-approver", &bob]).succeeded();
+    eventually("the verb to count", || {
+        let output = team.annotate("bob", &approval);
+        if output.code == 0 { Ok(()) } else { Err(output.stderr) }
+    });
+    assert!(team.annotation(key::APPROVED).is_some_and(|record| record.contains(&team.user("bob"))));
 }
 
 #[test]

@@ -47,10 +47,31 @@ impl Coalmine {
         let (webhook_port, admin_port) = *PORTS.get_or_init(free_ports);
         register(control_plane, name, webhook_port, &json!({"key": NAMESPACE_LABEL, "operator": "DoesNotExist"}));
         register(control_plane, "coalmine-down", 1, &json!({"key": NAMESPACE_LABEL, "operator": "In", "values": ["down"]}));
-        let coalmine = Self { process: spawn(control_plane, &kubectl, name, webhook_port, admin_port), admin_port };
+        let coalmine = Self { process: spawn(control_plane, &kubectl, name, (webhook_port, admin_port), &[]), admin_port };
         eventually("Coalmine to be ready", || coalmine.readiness());
         await_registration(control_plane);
         coalmine
+    }
+
+    /// Another one beside it, with these flags, for the namespaces that choose it by its name.
+    pub(crate) fn beside(control_plane: &ControlPlane, name: &str, flags: &[&str]) -> Self {
+        let (ports, kubectl) = (free_ports(), Kubectl::of(control_plane));
+        register(control_plane, name, ports.0, &json!({"key": NAMESPACE_LABEL, "operator": "In", "values": [name]}));
+        // What `deploy/` grants is for the registration of its own name.
+        let of_its_name = ["--resource=mutatingwebhookconfigurations", &format!("--resource-name={name}")];
+        kubectl.run(&[&["create", "clusterrole", name, "--verb=get,list,watch,patch,update"], &of_its_name[..]].concat()).succeeded();
+        let bound = [&format!("--clusterrole={name}"), "--serviceaccount=coalmine:coalmine"];
+        kubectl.run(&[&["create", "clusterrolebinding", name], &bound[..]].concat()).succeeded();
+        let coalmine = Self { process: spawn(control_plane, &kubectl, name, ports, flags), admin_port: ports.1 };
+        eventually("Coalmine to be ready", || coalmine.readiness());
+        coalmine
+    }
+
+    /// How often it was asked by the API server.
+    pub(crate) fn reviews(&self) -> u64 {
+        let (_, metrics) = page(self.admin_port, "/metrics").unwrap_or_default();
+        let counts = metrics.lines().filter(|line| line.starts_with("coalmine_admission_reviews_total"));
+        counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
     }
 
     fn readiness(&self) -> Result<(), String> {
@@ -151,7 +172,7 @@ pub(crate) fn kubeconfig(control_plane: &ControlPlane, kubectl: &Kubectl, name: 
     path
 }
 
-fn spawn(control_plane: &ControlPlane, kubectl: &Kubectl, name: &str, webhook_port: u16, admin_port: u16) -> Child {
+fn spawn(control_plane: &ControlPlane, kubectl: &Kubectl, name: &str, (webhook_port, admin_port): (u16, u16), flags: &[&str]) -> Child {
     let path = kubeconfig(control_plane, kubectl, name, None);
     let log = std::fs::File::create(control_plane.directory.join(format!("{name}.log"))).expect("a log");
     Command::new("sh")
@@ -167,6 +188,7 @@ fn spawn(control_plane: &ControlPlane, kubectl: &Kubectl, name: &str, webhook_po
         // Nobody but the API server is answered: see SECURITY.md.
         .arg(format!("--client-ca-file={}", authority().display()))
         .arg("--client-name=webhooks.kube-apiserver")
+        .args(flags)
         .env("KUBECONFIG", path)
         .env("COALMINE_LOG", "coalmine=debug,info")
         .stdin(Stdio::piped())
