@@ -57,17 +57,27 @@ pub(super) async fn reconcile(object: Arc<DynamicObject>, context: Arc<Context>)
     Ok(again.map_or_else(Requeue::await_change, Requeue::requeue))
 }
 
-/// The Deployment is where the user looks. Nothing is written but the Event and, at the deadline, the end; nothing else is worked out on the way.
+/// The Deployment is where the user looks. Nothing is written but the Event and, at the deadline, the end.
 async fn tell(context: &Context, namespace: &str, name: &str, event: Event, why: Verdict) {
     let told = caught("tell of a failure", async {
         if let Ok(Some(primary)) = context.deployments(namespace).get_opt(name).await
             && let Ok(primary) = observe::json(&primary, "the Deployment")
         {
             context.publish(&primary, &event).await;
-            let policy = Policy::of(object::annotations(&primary)).unwrap_or_default();
-            let end = plan::after_a_failure(&primary, Record::of(&primary).on_trial(), &policy, clock::now(), why);
-            if let Err(error) = act::act(context, &primary, &Record::None, &Evidence::default(), end.into_iter().collect()).await {
-                tracing::warn!(namespace, name, error = %chain(&error), "failed to end the run after a failure");
+            let (policy, held) = (Policy::of(object::annotations(&primary)).unwrap_or_default(), Record::of(&primary));
+            let Some(end) = plan::after_a_failure(&primary, held.on_trial(), &policy, clock::now(), why) else { return };
+            let evidence = Evidence::default();
+            // Should the fault be in what goes with the end, history and notification, it comes without them.
+            for held in [&held, &Record::None] {
+                let acted = Box::pin(act::act(context, &primary, held, &evidence, vec![end.clone()]));
+                match caught("end a run", acted).await {
+                    Ok(Ok(_)) => return,
+                    Ok(Err(error)) => {
+                        tracing::warn!(namespace, name, error = %chain(&error), "failed to end the run after a failure");
+                        return;
+                    }
+                    Err(_) => {}
+                }
             }
         }
     });
@@ -157,24 +167,31 @@ mod tests {
         lease::Claim,
         sources::{Pages, Sources, prometheus},
     };
-    use coalmine_core::api::label::Label;
+    use coalmine_core::{
+        api::{annotations as key, label::Label},
+        hold::held::{Held, Operation},
+    };
 
     /// The first request for a Deployment panics; Events are kept.
     fn faulty(events: Arc<std::sync::Mutex<Vec<Value>>>) -> Client {
+        let app = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "app", "namespace": "shop", "uid": "1"}});
+        faulty_with(app, events)
+    }
+
+    /// The same about this Deployment; what is written to it is kept beside the Events.
+    fn faulty_with(app: Value, written: Arc<std::sync::Mutex<Vec<Value>>>) -> Client {
         let first = Arc::new(AtomicBool::new(true));
         let service = tower::service_fn(move |request: Request<kube::client::Body>| {
-            let (first, events) = (Arc::clone(&first), Arc::clone(&events));
+            let (first, written, app) = (Arc::clone(&first), Arc::clone(&written), app.clone());
             async move {
                 let path = request.uri().path().to_owned();
                 let body = to_bytes(Body::new(request.into_body()), usize::MAX).await.unwrap();
-                if path.ends_with("/events") {
-                    let event: Value = serde_json::from_slice(&body).unwrap();
-                    events.lock().unwrap().push(event.clone());
-                    return Ok::<_, std::convert::Infallible>(Response::new(Body::from(event.to_string())));
+                if let Ok(object) = serde_json::from_slice::<Value>(&body) {
+                    written.lock().unwrap().push(object.clone());
+                    let answer = if path.ends_with("/events") { object } else { app };
+                    return Ok::<_, std::convert::Infallible>(Response::new(Body::from(answer.to_string())));
                 }
                 assert!(!first.swap(false, Ordering::Relaxed), "a fault");
-                let app =
-                    json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "app", "namespace": "shop", "uid": "1"}});
                 Ok(Response::new(Body::from(app.to_string())))
             }
         });
@@ -193,7 +210,7 @@ mod tests {
             coalmine_core::api::checks::Rules::default(),
         );
         let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());
-        let claims = watch::channel(Claim::Nobody).1;
+        let claims = watch::channel(Claim::Mine { expiry: clock::moment().saturating_add(Duration::from_mins(1)) }).1;
         Arc::new(Context::new(client, claims, sources, Label::new("tier", "canary"), "me".to_owned(), metrics, None))
     }
 
@@ -212,6 +229,36 @@ mod tests {
         insta::assert_snapshot!(told[0]["note"].as_str().unwrap(), @"Coalmine met a fault of its own while it worked on this Deployment; the live template stays, and it is tried again; its log names the place: please report it. To drop the held template, apply the live one");
 
         assert_eq!(reconcile(object, context).await.unwrap(), Requeue::await_change());
+    }
+
+    /// Whoever looks back, or waits for a notification, hears of the end as of any other.
+    #[tokio::test]
+    async fn a_run_that_ends_after_a_fault_is_in_the_history() {
+        let template = json!({"spec": {"containers": [{"name": "app", "image": "b"}]}});
+        let held = Held {
+            template,
+            manager: "kubectl".to_owned(),
+            operation: Operation::Apply,
+            user: "ann".to_owned(),
+            owners: std::collections::BTreeMap::default(),
+            last_applied: None,
+            against: None,
+            contributions: Vec::new(),
+        };
+        let app = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "app", "namespace": "shop", "uid": "1",
+            "annotations": {"canary.enabled": "true", "canary.deadline": "1m", key::HELD: held.encode().unwrap(), key::PHASE: "Running",
+                key::SINCE: "2026-01-01T00:00:00Z"}}, "spec": {"template": {"spec": {"containers": [{"name": "app", "image": "a"}]}}}});
+        let written = Arc::<std::sync::Mutex<Vec<Value>>>::default();
+        let context = context(faulty_with(app, Arc::clone(&written)));
+        reconcile(Arc::new(DynamicObject::new("app", &deployments()).within("shop")), context).await.unwrap_err();
+        let written = written.lock().unwrap().clone();
+        let history = written
+            .iter()
+            .filter_map(Value::as_array)
+            .flatten()
+            .find(|operation| operation["path"].as_str().is_some_and(|path| path.ends_with("history")));
+        let history = history.and_then(|operation| operation["value"].as_str()).unwrap_or_else(|| panic!("{written:?}"));
+        assert!(history.contains("Inconclusive") && history.contains("ann"), "{history}");
     }
 
     #[tokio::test]
