@@ -2,11 +2,20 @@
 
 use std::{io::Read as _, net::TcpStream, sync::OnceLock};
 
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use coalmine_core::{api::annotations::Phase, page::POLICY};
+use ring::{
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair},
+};
 use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::support::{
+    coalmine::authority,
     control_plane::control_plane,
     eventually,
     kubectl::Apply::ClientSide,
@@ -46,6 +55,23 @@ fn viewer(namespace: &Namespace) -> String {
     }
     let token = namespace.kubectl.run(&["create", "token", "viewer"]).succeeded().stdout;
     format!("Authorization: Bearer {}", token.trim())
+}
+
+/// The same token with its times moved by so many seconds, signed with the API server's own key.
+fn at_another_time(header: &str, seconds: i64) -> String {
+    let (name, token) = header.rsplit_once(' ').expect("a token");
+    let [head, claims, _] = token.split('.').collect::<Vec<_>>().try_into().expect("a JSON Web Token");
+    let mut claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).expect("base64")).expect("JSON");
+    for time in ["iat", "nbf", "exp"] {
+        claims[time] = json!(claims[time].as_i64().expect("seconds") + seconds);
+    }
+    let signed = format!("{head}.{}", URL_SAFE_NO_PAD.encode(claims.to_string()));
+    let pem = std::fs::read_to_string(authority().with_file_name("service-accounts.key")).expect("a key");
+    let key = STANDARD.decode(pem.lines().filter(|line| !line.starts_with('-')).collect::<String>()).expect("base64");
+    let random = SystemRandom::new();
+    let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &key, &random).expect("a key");
+    let signature = key.sign(&random, signed.as_bytes()).expect("a signature");
+    format!("{name} {signed}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
 #[test]
@@ -170,6 +196,9 @@ fn without_a_token_and_with_one_that_is_no_longer_good_nothing_is_shown() {
     let token = viewer(&namespace);
     let detail = format!("/{}/app", namespace.name);
     assert_eq!(by_token().get(&detail, &[&token]).status, 200);
+    let expired = at_another_time(&token, -7200);
+    assert_eq!(by_token().get(&detail, &[&expired]).status, 401, "two hours ago it was good");
+    assert_eq!(by_token().get(&detail, &[&at_another_time(&token, -1)]).status, 200, "what was signed here is believed");
     let (_, mut stream) = by_token().listen(&format!("{detail}/events"), &[&token]);
     namespace.kubectl.run(&["delete", "serviceaccount", "viewer"]).succeeded();
     eventually("the token to be good no longer", || match by_token().get(&detail, &[&token]).status {
