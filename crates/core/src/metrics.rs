@@ -3,5 +3,6 @@
 pub mod counting;
 pub mod discovery;
 pub mod pages;
+mod patterns;
 pub mod probes;
 pub mod stores;

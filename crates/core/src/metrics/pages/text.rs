@@ -2,14 +2,15 @@
 //! longest line. Prometheus' text format and that of `OpenMetrics` alike; series that differ in nothing that anybody looks at are summed up.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use regex::Regex;
 use serde_json::Value;
 
 use crate::api::policy::Policy;
 use crate::metrics::counting::{FACTS, Labels, Reading, escaped, page};
-use crate::metrics::discovery;
 use crate::metrics::probes::Marks;
+use crate::metrics::{discovery, patterns};
 use crate::statistics::Counts;
 
 /// No library writes a longer one; what is longer is skipped.
@@ -24,7 +25,7 @@ const HEADS: [&[u8]; 4] = [b"# HELP ", b"# TYPE ", b"# UNIT ", b"# EOF"];
 #[derive(Clone, Debug)]
 pub struct Wishes {
     names: Vec<String>,
-    metrics: Option<Regex>,
+    metrics: Option<Arc<Regex>>,
     /// Of histograms, these bounds only; all where it is empty.
     bounds: BTreeSet<String>,
     labels: BTreeSet<String>,
@@ -72,8 +73,8 @@ impl Wishes {
     }
 }
 
-fn pattern(names: &[String]) -> Option<Regex> {
-    Regex::new(&format!("^(?:{})$", names.join("|"))).ok()
+fn pattern(names: &[String]) -> Option<Arc<Regex>> {
+    patterns::whole(&names.join("|"))
 }
 
 /// There are more series on a page than can be kept.
