@@ -24,23 +24,28 @@ use serde_json::Value;
 
 pub use self::{check::Checker, telemetry::Metrics};
 use self::{
+    check::Questions,
     intake::{Intake, Refusal, Taken},
     review::{ReviewRequest, Unreadable},
 };
 use crate::{
     clock,
+    controller::Wishes,
     panics::{Panicked, caught},
 };
 use coalmine_core::{
     api::{annotations::STATE_PREFIX, policy::Policy},
     hold::{
         admit::{self, Admission, Effect, Outcome, Settings, Unchecked},
-        audit, status,
+        audit,
+        held::Held,
+        status,
     },
     manifest::object,
     message::{self, denied},
     notify::{advice, sinks::Sinks},
     run::{canary, gates},
+    standing::Standing,
 };
 
 /// From a review's head to its answer. The API server waits half as long (`timeoutSeconds` in deploy/base/webhook.yaml); this is for who sends a
@@ -179,12 +184,12 @@ impl Webhook {
 
     /// The decision, and whether the API server was asked on the way.
     async fn decide(&self, request: &ReviewRequest) -> (Admission, Duration) {
-        let mut asked = Duration::ZERO;
+        let (questions, mut asked) = (self.checker.questions(), Duration::ZERO);
         let mut input = request.input();
         let merged = match admit::needs_merge(&input) {
             Some(held) => {
                 let question = Instant::now();
-                let merged = self.checker.merge(&request.namespace, &request.name, request.uid_of_stored(), &held).await;
+                let merged = questions.merge(&request.namespace, &request.name, request.uid_of_stored(), &held).await;
                 asked += question.elapsed();
                 merged
             }
@@ -193,28 +198,39 @@ impl Webhook {
         input.held_merged = merged.as_ref();
         let mut admission = admit::admit(&self.settings, &input);
         let approves = matches!(admission.effect, Effect::Approved | Effect::PromotedByHand);
-        if approves && self.approval_verb && !self.checker.may_approve(&request.namespace, &request.name, &request.user_info).await {
+        if approves && self.approval_verb && !questions.may_approve(&request.namespace, &request.name, &request.user_info).await {
             admission = Admission::denied(denied::no_right_to_approve(&request.user_info.username));
         }
         admission.warnings.extend(advice::of_deployment(&self.sinks, &input, &admission));
         let Some(unchecked) = admission.unchecked.take() else { return (admission, asked) };
-        let held = unchecked.template.clone();
         let canary = self.canary(request, *unchecked);
         let question = Instant::now();
-        let admission = self.after_questions(request, admission, &held, canary).await;
+        let admission = self.after_questions(questions, request, admission, canary).await;
         (admission, asked + question.elapsed())
     }
 
     /// What the API server says of a template that is held from now on, of the live one beside it, and of the namespace.
-    async fn after_questions(&self, request: &ReviewRequest, mut admission: Admission, held: &Value, canary: Value) -> Admission {
-        let (namespace, name) = (&request.namespace, &request.name);
-        match self.checker.check(namespace, name, request.uid_of_stored(), canary).await {
-            check::Answer::Valid(warnings) => match self.checker.live_refused(namespace, name, held).await {
-                Some(reason) => admission = Admission::denied(denied::live_refused(&reason)),
-                None => admission.warnings.extend(self.wishes(request).await.into_iter().chain(warnings)),
-            },
-            check::Answer::Refused(reason) => admission = Admission::denied(denied::template_refused(&reason)),
-            check::Answer::Unknown(reason) => {
+    async fn after_questions(
+        &self,
+        questions: Questions<'_>,
+        request: &ReviewRequest,
+        mut admission: Admission,
+        canary: Value,
+    ) -> Admission {
+        let (namespace, name, uid) = (&request.namespace, &request.name, request.uid_of_stored());
+        let asked = tokio::join!(questions.check(namespace, name, uid, canary), questions.wishes(namespace));
+        match asked {
+            (check::Answer::Valid(valid), wishes) => {
+                if let Some(words) = valid.live_refused
+                    && let Some(held) = held_by(&admission)
+                    && !questions.refuses_in_place(namespace, name, uid, &held).await
+                {
+                    return Admission::denied(denied::live_refused(&words));
+                }
+                admission.warnings.extend(self.told_of(&wishes, request).into_iter().chain(valid.warnings));
+            }
+            (check::Answer::Refused(reason), _) => admission = Admission::denied(denied::template_refused(&reason)),
+            (check::Answer::Unknown(reason), _) => {
                 tracing::warn!(namespace, name, reason, "a held template could not be checked");
                 admission.warnings.push(message::unchecked());
             }
@@ -223,8 +239,7 @@ impl Webhook {
     }
 
     /// What the namespace's wishes mean for what is held now, for the user to know at once: why it is not tried yet, and that nobody is told.
-    async fn wishes(&self, request: &ReviewRequest) -> Vec<String> {
-        let wishes = self.checker.wishes(&request.namespace).await;
+    fn told_of(&self, wishes: &Wishes, request: &ReviewRequest) -> Vec<String> {
         let annotations = object::annotations(&request.object);
         let gates = Policy::of(annotations).unwrap_or_default().gates;
         let not_now = gates::closed(&gates, wishes.freeze.as_deref(), clock::now()).map(|closed| message::not_now(&closed));
@@ -242,6 +257,12 @@ impl Webhook {
         canary::requested_by(&mut canary, &unchecked.requested_by);
         canary
     }
+}
+
+/// The template that is held with this answer.
+fn held_by(admission: &Admission) -> Option<Value> {
+    let Outcome::Changed(changed) = &admission.outcome else { return None };
+    Some(Held::decode(Standing::of(changed).held?).ok()?.template)
 }
 
 fn unreadable(error: &Unreadable) -> Response {

@@ -3,9 +3,15 @@
 //! Bounded in time: the webhook's own deadline is never used up here. Bounded in number too, and asked for none but who knows the uid of the
 //! object: whoever may send reviews by themselves must learn nothing by them that they could not read.
 
+mod refusal;
+
 use std::{sync::Arc, time::Duration};
 
-use axum::body::Body;
+use axum::{
+    body::Body,
+    http::{HeaderValue, header::ACCEPT},
+};
+use futures::StreamExt as _;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use kube::{
     Api, Client, Resource as _,
@@ -13,32 +19,43 @@ use kube::{
     core::Status,
 };
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 
+use self::refusal::{is_policy, is_quota, read_refusal};
 use super::{review::UserInfo, warnings};
 use crate::{
     controller::{self, Wishes},
-    kubernetes::{deployments, is_refusal},
+    kubernetes::{deployments, is_about_another},
 };
 use coalmine_core::manifest::workload;
 use coalmine_core::{hold::admit::FIELD_MANAGER, manifest::object, message::denied, run::canary};
 
-/// Well inside the webhook's own five seconds.
+/// Well inside the webhook's own five seconds: for all questions of one review together, and for one.
+const ALL_WITHIN: Duration = Duration::from_secs(4);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Questions under way at once, for all reviews together; what finds no place in time goes on unchecked.
 const AT_ONCE: usize = 8;
 /// Of words that are a Status.
 const LARGEST_REFUSAL: usize = 1 << 20;
+/// Nothing of an object that was accepted in a dry run is needed: this is the shortest form there is.
+const SHORTLY: HeaderValue = HeaderValue::from_static("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
 
 /// What is known of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// With what it warns of all the same.
-    Valid(Vec<String>),
+    Valid(Valid),
     /// In the API server's own words.
     Refused(String),
     /// Nobody could be asked.
     Unknown(String),
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Valid {
+    /// What it is warned of all the same.
+    pub(super) warnings: Vec<String>,
+    /// The words in which the live template is refused by now, as by a policy that is newer than it.
+    pub(super) live_refused: Option<String>,
 }
 
 #[derive(Clone)]
@@ -58,17 +75,40 @@ impl Checker {
         Self { client, places: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
-    fn deployments(&self, namespace: &str) -> Api<DynamicObject> {
-        Api::namespaced_with(self.client.clone(), namespace, &deployments())
+    /// For a review that came just now.
+    pub(super) fn questions(&self) -> Questions<'_> {
+        Questions { checker: self, until: Instant::now() + ALL_WITHIN }
+    }
+}
+
+/// Those of one review.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Questions<'a> {
+    checker: &'a Checker,
+    until: Instant,
+}
+
+impl Questions<'_> {
+    fn deployments(self, namespace: &str) -> Api<DynamicObject> {
+        Api::namespaced_with(self.checker.client.clone(), namespace, &deployments())
+    }
+
+    /// An answer in time, the wait for a place included.
+    async fn asked<T>(self, question: impl Future<Output = T>) -> Option<T> {
+        let answer = async {
+            let _place = self.checker.places.acquire().await;
+            question.await
+        };
+        tokio::time::timeout_at(self.until.min(Instant::now() + PATIENCE), answer).await.ok()
     }
 
     /// What the namespace says to all its templates; nothing where nobody can be asked: this is for warnings alone.
-    pub(super) async fn wishes(&self, namespace: &str) -> Wishes {
-        self.asked(controller::wishes(&self.client, namespace)).await.and_then(Result::ok).unwrap_or_default()
+    pub(super) async fn wishes(self, namespace: &str) -> Wishes {
+        self.asked(controller::wishes(&self.checker.client, namespace)).await.and_then(Result::ok).unwrap_or_default()
     }
 
     /// Whether this user has the verb `approve` on the Deployment. A no where nobody can be asked in time.
-    pub(super) async fn may_approve(&self, namespace: &str, name: &str, user: &UserInfo) -> bool {
+    pub(super) async fn may_approve(self, namespace: &str, name: &str, user: &UserInfo) -> bool {
         let attributes = ResourceAttributes {
             group: Some("apps".to_owned()),
             resource: Some(workload::PLURAL.to_owned()),
@@ -86,7 +126,7 @@ impl Checker {
             ..SubjectAccessReviewSpec::default()
         };
         let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
-        let api = Api::<SubjectAccessReview>::all(self.client.clone());
+        let api = Api::<SubjectAccessReview>::all(self.checker.client.clone());
         match self.asked(api.create(&PostParams::default(), &review)).await {
             Some(Ok(answer)) => answer.status.is_some_and(|status| status.allowed),
             Some(Err(error)) => {
@@ -98,7 +138,7 @@ impl Checker {
     }
 
     /// Creates the canary by a dry run. `uid` is the primary's, as the review says.
-    pub(super) async fn check(&self, namespace: &str, primary: &str, uid: &str, canary: Value) -> Answer {
+    pub(super) async fn check(self, namespace: &str, primary: &str, uid: &str, canary: Value) -> Answer {
         let ask = async {
             let asked = self.create_for(namespace, primary, uid, canary).await;
             // What the canary of the template held before uses up is free again when this one is made.
@@ -108,15 +148,11 @@ impl Checker {
             };
             if ours { Err("the quota is used up, the present canary's part of it too") } else { Ok(asked) }
         };
-        let asked = match self.asked(ask).await {
-            Some(Err(unknown)) => return Answer::Unknown(unknown.to_owned()),
-            Some(Ok(asked)) => Some(asked),
-            None => None,
-        };
-        match asked {
-            Some(Ok(Some(warnings))) => Answer::Valid(warnings),
-            Some(Ok(None)) => Answer::Unknown("the review is about an object that is not stored".to_owned()),
-            Some(Err(error)) => match read_refusal(&error, primary) {
+        match self.asked(ask).await {
+            Some(Err(unknown)) => Answer::Unknown(unknown.to_owned()),
+            Some(Ok(Ok(Some(valid)))) => Answer::Valid(valid),
+            Some(Ok(Ok(None))) => Answer::Unknown("the review is about an object that is not stored".to_owned()),
+            Some(Ok(Err(error))) => match read_refusal(&error, primary) {
                 // A policy may be about what a canary is, and a quota about its room, rather than about the template.
                 Answer::Refused(words) if is_policy(&error) || is_quota(&error) => {
                     Answer::Refused(format!("{words} ({})", denied::what_was_asked()))
@@ -127,31 +163,33 @@ impl Checker {
         }
     }
 
-    /// An answer in time, the wait for a place included.
-    async fn asked<T>(&self, question: impl Future<Output = T>) -> Option<T> {
-        let answer = async {
-            let _place = self.places.acquire().await;
-            question.await
-        };
-        tokio::time::timeout(PATIENCE, answer).await.ok()
-    }
-
     /// `None` when there is no such primary.
-    async fn create_for(&self, namespace: &str, primary: &str, uid: &str, canary: Value) -> kube::Result<Option<Vec<String>>> {
-        let stored = self.deployments(namespace).get_metadata_opt(primary).await?;
-        if stored.is_none_or(|stored| stored.metadata.uid.as_deref() != Some(uid)) {
-            return Ok(None);
-        }
-        self.create(namespace, canary).await.map(Some)
+    async fn create_for(self, namespace: &str, primary: &str, uid: &str, canary: Value) -> kube::Result<Option<Valid>> {
+        let live_refused = match self.write_nothing(namespace, primary, uid, &[]).await {
+            Ok(_) => None,
+            Err(kube::Error::Api(status)) if is_about_another(status.code, &status.message) => return Ok(None),
+            Err(error) => match read_refusal(&error, primary) {
+                Answer::Refused(words) => Some(words),
+                // It is asked for in a way that nobody else has a say in.
+                Answer::Valid(_) | Answer::Unknown(_) => {
+                    let stored = self.deployments(namespace).get_metadata_opt(primary).await?;
+                    if stored.is_none_or(|stored| stored.metadata.uid.as_deref() != Some(uid)) {
+                        return Ok(None);
+                    }
+                    None
+                }
+            },
+        };
+        Ok(Some(Valid { warnings: self.create(namespace, canary).await?, live_refused }))
     }
 
-    async fn has_canary(&self, namespace: &str, primary: &str, owner: &str) -> bool {
+    async fn has_canary(self, namespace: &str, primary: &str, owner: &str) -> bool {
         let found = self.deployments(namespace).get_opt(&canary::name(primary)).await.ok().flatten();
         let found = found.and_then(|found| serde_json::to_value(found).ok());
         found.is_some_and(|found| canary::is_canary_of(&found, &json!({"metadata": {"uid": owner}})))
     }
 
-    async fn create(&self, namespace: &str, mut canary: Value) -> kube::Result<Vec<String>> {
+    async fn create(self, namespace: &str, mut canary: Value) -> kube::Result<Vec<String>> {
         match self.try_to_create(namespace, &canary).await {
             Err(kube::Error::Api(status)) if status.is_already_exists() => {
                 // The canary of the template that is held at present: ask under another name.
@@ -165,45 +203,51 @@ impl Checker {
         }
     }
 
-    /// As bytes both ways: nothing of a good answer is needed but its warnings.
-    async fn try_to_create(&self, namespace: &str, canary: &Value) -> kube::Result<Vec<String>> {
+    async fn try_to_create(self, namespace: &str, canary: &Value) -> kube::Result<Vec<String>> {
         let parameters = PostParams { dry_run: true, field_manager: Some(FIELD_MANAGER.to_owned()) };
         let body = serde_json::to_vec(canary).map_err(kube::Error::SerdeError)?;
         let request = Request::new(DynamicObject::url_path(&deployments(), Some(namespace))).create(&parameters, body);
-        let request = request.map_err(kube::Error::BuildRequest)?;
-        let response = self.client.send(request.map(kube::client::Body::from)).await?;
-        if response.status().is_success() {
-            return Ok(warnings::of(response.headers()));
+        self.tried(request.map_err(kube::Error::BuildRequest)?).await
+    }
+
+    /// A patch by us that changes these places of the Deployment with this uid, in a dry run. One of nothing is admitted like any other.
+    async fn write_nothing(self, namespace: &str, name: &str, uid: &str, places: &[Value]) -> kube::Result<Vec<String>> {
+        let parameters = PatchParams { dry_run: true, field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let is_it = json!({"op": "test", "path": "/metadata/uid", "value": uid});
+        let operations: Vec<&Value> = std::iter::once(&is_it).chain(places).collect();
+        let body = serde_json::to_vec(&operations).map_err(kube::Error::SerdeError)?;
+        let patch: Patch<()> = Patch::Json(json_patch::Patch(Vec::new()));
+        let request = Request::new(DynamicObject::url_path(&deployments(), Some(namespace))).patch(name, &parameters, &patch);
+        self.tried(request.map_err(kube::Error::BuildRequest)?.map(|_| body)).await
+    }
+
+    /// What is warned of where it would be done. As bytes both ways: nothing of a good answer is needed but that.
+    async fn tried(self, mut request: axum::http::Request<Vec<u8>>) -> kube::Result<Vec<String>> {
+        request.headers_mut().insert(ACCEPT, SHORTLY);
+        let response = self.checker.client.send(request.map(kube::client::Body::from)).await?;
+        let (head, body) = response.into_parts();
+        if head.status.is_success() {
+            // To its end: a connection with something left on it is not used again, and a new one costs more than all this.
+            let mut rest = Body::new(body).into_data_stream();
+            while let Some(Ok(_)) = rest.next().await {}
+            return Ok(warnings::of(&head.headers));
         }
-        let code = response.status().as_u16();
-        let body = axum::body::to_bytes(Body::new(response.into_body()), LARGEST_REFUSAL).await.unwrap_or_default();
+        let code = head.status.as_u16();
+        let body = axum::body::to_bytes(Body::new(body), LARGEST_REFUSAL).await.unwrap_or_default();
         let failure = || Status::failure(&String::from_utf8_lossy(&body), "no Status").with_code(code);
         Err(kube::Error::Api(Box::new(serde_json::from_slice(&body).unwrap_or_else(|_| failure()))))
     }
 
-    /// The words in which the live template is refused by now, as by a policy that is newer than it: while it stands there, no write passes, and
-    /// whoever mended their template would be told of what they mended. Whoever refuses the held one in its place as well refuses us, and it is
-    /// the user who writes now.
-    pub(super) async fn live_refused(&self, namespace: &str, name: &str, held: &Value) -> Option<String> {
-        let words = self.refused(namespace, name, Vec::new()).await?;
-        let operation = json!({"op": "replace", "path": "/spec/template", "value": held});
-        let instead = self.refused(namespace, name, serde_json::from_value(operation).into_iter().collect()).await;
-        instead.is_none().then_some(words)
-    }
-
-    /// Why a patch by us is refused. One of nothing is admitted like any other.
-    async fn refused(&self, namespace: &str, name: &str, operations: Vec<json_patch::PatchOperation>) -> Option<String> {
-        let parameters = PatchParams { dry_run: true, field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let api = self.deployments(namespace);
-        let patch = Patch::<Value>::Json(json_patch::Patch(operations));
-        match read_refusal(&self.asked(api.patch(name, &parameters, &patch)).await?.err()?, name) {
-            Answer::Refused(words) => Some(words),
-            Answer::Valid(_) | Answer::Unknown(_) => None,
-        }
+    /// Whether whoever refuses the live template refuses the held one in its place as well: then it is us who are refused, and it is the user who
+    /// writes now. While the live one stands there, no write passes, and whoever mended their template would be told of what they mended.
+    pub(super) async fn refuses_in_place(self, namespace: &str, name: &str, uid: &str, held: &Value) -> bool {
+        let place = json!({"op": "replace", "path": "/spec/template", "value": held});
+        let tried = self.asked(self.write_nothing(namespace, name, uid, &[place])).await;
+        matches!(tried, Some(Err(error)) if matches!(read_refusal(&error, name), Answer::Refused(_)))
     }
 
     /// What the API server's own strategic merge makes of `template` in the live object, if that has this uid.
-    pub(super) async fn merge(&self, namespace: &str, name: &str, uid: &str, template: &Value) -> Option<Value> {
+    pub(super) async fn merge(self, namespace: &str, name: &str, uid: &str, template: &Value) -> Option<Value> {
         let parameters = PatchParams { dry_run: true, field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let patch = Patch::Strategic(json!({"metadata": {"uid": uid}, "spec": {"template": template}}));
         let api = self.deployments(namespace);
@@ -214,52 +258,5 @@ impl Checker {
                 None
             }
         }
-    }
-}
-
-/// In the words of the API server's own quota admission.
-fn is_quota(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 403 && status.message.contains("exceeded quota: "))
-}
-
-/// In the API server's words for a policy's no, and for another webhook's.
-fn is_policy(error: &kube::Error) -> bool {
-    let says_so = |message: &str| [" denied request: ", " denied the request: "].iter().any(|words| message.contains(words));
-    matches!(error, kube::Error::Api(status) if says_so(&status.message))
-}
-
-fn read_refusal(error: &kube::Error, primary: &str) -> Answer {
-    let kube::Error::Api(status) = error else { return Answer::Unknown(error.to_string()) };
-    // Not a word about the template: a missing right of our own, another webhook that can't do dry runs, a namespace that goes away.
-    let about_us = ["cannot create resource", "cannot patch resource", "does not support dry run", "because it is being terminated"]
-        .iter()
-        .any(|words| status.message.contains(words));
-    let refused = is_refusal(status.code) && !about_us;
-    if !refused {
-        return Answer::Unknown(status.message.clone());
-    }
-    // The user knows the Deployment, not the canary that was tried in its stead.
-    let message = status.message.replace(&format!("\"{}\"", canary::name(primary)), &format!("\"{primary}\""));
-    Answer::Refused(message.replace('\n', " "))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use rstest::rstest;
-
-    fn status(code: u16, message: &str) -> kube::Error {
-        kube::Error::Api(Box::new(Status { code, message: message.to_owned(), ..Status::default() }))
-    }
-
-    #[rstest]
-    #[case(422, r#"Deployment.apps "app-canary" is invalid: spec.x: Required value"#, Answer::Refused(r#"Deployment.apps "app" is invalid: spec.x: Required value"#.to_owned()))]
-    #[case(403, "exceeded quota: few", Answer::Refused("exceeded quota: few".to_owned()))]
-    #[case(403, r#"User "x" cannot create resource "deployments""#, Answer::Unknown(r#"User "x" cannot create resource "deployments""#.to_owned()))]
-    #[case(400, "admission webhook \"x\" does not support dry run", Answer::Unknown("admission webhook \"x\" does not support dry run".to_owned()))]
-    #[case(403, "unable to create new content in namespace w because it is being terminated", Answer::Unknown("unable to create new content in namespace w because it is being terminated".to_owned()))]
-    #[case(503, "later", Answer::Unknown("later".to_owned()))]
-    fn refusals(#[case] code: u16, #[case] message: &str, #[case] answer: Answer) {
-        assert_eq!(read_refusal(&status(code, message), "app"), answer);
     }
 }

@@ -1,11 +1,7 @@
 //! What can go wrong in a step of the controller, and what the API server meant by it. Retries nothing: `step` and `wake` do.
 
-use crate::kubernetes::is_refusal;
+use crate::kubernetes::{is_about_another, is_refusal};
 use crate::panics::Panicked;
-
-/// What the API server says of a JSON patch whose `test` failed or whose path is gone; a policy that refuses has words of its own.
-/// Source: `NewGenericServerResponse` in apimachinery, as `applyJSPatcher` in apiserver calls it.
-const PATCH_REFUSED: &str = "the server rejected our request due to an error in our request";
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -26,8 +22,7 @@ impl Error {
 
     /// The object changed since it was looked at: nothing went wrong, it is looked at again.
     pub(super) fn is_outdated(&self) -> bool {
-        matches!(self, Self::Api { source, .. } if matches!(&**source, kube::Error::Api(status) if status.code == 409 || status.code == 404
-            || (status.code == 422 && status.message.starts_with(PATCH_REFUSED))))
+        matches!(self, Self::Api { source, .. } if matches!(&**source, kube::Error::Api(status) if is_about_another(status.code, &status.message)))
     }
 
     /// For a user: what failed, and the API server's own words where it said any.

@@ -161,8 +161,9 @@ impl Admission {
         Self { outcome, warnings, effect, unchecked: None }
     }
 
-    fn held(sent: &Value, changed: Value, warnings: Vec<String>, unchecked: Unchecked) -> Self {
-        Self { unchecked: Some(Box::new(unchecked)), ..Self::changed(sent, changed, warnings, Effect::Held) }
+    /// The same where a run begins, which always changes something.
+    fn held(changed: Value, warnings: Vec<String>, unchecked: Unchecked) -> Self {
+        Self { outcome: Outcome::Changed(changed), warnings, effect: Effect::Held, unchecked: Some(Box::new(unchecked)) }
     }
 }
 

@@ -100,6 +100,15 @@ pub enum Record {
     Newer(u32),
 }
 
+/// In which newer version of the state a template is held, if it is: nothing else of the record is read for that.
+pub fn newer_version(deployment: &Value) -> Option<u32> {
+    Standing::of(deployment).held.and_then(newer)
+}
+
+fn newer(text: &str) -> Option<u32> {
+    version(text).filter(|version| *version > STATE_VERSION)
+}
+
 impl Record {
     pub fn of(deployment: &Value) -> Self {
         match Standing::of(deployment).held.map(Held::decode) {
@@ -138,7 +147,12 @@ impl Record {
 impl Held {
     /// Whether the live template of this object is not the one that this was held against.
     pub fn is_outdated(&self, deployment: &Value) -> bool {
-        self.against.as_ref().is_some_and(|against| !Identity::of_object(deployment).is(against))
+        self.against.is_some() && !self.is_against(&Identity::of_object(deployment))
+    }
+
+    /// Whether this was held against that template, as far as it is known.
+    pub fn is_against(&self, live: &Identity) -> bool {
+        self.against.as_ref().is_none_or(|against| live.is(against))
     }
 
     /// Whether that is the held template.
@@ -155,7 +169,7 @@ impl Held {
     }
 
     pub fn decode(text: &str) -> Result<Self, UnreadableHeld> {
-        if let Some(version) = version(text).filter(|version| *version > STATE_VERSION) {
+        if let Some(version) = newer(text) {
             return Err(UnreadableHeld::Newer(version));
         }
         let packed = STANDARD_NO_PAD.decode(text)?;

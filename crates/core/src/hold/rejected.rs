@@ -13,6 +13,11 @@ const MOST: usize = 5;
 /// The longest verdict that is kept, to be told again when its template comes again. A sentence with its numbers fits.
 const LONGEST_VERDICT: usize = 240;
 
+/// Whether anything was.
+pub fn remembers_any(annotations: &Map<String, Value>) -> bool {
+    annotations.contains_key(key::REJECTED)
+}
+
 /// The verdict on this template, where it was rejected.
 pub fn verdict<'a>(annotations: &'a Map<String, Value>, template: &Value, owners: &TemplateOwners) -> Option<&'a str> {
     let remembered = text(annotations, key::REJECTED)?;
@@ -31,7 +36,7 @@ pub fn remember(annotations: &mut Map<String, Value>, template: &Value, owners: 
 
 /// It proved itself after all, or somebody let it through.
 pub fn forget(annotations: &mut Map<String, Value>, template: &Value, owners: &TemplateOwners) {
-    if !annotations.contains_key(key::REJECTED) {
+    if !remembers_any(annotations) {
         return;
     }
     let list = others(annotations, &Identity::but_for_restarts(template, owners));

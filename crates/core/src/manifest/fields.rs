@@ -2,9 +2,13 @@
 //! it. `{}` is a path with nothing below, and `"."` says of one with something below that it is in the set, too.
 //! Knows no schema: what is a list by keys and what is one value shows in the paths themselves.
 
+mod only;
 mod steps;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap, HashSet},
+};
 
 use serde_json::{Map, Value};
 
@@ -17,7 +21,6 @@ use super::{
 
 const ITSELF: &str = ".";
 const MOST_ITEMS: usize = 1000;
-const SECURITY: &str = "f:securityContext";
 
 #[must_use]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,6 +37,13 @@ impl Fields {
         let Some(map) = value.as_object() else { return Self::default() };
         let below = map.iter().filter(|(name, _)| *name != ITSELF).map(|(name, fields)| (name.clone(), Self::read(fields)));
         Self { itself: map.is_empty() || map.contains_key(ITSELF), below: below.collect() }
+    }
+
+    /// The same for several together.
+    pub fn read_all<'a>(values: impl IntoIterator<Item = &'a Value>) -> Self {
+        let mut values = values.into_iter();
+        let first = values.next().map(Self::read).unwrap_or_default();
+        values.fold(first, |all, value| all.union(&Self::read(value)))
     }
 
     /// `None` where the set is empty: that can't be written, since `{}` is the path itself.
@@ -116,30 +126,6 @@ impl Fields {
             (!inside.is_empty()).then(|| (step.clone(), inside))
         });
         Self { itself: self.itself, below: below.collect() }
-    }
-
-    /// What these fields are of a value, and nothing else of it.
-    pub fn only(&self, value: &Value) -> Value {
-        if self.below.is_empty() {
-            return value.clone();
-        }
-        match value {
-            Value::Object(map) => {
-                let of = |(name, value): (&String, &Value)| {
-                    let step = format!("f:{name}");
-                    let fields = self.below.get(&step)?;
-                    // A struct with fields of its own that nobody has set: the API server's default, and a newer one's fields come into it.
-                    let empty = step == SECURITY && fields.below.is_empty();
-                    Some((name.clone(), if empty { Value::Object(Map::new()) } else { fields.only(value) }))
-                };
-                Value::Object(map.iter().filter_map(of).collect())
-            }
-            Value::Array(list) => {
-                let items = self.items();
-                Value::Array(list.iter().filter(|item| items.has(item)).map(|item| items.of(item).only(item)).collect())
-            }
-            other => other.clone(),
-        }
     }
 
     pub fn union(&self, other: &Self) -> Self {
@@ -268,27 +254,34 @@ impl Fields {
 /// The sets below the items of a list, by the items' keys; and which items are in the set by what they are.
 #[derive(Debug, Default)]
 pub struct ItemFields<'a> {
-    by_keys: BTreeMap<Vec<String>, HashMap<String, &'a Fields>>,
+    by_keys: BTreeMap<Vec<Cow<'a, str>>, HashMap<Cow<'a, str>, &'a Fields>>,
     values: HashSet<String>,
 }
 
 impl<'a> ItemFields<'a> {
     /// The set below an item of a list by keys.
     pub fn of(&self, item: &Value) -> &'a Fields {
-        let found = self.by_keys.iter().find_map(|(names, items)| items.get(&keys_of(item, names)?));
+        let found = self.by_keys.iter().find_map(|(names, items)| items.get(keys_of(item, names)?.as_str()));
         found.copied().unwrap_or(&NONE)
     }
 
     /// The step to an item of a list by keys that is in the set.
     fn step(&self, item: &Value) -> Option<String> {
-        let names = self.by_keys.iter().find(|(names, items)| keys_of(item, names).is_some_and(|keys| items.contains_key(&keys)))?.0;
-        let keys: Map<String, Value> = names.iter().filter_map(|name| Some((name.clone(), item.get(name)?.clone()))).collect();
+        let names =
+            self.by_keys.iter().find(|(names, items)| keys_of(item, names).is_some_and(|keys| items.contains_key(keys.as_str())))?.0;
+        let keys: Map<String, Value> = names.iter().filter_map(|name| Some((name.to_string(), item.get(&**name)?.clone()))).collect();
         Some(format!("k:{}", Value::Object(keys)))
     }
 
     /// Whether an item of a list, by keys or by value, is in the set.
     pub fn has(&self, item: &Value) -> bool {
-        !self.of(item).is_empty() || (!self.values.is_empty() && self.values.contains(&item.to_string()))
+        self.with(item).is_some()
+    }
+
+    /// The set below an item that is in the set.
+    fn with(&self, item: &Value) -> Option<&'a Fields> {
+        let below = self.of(item);
+        (!below.is_empty() || (!self.values.is_empty() && self.values.contains(&item.to_string()))).then_some(below)
     }
 }
 

@@ -4,7 +4,8 @@
 use serde_json::Value;
 
 use super::{
-    managed_fields::{self, TemplateOwners, template_owners},
+    fields::Fields,
+    managed_fields::{self, TemplateOwners},
     object, template,
 };
 
@@ -20,14 +21,18 @@ pub struct Identity {
 
 impl Identity {
     pub fn of(template: &Value, owners: &TemplateOwners) -> Self {
-        let fields = managed_fields::all(owners);
-        let owned = (!fields.below("f:spec").below("f:containers").is_empty()).then(|| template::hash(&fields.only(template)));
+        Self::by(template, owners.values())
+    }
+
+    fn by<'a>(template: &Value, owned: impl Iterator<Item = &'a Value>) -> Self {
+        let fields = Fields::read_all(owned);
+        let owned = (!fields.below("f:spec").below("f:containers").is_empty()).then(|| template::digest(&fields.only(template)));
         Self { whole: template::hash(template), owned }
     }
 
     /// Of the template that an object carries.
     pub fn of_object(object: &Value) -> Self {
-        Self::of(object::template(object), &template_owners(object.get("metadata").unwrap_or(&Value::Null)))
+        Self::by(object::template(object), managed_fields::of_template(managed_fields::records(object)))
     }
 
     /// The same for a template that was only started again.

@@ -32,6 +32,11 @@ pub fn template_owners(metadata: &Value) -> TemplateOwners {
     entries(metadata).iter().filter_map(|entry| Some((identity(entry), template_fields(entry)?.clone()))).collect()
 }
 
+/// The same, whoever has which.
+pub fn of_template(records: &[Value]) -> impl Iterator<Item = &Value> {
+    records.iter().filter_map(template_fields)
+}
+
 fn entries(metadata: &Value) -> &[Value] {
     metadata.get("managedFields").and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }

@@ -49,7 +49,12 @@ pub fn first_difference(left: &Value, right: &Value, path: &str) -> Option<Strin
 
 /// A name for a template: 128 bits of SHA-256 over its canonical text, in hexadecimal.
 pub fn hash(template: &Value) -> String {
-    names::digest(&[&canonical(template)], 16)
+    digest(&WithoutNulls(template))
+}
+
+/// The same of what is written out in that way.
+pub(super) fn digest(written: &impl Serialize) -> String {
+    names::digest(&[&text(written)], 16)
 }
 
 /// The image of each container.
@@ -91,7 +96,11 @@ pub fn run_id(template: &Value, uid: &str, retry: Option<&str>) -> String {
 
 /// The text without `null`s, keys in order.
 fn canonical(value: &Value) -> Vec<u8> {
-    serde_json::to_vec(&WithoutNulls(value)).unwrap_or_default() // writing JSON into memory can't fail
+    text(&WithoutNulls(value))
+}
+
+fn text(written: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(written).unwrap_or_default() // writing JSON into memory can't fail
 }
 
 /// Written out directly: a copy of the template would cost several times as much.

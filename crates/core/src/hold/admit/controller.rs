@@ -46,7 +46,8 @@ pub(super) fn admit(request: &Request<'_>, old: &Value) -> Admission {
     let Some(held) = standing.held.and_then(|text| Held::decode(text).ok()) else {
         return Admission::denied(denied::not_being_tried());
     };
-    if held.is_outdated(old) {
+    let live = Identity::of_object(old);
+    if !held.is_against(&live) {
         return Admission::denied(denied::outdated());
     }
     if !template::same(&held.template, sent) || !same_but_for_template(old, request.new) {
@@ -57,13 +58,13 @@ pub(super) fn admit(request: &Request<'_>, old: &Value) -> Admission {
     if asked.is_some_and(|asked| gates::approved(&standing, asked, &held.user).is_none()) {
         return Admission::denied(denied::not_approved());
     }
-    promote(request, old, held)
+    promote(request, old, &live, held)
 }
 
 /// B becomes the live template, and the records become those that the user's own request would have left.
-fn promote(request: &Request<'_>, old: &Value, held: Held) -> Admission {
+fn promote(request: &Request<'_>, old: &Value, live: &Identity, held: Held) -> Admission {
     let mut changed = changeable(request.new);
-    let proven = proven_after(old, &Identity::of(&held.template, &held.owners));
+    let proven = proven_after(old, live, &Identity::of(&held.template, &held.owners));
     if let Some(annotations) = metadata_map_mut(&mut changed, "annotations") {
         end_hold(annotations);
         annotations.insert(key::PHASE.to_owned(), Phase::Promoted.as_str().into());
@@ -188,12 +189,11 @@ pub(super) fn forget_what_was_said(annotations: &mut Map<String, Value>) {
     }
 }
 
-/// The list of proven templates once `next` is live: it, the one that was live, and those before, as many as the Deployment keeps
+/// The list of proven templates once `next` is live instead of `live`: it, the one that was live, and those before, as many as the Deployment keeps
 /// revisions of (a template without its `ReplicaSet` is no rollback).
-pub(super) fn proven_after(old: &Value, next: &Identity) -> String {
+pub(super) fn proven_after(old: &Value, live: &Identity, next: &Identity) -> String {
     let kept = old.pointer("/spec/revisionHistoryLimit").and_then(Value::as_u64).unwrap_or(10);
     let limit = usize::try_from(kept).unwrap_or(usize::MAX).saturating_add(1).min(50);
-    let live = Identity::of_object(old);
     let mut list = vec![next.text()];
     if !live.is(&list[0]) {
         list.push(live.text());

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{Admission, Effect, Request, Settings, changeable};
 use crate::{
     api::annotations::{self as key, ACTIVE_LABEL},
-    hold::held::Record,
+    hold::held,
     manifest::{
         object::{self, is_opted_in, metadata_map_mut, text},
         template,
@@ -16,7 +16,7 @@ use crate::{
 
 /// `None`: no newer version has to do with it, or the user wants no canary any more, for which nothing has to be read.
 pub(super) fn admit(settings: &Settings, request: &Request<'_>, old: &Value) -> Option<Admission> {
-    let Record::Newer(version) = Record::of(old) else { return None };
+    let version = held::newer_version(old)?;
     // The newer version's controller, by way of a replica that is still the older: it knows what it does.
     if request.username == settings.controller {
         return Some(Admission::passed());

@@ -70,11 +70,11 @@ fn remember(admission: &mut Admission, before: &Map<String, Value>, held: &Held)
 pub fn needs_merge(request: &Request<'_>) -> Option<Value> {
     let old = request.old?;
     let (live, sent) = (object::template(old), object::template(request.new));
-    if object::annotation(old, key::ENABLED) != Some("held") || template::same(live, sent) {
+    if object::annotation(old, key::ENABLED) != Some("held") || !statement::is_of_helm(request) || template::same(live, sent) {
         return None;
     }
     let held = Standing::of(old).held.and_then(|text| Held::decode(text).ok())?;
-    let by_helm = held.operation == Operation::Update && held.manager == request.field_manager && statement::is_of_helm(request);
+    let by_helm = held.operation == Operation::Update && held.manager == request.field_manager;
     (by_helm && !template::same(&held.template, sent)).then_some(held.template)
 }
 
@@ -132,6 +132,7 @@ impl Update<'_> {
         }
         if !self.comes_again(sent)
             && !self.asks_to_retry()
+            && rejected::remembers_any(self.before)
             && let Some(verdict) = rejected::verdict(self.before, sent, &self.sent_owners())
         {
             return self.keep_out(verdict.to_owned());

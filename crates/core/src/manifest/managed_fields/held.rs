@@ -9,7 +9,7 @@ use crate::manifest::workload::API_VERSION;
 
 /// All fields that anybody owns.
 pub fn all(owners: &TemplateOwners) -> Fields {
-    owners.values().fold(Fields::default(), |all, fields| all.union(&Fields::read(fields)))
+    Fields::read_all(owners.values())
 }
 
 /// What one of them owns.
@@ -20,13 +20,13 @@ fn of(owners: &TemplateOwners, identity: &str) -> Fields {
 /// All fields that a manager owns by server-side apply.
 pub fn applied_by(owners: &TemplateOwners, manager: &str) -> Fields {
     let applied = owners.iter().filter(|(identity, _)| is_application_of(identity, manager));
-    applied.fold(Fields::default(), |all, (_, fields)| all.union(&Fields::read(fields)))
+    Fields::read_all(applied.map(|(_, fields)| fields))
 }
 
 /// All fields that a manager owns by updates.
 pub fn updated_by(owners: &TemplateOwners, manager: &str) -> Fields {
     let updated = owners.iter().filter(|(identity, _)| is_update_of(identity, manager));
-    updated.fold(Fields::default(), |all, (_, fields)| all.union(&Fields::read(fields)))
+    Fields::read_all(updated.map(|(_, fields)| fields))
 }
 
 fn is_update_of(identity: &str, manager: &str) -> bool {

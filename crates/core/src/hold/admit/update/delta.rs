@@ -42,7 +42,7 @@ impl Update<'_> {
     /// `None` where there is nothing on trial that this could be made to, or the two can't be merged: it then stands alone.
     pub(super) fn merged(&self, held: &Held) -> Option<Merged> {
         let (live, sent) = (object::template(self.old), object::template(self.request.new));
-        if !self.standing.is_trying() || held.is_outdated(self.old) || template::same(&held.template, sent) {
+        if !self.standing.is_trying() || template::same(&held.template, sent) || held.is_outdated(self.old) {
             return None;
         }
         let (known, sent_owners) = (self.known(held), self.sent_owners());
@@ -90,7 +90,7 @@ impl Update<'_> {
         });
         self.warn_held();
         let unchecked = self.unchecked(record.template, run);
-        Admission::held(self.request.new, self.changed, self.warnings, unchecked)
+        Admission::held(self.changed, self.warnings, unchecked)
     }
 
     /// Whether somebody compares with the live object to see what there is to send.

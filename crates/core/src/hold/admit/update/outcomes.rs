@@ -77,7 +77,7 @@ impl Update<'_> {
 
     pub(super) fn let_through(mut self, phase: Phase, reason: &str, effect: Effect) -> Admission {
         let live = Identity::of_object(self.old);
-        let mut proven = proven_after(self.old, &live);
+        let mut proven = proven_after(self.old, &live, &live);
         if phase == Phase::RolledBack {
             // What somebody goes back from is tried when it comes again.
             proven = proven.split(',').filter(|text| !live.is(text)).collect::<Vec<_>>().join(",");
@@ -202,7 +202,7 @@ impl Update<'_> {
         self.warn_held();
         self.warnings.extend(overlap::warning(&record.template));
         let unchecked = self.unchecked(record.template, run);
-        Admission::held(self.request.new, self.changed, self.warnings, unchecked)
+        Admission::held(self.changed, self.warnings, unchecked)
     }
 
     /// What this request asks for, by itself.

@@ -207,16 +207,11 @@ impl Update<'_> {
             // Who states the live template, one part of it aside, says who set what of it.
             let states_the_live_one = template::same(object::template(self.old), object::template(self.request.new));
             // The usual case, and the cheap one: nothing but the template and a time is another.
-            let mut records = if states_the_live_one {
-                sent.to_vec()
-            } else if managed_fields::differs_in_template_only(sent, stored) {
-                stored.to_vec()
-            } else {
-                managed_fields::with_template_owners(sent, template_owners(self.old.get("metadata").unwrap_or(&Value::Null)))
-            };
-            if managed_fields::says_the_same(&records, stored) {
-                records = stored.to_vec();
-            }
+            let stays = !states_the_live_one && managed_fields::differs_in_template_only(sent, stored);
+            let put_back = || managed_fields::with_template_owners(sent, template_owners(self.old.get("metadata").unwrap_or(&Value::Null)));
+            let records = (!stays).then(|| if states_the_live_one { sent.to_vec() } else { put_back() });
+            let records = records.filter(|records| !managed_fields::says_the_same(records, stored));
+            let records = records.unwrap_or_else(|| stored.to_vec());
             managed_fields::put_records(metadata, records);
         }
         self.mark_last_applied();

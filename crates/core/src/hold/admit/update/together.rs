@@ -138,6 +138,6 @@ impl Update<'_> {
         self.warnings.push(message::together(&managers));
         self.warn_held();
         let unchecked = self.unchecked(record.template, run);
-        Admission::held(self.request.new, self.changed, self.warnings, unchecked)
+        Admission::held(self.changed, self.warnings, unchecked)
     }
 }
