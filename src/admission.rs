@@ -205,7 +205,7 @@ impl Webhook {
         let Some(unchecked) = admission.unchecked.take() else { return (admission, asked) };
         let canary = self.canary(request, *unchecked);
         let question = Instant::now();
-        let admission = self.after_questions(questions, request, admission, canary).await;
+        let admission = Box::pin(self.after_questions(questions, request, admission, canary)).await;
         (admission, asked + question.elapsed())
     }
 

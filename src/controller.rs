@@ -15,6 +15,8 @@ mod orphans;
 mod shares;
 mod step;
 mod telemetry;
+#[cfg(test)]
+mod tests;
 mod wake;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};

@@ -27,16 +27,21 @@ struct State {
 
 impl ApiServer {
     pub(crate) fn client(&self) -> kube::Client {
-        let server = self.clone();
-        let service = tower::service_fn(move |request: Request<kube::client::Body>| {
-            let server = server.clone();
+        kube::Client::new(self.clone().service(), "coalmine")
+    }
+
+    pub(crate) fn service(
+        self,
+    ) -> impl tower::Service<Request<kube::client::Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static
+    {
+        tower::service_fn(move |request: Request<kube::client::Body>| {
+            let server = self.clone();
             async move {
                 let (parts, body) = request.into_parts();
                 let bytes = to_bytes(Body::new(body), usize::MAX).await.expect("a request body");
-                Ok::<_, Infallible>(server.answer(&parts.method, parts.uri.path(), &bytes))
+                Ok(server.answer(&parts.method, parts.uri.path(), &bytes))
             }
-        });
-        kube::Client::new(service, "coalmine")
+        })
     }
 
     pub(crate) fn stored<K: DeserializeOwned>(&self, plural: &str, name: &str) -> Option<K> {

@@ -106,9 +106,8 @@ impl Actor<'_> {
         let Record::Valid(held) = self.held else { return Ok(()) };
         let patch = promotion::patch(self.primary, &held.template, message, &second(self.now));
         let patch = self.remembering(patch, Phase::Promoted, message).await;
-        self.json_patch(patch, "promote the held template").await?;
-        self.wrote("promoted", Phase::Promoted, message);
-        Ok(())
+        let promoted = self.json_patch(patch, "promote the held template").await;
+        self.wrote(promoted, "promoted", Phase::Promoted, message).await
     }
 
     fn canary_name(&self) -> String {
@@ -147,27 +146,39 @@ impl Actor<'_> {
         promotion::with_note(patch, key::HISTORY, history.as_deref())
     }
 
-    /// The phase is written.
-    fn wrote(&self, verb: &'static str, phase: Phase, message: &str) {
+    /// What follows once the phase is written, which it may be although no answer came: nobody comes back to what is done.
+    async fn wrote(&self, written: Result<(), Error>, verb: &'static str, phase: Phase, message: &str) -> Result<(), Error> {
+        match written {
+            Err(error) if error.is_lost() && self.is_written(phase).await => {}
+            written => written?,
+        }
         let took = Standing::of(self.primary).since.map(|began| times::elapsed(began, self.now));
         self.context.metrics.phase(self.namespace(), phase, took);
         self.context.notices.wake(self.namespace(), object::name(self.primary));
         self.audit(verb, phase, message);
+        Ok(())
+    }
+
+    async fn is_written(&self, phase: Phase) -> bool {
+        let found = self.context.deployments(self.namespace()).get_opt(object::name(self.primary)).await.ok().flatten();
+        let found = found.and_then(|found| observe::json(&found, "the Deployment").ok());
+        found.is_some_and(|found| {
+            let (before, now) = (Standing::of(self.primary), Standing::of(&found));
+            now.phase == Some(phase) && now.run == before.run && (now.phase, now.since) != (before.phase, before.since)
+        })
     }
 
     async fn write(&self, phase: Phase, message: Option<&str>) -> Result<(), Error> {
-        self.json_patch(self.state_patch(phase, message).await, "write the phase").await?;
-        self.wrote("wrote", phase, message.unwrap_or_default());
-        Ok(())
+        let written = self.json_patch(self.state_patch(phase, message).await, "write the phase").await;
+        self.wrote(written, "wrote", phase, message.unwrap_or_default()).await
     }
 
     async fn write_aside(&self, phase: Phase, message: Option<&str>) -> Result<(), Error> {
         let patch = json_patch(self.state_patch(phase, message).await)?;
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let api = self.context.deployments(self.namespace());
-        api.patch_status(object::name(self.primary), &parameters, &patch).await.map_err(Error::api("write the phase to the status"))?;
-        self.wrote("wrote", phase, message.unwrap_or_default());
-        Ok(())
+        let written = api.patch_status(object::name(self.primary), &parameters, &patch).await.map(drop);
+        self.wrote(written.map_err(Error::api("write the phase to the status")), "wrote", phase, message.unwrap_or_default()).await
     }
 
     async fn delete(&self, uid: &str, with_pods: bool) -> Result<(), Error> {

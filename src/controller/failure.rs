@@ -25,6 +25,11 @@ impl Error {
         matches!(self, Self::Api { source, .. } if matches!(&**source, kube::Error::Api(status) if is_about_another(status.code, &status.message)))
     }
 
+    /// No answer that says whether it was done.
+    pub(super) fn is_lost(&self) -> bool {
+        matches!(self, Self::Api { source, .. } if !matches!(&**source, kube::Error::Api(status) if status.code < 500))
+    }
+
     /// For a user: what failed, and the API server's own words where it said any.
     pub(super) fn words(&self) -> String {
         match self {

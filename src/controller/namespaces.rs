@@ -13,7 +13,6 @@ use kube::{Api, Client};
 use serde_json::Value;
 
 use super::{Error, chain, observe};
-use crate::clock;
 use coalmine_core::{
     api::notify,
     manifest::object,
@@ -21,6 +20,8 @@ use coalmine_core::{
 };
 
 const REMEMBERED: Duration = Duration::from_secs(2);
+/// What was known so long ago stands in for an answer that doesn't come: a moment's trouble must not end a trial.
+const STANDS_IN: Duration = Duration::from_secs(30);
 /// More namespaces than that have nothing on trial at once.
 const MOST: usize = 1000;
 
@@ -39,26 +40,34 @@ pub(super) struct Namespaces {
 }
 
 impl Namespaces {
-    /// What can't be looked up may be frozen: nothing is let in there, and the words say why.
-    pub(super) async fn of(&self, client: &Client, namespace: &str) -> Wishes {
-        let now = clock::now();
-        {
-            let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((_, wishes)) = known.get(namespace).filter(|(at, _)| elapsed(*at, now) < REMEMBERED) {
-                return wishes.clone();
-            }
+    /// What may not be looked up may be frozen: nothing is let in there, and the words say why. An error where the API server can't say now.
+    pub(super) async fn of(&self, client: &Client, namespace: &str, now: Timestamp) -> Result<Wishes, Error> {
+        let known = self.known(namespace, now);
+        if let Some((_, wishes)) = known.as_ref().filter(|(at, _)| elapsed(*at, now) < REMEMBERED) {
+            return Ok(wishes.clone());
         }
-        let wishes = look(client, namespace).await.unwrap_or_else(|error| {
-            tracing::warn!(namespace, error = %chain(&error), "failed to see whether the namespace is frozen");
-            let freeze = "whether it is frozen can't be read (the right to get namespaces?)".to_owned();
-            Wishes { freeze: Some(freeze), notify: None }
-        });
+        let wishes = match (look(client, namespace).await, known) {
+            (Ok(wishes), _) => wishes,
+            (Err(error), known) => {
+                tracing::warn!(namespace, error = %chain(&error), "failed to see whether the namespace is frozen");
+                if error.refusal().is_none() {
+                    return known.map(|(_, wishes)| wishes).ok_or(error);
+                }
+                let freeze = "whether it is frozen can't be read (the right to get namespaces?)".to_owned();
+                Wishes { freeze: Some(freeze), notify: None }
+            }
+        };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|_, (at, _)| elapsed(*at, now) < REMEMBERED);
+        known.retain(|_, (at, _)| elapsed(*at, now) < STANDS_IN);
         if known.len() < MOST {
             known.insert(namespace.to_owned(), (now, wishes.clone()));
         }
-        wishes
+        Ok(wishes)
+    }
+
+    fn known(&self, namespace: &str, now: Timestamp) -> Option<(Timestamp, Wishes)> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(namespace).filter(|(at, _)| elapsed(*at, now) < STANDS_IN).cloned()
     }
 }
 

@@ -86,7 +86,8 @@ impl Notices {
             return None;
         }
         let notify = Policy::of(object::annotations(primary)).unwrap_or_default().notify;
-        let wishes = context.namespaces.of(&context.client, object::namespace(primary)).await;
+        // The verdict doesn't wait for who is to hear of it.
+        let wishes = context.namespaces.of(&context.client, object::namespace(primary), now).await.unwrap_or_default();
         let sinks = notifier.sinks.chosen(notify.sinks.as_deref(), wishes.notify.as_deref(), verdict.phase);
         if sinks.is_empty() {
             return None;

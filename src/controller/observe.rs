@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Context, Error, chain};
+use crate::clock;
 use coalmine_core::{
     api::{annotations::RUN_LABEL, policy::Policy},
     facts::{event::Unreached, judgement::Round},
@@ -68,7 +69,7 @@ impl Seen {
         };
         let standing = Standing::of(primary);
         if standing.is_trying() {
-            seen.freeze = context.namespaces.of(&context.client, namespace).await.freeze;
+            seen.freeze = context.namespaces.of(&context.client, namespace, clock::now()).await?.freeze;
             seen.look_at_the_canary(context, primary).await?;
         } else if standing.is_kept_out() {
             seen.missing_live = or_nothing(Self::missing_live(context, primary).await);

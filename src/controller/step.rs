@@ -12,7 +12,10 @@ use super::{
 };
 use crate::{clock, panics::caught};
 use coalmine_core::{
-    api::{annotations::ACTIVE_LABEL, policy::Policy},
+    api::{
+        annotations::{ACTIVE_LABEL, UNSENT},
+        policy::Policy,
+    },
     facts::{event::Event, judgement::Round, why::Verdict},
     hold::held::Record,
     manifest::{key::Key, object, template},
@@ -94,6 +97,10 @@ async fn step(context: &Context, namespace: &str, name: &str) -> Result<Option<D
     }
     if object::label(&primary, ACTIVE_LABEL).is_none() {
         return Ok(None);
+    }
+    // Also of a verdict whose writing was never answered.
+    if object::annotations(&primary).contains_key(UNSENT) {
+        context.notices.wake(namespace, name);
     }
     let held = Record::of(&primary);
     let seen = observe::Seen::look(context, &primary).await?;

@@ -54,6 +54,12 @@ impl Told {
         self.last_state = Some((reason, note.to_owned()));
         true
     }
+
+    /// What was to be told of this state could not be: it is as if it had not been seen.
+    pub fn forget(&mut self, state: Reason) {
+        self.lasting.remove(&state);
+        self.last_state.take_if(|(reason, _)| *reason == state);
+    }
 }
 
 #[cfg(test)]

@@ -79,3 +79,15 @@ fn a_state_that_comes_again_after_a_step_is_told_again() {
         (9, Reason::NotReady, "evicted", true),
     ]);
 }
+
+#[test]
+fn a_state_that_could_not_be_told_is_told_when_it_is_seen_again() {
+    let now = Timestamp::from_second(1_800_000_000).unwrap();
+    let mut told = Told::default();
+    for _ in 0..3 {
+        assert!(told.tell(Reason::MetricsUnavailable, "connection refused", now));
+        told.forget(Reason::MetricsUnavailable);
+    }
+    assert!(told.tell(Reason::MetricsUnavailable, "connection refused", now));
+    assert!(!told.tell(Reason::MetricsUnavailable, "connection refused", now));
+}
