@@ -112,6 +112,14 @@ pub struct PodCounts {
     pub client_errors: f64,
 }
 
+impl PodCounts {
+    /// The same shares of fewer requests.
+    fn of_so_many(self, requests: f64) -> Self {
+        let part = if self.requests > 0.0 { requests / self.requests } else { 0.0 };
+        Self { requests, errors: self.errors * part, client_errors: self.client_errors * part }
+    }
+}
+
 /// What one scrape of the canary closes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CounterLook<T = PodCounts> {

@@ -86,12 +86,15 @@ impl Selector {
         }
     }
 
-    /// The same less the series whose label matches a pattern. Reads as before: what is left out is no choice of the user's.
+    /// The same less the series of which one of these labels matches a pattern. Reads as before: what is left out is no choice of the user's.
     #[must_use]
-    pub fn excluding(&self, label: &str, pattern: &str) -> Self {
+    pub fn excluding(&self, labels: &[&str], pattern: &str) -> Self {
         let pattern = format!("^(?:{pattern})$");
-        let condition = Regex::new(&pattern).map(|regex| Matcher::new(MatchOp::NotRe(regex), label, &pattern));
-        Self { matchers: self.matchers.iter().cloned().chain(condition).collect(), ..self.clone() }
+        let regex = Regex::new(&pattern).ok();
+        // One automaton for all of them.
+        let conditions =
+            regex.iter().flat_map(|regex| labels.iter().map(|label| Matcher::new(MatchOp::NotRe(regex.clone()), label, &pattern)));
+        Self { matchers: self.matchers.iter().cloned().chain(conditions).collect(), ..self.clone() }
     }
 
     /// The same without conditions on one label.
@@ -166,7 +169,7 @@ mod tests {
 
     #[test]
     fn series_can_be_left_out_and_ports_told_apart() {
-        let selector = Selector::of("requests.total").at_port(8081).excluding("path", "/healthz|/a[.]\"b");
+        let selector = Selector::of("requests.total").at_port(8081).excluding(&["path"], "/healthz|/a[.]\"b");
         let matches = |instance: &str, path: &str| {
             let labels = [("__name__", "requests.total"), ("instance", instance), ("path", path)];
             selector.matches(&labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into())

@@ -103,6 +103,8 @@ pub struct Judge {
     /// Counts what invalidates all that was counted.
     epoch: u64,
     scope: Option<(Timestamp, Arc<Scope>)>,
+    /// None of the primary's pods was Ready then.
+    primary_is_down: bool,
     series: Series,
     pace: Pace,
     rounds: Rounds,
@@ -119,6 +121,7 @@ impl Judge {
             subject,
             epoch: 0,
             scope: None,
+            primary_is_down: false,
             series: Series::unknown(),
             pace: Pace::default(),
             rounds: Rounds::default(),

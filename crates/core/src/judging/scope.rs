@@ -73,6 +73,11 @@ pub(super) fn pods(canary: &[Pod], primary: &[Pod], deployment: &str, before: Op
     Pods { canary: named(&canaries), primary }
 }
 
+/// Whether any of this Deployment's pods is Ready.
+pub(super) fn serves(primary: &[Pod], deployment: &str) -> bool {
+    primary.iter().any(|pod| pod.is_serving && is_of(pod, deployment))
+}
+
 /// Whether a pod is of a ReplicaSet of this Deployment: the set's name is the Deployment's with a hash behind it, and a hash has no dash.
 pub(super) fn is_of(pod: &Pod, deployment: &str) -> bool {
     pod.replica_sets.iter().any(|owner| {

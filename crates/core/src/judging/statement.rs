@@ -18,7 +18,7 @@ use crate::facts::judgement::{Decision, Judgement, Waiting};
 use crate::metrics::counting::{Counted, Lacking};
 use crate::metrics::discovery::LatencyError;
 use crate::run::evidence::{self, Look};
-use crate::statistics::{self, Analysis, CounterResult, Deadline, Finding as Found, Joined, Now, RunParameters, Verdict, join};
+use crate::statistics::{self, Analysis, CounterResult, Deadline, Finding as Found, Joined, Now, RunParameters, Scrapes, Verdict, join};
 
 /// A canary that finished nothing in its last looks, while an ordinary pod of the primary finished so many, holds by that alone: where clients
 /// wait for answers that don't come, the primary has less to do as well, and the test of silence waits for it to go on.
@@ -30,6 +30,8 @@ pub(super) struct Known<'a> {
     pub(super) subject: &'a Subject,
     pub(super) origin: Origin,
     pub(super) counters: &'a [Counter],
+    /// None of the primary's pods is Ready.
+    pub(super) primary_is_down: bool,
     /// From one scrape to the next, or a guess at it.
     pub(super) interval: Duration,
     /// When to look again, if there is nothing to say yet.
@@ -101,10 +103,10 @@ impl<'a> Known<'a> {
 
     fn said(self, counter: &'a Counter, seen: Seen<'a>, has_histogram: bool) -> Said<'a> {
         let deadline = self.deadline();
-        let now = Now { served: self.served(), deadline, scrapes: seen.scrapes };
+        let now = Now { served: self.served(), deadline, scrapes: self.scrapes(&seen) };
         let parameters = run_parameters(self.subject, self.counters.len());
         let result = statistics::judge(&parameters, &seen.counter, &now);
-        let strange = Strange::of(counter, seen.counted, self.subject, parameters.budget().client_errors, self.interval);
+        let strange = Strange::of(counter, &seen, &result, self.subject, self.interval);
         let is_excused = |error: &LatencyError| has_histogram && matches!(error, LatencyError::NoHistogram { .. });
         let latency = seen.latency.clone().filter(|error| !is_excused(error));
         let is_silent_at_last = is_silent_at_last(&seen.counter);
@@ -131,6 +133,13 @@ impl<'a> Known<'a> {
             joined = Joined::unusable(deadline);
         }
         Said { counter, seen, result, joined, latency, is_silent_at_last, strange }
+    }
+
+    /// Pods that aren't there any more aren't missed.
+    fn scrapes(self, seen: &Seen<'_>) -> Scrapes {
+        let last = seen.counter.looks.last().map(|look| look.end).filter(|_| self.primary_is_down);
+        let primary_last = seen.scrapes.primary_last.map(|primary| last.map_or(primary, |last| last.max(primary)));
+        Scrapes { primary_last, ..seen.scrapes }
     }
 
     fn answer(self, said: &[Said<'_>]) -> Round {

@@ -1,13 +1,15 @@
-//! What keeps a canary from being promoted beside its failures: redirects, a process that ends unseen, a registry that several pods share. None of
-//! these rejects.
+//! What keeps a canary from being promoted beside its failures: redirects, not one good answer, a process that ends unseen, a registry that several
+//! pods share. None of these rejects.
 
 use std::time::Duration;
 
-use super::counters::Counter;
+use super::counters::{Counter, Seen};
 use super::subject::Subject;
 use crate::api::policy;
-use crate::metrics::counting::{Anew, Counted, Shared};
-use crate::statistics::{ClientCounts, ClientErrors, ClientLook, ClientParameters, Parameters, client_errors, tail, typical};
+use crate::metrics::counting::{Anew, Counted, Shared, Tally};
+use crate::statistics::{
+    ClientCounts, ClientErrors, ClientLook, ClientParameters, CounterResult, Parameters, client_errors, tail, typical,
+};
 
 /// A share of redirects up to this is no harm, whatever the primary's is.
 const FEW: f64 = 0.05;
@@ -16,15 +18,16 @@ const FEW: f64 = 0.05;
 #[derive(Debug, Default)]
 pub(super) struct Strange {
     pub(super) redirects: Option<ClientErrors>,
+    /// All of its answers were client errors, and the primary's weren't: too few, perhaps, for a test, and nothing that speaks for it.
+    pub(super) clients: Option<ClientErrors>,
     pub(super) anew: Option<Anew>,
     /// What is counted isn't the canary's alone: that rejects nobody either.
     pub(super) shared: Option<Shared>,
 }
 
 impl Strange {
-    /// `alpha` is that of client errors; all this only holds.
-    pub(super) fn of(counter: &Counter, counted: &Counted, subject: &Subject, alpha: f64, interval: Duration) -> Self {
-        let policy = &subject.policy;
+    pub(super) fn of(counter: &Counter, seen: &Seen<'_>, result: &CounterResult, subject: &Subject, interval: Duration) -> Self {
+        let (policy, counted, alpha) = (&subject.policy, seen.counted, result.budget.client_errors);
         let compares = policy.client_errors == policy::ClientErrors::Compare && counter.found.reading.tells_client_errors();
         let parameters = ClientParameters {
             alpha,
@@ -34,6 +37,7 @@ impl Strange {
             evenness: counter.past.evenness,
         };
         Self {
+            clients: result.client_errors.filter(|_| is_all(counted, |tally| tally.clients)),
             redirects: compares.then(|| redirects(counted, parameters)).flatten(),
             anew: counted.anew.filter(|anew| is_too_young(anew, counted, policy.duration)),
             shared: counted.shared.clone(),
@@ -41,7 +45,7 @@ impl Strange {
     }
 
     pub(super) fn holds(&self) -> bool {
-        self.redirects.is_some() || self.anew.is_some() || self.shared.is_some()
+        self.redirects.is_some() || self.clients.is_some() || self.anew.is_some() || self.shared.is_some()
     }
 }
 
@@ -69,7 +73,17 @@ fn redirects(counted: &Counted, parameters: ClientParameters) -> Option<ClientEr
             }
         })
         .collect();
-    Some(client_errors(&looks, parameters)).filter(|result| result.holds)
+    Some(client_errors(&looks, parameters)).filter(|result| result.holds || is_all(counted, |tally| tally.redirects))
+}
+
+/// Whether the canary gave no other answer, and the primary did.
+fn is_all(counted: &Counted, of: fn(Tally) -> f64) -> bool {
+    let (mut canary, mut primary) = (Tally::default(), Tally::default());
+    for detail in &counted.details {
+        canary.add(detail.canary);
+        primary.add(detail.primary_total());
+    }
+    canary.requests > 0.0 && of(canary) >= canary.requests && of(primary) < primary.requests
 }
 
 /// A process that began anew is another one: what it did before it ended says nothing for it. It must last for as long as a canary must.

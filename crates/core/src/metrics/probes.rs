@@ -16,12 +16,14 @@ use super::patterns;
 /// Labels that libraries write a path into.
 const ROUTE_LABELS: [&str; 9] = ["handler", "path", "uri", "route", "endpoint", "http_route", "http.route", "url", "view"];
 /// Paths that nobody serves to users.
-const USUAL_PATHS: &str = "/(-/)?(health|healthz|healthy|live|livez|ready|readyz|metrics|actuator/.*)";
+const USUAL_PATHS: &str = "/(-/)?(health|healthz|livez|readyz|metrics|actuator/.*)|/grpc[.](health|reflection)[.].*";
 /// Paths that some do.
-const PERHAPS_USUAL_PATHS: &str = "/(-/)?(ping|status)";
-/// The same for gRPC, by its own labels.
-const SERVICE_LABELS: [&str; 2] = ["grpc_service", "rpc_service"];
-const USUAL_SERVICES: &str = "grpc[.]health[.]v1[.]Health|grpc[.]reflection[.].*";
+const PERHAPS_USUAL_PATHS: &str = "/(-/)?(ping|status|up|healthy|live|liveness|ready|readiness|heartbeat|health[-_]?checks?)|\
+                                   (/[a-zA-Z0-9_.-]+){1,2}/(health|healthz|healthy|live|livez|liveness|ready|readyz|readiness|metrics)|\
+                                   (/[a-zA-Z0-9_.-]+)?/(health|healthz|livez|readyz)/[a-zA-Z0-9_.-]+";
+/// The same for gRPC, by its own labels: of some the method, with the service before it.
+const SERVICE_LABELS: [&str; 5] = ["grpc_service", "rpc_service", "grpc_method", "rpc_method", "method"];
+const USUAL_SERVICES: &str = "/?grpc[.](health|reflection)[.].*";
 /// Who asks for them, where a label says so.
 const AGENT_LABELS: [&str; 2] = ["user_agent", "http_user_agent"];
 const USUAL_AGENTS: &str = "(kube-probe|Prometheus|ELB-HealthChecker|GoogleHC|coalmine)/.*";
@@ -61,10 +63,8 @@ pub fn are_traffic(per_second: f64, rates: &[f64]) -> bool {
 fn without_paths(found: &Found, paths: &str) -> Found {
     let Reading::Labelled { requests, failures } = &found.reading else { return found.clone() };
     let plain = |selector: &Selector| {
-        let selector = ROUTE_LABELS.iter().fold(selector.clone(), |selector, label| selector.excluding(label, paths));
-        let selector = SERVICE_LABELS.iter().fold(selector, |selector, label| selector.excluding(label, USUAL_SERVICES));
-        let selector = NAME_LABELS.iter().fold(selector, |selector, label| selector.excluding(label, USUAL_NAMES));
-        AGENT_LABELS.iter().fold(selector, |selector, label| selector.excluding(label, USUAL_AGENTS))
+        let selector = selector.excluding(&ROUTE_LABELS, paths).excluding(&SERVICE_LABELS, USUAL_SERVICES);
+        selector.excluding(&NAME_LABELS, USUAL_NAMES).excluding(&AGENT_LABELS, USUAL_AGENTS)
     };
     Found {
         reading: Reading::Labelled { requests: plain(requests), failures: failures.clone() },
@@ -217,6 +217,13 @@ mod tests {
     #[case::not_by_the_user(&[("path", "/lbs")], true)]
     #[case::a_longer_path(&[("path", "/status/orders")], true)]
     #[case::grpc(&[("grpc_service", "grpc.health.v1.Health")], false)]
+    #[case::grpc_by_its_method(&[("grpc_method", "grpc.health.v1.Health/Check")], false)]
+    #[case::rpc_by_its_method(&[("rpc_method", "grpc.health.v1.Health/Check")], false)]
+    #[case::grpc_by_its_path(&[("http_route", "/grpc.health.v1.Health/Check")], false)]
+    #[case::another_method(&[("method", "GET")], true)]
+    #[case::quarkus(&[("uri", "/q/health/live")], false)]
+    #[case::rails(&[("path", "/up")], false)]
+    #[case::behind_a_prefix(&[("path", "/api/v1/healthz")], false)]
     #[case::of_a_mesh(&[("route_name", "probe")], false)]
     #[case::who_asks(&[("user_agent", "kube-probe/1.37")], false)]
     #[case::where_users_are_too(&[("path", "/")], true)]
@@ -236,6 +243,10 @@ mod tests {
     #[rstest]
     #[case::what_some_serve("/ping", true)]
     #[case::its_own("/internal/alive", true)]
+    #[case::a_stream("/live", true)]
+    #[case::an_insurance("/health/plans", true)]
+    #[case::a_collector("/v1/metrics", true)]
+    #[case::grpcs("/grpc.health.v1.Health/Check", false)]
     #[case::what_nobody_serves("/healthz", false)]
     #[case::by_the_user("/lb/eu", false)]
     fn what_may_be_traffic(#[case] path: &str, #[case] expected: bool) {

@@ -15,6 +15,10 @@ use super::findings::findings;
 use super::lanes::{Lanes, sum};
 use super::{CounterLook, CounterParameters, CounterResult, Now, PodCounts, RunParameters, TimedLook};
 
+/// In its first look a canary has no more requests than this number of ordinary pods of the primary, give or take a few.
+const MOST_BY_USERS: f64 = 4.0;
+const A_FEW: f64 = 20.0;
+
 #[derive(Clone, Debug)]
 pub struct CounterTest {
     run: RunParameters,
@@ -88,24 +92,28 @@ impl CounterTest {
     pub fn push(&mut self, look: &CounterLook) {
         let first = *self.ends.first().unwrap_or(&look.end);
         self.ends.push(look.end);
-        let warm_up = is_warm(look.end, first, self.run.warm_up);
         self.requests += look.canary.requests.max(0.0);
-        let look = self.lanes.take_off(look);
+        let mut look = self.lanes.take_off(look);
         self.real += look.canary.requests;
         self.failed.push(look.canary.errors);
+        let requests: Vec<f64> = look.primary.iter().flatten().map(|pod| pod.requests).collect();
+        let ordinary = typical(&requests);
+        let is_of_its_own = self.ends.len() == 1 && !requests.is_empty() && is_of_its_own_making(look.canary.requests, ordinary);
+        if is_of_its_own {
+            look.canary = look.canary.of_so_many(ordinary);
+        }
+        let warm_up = is_of_its_own || is_warm(look.end, first, self.run.warm_up);
 
         let primary: PodCounts = sum(&look.primary);
         let counts = |pod: PodCounts| Counts::new(pod.requests, pod.errors);
         let interval = look.interval;
         self.errors.push(&Look { canary: counts(look.canary), primary: counts(primary), warm_up, interval });
 
-        let requests: Vec<f64> = look.primary.iter().flatten().map(|pod| pod.requests).collect();
-        let ordinary = typical(&requests);
         if let Some(clients) = &mut self.clients {
             let counts = |pod: PodCounts| Counts::new(pod.requests, pod.client_errors);
             clients.push(&Look { canary: counts(look.canary), primary: counts(primary), warm_up, interval }, ordinary);
         }
-        if !self.is_discovered_late(&look) {
+        if !is_of_its_own && !self.is_discovered_late(&look) {
             self.push_silence(&look, ordinary, requests.len());
         }
     }
@@ -234,6 +242,12 @@ impl CounterTest {
 fn others(silence: Silence, client_errors: Option<ClientErrors>) -> Stance {
     let of_silence = Stance::of(silence.rejected, silence.holds);
     client_errors.map_or(of_silence, |errors| of_silence.max(Stance::of(errors.rejected_at.is_some(), errors.holds)))
+}
+
+/// What the first look holds that no users can have asked: one that warms itself up before it is Ready asks itself, and what it says then is seen with
+/// the first scrape. It tells as much as an ordinary pod's look would, nothing but gross failure counts in it, and no rate is told from it.
+fn is_of_its_own_making(requests: f64, ordinary: f64) -> bool {
+    requests > MOST_BY_USERS * ordinary + A_FEW
 }
 
 /// Looks that end within the warm-up after the first scrape.

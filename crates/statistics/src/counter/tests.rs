@@ -18,6 +18,7 @@ struct Part {
 }
 
 const GOOD: (f64, f64, f64) = (450.0, 0.0, 0.0);
+const FEW: (f64, f64, f64) = (25.0, 0.0, 0.0);
 
 const fn part(looks: u64, canary: (f64, f64, f64), primary: (f64, f64, f64)) -> Part {
     Part { looks, canary, primary }
@@ -84,6 +85,9 @@ fn name(finding: &Finding) -> &'static str {
 #[case::a_crawler_finds_the_canary(&[part(12, (600.0, 0.0, 150.0), GOOD)], Verdict::Continue, &["client errors"])]
 #[case::both_not_found(&[part(12, (450.0, 0.0, 200.0), (450.0, 0.0, 200.0))], Verdict::Promote, &[])]
 #[case::nobody_has_traffic(&[part(12, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))], Verdict::Continue, &["errors"])]
+#[case::asked_itself_before_it_was_ready(&[part(1, (20_000.0, 0.0, 0.0), GOOD), part(11, GOOD, GOOD)], Verdict::Promote, &[])]
+#[case::the_same_and_fails_a_few(&[part(1, (20_000.0, 0.0, 0.0), FEW), part(11, (25.0, 0.25, 0.0), FEW)], Verdict::Continue, &["errors"])]
+#[case::the_same_and_has_no_clients(&[part(1, (20_000.0, 0.0, 0.0), GOOD), part(11, (0.0, 0.0, 0.0), GOOD)], Verdict::Continue, &["silent", "errors"])]
 fn stories(#[case] parts: &[Part], #[case] verdict: Verdict, #[case] findings: &[&str]) {
     let result = judged(&counter(parts), Deadline::Ahead);
     assert_eq!((result.verdict(), result.findings.iter().map(name).collect::<Vec<_>>().as_slice()), (verdict, findings), "{result:?}");

@@ -36,6 +36,7 @@ impl Judge {
             (Kind::Pods, Answer::Pods { canary, primary }) => {
                 let before = self.scope.as_ref().map(|(_, scope)| &scope.pods);
                 let pods = scope::pods(&canary, &primary, &self.subject.primary, before);
+                self.primary_is_down = !scope::serves(&primary, &self.subject.primary);
                 self.scope = Some((now, Arc::new(Scope { namespace: self.subject.namespace.clone(), pods })));
             }
             (Kind::Present, Answer::Present(series)) => self.take_present(Ok(&series), now),
@@ -141,7 +142,8 @@ impl Judge {
             self.pace.saw(first, now);
         }
         let (interval, look_again) = (self.pace.interval().unwrap_or(UNKNOWN_INTERVAL), self.at_next_scrape(now));
-        let known = Known { subject: &self.subject, origin: *origin, counters, interval, look_again, now };
+        let primary_is_down = self.primary_is_down;
+        let known = Known { subject: &self.subject, origin: *origin, counters, primary_is_down, interval, look_again, now };
         let ((metrics, look), pod_label) = (statement::state(known, counted), pod_label(counters));
         self.news.extend(look.map(News::Looked));
         self.metrics_say(metrics, pod_label, now);

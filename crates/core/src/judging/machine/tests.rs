@@ -14,6 +14,7 @@ use crate::metrics::discovery::Choice;
 use crate::statistics::Counts;
 
 mod ends;
+mod opponent;
 mod quiet;
 mod stories;
 mod world;

@@ -97,7 +97,7 @@ impl Known<'_> {
         }
         // A counter that appears with the first request isn't missed where there are none.
         let is_quiet = said.result.silence.ordinary <= statistics::NEARLY_NO_TRAFFIC;
-        let is_missed = |lacking: &&Lacking| !is_quiet || matches!(lacking, Lacking::Label { .. });
+        let is_missed = |lacking: &&Lacking| !is_quiet || !matches!(lacking, Lacking::Metric { .. });
         let mut findings: Vec<Finding> = said.seen.lacking.iter().filter(is_missed).cloned().map(Finding::Lacking).collect();
         let is_silent = |found: &Found| matches!(found, Found::Silent(_));
         if said.is_silent_at_last && !said.result.findings.iter().any(is_silent) {
@@ -130,8 +130,13 @@ impl Known<'_> {
     fn of_what_is_strange(self, said: &Said<'_>) -> impl Iterator<Item = Finding> + use<> {
         let duration = self.subject.policy.duration;
         let anew = said.strange.anew.map(|anew| Finding::BeganAnew { times: anew.times, last: anew.last, duration });
-        let code = said.seen.counted.redirect.clone();
-        anew.into_iter().chain(said.strange.redirects.map(|redirects| Finding::Redirects { redirects, code }))
+        let (client_error, redirect) = (said.seen.counted.client_error.clone(), said.seen.counted.redirect.clone());
+        let served = self.served();
+        let is_told = said.result.findings.iter().any(|found| matches!(found, Found::ClientErrors(_)));
+        let clients = said.strange.clients.filter(|_| !is_told);
+        let clients = clients.map(|errors| Finding::ClientErrors { errors, code: client_error, rejects: false, served });
+        let redirects = said.strange.redirects.map(|redirects| Finding::Redirects { redirects, code: redirect });
+        anew.into_iter().chain(clients).chain(redirects)
     }
 
     fn one_in_the_way(self, said: &Said<'_>, found: &Found) -> Vec<Finding> {

@@ -26,8 +26,9 @@ pub enum Failure {
     GrpcStatus,
     /// Exactly this value is a failure, any other is none.
     Is(&'static str),
-    /// What went wrong, said where no code was sent: then, and only then, whatever it says is the server's failure.
-    WithoutCode,
+    /// What went wrong, beside a code or where none was sent: without a code whatever it says is the server's failure. Beside a good one the answer
+    /// broke off, or hides an error.
+    BesideCode,
 }
 
 /// <https://grpc.github.io/grpc/core/md_doc_statuscodes.html>, by number. The second tells whether it speaks against the server.
@@ -74,7 +75,7 @@ impl Failure {
             Self::GrpcStatus => grpc_code(value).map_or_else(otherwise, grpc),
             Self::Is(failure) if value == failure => Answer::ServerError,
             Self::Is(_) => Answer::Good,
-            Self::WithoutCode => Answer::ServerError,
+            Self::BesideCode => Answer::ServerError,
         }
     }
 
@@ -105,7 +106,7 @@ impl Failure {
             }
             Self::GrpcStatus | Self::Is(_) => values.next().map(|_| self),
             // A version that works may never say it.
-            Self::WithoutCode => Some(self),
+            Self::BesideCode => Some(self),
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Series that don't say how their requests ended are left out where a pod has no others; here is told what is missing.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::groups::{Counter, Group};
@@ -12,6 +13,8 @@ use super::{Reading, Role};
 pub enum Lacking {
     /// Its series of this metric have no label that says so.
     Label { metric: String, label: String },
+    /// They have it, and what it says there of all that didn't fail is nothing that the primary's say: it may be spelled anew, failures as well.
+    Spelling { metric: String, label: String, value: String },
     /// It is scraped, and has no series of this metric. A counter may appear with the first request.
     Metric { metric: String },
 }
@@ -20,6 +23,12 @@ impl fmt::Display for Lacking {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Label { metric, label } => write!(formatter, "{metric} of the canary has no label {label}"),
+            Self::Spelling { metric, label, value } => {
+                write!(
+                    formatter,
+                    "{metric} of the canary says {label} \"{value}\", and nothing that the primary's say: is it spelled anew?"
+                )
+            }
             Self::Metric { metric } => write!(formatter, "the canary has no series {metric}, which the primary has"),
         }
     }
@@ -45,6 +54,7 @@ pub(super) fn leave_out(groups: &mut [Group<'_>], reading: &Reading) -> Vec<Lack
         group.counters.clear();
     }
     lacking.extend(metrics(groups, reading, lacking.is_empty()));
+    lacking.extend(spelling(groups, reading));
     lacking.sort();
     lacking.dedup();
     lacking
@@ -65,6 +75,27 @@ fn metrics(groups: &[Group<'_>], reading: &Reading, is_understood: bool) -> Opti
             && (!is_born_late || of_primary().all(|counter| counter.samples.first().is_some_and(|first| first.value <= 0.0)))
     })?;
     is_understood.then(|| Lacking::Metric { metric: name.to_owned() })
+}
+
+/// Of the user's own words nobody knows how else they are spelled.
+fn spelling(groups: &[Group<'_>], reading: &Reading) -> Option<Lacking> {
+    if !matches!(reading, Reading::Separate { .. }) {
+        return None;
+    }
+    let label = *reading.outcome_labels().first()?;
+    let values = |role: Role| -> BTreeMap<&str, f64> {
+        let of_role = groups.iter().filter(move |group| group.role == role).flat_map(|group| &group.counters);
+        let good = of_role.filter(|one| one.weight.requests > 0.0 && one.weight.errors <= 0.0);
+        let last = |one: &Counter<'_>| one.samples.last().map_or(0.0, |sample| sample.value);
+        good.map(|one| (one.series.label(label), last(one))).filter(|(value, last)| !value.is_empty() && *last > 0.0).collect()
+    };
+    let (own, known) = (values(Role::Canary), values(Role::Primary));
+    if known.is_empty() || own.keys().any(|value| known.contains_key(value)) {
+        return None;
+    }
+    let (value, _) = own.into_iter().max_by(|(_, one), (_, other)| one.total_cmp(other))?;
+    let metric = reading.metrics().first().map(|metric| (*metric).to_owned())?;
+    Some(Lacking::Spelling { metric, label: label.to_owned(), value: value.to_owned() })
 }
 
 fn primary_counters<'a, 'b>(groups: &'b [Group<'a>]) -> impl Iterator<Item = &'b Counter<'a>> {

@@ -40,7 +40,26 @@ const NAMES: [(&str, u8); 34] = [
     ("LOOPDETECTED", 5),
 ];
 /// Where a label holds no code at all, these are what the author meant by a failure.
-const FAILURES: [&str; 8] = ["ERROR", "ERRORS", "ERR", "FAILURE", "FAILED", "FAIL", "FAULT", "EXCEPTION"];
+const FAILURES: [&str; 16] = [
+    "ERROR",
+    "ERRORS",
+    "ERR",
+    "FAILURE",
+    "FAILED",
+    "FAIL",
+    "FAULT",
+    "EXCEPTION",
+    "TIMEOUT",
+    "TIMEDOUT",
+    "DEADLINE",
+    "PANIC",
+    "PANICKED",
+    "CRASH",
+    "CRASHED",
+    "FATAL",
+];
+/// As libraries spell that nothing went wrong.
+const NOTHING: [&str; 6] = ["NONE", "NULL", "NIL", "NA", "NO", "FALSE"];
 
 /// What is left when the ways of writing a name are taken off.
 pub(super) fn plain(value: &str) -> String {
@@ -56,6 +75,12 @@ pub(super) fn class(value: &str) -> Option<u8> {
 
 pub(super) fn is_failure(value: &str) -> bool {
     FAILURES.contains(&plain(value).as_str())
+}
+
+/// Whether it only stands where something would.
+pub(super) fn is_nothing(value: &str) -> bool {
+    let plain = plain(value);
+    plain.is_empty() || NOTHING.contains(&plain.as_str())
 }
 
 #[cfg(test)]

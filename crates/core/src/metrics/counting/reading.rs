@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::codes::{Answer, Failure};
+use super::names;
 use super::{Labels, Pods, Sample, Selector, Series};
 
 /// What one unit of a series' increase adds to the counts.
@@ -34,6 +35,12 @@ impl Weight {
 /// The value of a label that is there; an empty one is none.
 fn said<'a>(labels: &'a Labels, label: &str) -> Option<&'a str> {
     labels.get(label).map(String::as_str).filter(|value| !value.is_empty())
+}
+
+/// What went wrong, where labels say so beside a code or without one.
+fn went_wrong<'a>(failures: &[(String, Failure)], labels: &'a Labels) -> Option<&'a str> {
+    let beside = failures.iter().filter(|(_, failure)| *failure == Failure::BesideCode);
+    beside.filter_map(|(label, _)| said(labels, label)).find(|value| !names::is_nothing(value))
 }
 
 /// A whole number is written with a point by some libraries, and by others without.
@@ -75,13 +82,15 @@ impl Reading {
                 if !requests.matches(labels) {
                     return Weight::NOTHING;
                 }
-                let worst = |is_wanted: fn(Failure) -> bool| {
-                    let answers = failures.iter().filter(|(_, failure)| is_wanted(*failure));
-                    answers.filter_map(|(label, failure)| Some(failure.answer(label, said(labels, label)?))).max()
+                let codes = failures.iter().filter(|(_, failure)| *failure != Failure::BesideCode);
+                let by_code = codes.filter_map(|(label, failure)| Some(failure.answer(label, said(labels, label)?))).max();
+                let answer = match (by_code, went_wrong(failures, labels)) {
+                    (None, Some(_)) => Answer::ServerError,
+                    // What broke off after its code was sent didn't end well; whose fault that was, nobody says. And beside series that say how a request
+                    // ended, one that doesn't is a request that ended otherwise.
+                    (Some(Answer::Good), Some(_)) | (None, None) => Answer::ClientError,
+                    (Some(answer), _) => answer,
                 };
-                let by_code = worst(|failure| failure != Failure::WithoutCode);
-                // Beside series that say how a request ended, one that doesn't is a request that ended otherwise.
-                let answer = by_code.or_else(|| worst(|failure| failure == Failure::WithoutCode)).unwrap_or(Answer::ClientError);
                 let redirects = answer == Answer::Good && self.redirect(labels).is_some();
                 Weight { redirects: f64::from(u8::from(redirects)), ..Weight::of(answer) }
             }
@@ -132,9 +141,13 @@ impl Reading {
     /// What a series' label says of its requests, where that is a client's error.
     pub(super) fn client_error<'a>(&self, labels: &'a Labels) -> Option<&'a str> {
         let Self::Labelled { requests, failures } = self else { return None };
-        let mut said =
-            failures.iter().filter_map(|(label, failure)| Some((failure.answer(label, said(labels, label)?), said(labels, label)?)));
-        said.find(|(answer, _)| requests.matches(labels) && *answer == Answer::ClientError).map(|(_, value)| value)
+        if !requests.matches(labels) || self.weigh(labels).clients <= 0.0 {
+            return None;
+        }
+        let codes = failures.iter().filter(|(_, failure)| *failure != Failure::BesideCode);
+        let mut said = codes.filter_map(|(label, failure)| Some((failure.answer(label, said(labels, label)?), said(labels, label)?)));
+        let by_code = said.find(|(answer, _)| *answer == Answer::ClientError).map(|(_, value)| value);
+        by_code.or_else(|| went_wrong(failures, labels))
     }
 
     /// What a series' label says of its requests, where those were sent elsewhere.
@@ -147,7 +160,12 @@ impl Reading {
     pub(in crate::metrics) fn is_mute(&self, labels: &Labels) -> bool {
         let says = |label: &&str| said(labels, label).is_some();
         match self {
-            Self::Labelled { requests, .. } | Self::Separate { requests, .. } => {
+            Self::Labelled { requests, failures } => {
+                let mut codes = failures.iter().filter(|(_, failure)| *failure != Failure::BesideCode).map(|(label, _)| label.as_str());
+                let says_nothing = !codes.any(|label| says(&label)) && went_wrong(failures, labels).is_none();
+                !failures.is_empty() && requests.matches(labels) && says_nothing
+            }
+            Self::Separate { requests, .. } => {
                 let outcome = self.outcome_labels();
                 !outcome.is_empty() && requests.matches(labels) && !outcome.iter().any(says)
             }

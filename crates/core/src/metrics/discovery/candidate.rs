@@ -95,7 +95,7 @@ impl<'a> Candidate<'a> {
 
     /// Whether its labels say what failed.
     pub(super) fn is_usable(&self) -> bool {
-        self.failures.iter().any(|(_, failure)| *failure != Failure::WithoutCode)
+        self.failures.iter().any(|(_, failure)| *failure != Failure::BesideCode)
     }
 
     /// A histogram under any name may be of what the pod asks of others: it counts where nothing else does.

@@ -80,7 +80,7 @@ impl Found {
     pub fn description(&self) -> String {
         match &self.reading {
             Reading::Labelled { requests, failures } => {
-                let codes = failures.iter().filter(|(_, failure)| *failure != Failure::WithoutCode);
+                let codes = failures.iter().filter(|(_, failure)| *failure != Failure::BesideCode);
                 format!("{requests} by {}", codes.map(|(label, _)| label.as_str()).collect::<Vec<_>>().join(" and "))
             }
             Reading::Separate { requests, errors } => format!("{requests} and {errors}"),
@@ -167,12 +167,12 @@ impl Found {
 /// What `Failure::GrpcStatus` holds, as a regular expression.
 const GRPC_FAILURES: &str = "(?i)unknown|deadline_?exceeded|unimplemented|internal|unavailable|data_?loss|2|4|12|13|14|15";
 /// The same for `Failure::HttpName`.
-const NAMED_FAILURES: &str = "(?i)5.+|errors?|err|fail(ed|ure)?|fault|exception|unknown|deadline.?exceeded|unimplemented|internal|unavailable|data.?loss|\
+const NAMED_FAILURES: &str = "(?i)5.+|errors?|err|fail(ed|ure)?|fault|exception|timed?.?out|deadline|panic(ked)?|crash(ed)?|fatal|unknown|deadline.?exceeded|unimplemented|internal|unavailable|data.?loss|\
                               (.+[.:])?(server.?error|internal.?(server.?)?error|bad.?gateway|service.?unavailable|gateway.?timeout|not.?implemented)";
 
 /// The YAML that says the same in full, when two selectors can say it.
 pub(super) fn in_full(requests: &Selector, failures: &[(String, Failure)]) -> Option<String> {
-    let mut codes = failures.iter().filter(|(_, failure)| *failure != Failure::WithoutCode);
+    let mut codes = failures.iter().filter(|(_, failure)| *failure != Failure::BesideCode);
     let (Some((label, failure)), None) = (codes.next(), codes.next()) else { return None };
     let condition = match failure {
         // A 5 alone is a class, or gRPC's "not found".
@@ -181,7 +181,7 @@ pub(super) fn in_full(requests: &Selector, failures: &[(String, Failure)]) -> Op
         Failure::HttpName => format!("{label}=~\"{NAMED_FAILURES}\""),
         Failure::GrpcStatus => format!("{label}=~\"{GRPC_FAILURES}\""),
         Failure::Is(value) => format!("{label}=\"{value}\""),
-        Failure::WithoutCode => return None,
+        Failure::BesideCode => return None,
     };
     let errors = match requests.text().strip_suffix('}') {
         Some(open) => format!("{open},{condition}}}"),

@@ -26,7 +26,7 @@ pub struct Family {
     pub latency: &'static [(&'static str, Unit)],
 }
 
-use Failure::{GrpcStatus, HttpName, HttpStatus, Is, WithoutCode};
+use Failure::{BesideCode, GrpcStatus, HttpName, HttpStatus, Is};
 use Unit::{Milliseconds, Seconds};
 
 /// The names that hand-written counters and many small libraries use for the status.
@@ -49,12 +49,29 @@ const HTTP: &[(&str, Failure)] = &[
     ("code_class", HttpStatus),
     ("outcome", HttpName),
     ("result", HttpName),
+    // What came behind the answer, which is HTTP's 200 all the same.
+    ("grpc_status", GrpcStatus),
+    ("grpc_code", GrpcStatus),
+    ("grpc_status_code", GrpcStatus),
+    ("grpc_response_status", GrpcStatus),
+    ("rpc_grpc_status_code", GrpcStatus),
 ];
-const OTEL_HTTP: &[(&str, Failure)] =
-    &[("http_response_status_code", HttpStatus), ("http_status_code", HttpStatus), ("error_type", WithoutCode)];
-const OTEL_HTTP_DOTS: &[(&str, Failure)] =
-    &[("http.response.status_code", HttpStatus), ("http.status_code", HttpStatus), ("error.type", WithoutCode)];
-const MICROMETER: &[(&str, Failure)] = &[("status", HttpStatus), ("outcome", Is("SERVER_ERROR"))];
+const OTEL_HTTP: &[(&str, Failure)] = &[
+    ("http_response_status_code", HttpStatus),
+    ("http_status_code", HttpStatus),
+    ("rpc_grpc_status_code", GrpcStatus),
+    ("rpc_response_status_code", GrpcStatus),
+    ("grpc_status_code", GrpcStatus),
+    ("error_type", BesideCode),
+];
+const OTEL_HTTP_DOTS: &[(&str, Failure)] = &[
+    ("http.response.status_code", HttpStatus),
+    ("http.status_code", HttpStatus),
+    ("rpc.grpc.status_code", GrpcStatus),
+    ("rpc.response.status_code", GrpcStatus),
+    ("error.type", BesideCode),
+];
+const MICROMETER: &[(&str, Failure)] = &[("status", HttpStatus), ("outcome", Is("SERVER_ERROR")), ("exception", BesideCode)];
 const HTTP_LATENCY: &[(&str, Unit)] = &[
     ("http_request_duration_seconds", Seconds),
     ("http_requests_duration_seconds", Seconds),
@@ -235,7 +252,7 @@ pub const PRESETS: &[Preset] = &[
     Preset {
         name: "envoy",
         families: &[Family {
-            only: r#"{envoy_http_conn_manager_prefix!~"admin|stats|.*(egress|outbound).*"}"#,
+            only: r#"{envoy_http_conn_manager_prefix!~"admin|stats|.*(egress|outbound|upstream).*"}"#,
             ..family(
                 "envoy_http_downstream_rq_xx",
                 &[("envoy_response_code_class", HttpStatus)],

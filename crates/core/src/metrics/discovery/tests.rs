@@ -84,7 +84,7 @@ fn verdict(looks: &[Look]) -> Verdict {
 #[case::envoy(
     page!("envoy"),
     "envoy",
-    "envoy_http_downstream_rq_xx{envoy_http_conn_manager_prefix!~\"admin|stats|.*(egress|outbound).*\"} by envoy_response_code_class"
+    "envoy_http_downstream_rq_xx{envoy_http_conn_manager_prefix!~\"admin|stats|.*(egress|outbound|upstream).*\"} by envoy_response_code_class"
 )]
 #[case::nginx(page!("nginx-ingress"), "nginx-ingress", "nginx_ingress_controller_requests by status")]
 #[case::traefik(page!("traefik"), "traefik", "traefik_entrypoint_requests_total{entrypoint!~\"metrics|traefik|ping\"} by code")]

@@ -80,6 +80,8 @@ pub(super) struct World {
     pub(super) page_until: i64,
     /// Until when the primary's pages do.
     pub(super) primary_until: i64,
+    /// How many of the primary's pods are Ready.
+    pub(super) primary_ready: u8,
     /// What the canary's counter calls the code.
     pub(super) label: &'static str,
     pub(super) history: History,
@@ -107,6 +109,7 @@ impl Default for World {
             is_unverified: false,
             page_until: i64::MAX,
             primary_until: i64::MAX,
+            primary_ready: PODS,
             label: "code",
             history: History::default(),
             remembers: false,
@@ -187,7 +190,7 @@ impl World {
         match question {
             Question::Pods => Answer::Pods {
                 canary: vec![pod(CANARY, "app-canary-77f", "10.0.0.9")],
-                primary: (0..3).map(|n| pod(&format!("app-6d5f-aaaa{n}"), "app-6d5f", &format!("10.0.0.{n}"))).collect(),
+                primary: (0..3).map(|n| self.of_primary(n)).collect(),
             },
             Question::Present { origin, .. } if self.knowing.contains(origin) => Answer::Present(self.series()),
             Question::Present { origin: Origin::Pages, .. } => {
@@ -215,6 +218,10 @@ impl World {
                 Answer::Pages((0..addresses.len()).map(read).collect())
             }
         }
+    }
+
+    fn of_primary(&self, n: u8) -> Pod {
+        Pod { is_serving: n < self.primary_ready, ..pod(&format!("app-6d5f-aaaa{n}"), "app-6d5f", &format!("10.0.0.{n}")) }
     }
 
     fn sum(&self, from: i64, to: i64) -> (Tally, Tally) {

@@ -77,8 +77,8 @@ pub fn parse(body: &[u8], bounds: Option<&[String]>) -> Result<Vec<Series>, Prob
     if envelope.is_partial == Some(true) {
         return Err(Problem::Partial("isPartial".to_owned()));
     }
-    // Notes on a query's style come the same way and are no reason to doubt the numbers.
-    if let Some(warning) = envelope.warnings.iter().flatten().find(|warning| !warning.starts_with("PromQL info")) {
+    // What the language has to say of a query and of what it was about comes the same way ("PromQL info", "PromQL warning"), and all stores were asked.
+    if let Some(warning) = envelope.warnings.iter().flatten().find(|warning| !warning.starts_with("PromQL ")) {
         return Err(Problem::Partial(brief(warning)));
     }
     let data = envelope.data.ok_or_else(|| Problem::Unexpected("without data".to_owned()))?;
@@ -178,7 +178,7 @@ mod tests {
         let scalar = br#"{"data":{"result":[1790000000,"7"],"resultType":"scalar"},"status":"success"}"#;
         assert_eq!(parse(scalar, None).unwrap()[0].samples, [Sample { at: 1_790_000_000_000, value: 7.0 }]);
         let empty =
-            br#"{"status":"success","data":{"resultType":"vector","result":[]},"warnings":["PromQL info: metric might not be a counter"]}"#;
+            br#"{"status":"success","data":{"resultType":"vector","result":[]},"warnings":["PromQL info: metric might not be a counter","PromQL warning: encountered a mix of histograms and floats for aggregation"]}"#;
         assert_eq!(parse(empty, None).unwrap(), []);
     }
 
