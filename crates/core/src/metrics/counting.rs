@@ -228,7 +228,10 @@ fn add(group: &Group<'_>, born: bool, interval: i64, boundaries: &[i64], looks: 
     let [open, ends @ ..] = boundaries else { return None };
     // What came before the first look is the past; what came after the last belongs to a look that hasn't ended.
     let look = |at: i64| Some(ends.partition_point(|end| *end < at)).filter(|position| at > *open && *position < ends.len());
-    let mut seen: BTreeMap<usize, Tally> = group.times.iter().filter_map(|at| Some((look(*at)?, Tally::default()))).collect();
+    // What was counted before the first scrape of an older pod is unknown, and not nothing.
+    let is_unknown = |at: &&i64| group.role == Role::Primary && !born && group.first() == Some(**at);
+    let times = group.times.iter().filter(|at| !is_unknown(at));
+    let mut seen: BTreeMap<usize, Tally> = times.filter_map(|at| Some((look(*at)?, Tally::default()))).collect();
     let added = increments::added(group, born, interval);
     // Of the primary's pods the others speak for it; of the canary nobody does.
     if added.fall.is_some() && group.role == Role::Primary {

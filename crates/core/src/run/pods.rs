@@ -11,8 +11,10 @@ use crate::manifest::object;
 use crate::words::cut;
 
 mod told;
+mod tries;
 
 pub use self::told::{explained, unexplained};
+pub use self::tries::Tries;
 
 /// The state of a canary's pods, as far as it decides anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +41,7 @@ pub enum Trouble {
     /// It was Ready, and is not any more.
     Unready,
     /// A container ended, at that time by its node's clock.
-    Ended { at: Option<Timestamp>, perhaps_by_a_probe: bool },
+    Ended { at: Option<Timestamp>, perhaps_by_a_probe: bool, tries: Tries },
 }
 
 const MISSING: &str = "CreateContainerConfigError";
@@ -185,16 +187,16 @@ fn failure(pod: &Value, excused: Option<Timestamp>) -> Option<(String, Trouble)>
     if let Some(reason) = waiting(pod, &[BACK_OFF]) {
         let ended = list(pod, "containerStatuses").iter().flat_map(endings).max_by_key(|ended| finished(ended));
         if !ended.is_some_and(is_excused) {
-            return Some((reason, ended.map_or(Trouble::Own, ended_at)));
+            return Some((reason, ended.map_or(Trouble::Own, |ended| ended_at(pod, ended))));
         }
     }
     if let Some((sidecar, ended)) = sidecar_that_ended(pod).filter(|(_, ended)| !is_excused(ended)) {
-        return Some((describe(sidecar, &format!("ended: {}", ending(ended)), text(ended, "message")), ended_at(ended)));
+        return Some((describe(sidecar, &format!("ended: {}", ending(ended)), text(ended, "message")), ended_at(pod, ended)));
     }
     // An init container may run again and again until what it waits for is there; a container that served must not end.
     for container in list(pod, "containerStatuses") {
         if let Some(ended) = endings(container).find(|ended| !is_by_the_node(ended) && !is_excused(ended)) {
-            return Some((describe(container, &format!("ended: {}", ending(ended)), text(ended, "message")), ended_at(ended)));
+            return Some((describe(container, &format!("ended: {}", ending(ended)), text(ended, "message")), ended_at(pod, ended)));
         }
         let restarts = container.get("restartCount").and_then(Value::as_i64).unwrap_or_default();
         if restarts > 0 && endings(container).next().is_none() {
@@ -221,8 +223,8 @@ fn sidecars(pod: &Value) -> impl Iterator<Item = &Value> {
     list(pod, "initContainerStatuses").iter().filter(move |one| goes_on(text(one, "name")))
 }
 
-fn ended_at(terminated: &Value) -> Trouble {
-    Trouble::Ended { at: finished(terminated), perhaps_by_a_probe: perhaps_stopped(terminated) }
+fn ended_at(pod: &Value, terminated: &Value) -> Trouble {
+    Trouble::Ended { at: finished(terminated), perhaps_by_a_probe: perhaps_stopped(terminated), tries: Tries::of(pod) }
 }
 
 /// Of its own accord, by SIGKILL, by SIGTERM: the status doesn't tell who wanted it, the pod's Events do.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::pods::{Trouble, is_lost, is_ready, latest_ending};
+use super::pods::{Tries, Trouble, is_lost, is_ready, latest_ending};
 use crate::manifest::{conditions, references};
 use crate::{api::annotations::RUN_LABEL, manifest::object};
 
@@ -33,7 +33,10 @@ pub fn with(trouble: Trouble, primary: &Value, pods: &[Value]) -> Option<Shared>
     let shares = |pod: &&&Value| match trouble {
         Trouble::Own => false,
         Trouble::Unready => !is_ready(pod),
-        Trouble::Ended { at, .. } => !is_ready(pod) || at.is_some_and(|at| latest_ending(pod).is_some_and(|ended| ended + TOGETHER >= at)),
+        Trouble::Ended { at, tries, .. } => {
+            let is_at_once = at.is_some_and(|at| latest_ending(pod).is_some_and(|ended| ended + TOGETHER >= at));
+            !is_ready(pod) || is_at_once || tries.are_those_of(Tries::of(pod))
+        }
     };
     let troubled = own.iter().filter(shares).count();
     (troubled > 0 && troubled * 2 >= own.len()).then_some(Shared { troubled, of: own.len() })
@@ -125,7 +128,7 @@ mod tests {
     }
 
     fn ended(at: &str) -> Trouble {
-        Trouble::Ended { at: Some(at.parse().unwrap()), perhaps_by_a_probe: false }
+        Trouble::Ended { at: Some(at.parse().unwrap()), perhaps_by_a_probe: false, tries: Tries::default() }
     }
 
     #[rstest]
@@ -160,12 +163,37 @@ mod tests {
         assert_eq!(with(ended("2026-01-01T00:12:01Z"), &primary(), &pods), None, "that one is long over");
     }
 
+    /// One that ended so often, so many seconds after its start, is compared with pods that run since yesterday.
+    #[rstest]
+    #[case::as_they_did((1, 8), (1, 12), true)]
+    #[case::before_its_first_restart((0, 8), (1, 12), true)]
+    #[case::oftener((2, 30), (1, 12), false)]
+    #[case::they_ended_once_much_later((1, 8), (1, 3600), false)]
+    #[case::much_later_than_they((1, 500), (3, 40), false)]
+    #[case::they_never_did((1, 8), (0, 0), false)]
+    fn pods_may_need_a_try_before_they_serve(#[case] own: (i64, i64), #[case] others: (i64, i64), #[case] expected: bool) {
+        let at = |day: &str, seconds: i64| format!("2026-01-{day}T{:02}:{:02}:{:02}Z", seconds / 3600, seconds / 60 % 60, seconds % 60);
+        let began = |day: &str, (times, after): (i64, i64)| {
+            let mut status = restarted(&at(day, after));
+            status["startTime"] = json!(at(day, 0));
+            status["containerStatuses"][0]["restartCount"] = json!(times);
+            if times == 0 && after == 0 {
+                status["containerStatuses"][0]["lastState"] = json!({});
+            }
+            status
+        };
+        let canary = pod("app-canary-77f", began("02", own));
+        let ended = Trouble::Ended { at: at("02", own.1).parse().ok(), perhaps_by_a_probe: false, tries: Tries::of(&canary) };
+        let pods = [pod("app-5d8f", began("01", others)), pod("app-5d8f", began("01", others)), pod("app-5d8f", ready(true))];
+        assert_eq!(with(ended, &primary(), &pods), expected.then_some(Shared { troubled: 2, of: 3 }));
+    }
+
     #[test]
     fn the_primary_s_probes_may_take_as_long_to_fail() {
         let template = json!({"spec": {"containers": [
             {"readinessProbe": {"periodSeconds": 1, "timeoutSeconds": 5}, "livenessProbe": {}},
             {"readinessProbe": {"failureThreshold": 1}}, {}]}});
-        let liveness = Trouble::Ended { at: None, perhaps_by_a_probe: true };
+        let liveness = Trouble::Ended { at: None, perhaps_by_a_probe: true, tries: Tries::default() };
         assert_eq!(grace(Trouble::Unready, &template), Duration::from_secs(13));
         assert_eq!(grace(liveness, &template), Duration::from_secs(33));
         assert_eq!(grace(liveness, &json!({})), Duration::ZERO);

@@ -192,13 +192,14 @@ fn a_container_that_ended_together_with_the_primary_s_is_excused() {
     let at = |text: &str| text.parse::<Timestamp>().unwrap();
     let judged =
         |status: Value, excused: Option<&str>| health(&[pod(status)], &json!({}), "r", Known { was_ready: true, excused: excused.map(at) });
-    let own = Trouble::Ended { at: Some(at("2026-01-01T00:01:00Z")), perhaps_by_a_probe: false };
+    let tries = Tries::of(&pod(ended("2026-01-01T00:01:00Z", 1)));
+    let own = Trouble::Ended { at: Some(at("2026-01-01T00:01:00Z")), perhaps_by_a_probe: false, tries };
     let status = || ended("2026-01-01T00:01:00Z", 1);
     assert_eq!(failed(judged(status(), None)).1, own);
     assert_eq!(failed(judged(status(), Some("2026-01-01T00:00:59Z"))).1, own, "it ended again");
     assert_eq!(judged(status(), Some("2026-01-01T00:01:00Z")), Health::Starting(None));
     let (_, trouble) = failed(judged(ended("2026-01-01T00:01:00Z", 137), None));
-    assert_eq!(trouble, Trouble::Ended { at: Some(at("2026-01-01T00:01:00Z")), perhaps_by_a_probe: true });
+    assert_eq!(trouble, Trouble::Ended { at: Some(at("2026-01-01T00:01:00Z")), perhaps_by_a_probe: true, tries });
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! What the pods tell, the canary's and the primary's.
 
 use super::*;
+use crate::run::pods::Tries;
 
 #[test]
 fn trouble_that_the_primary_shares_rejects_nobody() {
-    let ended = Trouble::Ended { at: Some("2026-01-01T00:00:50Z".parse().unwrap()), perhaps_by_a_probe: false };
+    let ended = Trouble::Ended { at: Some("2026-01-01T00:00:50Z".parse().unwrap()), perhaps_by_a_probe: false, tries: Tries::default() };
     let given = |trouble: Trouble| {
         let mut given = Given::new("Running").canary("r1", true);
         given.health = failed(trouble);
