@@ -23,10 +23,10 @@ pub use self::checks::{Asked, Sources};
 pub use self::page::Pages;
 pub use self::reader::Reader;
 pub use self::telemetry::Questions;
-use coalmine_core::metrics::counting::{History, Members, PodLabel, Reading, Series};
+use coalmine_core::metrics::counting::{FACTS, History, Members, Part, PodLabel, Reading, Series};
 pub use coalmine_core::metrics::{
     counting::Scope,
-    stores::{Error, Problem, Wanted},
+    stores::{Error, Problem, Sums, Wanted},
 };
 
 /// What can be asked of a source of metrics.
@@ -45,6 +45,11 @@ pub trait Source: Send + Sync + Debug {
         since: Duration,
         step: Duration,
     ) -> BoxFuture<'a, Result<Vec<Series>, Error>>;
+
+    /// Whether it sums series up when it is asked to.
+    fn sums(&self) -> bool {
+        false
+    }
 
     /// Whether a sample stays as it was told, so that only what is new need be asked for.
     fn is_final(&self) -> bool {
@@ -66,6 +71,9 @@ pub trait Source: Send + Sync + Debug {
 /// hundreds of pods tell how they differ as well.
 const HISTORY_STEPS: [Duration; 3] = [Duration::from_secs(15), Duration::from_secs(60), Duration::from_secs(150)];
 
+/// A target that wasn't scraped for so long isn't one any more.
+const TARGETS_SINCE: Duration = Duration::from_mins(3);
+
 /// The primary's past before the canary, of each reading. One request, made once for a run, where the answer isn't too large.
 pub async fn history(
     source: &dyn Source,
@@ -76,20 +84,33 @@ pub async fn history(
     window: Duration,
 ) -> Result<Vec<History>, Error> {
     let wanted = Wanted::of(readings, pod_label, since);
-    let series = coarser(source, scope, &wanted).await?;
+    let series = coarser(source, scope, &wanted, Part::of(readings.iter())).await?;
     let window = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
     Ok(readings.iter().map(|reading| History::of(&series, &scope.pods, reading, window)).collect())
 }
 
-async fn coarser(source: &dyn Source, scope: &Scope, wanted: &Wanted) -> Result<Vec<Series>, Error> {
-    let mut steps = HISTORY_STEPS.into_iter();
+async fn coarser(source: &dyn Source, scope: &Scope, wanted: &Wanted, parts: Vec<Part>) -> Result<Vec<Series>, Error> {
+    let (mut steps, mut parts, mut sums) = (HISTORY_STEPS.into_iter(), Some(parts), None);
     loop {
         let step = steps.next();
-        match source.samples(scope, &Wanted { step: step.or(wanted.step), ..wanted.clone() }).await {
-            Err(error) if error.problem.is_of_size() && steps.len() > 0 => {}
+        match source.samples(scope, &Wanted { step: step.or(wanted.step), sums: sums.clone(), ..wanted.clone() }).await {
+            Err(error) if error.problem.is_of_size() && steps.len() > 0 => {
+                if let Some(parts) = parts.take().filter(|_| source.sums()) {
+                    sums = summed_up(source, scope, wanted, parts).await.ok();
+                    steps = if sums.is_some() { HISTORY_STEPS.into_iter() } else { steps };
+                }
+            }
             answer => return answer,
         }
     }
+}
+
+/// What tells targets apart is told by the labels that each has when it was scraped.
+async fn summed_up(source: &dyn Source, scope: &Scope, wanted: &Wanted, parts: Vec<Part>) -> Result<Sums, Error> {
+    let (metrics, since) = (FACTS.map(str::to_owned).to_vec(), wanted.since.min(TARGETS_SINCE));
+    let facts = source.samples(scope, &Wanted { metrics, bounds: Vec::new(), since, step: None, sums: None, ..wanted.clone() }).await?;
+    let targets = facts.into_iter().filter(|one| one.name() == "up").flat_map(|one| one.labels.into_keys());
+    Ok(Sums { parts, targets: targets.filter(|label| label != "__name__").collect() })
 }
 
 /// What was scraped of these readings of late, sample by sample.

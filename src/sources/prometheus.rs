@@ -16,11 +16,13 @@ pub use self::settings::{Settings, SettingsError};
 use super::{Error, Problem, Scope, Source, Wanted, http};
 use coalmine_core::metrics::{
     counting::Series,
-    stores::prometheus::{answer, query},
+    stores::prometheus::{answer, query, summed},
 };
 
 /// The maximum number of questions at once: a bound on memory, and on Coalmine's load on Prometheus.
 const AT_ONCE: usize = 8;
+/// With more, the server is asked to sum them up: each is a thousand bytes and more for as long as a canary is judged.
+const MOST_SERIES_OF_A_RUN: usize = 4000;
 /// A check is about a number, or about a few that are told apart by labels.
 const MOST_SERIES_OF_A_CHECK: usize = 100;
 
@@ -53,22 +55,22 @@ impl Prometheus {
 
     /// One instant query at the server's own now.
     pub async fn query(&self, query: &str) -> Result<Vec<Series>, Error> {
-        self.query_with("", query, None).await
+        self.query_with("", query, None, answer::MOST_ROWS).await
     }
 
-    async fn query_with(&self, namespace: &str, query: &str, bounds: Option<&[String]>) -> Result<Vec<Series>, Error> {
+    async fn query_with(&self, namespace: &str, query: &str, bounds: Option<&[String]>, most: usize) -> Result<Vec<Series>, Error> {
         let failed = |problem| Error { target: format!("Prometheus at {}", self.url), problem };
         // The semaphore is never closed; should it be, unbounded is better than stuck.
         let _permit = self.permits.acquire().await.ok();
         let body = self.ask(namespace, query, http::LARGEST_ANSWER).await.map_err(failed)?;
-        answer::parse(&body, bounds).map_err(failed)
+        answer::parse(&body, bounds, most).map_err(failed)
     }
 
     /// A user's own query. It takes none of the places of the questions that every verdict needs.
     async fn query_of_a_check(&self, namespace: &str, query: &str) -> Result<Vec<Series>, Error> {
         let failed = |problem| Error { target: format!("Prometheus at {}", self.url), problem };
         let body = self.ask(namespace, query, http::LARGEST_FOR_A_CHECK).await.map_err(failed)?;
-        let series = query::to_the_end(answer::parse(&body, None).map_err(failed)?);
+        let series = query::to_the_end(answer::parse(&body, None, answer::MOST_ROWS).map_err(failed)?);
         if series.len() > MOST_SERIES_OF_A_CHECK { Err(failed(Problem::TooMany(MOST_SERIES_OF_A_CHECK))) } else { Ok(series) }
     }
 
@@ -107,16 +109,31 @@ impl Prometheus {
 impl Source for Prometheus {
     fn present<'a>(&'a self, scope: &'a Scope, metrics: &'a [String]) -> BoxFuture<'a, Result<Vec<Series>, Error>> {
         Box::pin(async move {
-            let series = self.query_with(&scope.namespace, &query::present(scope, metrics, self.dialect()), Some(&[])).await?;
+            let query = query::present(scope, metrics, self.dialect());
+            let series = self.query_with(&scope.namespace, &query, Some(&[]), answer::MOST_ROWS).await?;
             Ok(self.dialect().translated(series))
         })
     }
 
     fn samples<'a>(&'a self, scope: &'a Scope, wanted: &'a Wanted) -> BoxFuture<'a, Result<Vec<Series>, Error>> {
         Box::pin(async move {
-            let series = self.query_with(&scope.namespace, &query::samples(scope, wanted, self.dialect()), Some(&wanted.bounds)).await?;
+            let series = match &wanted.sums {
+                None => {
+                    let query = query::samples(scope, wanted, self.dialect());
+                    self.query_with(&scope.namespace, &query, Some(&wanted.bounds), MOST_SERIES_OF_A_RUN).await?
+                }
+                Some(sums) => {
+                    let query = summed::samples(scope, wanted, sums, self.dialect());
+                    let series = self.query_with(&scope.namespace, &query, Some(&wanted.bounds), answer::MOST_ROWS).await?;
+                    summed::at_the_scrapes(series)
+                }
+            };
             Ok(self.dialect().translated(series))
         })
+    }
+
+    fn sums(&self) -> bool {
+        true
     }
 
     fn evaluate<'a>(

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Error, Scope, Source, Wanted, millis};
-use coalmine_core::metrics::counting::{self, Counted, PodLabel, Reading, Record, Series, Window};
+use super::{Error, Scope, Source, Sums, Wanted, millis, summed_up};
+use coalmine_core::metrics::counting::{self, Counted, Part, PodLabel, Reading, Record, Series, Window};
 
 /// An old pod's last sample before counting began must be in the answer, with the slowest usual scrapes; with a known interval less does.
 const LONGEST_LEAD_IN: Duration = Duration::from_mins(3);
@@ -20,6 +20,19 @@ const LONGEST_OVERLAP: Duration = Duration::from_mins(10);
 const RAW_UP_TO: Duration = Duration::from_hours(1);
 const MOST_STEPS: u32 = 720;
 const FEW_STEPS: u32 = 60;
+const USUAL_INTERVAL: Duration = Duration::from_secs(15);
+
+/// What is to be summed up, if it must be.
+type Parts<'a> = dyn Fn() -> Vec<Part> + Sync + 'a;
+
+/// One round's.
+#[derive(Clone, Copy)]
+struct Question<'a> {
+    /// All of the run.
+    whole: &'a Wanted,
+    lead_in: Duration,
+    parts: &'a Parts<'a>,
+}
 
 /// What was read of one run.
 #[derive(Debug, Default)]
@@ -33,6 +46,8 @@ pub struct Reader {
     overlap: Duration,
     /// When counting began, by the source's clock; one for each reading.
     begun: Vec<Option<i64>>,
+    /// What the source sums up, once all its series were too many for one answer.
+    sums: Option<Sums>,
 }
 
 impl Reader {
@@ -54,7 +69,11 @@ impl Reader {
         let counts = |series: &Series| {
             counting::FACTS.contains(&series.name()) || readings.iter().any(|(reading, _)| !reading.weigh(&series.labels).is_nothing())
         };
-        self.read(source, scope, &whole, lead_in, now, &counts).await?;
+        if self.sums.as_ref().is_some_and(|sums| sums.parts != Part::of(readings.iter().map(|(reading, _)| reading))) {
+            self.sums = None;
+        }
+        let parts = || Part::of(readings.iter().map(|(reading, _)| reading));
+        self.read(source, scope, Question { whole: &whole, lead_in, parts: &parts }, now, &counts).await?;
         self.begun.resize(readings.len(), None);
         let count = |((reading, window), begun): (&(Reading, Window), &mut Option<i64>)| {
             let counted = counting::count(self.record.series(), &scope.pods, reading, Window { begun: *begun, ..*window });
@@ -68,11 +87,11 @@ impl Reader {
         &mut self,
         source: &dyn Source,
         scope: &Scope,
-        whole: &Wanted,
-        lead_in: Duration,
+        Question { whole, lead_in, parts }: Question<'_>,
         now: Timestamp,
         counts: &(dyn Fn(&Series) -> bool + Sync),
     ) -> Result<(), Error> {
+        let were_summed = self.sums.is_some();
         let question = (scope.clone(), Wanted { since: Duration::ZERO, ..whole.clone() });
         self.overlap = self.overlap.max(lead_in);
         // A pod that wasn't asked about until now has a past, which the whole answer tells.
@@ -81,22 +100,48 @@ impl Reader {
             Some(passed.saturating_add(self.overlap)).filter(|since| *since < whole.since)
         });
         if let Some(since) = since {
-            let answer = ask(source, scope, &Wanted { since, ..whole.clone() }).await?;
-            let meets = self.record.meets(&answer);
-            self.add(answer.into_iter().filter(counts).collect(), now);
-            if meets {
-                return Ok(());
+            let answer = self.ask(source, scope, &Wanted { since, ..whole.clone() }, parts).await?;
+            // What is known isn't summed up.
+            if self.sums.is_some() == were_summed {
+                let meets = self.record.meets(&answer);
+                self.add(answer.into_iter().filter(counts).collect(), now);
+                if meets {
+                    return Ok(());
+                }
+                // The source is later than it was thought to be, or a clock was set.
+                self.overlap = (self.overlap * 2).min(LONGEST_OVERLAP);
             }
-            // The source is later than it was thought to be, or a clock was set.
-            self.overlap = (self.overlap * 2).min(LONGEST_OVERLAP);
         }
-        let answer = ask(source, scope, whole).await?;
-        if !source.is_final() {
+        let answer = self.ask(source, scope, whole, parts).await?;
+        if !source.is_final() || self.sums.is_some() != were_summed {
             self.record = Record::default();
         }
         self.add(answer.into_iter().filter(counts).collect(), now);
         self.question = Some(question);
         Ok(())
+    }
+
+    /// Every sample of every series, or sums where those are too many; and where these are too many, too, fewer and longer looks: better than none.
+    async fn ask(&mut self, source: &dyn Source, scope: &Scope, wanted: &Wanted, parts: &Parts<'_>) -> Result<Vec<Series>, Error> {
+        let is_of_size = |answer: &Result<Vec<Series>, Error>| answer.as_ref().is_err_and(|error| error.problem.is_of_size());
+        let few = Some(wanted.since / FEW_STEPS);
+        if self.sums.is_none() {
+            let step = (wanted.since > RAW_UP_TO).then(|| wanted.since / MOST_STEPS);
+            let answer = source.samples(scope, &Wanted { step, ..wanted.clone() }).await;
+            if !is_of_size(&answer) {
+                return answer;
+            }
+            if !source.sums() {
+                return source.samples(scope, &Wanted { step: few, ..wanted.clone() }).await;
+            }
+            self.sums = Some(summed_up(source, scope, wanted, parts()).await?);
+        }
+        let wanted = Wanted { sums: self.sums.clone(), ..wanted.clone() };
+        // Where nothing tells when a target was scraped, the steps are those of a usual one.
+        let finest = if self.sums.as_ref().is_some_and(|sums| sums.targets.is_empty()) { USUAL_INTERVAL } else { Duration::from_secs(1) };
+        let step = Some((wanted.since / MOST_STEPS).max(finest));
+        let answer = source.samples(scope, &Wanted { step, ..wanted.clone() }).await;
+        if is_of_size(&answer) { source.samples(scope, &Wanted { step: few, ..wanted }).await } else { answer }
     }
 
     fn add(&mut self, answer: Vec<Series>, now: Timestamp) {
@@ -106,17 +151,6 @@ impl Reader {
         {
             self.seen = Some((newest, now));
         }
-    }
-}
-
-async fn ask(source: &dyn Source, scope: &Scope, wanted: &Wanted) -> Result<Vec<Series>, Error> {
-    let step = (wanted.since > RAW_UP_TO).then(|| wanted.since / MOST_STEPS);
-    match source.samples(scope, &Wanted { step, ..wanted.clone() }).await {
-        // Hundreds of pods, or a day: fewer and longer looks are better than none.
-        Err(error) if error.problem.is_of_size() => {
-            source.samples(scope, &Wanted { step: Some(wanted.since / FEW_STEPS), ..wanted.clone() }).await
-        }
-        answer => answer,
     }
 }
 

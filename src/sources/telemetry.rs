@@ -116,6 +116,10 @@ impl Source for Counted {
         self.counted(self.source.evaluate(namespace, query, since, step))
     }
 
+    fn sums(&self) -> bool {
+        self.source.sums()
+    }
+
     fn is_final(&self) -> bool {
         self.source.is_final()
     }

@@ -1,7 +1,10 @@
 //! Series as they are found in the wild: one page under several targets, other clusters, renamed labels, and codes that are neither good nor the
 //! server's error.
 
-use coalmine_core::metrics::counting::Tally;
+use coalmine::sources::{Source, Wanted};
+use coalmine_core::metrics::counting::{FACTS, Series, Tally};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 
 use super::*;
 
@@ -86,4 +89,62 @@ async fn codes_of_grpc_on_a_counter_of_https_name() {
     let Tally { requests, errors, clients, .. } = canary(&counted);
     assert!(close_to(errors / requests, 1.0 / 3.0) && clients.total_cmp(&0.0).is_eq(), "{counted:?}");
     assert!(counted.primary.requests > 0.0 && counted.primary.errors.total_cmp(&0.0).is_eq(), "{counted:?}");
+}
+
+/// A store that finds every series of a run too many.
+#[derive(Debug)]
+struct Crowded<'a>(&'a Prometheus);
+
+impl Source for Crowded<'_> {
+    fn present<'a>(&'a self, scope: &'a Scope, metrics: &'a [String]) -> BoxFuture<'a, Result<Vec<Series>, sources::Error>> {
+        self.0.present(scope, metrics)
+    }
+
+    fn samples<'a>(&'a self, scope: &'a Scope, wanted: &'a Wanted) -> BoxFuture<'a, Result<Vec<Series>, sources::Error>> {
+        if wanted.sums.is_some() || wanted.metrics.len() <= FACTS.len() {
+            return self.0.samples(scope, wanted);
+        }
+        let full = sources::Error { target: "a crowded store".to_owned(), problem: Problem::TooManySeries(1) };
+        std::future::ready(Err(full)).boxed()
+    }
+
+    fn evaluate<'a>(
+        &'a self,
+        namespace: &'a str,
+        query: &'a str,
+        since: Duration,
+        step: Duration,
+    ) -> BoxFuture<'a, Result<Vec<Series>, sources::Error>> {
+        self.0.evaluate(namespace, query, since, step)
+    }
+
+    fn sums(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a Prometheus: COALMINE_PROMETHEUS names the program"]
+async fn what_is_summed_up_is_counted_as_it_was_scraped() {
+    let copies = &["container: app", "service: headless, endpoint: web"];
+    let world = World::of("summed", Plan { label: Some("pod"), copies, ..Plan::default() }).await;
+    world.begin(&PRIMARY);
+    let found = world.found().await;
+    world.await_counted().await;
+    let ready = Instant::now();
+    world.begin(&[CANARY]);
+    let raw = world.looks(&found, ready, 8).await;
+    let crowded = Crowded(&world.client);
+    let window = Window { elapsed: i64::try_from(ready.elapsed().as_millis()).unwrap(), begun: raw.begun, ..Window::default() };
+    let readings = [(found.reading.clone(), window)];
+    let interval = Some(Duration::from_secs(1));
+    let summed = Reader::default().count(&crowded, &world.scope, found.pod_label, &readings, interval, coalmine::clock::now()).await;
+    let summed = summed.unwrap().remove(0);
+    let of = |counted: &Counted| counted.ends.iter().copied().zip(counted.looks.clone()).collect::<Vec<_>>();
+    let (raw, summed) = (of(&raw), of(&summed));
+    // The last may not have been there when the other was asked for, and the first depends on the guess when the canary was Ready.
+    assert_eq!(summed[1..raw.len() - 1], raw[1..raw.len() - 1], "{summed:?}");
+    let (since, window, past) = (Duration::from_mins(5), Duration::from_secs(2), [found.reading]);
+    let past = sources::history(&crowded, &world.scope, found.pod_label, &past, since, window).await.unwrap();
+    assert!(past[0].requests() >= 0.0, "the past is asked for in the same way");
 }

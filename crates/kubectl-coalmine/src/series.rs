@@ -161,7 +161,7 @@ async fn of_prometheus(client: &Client, path: &str, primary: &Value, policy: &Po
     let metrics = discovery::wanted(&policy.metrics, policy.max_latency_p99.is_some());
     let mut last = Vec::new();
     for pod_label in PodLabel::ALL.into_iter().filter(|label| !scope.pods.pattern(*label).is_empty()) {
-        let wanted = Wanted { metrics: metrics.clone(), bounds: Vec::new(), pod_label, since: PAST, step: None };
+        let wanted = Wanted { metrics: metrics.clone(), bounds: Vec::new(), pod_label, since: PAST, step: None, sums: None };
         let asked = query::samples(&scope, &wanted, Dialect::default());
         let url = format!("{path}/api/v1/query?query={}", query::encoded(&asked));
         let answer = get(client, &url).await.map_err(|error| match error {
@@ -171,7 +171,8 @@ async fn of_prometheus(client: &Client, path: &str, primary: &Value, policy: &Po
             kube::Error::Api(status) => format!("Prometheus answers with status {}: {}", status.code, status.message),
             error => format!("Prometheus does not answer: {}", chain(&error)),
         })?;
-        last = answer::parse(answer.as_bytes(), Some(&[])).map_err(|problem| format!("failed to query Prometheus: {problem}"))?;
+        last = answer::parse(answer.as_bytes(), Some(&[]), answer::MOST_ROWS)
+            .map_err(|problem| format!("failed to query Prometheus: {problem}"))?;
         if last.iter().any(|series| series.name() != "up") {
             break;
         }

@@ -153,8 +153,8 @@ async fn a_gateway_is_asked_as_it_wants() {
     let refusal = answer("405 Method Not Allowed", "", "");
     let (mut client, served) = server(vec![refusal, answer("200 OK", "", GOOD), answer("200 OK", "", GOOD)], TIMEOUT).await;
     client.url = format!("{}/tenants/{{{{namespace}}}}/?namespace={{{{namespace}}}}", client.url);
-    assert_eq!(client.query_with("shop", "up == 1", None).await.unwrap().len(), 1);
-    client.query_with("shop", "up", None).await.unwrap();
+    assert_eq!(client.query_with("shop", "up == 1", None, answer::MOST_ROWS).await.unwrap().len(), 1);
+    client.query_with("shop", "up", None, answer::MOST_ROWS).await.unwrap();
     let asked: Vec<String> = served.await.unwrap().iter().filter_map(|question| question.lines().next().map(str::to_owned)).collect();
     let address = "/tenants/shop/api/v1/query?namespace=shop";
     assert_eq!(
@@ -179,12 +179,13 @@ async fn an_endless_answer_is_cut_off_by_its_size() {
     assert_eq!(client.query("up").await.unwrap_err().problem, Problem::TooLarge(http::LARGEST_ANSWER));
 }
 
-/// A day of hundreds of pods: fewer and longer looks are better than none.
+/// A day of hundreds of pods: sums, and then fewer and longer looks, are better than none.
 #[tokio::test]
-async fn a_past_that_is_too_long_is_asked_for_in_coarser_steps() {
+async fn a_past_that_is_too_long_is_summed_up_and_asked_for_in_coarser_steps() {
     let refusal = r#"{"status":"error","errorType":"execution","error":"query processing would load too many samples into memory in query execution"}"#;
     let nothing = r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#;
-    let behaviours = vec![Behaviour::Flood, answer("422 Unprocessable Content", "", refusal), answer("200 OK", "", nothing)];
+    let (full, empty) = (|| answer("422 Unprocessable Content", "", refusal), || answer("200 OK", "", nothing));
+    let behaviours = vec![Behaviour::Flood, empty(), full(), full(), empty()];
     let (client, served) = server(behaviours, Duration::from_mins(1)).await;
     let pods = Pods { primary: Members::of_names(["app-6d5f-aaaaa"]), ..Pods::default() };
     let scope = Scope { namespace: "shop".to_owned(), pods };
@@ -192,8 +193,11 @@ async fn a_past_that_is_too_long_is_asked_for_in_coarser_steps() {
     let (hour, window) = (Duration::from_hours(1), Duration::from_mins(5));
     let history = crate::sources::history(&client, &scope, PodLabel::Pod, &[reading], hour, window).await;
     assert_eq!(history.unwrap(), [History::default()]);
-    let steps: Vec<bool> = served.await.unwrap().iter().zip(["15s", "60s", "150s"]).map(|(asked, step)| asked.contains(step)).collect();
-    assert_eq!(steps, [true; 3]);
+    let asked = served.await.unwrap();
+    let steps: Vec<bool> =
+        asked.iter().zip(["3A15s", "180s", "3A15s", "3A60s", "3A150s"]).map(|(asked, step)| asked.contains(step)).collect();
+    assert_eq!(steps, [true; 5]);
+    assert_eq!(asked.iter().map(|asked| asked.contains("sum%20by")).collect::<Vec<_>>(), [false, false, true, true, true]);
 }
 
 /// What a verdict needs may be long; what a user's own query answers may not.
@@ -232,7 +236,7 @@ async fn what_is_sent() {
     let (mut client, served) = server(vec![answer("200 OK", "", GOOD), answer("200 OK", "", GOOD)], Duration::from_mins(1)).await;
     client.settings.bearer_token_file = Some(token.clone());
     client.settings.headers = vec![("X-Scope-OrgID".to_owned(), "team-{{namespace}}".to_owned())];
-    client.query_with("a", "up == 1", None).await.unwrap();
+    client.query_with("a", "up == 1", None, answer::MOST_ROWS).await.unwrap();
     std::fs::write(&token, "second").unwrap();
     client.query("up").await.unwrap();
     let questions = served.await.unwrap();

@@ -24,6 +24,8 @@ struct Store {
     /// What was asked, and how many samples were the answer.
     asked: Mutex<Vec<(Duration, usize)>>,
     is_down: Mutex<bool>,
+    /// The largest number of series that it answers.
+    most: Option<usize>,
 }
 
 impl Store {
@@ -57,16 +59,40 @@ impl Source for Store {
                 return Err(Error { target: "the store".to_owned(), problem: Problem::Truncated });
             }
             let now = *self.now.lock().unwrap();
-            let answer = self.between(now - i64::try_from(wanted.since.as_millis()).unwrap(), now);
+            let mut answer = self.between(now - i64::try_from(wanted.since.as_millis()).unwrap(), now);
+            answer = if wanted.metrics.len() <= counting::FACTS.len() { Vec::new() } else { answer };
+            if let Some(sums) = &wanted.sums {
+                answer = summed(answer, sums);
+            }
+            if self.most.is_some_and(|most| answer.len() > most) {
+                return Err(Error { target: "the store".to_owned(), problem: Problem::TooManySeries(answer.len()) });
+            }
             self.asked.lock().unwrap().push((wanted.since, answer.iter().map(|one| one.samples.len()).sum()));
             Ok(answer)
         }
         .boxed()
     }
 
+    fn sums(&self) -> bool {
+        true
+    }
+
     fn evaluate<'a>(&'a self, _: &'a str, _: &'a str, _: Duration, _: Duration) -> BoxFuture<'a, Result<Vec<Series>, Error>> {
         async { unreachable!("counting asks for samples") }.boxed()
     }
+}
+
+fn summed(series: Vec<Series>, sums: &Sums) -> Vec<Series> {
+    let mut groups: BTreeMap<Labels, BTreeMap<i64, f64>> = BTreeMap::new();
+    for Series { mut labels, samples } in series {
+        labels.retain(|label, _| ["__name__", "pod"].contains(&label.as_str()) || sums.parts[0].labels.contains(label));
+        let group = groups.entry(labels).or_default();
+        for sample in samples {
+            *group.entry(sample.at).or_default() += sample.value;
+        }
+    }
+    let samples = |group: BTreeMap<i64, f64>| group.into_iter().map(|(at, value)| Sample { at, value }).collect();
+    groups.into_iter().map(|(labels, group)| Series { labels, samples: samples(group) }).collect()
 }
 
 fn scope() -> Scope {
@@ -125,6 +151,32 @@ fn questions_do_not_grow_with_the_run() {
     // Another replica takes over: nothing is lost.
     let counted = count(&mut reader, &store, &scope(), 600_000).unwrap();
     assert_eq!(count(&mut Reader::default(), &store, &scope(), 600_000).unwrap(), counted);
+}
+
+/// Of each series fifty that differ in what nobody looks at.
+#[test]
+fn what_is_too_much_is_summed_up_by_the_source() {
+    let mut store = busy(600);
+    for (labels, samples) in std::mem::take(&mut store.series) {
+        for route in 0..50 {
+            let mut labels = labels.clone();
+            labels.insert("route_of_its_own".to_owned(), route.to_string());
+            store.series.insert(labels, samples.clone());
+        }
+    }
+    let mut reader = Reader::default();
+    let mut ask = |store: &Store, second: i64| {
+        let counted = count(&mut reader, store, &scope(), second * 1000).unwrap();
+        assert_eq!(counted, whole(store, second * 1000, counted.begun), "after {second} s");
+    };
+    (1..100).step_by(5).for_each(|second| ask(&store, second));
+    sizes(&store);
+    // It grows while it is read.
+    store.most = Some(100);
+    (101..600).step_by(5).for_each(|second| ask(&store, second));
+    let sizes = sizes(&store);
+    assert_eq!(sizes.len(), 3 + 99, "which targets there are, what is new, all of the run, and then one question a scrape");
+    assert!(sizes.iter().skip(3).all(|samples| *samples <= 11 * 2 * 5), "{sizes:?}");
 }
 
 #[test]

@@ -15,6 +15,8 @@ pub struct Selector {
     text: String,
     metric: String,
     matchers: Vec<Matcher>,
+    /// Of these, the labels and patterns of series that are left out beside what was written.
+    left_out: Vec<(String, String)>,
 }
 
 /// Why a text is no selector.
@@ -47,19 +49,19 @@ impl Selector {
         if matchers.iter().any(|matcher| matcher.name == "__name__") {
             return Err(SelectorError::NoName);
         }
-        Ok(Self { text: text.to_owned(), metric, matchers })
+        Ok(Self { text: text.to_owned(), metric, matchers, left_out: Vec::new() })
     }
 
     /// A selector of everything that has this name.
     pub fn of(metric: &str) -> Self {
-        Self { text: metric.to_owned(), metric: metric.to_owned(), matchers: Vec::new() }
+        Self { text: metric.to_owned(), metric: metric.to_owned(), matchers: Vec::new(), left_out: Vec::new() }
     }
 
     /// The same conditions on another metric.
     #[must_use]
     pub fn renamed(&self, metric: &str) -> Self {
         let conditions = self.text.find('{').map_or("", |start| &self.text[start..]);
-        Self { text: format!("{metric}{conditions}"), metric: metric.to_owned(), matchers: self.matchers.clone() }
+        Self { text: format!("{metric}{conditions}"), metric: metric.to_owned(), ..self.clone() }
     }
 
     /// The same, of targets at one port only.
@@ -72,7 +74,7 @@ impl Selector {
         };
         // Names with dots can't be parsed, but keep their conditions.
         let matchers = Self::parse(&format!("x{{{condition}}}")).map(|one| one.matchers).unwrap_or_default();
-        Self { text, metric: self.metric.clone(), matchers: self.matchers.iter().cloned().chain(matchers).collect() }
+        Self { text, matchers: self.matchers.iter().cloned().chain(matchers).collect(), ..self.clone() }
     }
 
     /// As it is asked of Prometheus for one namespace, unless it says that itself.
@@ -91,17 +93,31 @@ impl Selector {
     pub fn excluding(&self, labels: &[&str], pattern: &str) -> Self {
         let pattern = format!("^(?:{pattern})$");
         let regex = Regex::new(&pattern).ok();
+        let left_out = regex.iter().flat_map(|_| labels.iter().map(|label| ((*label).to_owned(), pattern.clone())));
+        let left_out = self.left_out.iter().cloned().chain(left_out).collect();
         // One automaton for all of them.
         let conditions =
             regex.iter().flat_map(|regex| labels.iter().map(|label| Matcher::new(MatchOp::NotRe(regex.clone()), label, &pattern)));
-        Self { matchers: self.matchers.iter().cloned().chain(conditions).collect(), ..self.clone() }
+        Self { matchers: self.matchers.iter().cloned().chain(conditions).collect(), left_out, ..self.clone() }
+    }
+
+    /// Which series are left out beside what was written: a label, and the pattern that it must not match.
+    pub fn left_out(&self) -> &[(String, String)] {
+        &self.left_out
+    }
+
+    /// Whether nothing else depends on this label.
+    pub fn is_only_left_out(&self, label: &str) -> bool {
+        let of_label = self.matchers.iter().filter(|matcher| matcher.name == label).count();
+        of_label > 0 && of_label == self.left_out.iter().filter(|(name, _)| name == label).count()
     }
 
     /// The same without conditions on one label.
     #[must_use]
     pub fn without(&self, label: &str) -> Self {
         let matchers = self.matchers.iter().filter(|matcher| matcher.name != label).cloned().collect();
-        Self { matchers, ..self.clone() }
+        let left_out = self.left_out.iter().filter(|(name, _)| name != label).cloned().collect();
+        Self { matchers, left_out, ..self.clone() }
     }
 
     /// The labels that it has conditions on.

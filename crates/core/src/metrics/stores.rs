@@ -7,4 +7,4 @@ pub mod prometheus;
 mod wanted;
 
 pub use self::problem::{Error, Problem, brief};
-pub use self::wanted::Wanted;
+pub use self::wanted::{Sums, Wanted};

@@ -32,6 +32,8 @@ pub enum Problem {
     Unexpected(String),
     #[error("the answer is longer than {}", bytes(*.0))]
     TooLarge(usize),
+    #[error("the answer has more than {0} series")]
+    TooManySeries(usize),
     #[error("it gave more than {0} series; a check asks for a few, as with sum, avg or max")]
     TooMany(usize),
     #[error("{tried}")]
@@ -59,8 +61,10 @@ impl Problem {
     /// maximum number of samples`.
     pub fn is_of_size(&self) -> bool {
         match self {
-            Self::TooLarge(_) => true,
-            Self::Refused(words) => ["too many samples", "exceed", "limit"].iter().any(|part| words.contains(part)),
+            Self::TooLarge(_) | Self::TooManySeries(_) => true,
+            Self::Refused(words) => {
+                ["too many samples", "exceed", "limit", "cannot select more than"].iter().any(|part| words.contains(part))
+            }
             _ => false,
         }
     }

@@ -1,8 +1,9 @@
 //! Which series a store is asked for.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::metrics::counting::{self, PodLabel, Reading};
+use crate::metrics::counting::{self, Part, PodLabel, Reading};
 
 /// Which series are asked for, and since when.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +17,16 @@ pub struct Wanted {
     pub since: Duration,
     /// One sample a step; without it every sample, as it was scraped.
     pub step: Option<Duration>,
+    /// What the source sums up before it answers, where every series would be too many.
+    pub sums: Option<Sums>,
+}
+
+/// Series that differ in nothing that anybody looks at are one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sums {
+    pub parts: Vec<Part>,
+    /// The labels that tell what was scraped apart: of twins one is counted, so they are not summed up.
+    pub targets: BTreeSet<String>,
 }
 
 impl Wanted {
@@ -30,6 +41,6 @@ impl Wanted {
             list.sort();
             list.dedup();
         }
-        Self { metrics, bounds, pod_label, since, step: None }
+        Self { metrics, bounds, pod_label, since, step: None, sums: None }
     }
 }

@@ -4,14 +4,15 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::metrics::counting::native::{self, Bucket, Native};
 use crate::metrics::counting::{Labels, Sample, Series};
-use crate::metrics::stores::{Problem, brief, few::Few};
+use crate::metrics::stores::{Problem, brief};
 
 /// Thousands of pods with a histogram each; rows of nothing would be sixty times as large in memory as they are sent.
-const MOST_ROWS: usize = 200_000;
+pub const MOST_ROWS: usize = 200_000;
 
 #[derive(Deserialize)]
 struct Envelope<'a> {
@@ -69,7 +70,7 @@ struct Row<'a> {
 
 /// The series of a successful and whole answer: vector and scalar with one sample each, matrix with all. Native histograms
 /// become the series of classic ones with these bounds, where bounds are given.
-pub fn parse(body: &[u8], bounds: Option<&[String]>) -> Result<Vec<Series>, Problem> {
+pub fn parse(body: &[u8], bounds: Option<&[String]>, most: usize) -> Result<Vec<Series>, Problem> {
     let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|error| not_json(body, &error))?;
     if envelope.status != "success" {
         return Err(Problem::Refused(brief(envelope.error.as_deref().unwrap_or(envelope.status))));
@@ -85,9 +86,13 @@ pub fn parse(body: &[u8], bounds: Option<&[String]>) -> Result<Vec<Series>, Prob
     let unexpected = |error: serde_json::Error| Problem::Unexpected(brief(&error.to_string()));
     match data.result_type {
         "matrix" | "vector" => {
+            // Counted before they are kept.
+            if rows(data.result.get()).map_err(unexpected)? > most {
+                return Err(Problem::TooManySeries(most));
+            }
             // Some say `null` where there is nothing.
-            let rows: Option<Few<Row<'_>, MOST_ROWS>> = serde_json::from_str(data.result.get()).map_err(unexpected)?;
-            let Few(rows) = rows.unwrap_or_default();
+            let rows: Option<Vec<Row<'_>>> = serde_json::from_str(data.result.get()).map_err(unexpected)?;
+            let rows = rows.unwrap_or_default();
             let mut natives = Vec::new();
             for row in rows.iter().filter(|_| bounds.is_some()) {
                 natives.extend(classic(row, bounds.unwrap_or_default())?);
@@ -106,6 +111,12 @@ pub fn parse(body: &[u8], bounds: Option<&[String]>) -> Result<Vec<Series>, Prob
         }
         other => Err(Problem::WrongType { expected: "numbers", found: brief(other) }),
     }
+}
+
+/// How many series there are.
+fn rows(result: &str) -> serde_json::Result<usize> {
+    let rows: Option<Vec<IgnoredAny>> = serde_json::from_str(result)?;
+    Ok(rows.map_or(0, |rows| rows.len()))
 }
 
 /// What an answer with an error status says, if it is the API's.
@@ -168,27 +179,27 @@ mod tests {
     fn matrix_vector_and_scalar() {
         let matrix = br#"{"status":"success","data":{"resultType":"matrix","result":[
             {"metric":{"__name__":"up","pod":"a"},"values":[[1790000000.5,"1"],[1790000005,"NaN"],[1790000010,"+Inf"]]}]},"infos":["x"]}"#;
-        let series = parse(matrix, None).unwrap();
+        let series = parse(matrix, None, MOST_ROWS).unwrap();
         assert_eq!((series.len(), series[0].name(), series[0].label("pod")), (1, "up", "a"));
         assert_eq!(series[0].samples[0], Sample { at: 1_790_000_000_500, value: 1.0 });
         assert!(series[0].samples[1].value.is_nan() && series[0].samples[2].value.is_infinite());
 
         let vector = br#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1790000000,"2.5e3"]}]}}"#;
-        assert_eq!(parse(vector, None).unwrap()[0].samples, [Sample { at: 1_790_000_000_000, value: 2500.0 }]);
+        assert_eq!(parse(vector, None, MOST_ROWS).unwrap()[0].samples, [Sample { at: 1_790_000_000_000, value: 2500.0 }]);
         let scalar = br#"{"data":{"result":[1790000000,"7"],"resultType":"scalar"},"status":"success"}"#;
-        assert_eq!(parse(scalar, None).unwrap()[0].samples, [Sample { at: 1_790_000_000_000, value: 7.0 }]);
+        assert_eq!(parse(scalar, None, MOST_ROWS).unwrap()[0].samples, [Sample { at: 1_790_000_000_000, value: 7.0 }]);
         let empty =
             br#"{"status":"success","data":{"resultType":"vector","result":[]},"warnings":["PromQL info: metric might not be a counter","PromQL warning: encountered a mix of histograms and floats for aggregation"]}"#;
-        assert_eq!(parse(empty, None).unwrap(), []);
+        assert_eq!(parse(empty, None, MOST_ROWS).unwrap(), []);
     }
 
     /// Gateways and stores written with other libraries say it so.
     #[test]
     fn nothing_may_be_null() {
         let nothing = br#"{"status":"success","data":{"resultType":"matrix","result":null},"warnings":null,"isPartial":null,"error":null}"#;
-        assert_eq!(parse(nothing, None).unwrap(), []);
+        assert_eq!(parse(nothing, None, MOST_ROWS).unwrap(), []);
         let row = br#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"7"],"values":null,"histograms":null}]}}"#;
-        assert_eq!(parse(row, None).unwrap()[0].samples.len(), 1);
+        assert_eq!(parse(row, None, MOST_ROWS).unwrap()[0].samples.len(), 1);
     }
 
     #[test]
@@ -198,21 +209,29 @@ mod tests {
             [1790000000,{"count":"9","sum":"3.5","buckets":[[3,"-0.001","0.001","1"],[0,"0.25","0.5","8"]]}],
             [1790000005,{"count":"0","sum":"0"}]]}]}}"#;
         let values = |series: &Series| series.samples.iter().map(|sample| sample.value).collect::<Vec<_>>();
-        let series = parse(matrix, Some(&["0.25".to_owned()])).unwrap();
+        let series = parse(matrix, Some(&["0.25".to_owned()]), MOST_ROWS).unwrap();
         let said: Vec<_> = series.iter().map(|one| (one.name(), one.label("le"), values(one))).collect();
         let all = vec![9.0, 0.0];
         assert_eq!(said, [("latency_count", "", all.clone()), ("latency_bucket", "+Inf", all), ("latency_bucket", "0.25", vec![1.0, 0.0])]);
-        assert_eq!(parse(matrix, None).unwrap(), [], "to a query of the user's own they are no numbers");
+        assert_eq!(parse(matrix, None, MOST_ROWS).unwrap(), [], "to a query of the user's own they are no numbers");
         let vector = br#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"__name__":"latency"},"histogram":[1,{"count":"9","sum":"1"}]}]}}"#;
-        assert_eq!(parse(vector, Some(&[])).unwrap().len(), 2);
+        assert_eq!(parse(vector, Some(&[]), MOST_ROWS).unwrap().len(), 2);
         let both = br#"{"status":"success","data":{"resultType":"vector","result":[
             {"metric":{"__name__":"latency"},"histogram":[1,{"count":"9","sum":"1"}]},
             {"metric":{"__name__":"latency_count"},"value":[1,"9"]}]}}"#;
-        let counts = parse(both, Some(&[])).unwrap().into_iter().filter(|one| one.name() == "latency_count").count();
+        let counts = parse(both, Some(&[]), MOST_ROWS).unwrap().into_iter().filter(|one| one.name() == "latency_count").count();
         assert_eq!(counts, 1, "scraped in both forms, counted once");
         let wrong =
             br#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"histogram":[1,{"count":"many","sum":"1"}]}]}}"#;
-        assert!(matches!(parse(wrong, Some(&[])), Err(Problem::Unexpected(_))));
+        assert!(matches!(parse(wrong, Some(&[]), MOST_ROWS), Err(Problem::Unexpected(_))));
+    }
+
+    #[test]
+    fn series_are_counted_before_they_are_kept() {
+        let row = r#"{"metric":{"a":"b"},"value":[1,"7"]}"#;
+        let vector = format!(r#"{{"status":"success","data":{{"resultType":"vector","result":[{}]}}}}"#, [row; 3].join(","));
+        assert_eq!(parse(vector.as_bytes(), None, 3).unwrap().len(), 3);
+        assert_eq!(parse(vector.as_bytes(), None, 2).unwrap_err(), Problem::TooManySeries(2));
     }
 
     #[rstest]
@@ -239,7 +258,7 @@ mod tests {
         "the answer isn't what its API promises (\"many\" is no number)"
     )]
     fn what_is_no_answer(#[case] body: &str, #[case] sentence: &str) {
-        assert_eq!(parse(body.as_bytes(), None).unwrap_err().to_string(), sentence);
+        assert_eq!(parse(body.as_bytes(), None, MOST_ROWS).unwrap_err().to_string(), sentence);
     }
 
     #[rstest]
@@ -249,13 +268,17 @@ mod tests {
     #[case(r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":["1","1"]}]}}"#)]
     #[case("[1,2]")]
     fn wrong_types_are_told(#[case] body: &str) {
-        assert!(matches!(parse(body.as_bytes(), None), Err(Problem::Unexpected(_))), "{:?}", parse(body.as_bytes(), None));
+        assert!(
+            matches!(parse(body.as_bytes(), None, MOST_ROWS), Err(Problem::Unexpected(_))),
+            "{:?}",
+            parse(body.as_bytes(), None, MOST_ROWS)
+        );
     }
 
     proptest::proptest! {
         #[test]
         fn garbage_is_refused_without_a_panic(body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
-            let _ = parse(&body, None).unwrap_err();
+            let _ = parse(&body, None, MOST_ROWS).unwrap_err();
         }
     }
 }

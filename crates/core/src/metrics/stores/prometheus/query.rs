@@ -22,7 +22,7 @@ pub struct Dialect<'a> {
 /// Of histograms these pods are enough to know the bounds.
 const PODS_WITH_BUCKETS: usize = 5;
 /// On the series of a part of an answer. Without it, `or` would take a series for another that has the same labels and another name.
-const PART_LABEL: &str = "coalmine_part";
+pub(super) const PART_LABEL: &str = "coalmine_part";
 
 /// The last sample of each series, whatever label names the pods, and that of an hour ago. Series of known names are summed up over the labels that
 /// nobody looks at; of histograms, some pods are asked about.
@@ -36,7 +36,7 @@ pub fn present(scope: &Scope, metrics: &[String], dialect: Dialect<'_>) -> Strin
         let of_label = |label: PodLabel| {
             let selector = |metrics: &[String]| format!("{{{}}}{offset}", matchers(scope, metrics, label, dialect));
             let summed = |selector: String| match &kept {
-                Some(labels) => format!("sum by (__name__,le,{},{labels}) ({selector})", place_labels(dialect)),
+                Some(labels) => format!("sum by (__name__,le,{},{labels}) ({selector})", place_labels(dialect).join(",")),
                 None => selector,
             };
             let plain = (!plain.is_empty()).then(|| summed(selector(&plain)));
@@ -57,9 +57,9 @@ pub fn present(scope: &Scope, metrics: &[String], dialect: Dialect<'_>) -> Strin
 }
 
 /// What tells where a series comes from.
-fn place_labels(dialect: Dialect<'_>) -> String {
+pub(super) fn place_labels(dialect: Dialect<'_>) -> Vec<String> {
     let of_pods = PodLabel::ALL.into_iter().flat_map(|label| [Some(dialect.name(label)), label.namespace()]).flatten();
-    of_pods.map(quoted).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(",")
+    of_pods.map(|label| quoted(label).into_owned()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn with_few_pods(scope: &Scope) -> Scope {
@@ -77,15 +77,19 @@ fn with_few_pods(scope: &Scope) -> Scope {
 
 /// All samples of some time.
 pub fn samples(scope: &Scope, wanted: &Wanted, dialect: Dialect<'_>) -> String {
-    let mut selector = matchers(scope, &wanted.metrics, wanted.pod_label, dialect);
-    if !wanted.bounds.is_empty() {
-        // What is no histogram has no `le`, and is wanted too.
-        let bounds: Vec<String> = wanted.bounds.iter().map(|bound| escaped(bound)).collect();
-        let _ = write!(selector, ",le=~\"|{}\"", bounds.join("|"));
-    }
+    let selector = bounded(matchers(scope, &wanted.metrics, wanted.pod_label, dialect), &wanted.bounds);
     let seconds = wanted.since.as_secs().max(1);
     let step = wanted.step.map(|step| format!(":{}s", whole_seconds(step))).unwrap_or_default();
     format!("{{{selector}}}[{seconds}s{step}]")
+}
+
+/// What is no histogram has no `le`, and is wanted too.
+pub(super) fn bounded(mut selector: String, bounds: &[String]) -> String {
+    if !bounds.is_empty() {
+        let bounds: Vec<String> = bounds.iter().map(|bound| escaped(bound)).collect();
+        let _ = write!(selector, ",le=~\"|{}\"", bounds.join("|"));
+    }
+    selector
 }
 
 /// On the series that tells the times of the steps, and nothing else.
@@ -112,11 +116,11 @@ pub fn to_the_end(mut series: Vec<Series>) -> Vec<Series> {
 }
 
 /// Rounded up; the language knows no shorter step that a server would like.
-fn whole_seconds(duration: Duration) -> u64 {
+pub(super) fn whole_seconds(duration: Duration) -> u64 {
     (duration.as_secs() + u64::from(duration.subsec_nanos() > 0)).max(1)
 }
 
-fn matchers(scope: &Scope, metrics: &[String], label: PodLabel, dialect: Dialect<'_>) -> String {
+pub(super) fn matchers(scope: &Scope, metrics: &[String], label: PodLabel, dialect: Dialect<'_>) -> String {
     let names: BTreeSet<String> = metrics.iter().map(|name| with_native(name)).collect();
     let names = names.into_iter().collect::<Vec<_>>().join("|");
     let mut text = format!("__name__=~\"{names}\",{}=~\"{}\"", quoted(dialect.name(label)), scope.pods.pattern(label));
@@ -149,7 +153,7 @@ impl<'a> Dialect<'a> {
 }
 
 /// A label as PromQL spells it: one with a dot, as OpenTelemetry's are where a Prometheus keeps them as they are, stands in quotes.
-fn quoted(label: &str) -> Cow<'_, str> {
+pub(super) fn quoted(label: &str) -> Cow<'_, str> {
     let is_plain = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if is_plain { Cow::Borrowed(label) } else { Cow::Owned(format!("{label:?}")) }
 }
@@ -191,7 +195,8 @@ mod tests {
     #[test]
     fn one_query_for_both_sides() {
         let metrics = vec!["http_requests_total".to_owned(), "up".to_owned()];
-        let wanted = Wanted { metrics, bounds: Vec::new(), pod_label: PodLabel::Pod, since: Duration::from_secs(80), step: None };
+        let wanted =
+            Wanted { metrics, bounds: Vec::new(), pod_label: PodLabel::Pod, since: Duration::from_secs(80), step: None, sums: None };
         let said = |wanted: &Wanted| samples(&scope(), wanted, Dialect::default());
         insta::assert_snapshot!(said(&wanted), @r#"{__name__=~"http_requests_total|up",pod=~"app-canary-77f-ccccc|app-6d5f-aaaaa",namespace=~"|default"}[80s]"#);
         let bounds = vec!["0.25".to_owned(), "+Inf".to_owned()];
@@ -203,8 +208,14 @@ mod tests {
     fn a_store_of_several_clusters_is_asked_about_ours() {
         let matchers = ["cluster=\"eu1\"".to_owned(), "env!=\"test\"".to_owned()];
         let dialect = Dialect { matchers: &matchers, pod_label: Some("workload_pod") };
-        let wanted =
-            Wanted { metrics: vec!["up".to_owned()], bounds: vec![], pod_label: PodLabel::Pod, since: Duration::from_secs(5), step: None };
+        let wanted = Wanted {
+            metrics: vec!["up".to_owned()],
+            bounds: vec![],
+            pod_label: PodLabel::Pod,
+            since: Duration::from_secs(5),
+            step: None,
+            sums: None,
+        };
         insta::assert_snapshot!(samples(&scope(), &wanted, dialect), @r#"{__name__=~"up",workload_pod=~"app-canary-77f-ccccc|app-6d5f-aaaaa",namespace=~"|default",cluster="eu1",env!="test"}[5s]"#);
         let query = present(&scope(), &wanted.metrics, dialect);
         assert_eq!(query.matches("cluster=\"eu1\",env!=\"test\"").count(), query.matches("__name__=~").count(), "{query}");
@@ -217,8 +228,14 @@ mod tests {
     #[test]
     fn a_label_with_dots_stands_in_quotes() {
         let dialect = Dialect { matchers: &[], pod_label: Some("k8s.pod.name") };
-        let wanted =
-            Wanted { metrics: vec!["up".to_owned()], bounds: vec![], pod_label: PodLabel::Pod, since: Duration::from_secs(5), step: None };
+        let wanted = Wanted {
+            metrics: vec!["up".to_owned()],
+            bounds: vec![],
+            pod_label: PodLabel::Pod,
+            since: Duration::from_secs(5),
+            step: None,
+            sums: None,
+        };
         insta::assert_snapshot!(samples(&scope(), &wanted, dialect), @r#"{__name__=~"up","k8s.pod.name"=~"app-canary-77f-ccccc|app-6d5f-aaaaa",namespace=~"|default"}[5s]"#);
         assert!(present(&scope(), &wanted.metrics, dialect).contains(r#"sum by (__name__,le,"k8s.pod.name",exported_namespace"#));
     }
