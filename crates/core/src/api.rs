@@ -9,6 +9,7 @@ pub mod gates;
 pub mod label;
 pub mod notify;
 pub mod origin;
+pub mod patterns;
 pub mod policy;
 pub mod promql;
 pub mod quantity;

@@ -3,6 +3,5 @@
 pub mod counting;
 pub mod discovery;
 pub mod pages;
-mod patterns;
 pub mod probes;
 pub mod stores;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use promql_parser::label::{MatchOp, Matcher};
 use promql_parser::parser::Expr;
-use regex::Regex;
 
+use super::patterns::Pattern;
 use super::promql;
 
 /// A metric's name and conditions on its labels.
@@ -15,8 +15,15 @@ pub struct Selector {
     text: String,
     metric: String,
     matchers: Vec<Matcher>,
-    /// Of these, the labels and patterns of series that are left out beside what was written.
-    left_out: Vec<(String, String)>,
+    /// Beside what was written.
+    left_out: Vec<LeftOut>,
+}
+
+/// Series of which a label fits a pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct LeftOut {
+    label: String,
+    pattern: Pattern,
 }
 
 /// Why a text is no selector.
@@ -91,38 +98,33 @@ impl Selector {
     /// The same less the series of which one of these labels matches a pattern. Reads as before: what is left out is no choice of the user's.
     #[must_use]
     pub fn excluding(&self, labels: &[&str], pattern: &str) -> Self {
-        let pattern = format!("^(?:{pattern})$");
-        let regex = Regex::new(&pattern).ok();
-        let left_out = regex.iter().flat_map(|_| labels.iter().map(|label| ((*label).to_owned(), pattern.clone())));
-        let left_out = self.left_out.iter().cloned().chain(left_out).collect();
-        // One automaton for all of them.
-        let conditions =
-            regex.iter().flat_map(|regex| labels.iter().map(|label| Matcher::new(MatchOp::NotRe(regex.clone()), label, &pattern)));
-        Self { matchers: self.matchers.iter().cloned().chain(conditions).collect(), left_out, ..self.clone() }
+        let Some(pattern) = Pattern::whole(pattern) else { return self.clone() };
+        let more = labels.iter().map(|label| LeftOut { label: (*label).to_owned(), pattern: pattern.clone() });
+        Self { left_out: self.left_out.iter().cloned().chain(more).collect(), ..self.clone() }
     }
 
     /// Which series are left out beside what was written: a label, and the pattern that it must not match.
-    pub fn left_out(&self) -> &[(String, String)] {
-        &self.left_out
+    pub fn left_out(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.left_out.iter().map(|out| (out.label.as_str(), out.pattern.as_str()))
     }
 
     /// Whether nothing else depends on this label.
     pub fn is_only_left_out(&self, label: &str) -> bool {
-        let of_label = self.matchers.iter().filter(|matcher| matcher.name == label).count();
-        of_label > 0 && of_label == self.left_out.iter().filter(|(name, _)| name == label).count()
+        self.left_out.iter().any(|out| out.label == label) && self.matchers.iter().all(|matcher| matcher.name != label)
     }
 
     /// The same without conditions on one label.
     #[must_use]
     pub fn without(&self, label: &str) -> Self {
         let matchers = self.matchers.iter().filter(|matcher| matcher.name != label).cloned().collect();
-        let left_out = self.left_out.iter().filter(|(name, _)| name != label).cloned().collect();
+        let left_out = self.left_out.iter().filter(|out| out.label != label).cloned().collect();
         Self { matchers, left_out, ..self.clone() }
     }
 
     /// The labels that it has conditions on.
     pub fn labels(&self) -> impl Iterator<Item = &str> {
-        self.matchers.iter().map(|matcher| matcher.name.as_str())
+        let left_out = self.left_out.iter().map(|out| out.label.as_str());
+        self.matchers.iter().map(|matcher| matcher.name.as_str()).chain(left_out)
     }
 
     pub fn metric(&self) -> &str {
@@ -131,8 +133,8 @@ impl Selector {
 
     /// The labels of this selector's conditions that the other has no condition on.
     pub fn labels_beyond<'a>(&'a self, other: &Self) -> Vec<&'a str> {
-        let is_shared = |name: &str| other.matchers.iter().any(|matcher| matcher.name == name);
-        self.matchers.iter().map(|matcher| matcher.name.as_str()).filter(|name| !is_shared(name)).collect()
+        let is_shared = |name: &str| other.labels().any(|label| label == name);
+        self.labels().filter(|name| !is_shared(name)).collect()
     }
 
     /// As it was written.
@@ -142,7 +144,9 @@ impl Selector {
 
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         let value = |name: &str| labels.get(name).map_or("", String::as_str);
-        value("__name__") == self.metric && self.matchers.iter().all(|matcher| matcher.is_match(value(&matcher.name)))
+        value("__name__") == self.metric
+            && self.matchers.iter().all(|matcher| matcher.is_match(value(&matcher.name)))
+            && !self.left_out.iter().any(|out| out.pattern.fits(value(&out.label)))
     }
 }
 

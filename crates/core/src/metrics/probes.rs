@@ -3,15 +3,14 @@
 //!
 //! A reading in the user's own words is left alone.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use regex::Regex;
 use serde_json::Value;
+
+use crate::api::patterns::Pattern;
 
 use super::counting::{Reading, Selector, escaped};
 use super::discovery::{Found, Histogram};
-use super::patterns;
 
 /// Labels that libraries write a path into.
 const ROUTE_LABELS: [&str; 9] = ["handler", "path", "uri", "route", "endpoint", "http_route", "http.route", "url", "view"];
@@ -98,7 +97,7 @@ const A_FEW: f64 = 1.0;
 /// What tells such series by their labels, for whoever sums up series before they are read.
 #[derive(Clone, Debug, Default)]
 pub struct Marks {
-    by_label: Vec<(&'static [&'static str], Option<Arc<Regex>>)>,
+    by_label: Vec<(&'static [&'static str], Option<Pattern>)>,
 }
 
 impl Marks {
@@ -109,12 +108,12 @@ impl Marks {
             (&NAME_LABELS, USUAL_NAMES.to_owned()),
             (&AGENT_LABELS, USUAL_AGENTS.to_owned()),
         ];
-        Self { by_label: by_label.into_iter().map(|(labels, pattern)| (labels, patterns::whole(&pattern))).collect() }
+        Self { by_label: by_label.into_iter().map(|(labels, pattern)| (labels, Pattern::whole(&pattern))).collect() }
     }
 
     /// Whether a series with this label is known by it to be no traffic.
     pub fn hold(&self, label: &str, value: &str) -> bool {
-        let fits = |pattern: &Option<Arc<Regex>>| pattern.as_ref().is_some_and(|pattern| pattern.is_match(value));
+        let fits = |pattern: &Option<Pattern>| pattern.as_ref().is_some_and(|pattern| pattern.fits(value));
         self.by_label.iter().any(|(labels, pattern)| labels.contains(&label) && fits(pattern))
     }
 }

@@ -41,7 +41,12 @@ impl Part {
     fn of_one(reading: &Reading, selector: &Selector) -> Self {
         let is_only_left_out = |label: &str| !reading.outcome_labels().contains(&label) && selector.is_only_left_out(label);
         let labels = reading.labels().into_iter().filter(|label| !is_only_left_out(label)).map(str::to_owned).collect();
-        Self { metric: selector.metric().to_owned(), bounds: reading.bounds(), labels, without: selector.left_out().to_vec() }
+        Self {
+            metric: selector.metric().to_owned(),
+            bounds: reading.bounds(),
+            labels,
+            without: selector.left_out().map(|(label, pattern)| (label.to_owned(), pattern.to_owned())).collect(),
+        }
     }
 
     /// Where two readings leave out different series, nothing is left out, and the labels stay.
@@ -79,9 +84,15 @@ mod tests {
         let buckets = selector("latency_bucket").excluding(&["path"], "/healthz");
         let slower = |bound: &str| Reading::Slower { buckets: buckets.clone(), bounds: vec![bound.to_owned()] };
         let by_hand = |errors: &str| Reading::Separate { requests: selector("requests{path!~\"/x\"}"), errors: selector(errors) };
-        insta::assert_snapshot!(told(&[labelled.clone(), slower("0.25"), slower("0.5")]), @"");
-        insta::assert_snapshot!(told(&[by_hand("requests{path!~\"/x\",code=~\"5..\"}"), by_hand("errors")]), @"");
+        insta::assert_snapshot!(told(&[labelled.clone(), slower("0.25"), slower("0.5")]), @r#"
+        requests by code,side le  without [("path", "^(?:/healthz)$"), ("route", "^(?:/healthz)$")]
+        latency_bucket by le le +Inf,0.25,0.5 without [("path", "^(?:/healthz)$")]
+        "#);
+        insta::assert_snapshot!(told(&[by_hand("requests{path!~\"/x\",code=~\"5..\"}"), by_hand("errors")]), @r"
+        requests by code,path le  without []
+        errors by path le  without []
+        ");
         let all_paths = Reading::Labelled { requests: selector("requests{side=\"in\"}"), failures: Vec::new() };
-        insta::assert_snapshot!(told(&[labelled, all_paths]), @"");
+        insta::assert_snapshot!(told(&[labelled, all_paths]), @"requests by code,path,route,side le  without []");
     }
 }

@@ -2,15 +2,13 @@
 //! longest line. Prometheus' text format and that of `OpenMetrics` alike; series that differ in nothing that anybody looks at are summed up.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use regex::Regex;
 use serde_json::Value;
 
-use crate::api::policy::Policy;
+use crate::api::{patterns::Pattern, policy::Policy};
 use crate::metrics::counting::{FACTS, Labels, Reading, escaped, page};
+use crate::metrics::discovery;
 use crate::metrics::probes::Marks;
-use crate::metrics::{discovery, patterns};
 use crate::statistics::Counts;
 
 /// No library writes a longer one; what is longer is skipped.
@@ -25,7 +23,7 @@ const HEADS: [&[u8]; 4] = [b"# HELP ", b"# TYPE ", b"# UNIT ", b"# EOF"];
 #[derive(Clone, Debug)]
 pub struct Wishes {
     names: Vec<String>,
-    metrics: Option<Arc<Regex>>,
+    metrics: Option<Pattern>,
     /// Of histograms, these bounds only; all where it is empty.
     bounds: BTreeSet<String>,
     labels: BTreeSet<String>,
@@ -65,7 +63,7 @@ impl Wishes {
     }
 
     fn name(&self, name: &str) -> bool {
-        FACTS.contains(&name) || self.metrics.as_ref().is_some_and(|metrics| metrics.is_match(name))
+        FACTS.contains(&name) || self.metrics.as_ref().is_some_and(|metrics| metrics.fits(name))
     }
 
     fn keep(&self, label: &str, value: &str) -> bool {
@@ -73,8 +71,8 @@ impl Wishes {
     }
 }
 
-fn pattern(names: &[String]) -> Option<Arc<Regex>> {
-    patterns::whole(&names.join("|"))
+fn pattern(names: &[String]) -> Option<Pattern> {
+    Pattern::whole(&names.join("|"))
 }
 
 /// There are more series on a page than can be kept.
