@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use self::candidate::Candidate;
 pub use crate::api::choice::{Choice, ChoiceError, Counters, MOST_COUNTERS};
 use crate::api::origin::Origin;
-use crate::metrics::counting::{Pods, Role, Selector, Series, escaped};
+use crate::metrics::counting::{PodLabel, Pods, Role, Selector, Series, escaped};
 
 /// On series that tell what was counted an hour ago.
 pub const AGO_LABEL: &str = "coalmine_ago";
@@ -148,9 +148,30 @@ impl<'a> Discovery<'a> {
             chosen.counters.append(&mut one.counters);
             chosen.not_judged.append(&mut one.not_judged);
         }
+        self.name_pods_alike(&mut chosen);
         let beyond = chosen.counters.split_off(chosen.counters.len().min(MOST_COUNTERS));
         chosen.not_judged.extend(beyond.iter().map(Found::description));
         Ok(chosen)
+    }
+
+    /// One question has one label for pods: one that all the counters have, if there is such a label. What the others count can't be asked for then, and
+    /// is told.
+    fn name_pods_alike(&self, chosen: &mut Chosen) {
+        let names = |label: PodLabel, found: &Found| {
+            let mut series = self.own.iter().filter(|one| !found.reading.weigh(&one.labels).is_nothing());
+            series.all(|one| self.pods.identify_by(label, &one.labels).is_some())
+        };
+        let Some(first) = chosen.counters.first().map(|found| found.pod_label) else { return };
+        let is_all = |label: &PodLabel| chosen.counters.iter().all(|found| names(*label, found));
+        let label = std::iter::once(first).chain(PodLabel::ALL).find(is_all).unwrap_or(first);
+        let (judged, others) =
+            std::mem::take(&mut chosen.counters).into_iter().partition(|found| found.pod_label == first || names(label, found));
+        let others: Vec<Found> = others;
+        chosen.counters = judged;
+        chosen.counters.iter_mut().for_each(|found| found.pod_label = label);
+        chosen
+            .not_judged
+            .extend(others.iter().map(|found| format!("{}, whose pods the label {} names", found.description(), found.pod_label.name())));
     }
 
     fn part(&self, choice: &Choice) -> Result<Chosen, NotFound> {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::groups::{Counter, Group};
-use super::{Reading, Role};
+use super::{PodLabel, Reading, Role};
 
 /// Without it nobody can tell how the canary's requests ended.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,7 +82,10 @@ fn spelling(groups: &[Group<'_>], reading: &Reading) -> Option<Lacking> {
     if !matches!(reading, Reading::Separate { .. }) {
         return None;
     }
-    let label = *reading.outcome_labels().first()?;
+    // What tells where a series comes from differs from pod to pod.
+    let is_place =
+        |label: &str| label == "job" || PodLabel::ALL.into_iter().any(|one| one.name() == label || one.namespace() == Some(label));
+    let label = reading.outcome_labels().into_iter().find(|label| !is_place(label))?;
     let values = |role: Role| -> BTreeMap<&str, f64> {
         let of_role = groups.iter().filter(move |group| group.role == role).flat_map(|group| &group.counters);
         let good = of_role.filter(|one| one.weight.requests > 0.0 && one.weight.errors <= 0.0);

@@ -324,6 +324,23 @@ fn the_presets_that_a_user_may_name_are_those_of_the_table() {
     assert_eq!(table, crate::api::choice::PRESETS);
 }
 
+/// One is scraped, another comes by way of a collector.
+#[rstest]
+#[case::by_the_address_of_both(&[("k8s_pod_name", "app-6d5f-aaaaa"), ("instance", "10.0.0.1:4317")], 2, PodLabel::Instance, &[])]
+#[case::by_nothing_that_both_have(
+    &[("k8s_pod_name", "app-6d5f-aaaaa")], 1, PodLabel::Pod,
+    &["grpc_server_handled_total by grpc_code, whose pods the label k8s_pod_name names"])]
+fn pods_are_named_alike(#[case] labels: &[(&str, &str)], #[case] judged: usize, #[case] label: PodLabel, #[case] others: &[&str]) {
+    let mut collected = last("grpc_server_handled_total", &[("grpc_code", "OK")], 900.0);
+    collected.labels.remove("pod");
+    collected.labels.extend(labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    let mut pods = pods();
+    pods.primary = pods.primary.with_address("10.0.0.1", "app-6d5f-aaaaa");
+    let series = [at("10.0.0.1:8080", http(500.0)), collected];
+    let Chosen { counters, not_judged } = choose(&Choice::Auto, Origin::Prometheus, &series, &pods, "app").unwrap();
+    assert_eq!((counters.len(), counters[0].pod_label, not_judged), (judged, label, others.iter().map(ToString::to_string).collect()));
+}
+
 /// What discovery needs of a series need not grow with its routes.
 #[test]
 fn known_names_need_known_labels_only() {

@@ -72,6 +72,27 @@ fn labels_of_a_condition(#[case] errors: &str, #[case] label: &str, #[case] valu
     assert_eq!(canary_looks(&counted).iter().map(|(requests, _)| requests).sum::<f64>().to_string(), if expected { "0" } else { "15" });
 }
 
+/// Nothing is known of words of the user's own, but that the primary's pods say some of them.
+#[rstest]
+#[case::the_same("requests{code=~\"5..\"}", "200", None)]
+#[case::spelled_anew(
+    "requests{code=~\"5..\"}",
+    "200.0",
+    Some("requests of the canary says code \"200.0\", and nothing that the primary's say: is it spelled anew?")
+)]
+#[case::all_fail("requests{code=~\"5..\"}", "500", None)]
+#[case::the_place_says_nothing("requests{instance=~\".+:80\"}", "200", None)]
+fn values_that_no_pod_of_the_primary_has(#[case] errors: &str, #[case] value: &str, #[case] expected: Option<&str>) {
+    let reading = Reading::Separate { requests: Selector::of("requests"), errors: Selector::parse(errors).unwrap() };
+    let requests = |pod: &str, first: f64, code: &str| {
+        let one = series("requests", pod, &[(-5, first), (0, first + 5.0), (5, first + 9.0), (10, first + 20.0)]);
+        with(with(one, "code", code), "instance", pod)
+    };
+    let series = [requests("app-6d5f-aaaaa", 1000.0, "200"), requests(CANARY, 0.0, value)];
+    let counted = count(&series, &pods(), &reading, Window { elapsed: 10_000, ..Window::default() });
+    assert_eq!(lacking(&counted), expected.into_iter().map(str::to_owned).collect::<Vec<_>>());
+}
+
 #[rstest]
 #[case::it_began_at_nothing(0.0, true)]
 #[case::it_may_be_born_with_the_first_error(3.0, false)]
