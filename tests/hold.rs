@@ -4,6 +4,7 @@
 mod apply;
 mod certificates;
 mod changes;
+mod clients;
 mod commands;
 mod corners;
 mod differential;
@@ -14,6 +15,7 @@ mod gitops;
 mod going_back;
 mod helm;
 mod hostile;
+mod injectors;
 mod limits;
 mod neighbours;
 mod overtaken;

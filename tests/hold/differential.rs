@@ -2,6 +2,7 @@
 //! to an opted-in Deployment, and to one that no Coalmine knows, which gets the requests that passed, and those whose template was
 //! promoted when it was.
 
+mod clean_up;
 mod files;
 mod gates;
 mod nulls;
@@ -20,7 +21,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRu
 use rstest::rstest;
 use serde_json::Value;
 
-use self::step::{Step, in_order, pause, send};
+use self::step::{Step, pause, send};
 use crate::support::{
     namespace::{Namespace, Records, held, records},
     results::row,
@@ -78,14 +79,21 @@ impl Worlds {
             Step::Promote => self.promote(),
             Step::Gate(gate) => self.gate(*gate),
             Step::Undo => self.undo(),
-            // Such a request that changes nothing can't be told from the applier's own statement of the live template.
-            Step::CleanUp(manager) if [&self.held, &self.plain].iter().any(|world| in_order(&world.app(), manager).is_none()) => {}
+            Step::CleanUp(manager) => self.clean_up(manager),
             Step::Scale(replicas) if self.held.app()["spec"]["replicas"] == *replicas => {}
             request => self.request(request),
         }
     }
 
     fn request(&mut self, step: &Step) {
+        // What it comes to depends on those records: that must be the same for both.
+        let cleaned_up = |worlds: &Self| worlds.pending.iter().any(|pending| matches!(pending.step, Step::CleanUp(_)));
+        if step.applier().is_some() && cleaned_up(self) {
+            self.promote();
+            if cleaned_up(self) {
+                return;
+            }
+        }
         self.await_revisions();
         let before = self.held.app();
         if let Err(refused) = send(&self.held, step, false) {
@@ -109,11 +117,13 @@ impl Worlds {
             }
             return;
         }
+        if annotation(&after).is_none() {
+            self.forget_pending();
+        }
         send(&self.plain, step, false).expect("what passed with Coalmine passes without");
         let may_end = step.is_file() || *step == Step::OptOut || changes;
         assert!(annotation(&after).is_some() || annotation(&before).is_none() || may_end, "withdrawn by {step:?}");
         if annotation(&after).is_none() {
-            self.pending.clear();
             self.compare("after a request that passed");
         }
         // Who states the live template takes its part of the held one back, and after the others' says what it leaves empty.
@@ -138,9 +148,9 @@ impl Worlds {
         if step.is_change() {
             // It comes to all that is on trial. What was kept out gets no change, and a program's own wish is a whole one.
             let on_trial = held(before).filter(|_| object::phase(object::annotations(before)).is_some_and(Phase::is_trying));
-            let is_own = on_trial.as_ref().is_some_and(|held| held.manager == "Reloader") && matches!(step, Step::Reload(_));
+            let is_own = on_trial.as_ref().is_some_and(|held| held.manager == "operator") && matches!(step, Step::Operate(_));
             if on_trial.is_none() || is_own {
-                self.pending.clear();
+                self.forget_pending();
             } else {
                 assert!(!together.is_empty(), "{step:?} is made to what is on trial");
             }
@@ -150,7 +160,8 @@ impl Worlds {
             let changes = together.iter().any(|part| part.change);
             self.pending.retain(|Pending { step: pending, is_live }| {
                 let has_part = of_part(pending.applier()) || (*is_live && !together.is_empty());
-                (changes || has_part) && (pending.applier().is_none() || pending.applier() != step.applier())
+                let cleans_up = matches!(pending, Step::CleanUp(_));
+                cleans_up || ((changes || has_part) && (pending.applier().is_none() || pending.applier() != step.applier()))
             });
         }
         self.pending.push(Pending::held(step));
@@ -171,12 +182,13 @@ impl Worlds {
         assert!(same || record(&after).is_none(), "live and held at once");
         if record(&after).is_some() {
             if record(&after) != record(&before) {
-                self.pending = vec![Pending::held(&Step::Undo)];
+                self.forget_pending();
+                self.pending.push(Pending::held(&Step::Undo));
             }
             return;
         }
+        self.forget_pending();
         undo(&self.plain).succeeded();
-        self.pending.clear();
         self.compare("after an undo");
     }
 
@@ -206,6 +218,9 @@ impl Worlds {
             pause(&self.plain, true);
         }
         for step in &steps {
+            if self.clean_up_plainly(step) {
+                continue;
+            }
             if *step == Step::Undo {
                 self.plain.await_seen();
                 self.plain.kubectl.run(&["rollout", "undo", "deployment/app"]).succeeded();

@@ -7,7 +7,6 @@ use coalmine_core::{
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::held_name;
 use crate::support::{
     control_plane::As,
     eventually,
@@ -22,27 +21,14 @@ use crate::support::{
     results::row,
 };
 
-/// Adds a sidecar where there is none, as injectors do.
-fn inject(object: &Value) -> Value {
-    let containers = object["spec"]["template"]["spec"]["containers"].as_array().unwrap();
-    if containers.iter().any(|container| container["name"] == "injected") {
-        return json!([]);
-    }
-    json!([{"op": "add", "path": "/spec/template/spec/containers/-", "value": {"name": "injected", "image": "registry.example/injected:1"}}])
-}
-
 /// Changes something in every request, so that webhooks which ask for it are called again.
 fn count(object: &Value) -> Value {
     let seen: u32 = object::annotation(object, "example.com/seen").and_then(|text| text.parse().ok()).unwrap_or_default();
     json!([{"op": "add", "path": "/metadata/annotations/example.com~1seen", "value": (seen + 1).to_string()}])
 }
 
-fn has_sidecar(template: &Value) -> bool {
-    template["spec"]["containers"].as_array().unwrap().iter().any(|container| container["name"] == "injected")
-}
-
 /// `before` or `after`, which is how names sort beside ours.
-fn words(order: &str) -> &str {
+pub(super) fn words(order: &str) -> &str {
     order.rsplit('-').next().unwrap()
 }
 
@@ -62,43 +48,13 @@ fn is_mirrored(template: &Value) -> bool {
 }
 
 /// A configuration counts a little after it is stored.
-fn await_mutation(namespace: &Namespace, is_done: fn(&Value) -> bool) {
+pub(super) fn await_mutation(namespace: &Namespace, is_done: fn(&Value) -> bool) {
     let path = format!("/apis/apps/v1/namespaces/{}/deployments?dryRun=All", namespace.name);
     eventually("the other webhook to be called", || {
         let created =
             namespace.control_plane.post(&path, &fixtures::plain("probe", &Template::named("A"))).map_err(|error| error.message)?;
         if is_done(object::template(&created)) { Ok(()) } else { Err("not changed".to_owned()) }
     });
-}
-
-#[rstest]
-#[ignore = "needs a control plane"]
-fn an_injector_before_or_after_changes_nothing(
-    #[values("a-before", "zzz-after")] order: &str,
-    #[values("Never", "IfNeeded")] reinvocation: &str,
-    #[values(ClientSide, ServerSide)] how: Apply,
-) {
-    let request = format!("beside an injector of sidecars, called {} ours", words(order));
-    let _row = row(&request, how.words(), "held; B again no write; promoted with its sidecar");
-    let namespace = Namespace::new();
-    let _injector = Mutator::register(&namespace, order, reinvocation, inject);
-    await_mutation(&namespace, has_sidecar);
-    namespace.apply(how, "A").succeeded();
-    namespace.await_revision(1);
-    let before = namespace.app();
-    namespace.apply(how, "B").succeeded();
-    let app = namespace.app();
-    assert_eq!(app["spec"], before["spec"]);
-    assert_eq!(held_name(&app), Some("B".to_owned()));
-    namespace.assert_no_write(|| namespace.apply(how, "B").succeeded());
-    namespace.promote();
-    let promoted = namespace.app();
-    assert_eq!(fixtures::template_name(object::template(&promoted)), "B");
-    assert!(has_sidecar(object::template(&promoted)));
-    namespace.assert_no_write(|| namespace.apply(how, "B").succeeded());
-    // And back at once, since it was live before.
-    namespace.apply(how, "A").succeeded();
-    assert_eq!(object::phase(object::annotations(&namespace.app())), Some(Phase::RolledBack));
 }
 
 /// The one that a client states is never the one that runs: compared before it is rewritten, it would be held and tried for ever.

@@ -107,10 +107,14 @@ impl ControlPlane {
             As::Administrator => &self.admin,
             As::Controller => &self.controller,
         };
-        self.runtime.block_on(client.request::<Value>(http_request(method, path, content_type, body))).map_err(|error| match error {
-            kube::Error::Api(status) => Refused { code: status.code, message: status.message.clone() },
-            other => panic!("{method} {path}: {other:?}"),
-        })
+        answered(self.runtime.block_on(client.request::<Value>(http_request(method, path, content_type, body))))
+    }
+
+    /// As the administrator, by a program that names itself and no field manager.
+    pub(crate) fn send_by(&self, program: &str, method: &str, path: &str, content_type: &str, body: &Value) -> Result<Value, Refused> {
+        let mut request = http_request(method, path, content_type, body);
+        request.headers_mut().insert("User-Agent", program.parse().expect("a name"));
+        answered(self.runtime.block_on(self.admin.request::<Value>(request)))
     }
 
     /// The same as the administrator, where nobody may be there to answer.
@@ -162,6 +166,13 @@ impl ControlPlane {
         self.send(As::Administrator, "PATCH", &path, "application/apply-patch+yaml", object)
             .unwrap_or_else(|refused| panic!("{path}: {refused:?}"))
     }
+}
+
+fn answered(result: kube::Result<Value>) -> Result<Value, Refused> {
+    result.map_err(|error| match error {
+        kube::Error::Api(status) => Refused { code: status.code, message: status.message.clone() },
+        other => panic!("{other:?}"),
+    })
 }
 
 fn http_request(method: &str, path: &str, content_type: &str, body: &Value) -> axum::http::Request<Vec<u8>> {

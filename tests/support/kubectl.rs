@@ -2,6 +2,7 @@
 
 use std::{
     io::Write as _,
+    os::unix::process::CommandExt as _,
     path::PathBuf,
     process::{Child, Command, Stdio},
 };
@@ -51,6 +52,11 @@ pub(crate) struct Output {
 }
 
 impl Output {
+    /// Of a client that is no command.
+    pub(crate) fn of(code: i32, stderr: String, namespace: &str) -> Self {
+        Self { code, stdout: String::new(), stderr, namespace: namespace.to_owned() }
+    }
+
     #[track_caller]
     pub(crate) fn succeeded(self) -> Self {
         assert_eq!(self.code, 0, "{}{}", self.stdout, self.stderr);
@@ -82,6 +88,12 @@ impl Kubectl {
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.run_with(arguments, "", &[])
+    }
+
+    /// By another name, as it has on Windows, or in a program that is made of it.
+    pub(crate) fn run_as(&self, program: &str, arguments: &[&str]) -> Output {
+        let child = self.command(arguments).arg0(program).stdin(Stdio::null()).spawn().expect("kubectl starts");
+        self.output(child)
     }
 
     /// With text on its standard input and further environment.

@@ -45,15 +45,22 @@ fn any_template() -> impl Strategy<Value = Value> {
     let grace = prop_oneof![Just(Value::Null), Just(json!(5))];
     let secrets = prop_oneof![Just(Value::Null), Just(json!([{"name": "x"}])), Just(json!([{"name": "y"}, {"name": "x"}]))];
     let nodes = prop_oneof![Just(Value::Null), Just(json!({})), Just(json!({"disk": "ssd"}))];
-    (any_container("app"), side, proptest::bool::ANY, volumes, labels, annotations, (grace, secrets, nodes)).prop_map(
-        |(app, side, side_first, volumes, labels, annotations, (grace, secrets, nodes))| {
+    let toleration = |key: &str| json!({"key": key, "operator": "Exists"});
+    // There always are some: a patch that puts one more among none is refused, by the template that it meets.
+    let tolerations = prop_oneof![
+        3 => Just(json!([toleration("a")])),
+        1 => Just(json!([toleration("a"), toleration("b")])),
+        1 => Just(json!([toleration("b")])),
+    ];
+    (any_container("app"), side, proptest::bool::ANY, volumes, labels, annotations, (grace, secrets, nodes, tolerations)).prop_map(
+        |(app, side, side_first, volumes, labels, annotations, (grace, secrets, nodes, tolerations))| {
             let mut containers = vec![app];
             if let Some(side) = side {
                 containers.insert(usize::from(!side_first), side);
             }
             json!({"metadata": {"labels": labels, "annotations": annotations},
                    "spec": {"containers": containers, "volumes": volumes, "terminationGracePeriodSeconds": grace,
-                            "imagePullSecrets": secrets, "nodeSelector": nodes}})
+                            "imagePullSecrets": secrets, "nodeSelector": nodes, "tolerations": tolerations}})
         },
     )
 }
@@ -78,6 +85,10 @@ fn any_patch() -> impl Strategy<Value = Step> {
             Step::Json(json!([{"op": "replace", "path": "/spec/template/spec/containers/app/image", "value": value}]))
         }),
         Just(Step::Json(json!([{"op": "add", "path": "/spec/template/spec/containers/app/env", "value": []}]))),
+        "[xy]".prop_map(|key| {
+            let value = json!({"key": key, "operator": "Exists"});
+            Step::Json(json!([{"op": "add", "path": "/spec/template/spec/tolerations/-", "value": value}]))
+        }),
     ]
 }
 
@@ -95,16 +106,20 @@ fn any_part() -> impl Strategy<Value = Step> {
 
 /// What others do to the live object beside whoever has the file.
 fn any_other_client() -> impl Strategy<Value = Step> {
-    let in_app = |container: Value| Step::Reload(json!({"spec": {"template": {"spec": {"containers": [container]}}}}));
+    let in_app = |container: Value| json!({"spec": {"template": {"spec": {"containers": [container]}}}});
     prop_oneof![
-        3 => ("[1-3]").prop_map(move |value| in_app(json!({"name": "app", "env": [{"name": "STAKATER", "value": value}]}))),
-        1 => ("[a-c]").prop_map(move |image| in_app(json!({"name": "app", "image": format!("registry.example/app:{image}")}))),
+        3 => ("[1-3]").prop_map(move |value| Step::Reload(in_app(json!({"name": "app", "env": [{"name": "STAKATER", "value": value}]})))),
+        1 => ("[a-c]").prop_map(move |image| {
+            let container = json!({"name": "app", "image": format!("registry.example/app:{image}")});
+            if image == "c" { Step::Reload(in_app(container)) } else { Step::Operate(in_app(container)) }
+        }),
+        1 => Just(Step::OwnAnnotations),
         2 => (1_u32..3).prop_map(Step::Restart),
         2 => Just(Step::Undo),
         1 => Just(Step::OptOut),
         1 => Just(Step::OptIn),
         1 => (1_u32..3).prop_map(Step::Retry),
-        1 => proptest::sample::select(vec!["kubectl-annotate", "kubectl-client-side-apply", "kubectl-set", "kubectl-patch", "Reloader"])
+        1 => proptest::sample::select(vec!["kubectl-annotate", "kubectl-client-side-apply", "kubectl-set", "kubectl-patch", "Reloader", "operator"])
             .prop_map(Step::CleanUp),
     ]
 }

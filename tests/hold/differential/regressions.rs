@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     files::{app, emptied, ends_as_without_coalmine, template, variable, variables},
-    step::Step::{self, ClientSideApply, Json, Merge, Promote, Put, Restart, Scale, SecondApply, ServerSideApply},
+    step::Step::{self, CleanUp, ClientSideApply, Json, Merge, Promote, Put, Restart, Scale, SecondApply, ServerSideApply},
 };
 
 /// Two clients own the limits of one container, and one of them lets them go. When the same file comes again, the API server forgets
@@ -23,6 +23,34 @@ fn the_owner_of_a_map_goes_when_the_same_file_comes_again() {
     ]));
     let b = ServerSideApply(b);
     ends_as_without_coalmine(&[ClientSideApply(a.clone()), ServerSideApply(a), b.clone(), b]);
+}
+
+/// A client puts the records in order while something is on trial: what one of them owned is nobody's, of what is on trial neither, and what
+/// others own of that stays theirs.
+#[test]
+#[ignore = "needs a control plane"]
+fn records_are_put_in_order_in_a_trial() {
+    let limited = json!({"limits": {"cpu": "0.5", "memory": "1024Mi"}});
+    let file = |side: &str, resources: &Value| {
+        template(&json!([
+            {"name": "side", "image": format!("registry.example/side:{side}"), "resources": resources, "env": variables(&[side])},
+            {"name": "app", "image": "registry.example/app:a"},
+        ]))
+    };
+    let (a, b) = (file("a", &limited), ServerSideApply(file("b", &Value::Null)));
+    let clean_up = CleanUp("kubectl-client-side-apply");
+    let second = SecondApply(json!({"metadata": {"annotations": {"second": "2"}}}));
+    ends_as_without_coalmine(&[ClientSideApply(a.clone()), ServerSideApply(a.clone()), b.clone(), second, clean_up.clone()]);
+    ends_as_without_coalmine(&[ClientSideApply(a.clone()), ServerSideApply(a.clone()), b.clone(), clean_up.clone(), Promote, b]);
+    ends_as_without_coalmine(&[ClientSideApply(a.clone()), Scale(2), variable("STAKATER"), clean_up.clone()]);
+    ends_as_without_coalmine(&[
+        ClientSideApply(a.clone()),
+        Scale(2),
+        variable("STAKATER"),
+        clean_up,
+        CleanUp("Reloader"),
+        ClientSideApply(a),
+    ]);
 }
 
 /// What one applier adds is on trial together with what another one changed; both again are nothing new.

@@ -19,8 +19,12 @@ pub(super) enum Step {
     Scale(u32),
     /// A file put in the object's place.
     Put(Value),
-    /// Another program's patch, which it made from the live object.
+    /// Another program's patch, which it made from the live object: it changes one thing after the other.
     Reload(Value),
+    /// Of one that writes all that it wishes.
+    Operate(Value),
+    /// The object as that program has read it, with no annotations but its own.
+    OwnAnnotations,
     Restart(u32),
     Undo,
     OptOut,
@@ -59,7 +63,7 @@ impl Step {
 
     /// Computed from the live object, so that it is made to what is on trial.
     pub(super) fn is_change(&self) -> bool {
-        matches!(self, Self::Strategic(_) | Self::Merge(_) | Self::Json(_) | Self::Reload(_) | Self::Restart(_))
+        matches!(self, Self::Strategic(_) | Self::Merge(_) | Self::Json(_) | Self::Reload(_) | Self::Operate(_) | Self::Restart(_))
     }
 
     /// States a whole template.
@@ -120,6 +124,17 @@ pub(super) fn send(world: &Namespace, step: &Step, dry_run: bool) -> Result<Valu
             world.control_plane.send(As::Administrator, "PUT", &path, "application/json", &object).map_err(|refused| refused.message)
         }
         Step::Reload(body) => patch("Reloader", "application/strategic-merge-patch+json", body),
+        Step::Operate(body) => patch("operator", "application/strategic-merge-patch+json", body),
+        Step::OwnAnnotations => {
+            world.await_seen();
+            let mut app = world.app();
+            let is_out = app["metadata"]["annotations"]["canary.enabled"] == "false";
+            app["metadata"]["annotations"] = json!({"canary.enabled": if is_out { "false" } else { "true" }});
+            app["metadata"].as_object_mut().expect("metadata").remove("resourceVersion");
+            let more = if dry_run { "&dryRun=All" } else { "" };
+            let path = format!("{}?fieldManager=annotator{more}", world.path("app"));
+            world.control_plane.send(As::Administrator, "PUT", &path, "application/json", &app).map_err(|refused| refused.message)
+        }
         Step::Restart(time) => {
             let stamp = json!({"kubectl.kubernetes.io/restartedAt": time.to_string()});
             let body = json!({"spec": {"template": {"metadata": {"annotations": stamp}}}});

@@ -121,6 +121,9 @@ pub const PRIMARY_ANNOTATION: &str = "coalmine.dev/primary";
 /// The field manager of all that the controller writes.
 pub const FIELD_MANAGER: &str = "coalmine";
 
+/// The Deployment controller's, on Deployments and their `ReplicaSets`.
+pub const REVISION: &str = "deployment.kubernetes.io/revision";
+
 /// kubectl's record of what client-side apply sent last.
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 

@@ -21,6 +21,8 @@ use super::{
 
 const ITSELF: &str = ".";
 const MOST_ITEMS: usize = 1000;
+/// The maps of a template: what is in them is nobody's but the user's. Other objects have fields that belong together.
+pub(super) const MAPS: [&str; 6] = ["annotations", "labels", "limits", "matchLabels", "nodeSelector", "requests"];
 
 #[must_use]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

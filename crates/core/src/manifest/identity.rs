@@ -48,6 +48,16 @@ impl Identity {
         }
     }
 
+    /// Whether others than an API server made one of the other: they are owned alike, at one time.
+    pub fn is_remade(&self, other: &Self) -> bool {
+        self.owned.is_some() && self.owned == other.owned && self.whole != other.whole
+    }
+
+    /// Whether exactly this was written down.
+    pub fn is_whole(&self, text: &str) -> bool {
+        text.split_once(SEPARATOR).map_or(text, |(whole, _)| whole) == self.whole
+    }
+
     /// Whether this was written down for the same template.
     pub fn is(&self, text: &str) -> bool {
         let (whole, owned) = text.split_once(SEPARATOR).map_or((text, None), |(whole, owned)| (whole, Some(owned)));
@@ -101,6 +111,29 @@ mod tests {
         newer["spec"]["containers"][0]["newPolicy"] = json!("Default");
         assert!(Identity::of(&newer, &owners(true)).is(&template::hash(&template("a"))));
         assert!(!Identity::of(&newer, &owners(false)).is(&template::hash(&template("a"))));
+    }
+
+    /// No API server does that: another webhook, or somebody whose records were taken away.
+    #[test]
+    fn what_nobody_owns_is_another_template_where_no_server_sets_it() {
+        let text = Identity::of(&template("a"), &owners(false)).text();
+        let with = |path: &str, value: Value| {
+            let mut other = template("a");
+            other.pointer_mut(path).unwrap().as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
+            Identity::of(&other, &owners(false))
+        };
+        assert!(!with("/spec/containers/0", json!({"env": [{"name": "INJECTED", "value": "1"}]})).is(&text));
+        assert!(!with("/spec/containers/0", json!({"image": "mirror/a"})).is(&text));
+        assert!(!with("/spec", json!({"initContainers": [{"name": "proxy", "image": "proxy:2"}]})).is(&text));
+        assert!(!with("/spec", json!({"nodeSelector": {"disk": "ssd"}})).is(&text));
+        let mut injected = template("a");
+        injected["spec"]["containers"].as_array_mut().unwrap().push(json!({"name": "proxy", "image": "proxy:1"}));
+        let first = Identity::of(&injected, &owners(false));
+        injected["spec"]["containers"][1]["image"] = json!("proxy:2");
+        assert!(!Identity::of(&injected, &owners(false)).is(&first.text()));
+        // What a server may have set: told where both are at hand.
+        let remade = with("/spec", json!({"hostNetwork": true}));
+        assert!(remade.is(&text) && remade.is_remade(&Identity::of(&template("a"), &owners(false))) && !remade.is_whole(&text));
     }
 
     #[test]

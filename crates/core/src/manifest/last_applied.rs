@@ -10,7 +10,7 @@ use serde_json::{
     value::{RawValue, to_raw_value},
 };
 
-use crate::api::annotations::{ENABLED, MARKER, STATE_PREFIX};
+use crate::api::annotations::{ENABLED, HELD, MARKER, STATE_PREFIX};
 
 /// The value of the marker, on the object and inside last-applied.
 pub const MARKED: &str = "held";
@@ -74,11 +74,31 @@ pub fn template(text: &str) -> Option<Value> {
     serde_json::from_str::<Value>(text).ok()?.pointer_mut("/spec/template").map(Value::take)
 }
 
+/// The text with this template in the place of its own.
+pub fn with_template(text: &str, template: &Value) -> String {
+    let Ok(mut value) = serde_json::from_str::<Value>(text) else { return text.to_owned() };
+    let Some(place) = value.pointer_mut("/spec/template") else { return text.to_owned() };
+    place.clone_from(template);
+    as_kubectl_writes(&value.to_string())
+}
+
+/// Whether the file that this is the record of has an annotation with this value.
+pub fn states(text: &str, name: &str, value: &str) -> bool {
+    text.contains(value) && annotation(text, name).is_some_and(|stated| stated == value)
+}
+
+fn annotation(text: &str, name: &str) -> Option<Value> {
+    serde_json::from_str::<Value>(text).ok()?.pointer_mut("/metadata/annotations")?.get_mut(name).map(Value::take)
+}
+
+/// Whether the file was made of what stood in an object that held a template: it has more of that than the marker.
+pub fn is_of_what_was_shown(text: &str) -> bool {
+    text.contains(HELD) && annotation(text, HELD).is_some()
+}
+
 /// Whether the marker stands in the text.
 pub fn is_marked(text: &str) -> bool {
-    text.contains(MARKER)
-        && serde_json::from_str::<Value>(text)
-            .is_ok_and(|value| value.pointer("/metadata/annotations").is_some_and(|a| a.get(MARKER).is_some()))
+    text.contains(MARKER) && annotation(text, MARKER).is_some()
 }
 
 fn edited(text: &str, edit: impl FnOnce(&mut Map<String, Value>) -> bool) -> String {

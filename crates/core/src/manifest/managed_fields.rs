@@ -2,7 +2,7 @@
 //! While a template is held the records must describe the live template, or the next apply of the held one merges to something else
 //! (seen: an environment variable that the new template dropped comes back). Entries other than the template's are left alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -21,6 +21,23 @@ const SEPARATOR: char = '|';
 fn identity(entry: &Value) -> String {
     let part = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
     [part("manager"), part("operation"), part("apiVersion"), part("subresource")].join(&SEPARATOR.to_string())
+}
+
+/// Manager, operation, version and subresource. A manager's name may have separators of its own.
+fn parts_of(identity: &str) -> Option<[&str; 4]> {
+    let mut parts = identity.rsplitn(4, SEPARATOR);
+    let (subresource, version, operation, manager) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    Some([manager, operation, version, subresource])
+}
+
+/// Of all entries.
+pub fn identities(records: &[Value]) -> BTreeSet<String> {
+    records.iter().map(identity).collect()
+}
+
+/// Whether that is one of this manager's entries.
+pub fn is_of(identity: &str, manager: &str) -> bool {
+    parts_of(identity).is_some_and(|[of, ..]| of == manager)
 }
 
 fn template_fields(entry: &Value) -> Option<&Value> {
@@ -126,8 +143,7 @@ fn drop_template_fields(entry: &mut Value) {
 }
 
 fn entry_of(identity: &str, fields: Value) -> Option<Value> {
-    let mut parts = identity.split(SEPARATOR);
-    let (manager, operation, version, subresource) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let [manager, operation, version, subresource] = parts_of(identity)?;
     let mut entry = json!({
         "manager": manager, "operation": operation, "apiVersion": version, "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {}},
     });
@@ -150,6 +166,18 @@ pub fn applies(stored: &Value, sent: &Value, manager: &str) -> bool {
     let fields = |entry: &Value| entry.get("fieldsV1").map(Fields::read).unwrap_or_default();
     let only_updated = fields(updated).difference(&fields(applied));
     only_updated.changed(&only_updated, stored, sent).is_empty()
+}
+
+/// Whether something is another that this entry owns.
+pub fn has_changed(entry: &Value, before: &Value, after: &Value) -> bool {
+    let fields = entry.get("fieldsV1").map(Fields::read).unwrap_or_default();
+    !fields.changed(&fields, before, after).is_empty()
+}
+
+/// Whether this manager's last server-side apply stated this annotation.
+pub fn states_annotation(object: &Value, manager: &str, name: &str) -> bool {
+    let fields = entry_in(object, manager, "Apply").and_then(|entry| entry.get("fieldsV1"));
+    fields.is_some_and(|fields| !Fields::read(fields).below("f:metadata").below("f:annotations").below(&format!("f:{name}")).is_empty())
 }
 
 fn entry_in<'a>(object: &'a Value, manager: &str, operation: &str) -> Option<&'a Value> {

@@ -3,6 +3,7 @@
 
 mod file;
 mod order;
+mod values;
 
 use std::{
     borrow::Cow,
@@ -12,9 +13,12 @@ use std::{
 use serde_json::{Map, Value};
 
 pub use self::file::{Stated, state};
-use self::order::{in_order, in_order_of_a_change, in_places, keyed};
+use self::{
+    order::{in_order, in_order_of_a_change, in_places, keyed},
+    values::{with_put_in, with_taken_out},
+};
 use super::{
-    fields::{Fields, ListKeys},
+    fields::{Fields, ListKeys, MAPS},
     template::same,
 };
 
@@ -70,8 +74,6 @@ impl Owned<'_> {
     }
 }
 
-/// The maps of a template: what is in them is nobody's but the user's. Other objects have fields that belong together.
-const MAPS: [&str; 6] = ["annotations", "labels", "limits", "matchLabels", "nodeSelector", "requests"];
 const NO_MAP: &str = "";
 
 /// The two can't be merged.
@@ -127,7 +129,7 @@ fn merge_at(owned: Owned<'_>, name: &str, base: Option<&Value>, ours: Option<&Va
             let base = base.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
             match owned.known.list_keys() {
                 Some(keys) => lists(owned, &keys, base, ours, theirs),
-                None => Ok(Some(theirs.clone().into())),
+                None => Ok(Some(both_of_values(owned.whole, base, ours, theirs).unwrap_or_else(|| theirs.clone()).into())),
             }
         }
         _ => one_is_gone(owned, base, ours, theirs),
@@ -177,7 +179,20 @@ pub fn conflict(known: &Fields, base: &Value, ours: &Value, theirs: &Value, path
                 conflict(fields.of(item), &of(&base, &key), &of(&ours, &key), &of(&theirs, &key), &format!("{path}[{label}]"))
             })
         }
+        (Value::Array(left), Value::Array(right), None) => {
+            let base = base.as_array().map_or(&[][..], Vec::as_slice);
+            both_of_values(true, base, left, right).is_none().then(|| path.to_owned())
+        }
         _ => Some(path.to_owned()),
+    }
+}
+
+/// A list that is one value to appliers: who changed it (`whole`) may have put things into what they saw, or taken some out.
+fn both_of_values(whole: bool, base: &[Value], ours: &[Value], theirs: &[Value]) -> Option<Vec<Value>> {
+    if !whole || theirs.is_empty() || base.is_empty() {
+        None
+    } else {
+        with_put_in(base, ours, theirs).or_else(|| with_taken_out(base, ours, theirs))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The table of the hold, on plain JSON. The same rows run against real API servers in `tests/hold`.
 
 mod changes;
+mod clients;
 mod earlier;
 mod gates;
 mod limits;

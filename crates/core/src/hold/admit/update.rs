@@ -126,6 +126,7 @@ impl Update<'_> {
         }
         if let Some(held) = self.held.clone()
             && self.statement() == Statement::Change
+            && !self.is_rollback_by_hand()
             && let Some(merged) = self.merged(&held)
         {
             return self.hold_merged(&held, merged);
@@ -203,7 +204,9 @@ impl Update<'_> {
         let mut proven = self.standing.proven().peekable();
         proven.peek().is_some() && {
             let identity = Identity::of(sent, &self.sent_owners());
-            proven.any(|proven| identity.is(proven))
+            // What others make of the live template now is not what proved itself.
+            let remade = identity.is_remade(&Identity::of_object(self.old));
+            proven.any(|proven| if remade { identity.is_whole(proven) } else { identity.is(proven) })
         }
     }
 
@@ -211,12 +214,12 @@ impl Update<'_> {
         if self.held.is_none() {
             return Admission::changed(self.request.new, self.changed, self.warnings, Effect::Passed);
         }
-        if self.edits_records_alone() {
+        if self.edits_records_alone() || self.is_of_what_is_shown() {
             return self.keep();
         }
         let live = object::template(self.old);
-        if let Some(held) = self.held.clone().filter(|held| !held.contributions.is_empty())
-            && !self.restates_all()
+        let goes_back = |held: &Held| if held.contributions.is_empty() { self.restates() } else { self.restates_all() };
+        if let Some(held) = self.held.clone().filter(|held| !goes_back(held))
             && let Some(record) = self.together(&held)
         {
             return if template::same(&record.template, live) { self.withdraw() } else { self.hold_together(&held, record) };

@@ -1,4 +1,5 @@
-//! What a set of fields is of a value, and nothing else of it, written out for a hash: a copy would cost several times as much.
+//! What a set of fields is of a value, and what else of it no API server sets by itself (what is in lists and maps, and images: another webhook
+//! does, for nobody in particular), written out for a hash: a copy would cost several times as much.
 
 use std::ops::Bound;
 
@@ -8,11 +9,12 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use super::Fields;
+use super::{Fields, MAPS};
 use crate::manifest::template::WithoutNulls;
 
 const FIELD: &str = "f:";
 const SECURITY: &str = "securityContext";
+const IMAGE: &str = "image";
 
 /// See [`Fields::only`]. Without `null`s, as a template's hash has it.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +32,12 @@ impl Serialize for Only<'_> {
             Value::Object(map) => {
                 let mut written = serializer.serialize_map(None)?;
                 for (name, value, fields) in self.fields.of_map(map) {
+                    let Some(fields) = fields.filter(|_| !MAPS.contains(&name)) else {
+                        if value.is_array() || name == IMAGE || MAPS.contains(&name) {
+                            written.serialize_entry(name, &WithoutNulls(value))?;
+                        }
+                        continue;
+                    };
                     // A struct with fields of its own that nobody has set: the API server's default, and a newer one's fields come into it.
                     if name == SECURITY && fields.below.is_empty() {
                         written.serialize_entry(name, &Map::new())?;
@@ -42,8 +50,11 @@ impl Serialize for Only<'_> {
             Value::Array(list) => {
                 let items = self.fields.items();
                 let mut written = serializer.serialize_seq(None)?;
-                for (item, fields) in list.iter().filter_map(|item| Some((item, items.with(item)?))) {
-                    written.serialize_element(&fields.only(item))?;
+                for item in list {
+                    match items.with(item) {
+                        Some(fields) => written.serialize_element(&fields.only(item))?,
+                        None => written.serialize_element(&WithoutNulls(item))?,
+                    }
                 }
                 written.end()
             }
@@ -53,18 +64,18 @@ impl Serialize for Only<'_> {
 }
 
 impl Fields {
-    /// What these fields are of a value, and nothing else of it, to be written out.
+    /// What these fields are of a value, and what else only a client or a webhook can have set, to be written out.
     pub fn only<'a>(&'a self, value: &'a Value) -> Only<'a> {
         Only { fields: self, value }
     }
 
-    /// The fields of a map that are in the set, with their own. Both are in one order.
-    fn of_map<'a>(&'a self, map: &'a Map<String, Value>) -> impl Iterator<Item = (&'a str, &'a Value, &'a Self)> {
+    /// The fields of a map, with their own where they are in the set. Both are in one order.
+    fn of_map<'a>(&'a self, map: &'a Map<String, Value>) -> impl Iterator<Item = (&'a str, &'a Value, Option<&'a Self>)> {
         let steps = self.below.range::<str, _>((Bound::Included(FIELD), Bound::Unbounded));
         let mut steps = steps.map_while(|(step, fields)| Some((step.strip_prefix(FIELD)?, fields))).peekable();
-        map.iter().filter_map(move |(name, value)| {
+        map.iter().map(move |(name, value)| {
             while steps.next_if(|(step, _)| *step < name.as_str()).is_some() {}
-            steps.next_if(|(step, _)| *step == name.as_str()).map(|(_, fields)| (name.as_str(), value, fields))
+            (name.as_str(), value, steps.next_if(|(step, _)| *step == name.as_str()).map(|(_, fields)| fields))
         })
     }
 }
@@ -99,7 +110,14 @@ mod tests {
     fn items_are_found_by_their_keys_and_by_what_they_are() {
         let owned = json!({"k:{\"name\":\"a\"}": {".": {}, "f:name": {}}, "k:{\"x\":1,\"y\":\"t\"}": {"f:z": {}}, "v:\"set\"": {}});
         let list = json!([{"name": "a", "value": 1}, {"name": "b"}, {"x": 1, "y": "t", "z": 2}, {"x": 2, "y": "t"}, "set", "other"]);
-        assert_written(&owned, &list, r#"[{"name":"a"},{"z":2},"set"]"#);
+        assert_written(&owned, &list, r#"[{"name":"a"},{"name":"b"},{"z":2},{"x":2,"y":"t"},"set","other"]"#);
+    }
+
+    #[test]
+    fn what_no_server_sets_counts_whoever_owns_it() {
+        let owned = json!({"f:labels": {"f:a": {}}, "f:name": {}});
+        let value = json!({"labels": {"a": "1", "b": "2"}, "args": ["x"], "image": "i", "grace": 30, "name": "n", "limits": {"cpu": null}});
+        assert_written(&owned, &value, r#"{"args":["x"],"image":"i","labels":{"a":"1","b":"2"},"limits":{},"name":"n"}"#);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{SEPARATOR, TemplateOwners};
+use super::{SEPARATOR, TemplateOwners, parts_of};
 use crate::manifest::fields::Fields;
 use crate::manifest::workload::API_VERSION;
 
@@ -30,8 +30,7 @@ pub fn updated_by(owners: &TemplateOwners, manager: &str) -> Fields {
 }
 
 fn is_update_of(identity: &str, manager: &str) -> bool {
-    let mut parts = identity.split(SEPARATOR);
-    parts.next() == Some(manager) && parts.next() == Some("Update")
+    parts_of(identity).is_some_and(|[of, operation, ..]| of == manager && operation == "Update")
 }
 
 /// The owners of a held template once `manager` has updated it: what that changed is its own, and nobody else's. `known` are all fields
@@ -73,8 +72,7 @@ fn update_of(manager: &str) -> String {
 }
 
 fn is_application_of(identity: &str, manager: &str) -> bool {
-    let mut parts = identity.split(SEPARATOR);
-    parts.next() == Some(manager) && parts.next() == Some("Apply")
+    parts_of(identity).is_some_and(|[of, operation, ..]| of == manager && operation == "Apply")
 }
 
 /// Two templates, of which the second is to take the first one's place.
@@ -85,12 +83,20 @@ pub struct Change<'a> {
 }
 
 /// The owners of a held template once the owners of the live one became `after` instead of `before`: what a request took or gave away
-/// that left the template alone counts for the held one too, but for the fields that the held template `change`s.
-pub fn follow(held: &TemplateOwners, before: &TemplateOwners, after: &TemplateOwners, change: Change<'_>) -> TemplateOwners {
+/// that left the template alone counts for the held one too, but for the fields that the held template `change`s. Whose records were taken
+/// away altogether (`gone`) owns nothing of the held one either.
+pub fn follow(
+    held: &TemplateOwners,
+    before: &TemplateOwners,
+    after: &TemplateOwners,
+    change: Change<'_>,
+    gone: impl Fn(&str) -> bool,
+) -> TemplateOwners {
     let known = [held, before, after].into_iter().fold(Fields::default(), |known, owners| known.union(&all(owners)));
-    let mut followed = held.clone();
+    let mut followed: TemplateOwners =
+        held.iter().filter(|(identity, _)| !gone(identity)).map(|(id, fields)| (id.clone(), fields.clone())).collect();
     for identity in before.keys().chain(after.keys()) {
-        if before.get(identity) == after.get(identity) {
+        if gone(identity) || before.get(identity) == after.get(identity) {
             continue;
         }
         let [held, before, after] = [held, before, after].map(|owners| of(owners, identity));
@@ -202,12 +208,12 @@ mod tests {
         let held = owners(&[("client", json!({"f:image": {}, "f:ports": {}}))]);
         let after = owners(&[("client", whole.clone()), ("server", whole.clone())]);
         let expected = owners(&[("client", json!({"f:image": {}, "f:ports": {}})), ("server", json!({"f:ports": {}}))]);
-        assert_eq!(follow(&held, &before, &after, change), expected);
-        assert_eq!(follow(&held, &before, &before, change), held);
+        assert_eq!(follow(&held, &before, &after, change, |_| false), expected);
+        assert_eq!(follow(&held, &before, &before, change, |_| false), held);
         // It gives all of it away: the image is what the held template's own request made it.
         let given = owners(&[("server", whole)]);
         let expected = owners(&[("client", json!({"f:image": {}})), ("server", json!({"f:ports": {}}))]);
-        assert_eq!(follow(&held, &before, &given, change), expected);
+        assert_eq!(follow(&held, &before, &given, change, |_| false), expected);
     }
 
     #[test]
@@ -218,7 +224,7 @@ mod tests {
         let before = owners(&[("client", limits.clone())]);
         let held = TemplateOwners::new();
         let after = owners(&[("client", limits), ("server", json!({"f:resources": {".": {}, "f:limits": {".": {}, "f:cpu": {}}}}))]);
-        assert_eq!(follow(&held, &before, &after, change), owners(&[("server", json!({"f:resources": {}}))]));
+        assert_eq!(follow(&held, &before, &after, change, |_| false), owners(&[("server", json!({"f:resources": {}}))]));
     }
 
     #[test]
@@ -257,6 +263,6 @@ mod tests {
         let change = Change { from: &live, to: &json!({"image": "b"}) };
         let image = json!({"f:image": {}});
         let (before, held) = (TemplateOwners::new(), owners(&[("set", image.clone())]));
-        assert_eq!(follow(&held, &before, &owners(&[("server", image)]), change), held);
+        assert_eq!(follow(&held, &before, &owners(&[("server", image)]), change, |_| false), held);
     }
 }

@@ -6,11 +6,11 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::{
-    MAPS, NO_MAP,
+    NO_MAP,
     order::{in_order_of_a_file, keyed},
 };
 use crate::manifest::{
-    fields::{Fields, ListKeys},
+    fields::{Fields, ListKeys, MAPS},
     items::Items,
 };
 

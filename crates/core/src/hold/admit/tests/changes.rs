@@ -2,22 +2,22 @@
 
 use super::*;
 
-fn container(image: &str, env: &[&str]) -> Value {
+pub(super) fn container(image: &str, env: &[&str]) -> Value {
     let env: Vec<Value> = env.iter().map(|name| json!({"name": name, "value": "1"})).collect();
     json!({"metadata": {"labels": {"app": "app"}}, "spec": {"containers": [{"name": "app", "image": image, "env": env}]}})
 }
 
-fn fields(env: &[&str]) -> Value {
+pub(super) fn fields(env: &[&str]) -> Value {
     let env: serde_json::Map<String, Value> =
         env.iter().map(|name| (format!("k:{{\"name\":\"{name}\"}}"), json!({".": {}, "f:name": {}, "f:value": {}}))).collect();
     json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"app\"}": {".": {}, "f:name": {}, "f:image": {}, "f:env": env}}}}}})
 }
 
-fn entry(manager: &str, operation: &str, fields: &Value) -> Value {
+pub(super) fn entry(manager: &str, operation: &str, fields: &Value) -> Value {
     json!({"manager": manager, "operation": operation, "apiVersion": "apps/v1", "fieldsType": "FieldsV1", "fieldsV1": fields})
 }
 
-fn live() -> Value {
+pub(super) fn live() -> Value {
     json!({
         "metadata": {"name": "app", "uid": "u", "annotations": {"canary.enabled": "true"},
                      "managedFields": [entry("flux", "Apply", &fields(&["A"]))]},
@@ -25,7 +25,7 @@ fn live() -> Value {
     })
 }
 
-fn flux(stored: &Value, image: &str, env: &[&str]) -> (Value, Admission) {
+pub(super) fn flux(stored: &Value, image: &str, env: &[&str]) -> (Value, Admission) {
     let mut new = stored.clone();
     new["spec"]["template"] = container(image, env);
     let entries = new["metadata"]["managedFields"].as_array_mut().unwrap();
@@ -52,11 +52,11 @@ fn variable(stored: &Value, manager: &str, name: &str) -> (Value, Admission) {
     })
 }
 
-fn image(stored: &Value, manager: &str, image: &str) -> (Value, Admission) {
+pub(super) fn image(stored: &Value, manager: &str, image: &str) -> (Value, Admission) {
     changed(stored, manager, &json!({"f:image": {}}), |template| template["spec"]["containers"][0]["image"] = json!(image))
 }
 
-fn record(object: &Value) -> Held {
+pub(super) fn record(object: &Value) -> Held {
     Held::decode(object::annotation(object, key::HELD).unwrap()).unwrap()
 }
 

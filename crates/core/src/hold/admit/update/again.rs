@@ -9,7 +9,7 @@ use crate::{
     manifest::{
         fields::Fields,
         last_applied,
-        managed_fields::{self, Change},
+        managed_fields::{self, Change, template_owners},
         merge::{self, Emptied, Owned, merge},
         object, template,
     },
@@ -89,6 +89,14 @@ impl Update<'_> {
         let (known, stated) = (self.known(held), managed_fields::applied_by(&self.sent_owners(), &self.manager));
         let owned = Owned { known: &known, stated: &stated, asserted: true, whole: false, emptied: Emptied::ByItem };
         merge(owned, live, &held.template, live)
+    }
+
+    /// Such a statement, which takes back a part of what is on trial, by one who had stated nothing before: nobody's interval, so that it won't
+    /// come again by itself.
+    pub(super) fn contradicts(&self, held: &Held) -> bool {
+        let is_new =
+            managed_fields::applied_by(&template_owners(self.old.get("metadata").unwrap_or(&Value::Null)), &self.manager).is_empty();
+        is_new && self.with_the_live_one_stated(held).is_some_and(|rest| !template::same(&rest, &held.template))
     }
 
     /// Such a statement, which leaves nothing of what is on trial: it would have gone as soon as it had come.

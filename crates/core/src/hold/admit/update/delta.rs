@@ -17,7 +17,7 @@ use crate::{
     },
     manifest::{
         fields::Fields,
-        managed_fields::{self, Change, template_owners},
+        managed_fields::{self, Change, TemplateOwners, template_owners},
         merge::{Owned, conflict, merge},
         object::{self, metadata_map_mut},
         template,
@@ -46,7 +46,9 @@ impl Update<'_> {
             return None;
         }
         let (known, sent_owners) = (self.known(held), self.sent_owners());
-        let stated = managed_fields::updated_by(&sent_owners, &self.manager);
+        // By a file that was made of what is shown it may be an applier, who states all of it.
+        let applied = managed_fields::applied_by(&sent_owners, &self.manager);
+        let stated = managed_fields::updated_by(&sent_owners, &self.manager).union(&applied);
         // What other webhooks made of the live template is nobody's change of what is on trial: that went through the same.
         let contested = known.set(&known, live, sent).common(&known.changed(&known, live, &held.template));
         let sent = &contested.difference(&stated).copied(live, sent);
@@ -54,11 +56,18 @@ impl Update<'_> {
         let owned = Owned { known: &known, stated: &stated, asserted: false, whole: true, emptied };
         let merged = merge(owned, live, &held.template, sent)?;
         let mut record = held.clone();
+        if self.sends_last_applied() {
+            record.last_applied = self.last_applied_of(&merged);
+        }
         if template::same(&merged, &held.template) {
             return Some(Merged { record, conflict: None });
         }
         let change = Change { from: &held.template, to: &merged };
-        record.owners = managed_fields::updated(&held.owners, &self.manager, &known, change);
+        record.owners = if self.applies() {
+            managed_fields::asserted(&held.owners, &self.owners_of_all(held, &merged), &self.manager, &known, change)
+        } else {
+            managed_fields::updated(&held.owners, &self.manager, &known, change)
+        };
         self.request.username.clone_into(&mut record.user);
         if record.contributions.is_empty() {
             record.contributions.push(Contribution::part(&held.manager, &held.template));
@@ -68,10 +77,21 @@ impl Update<'_> {
         Some(Merged { record, conflict: conflict(&known, live, &held.template, sent, "spec.template") })
     }
 
+    /// Of a file that was made of what is shown its applier owns everything.
+    fn owners_of_all(&self, held: &Held, merged: &Value) -> TemplateOwners {
+        let all = managed_fields::all(&held.owners);
+        let of_sender = |(identity, fields): (&String, &Value)| {
+            let all = managed_fields::is_of(identity, &self.manager).then(|| Fields::read(fields).union(&all).stated_in(merged));
+            (identity.clone(), all.and_then(|all| all.write()).unwrap_or_else(|| fields.clone()))
+        };
+        self.sent_owners().iter().map(of_sender).collect()
+    }
+
     /// The canary starts over with both.
     pub(super) fn hold_merged(mut self, held: &Held, Merged { record, conflict }: Merged) -> Admission {
         if template::same(&record.template, &held.template) {
-            return self.keep_holding(record, false);
+            let changed = record != *held;
+            return self.keep_holding(record, changed);
         }
         if let Some(verdict) = rejected::verdict(self.before, &record.template, &record.owners).filter(|_| !self.asks_to_retry()) {
             return self.keep_out_of_the_trial(held, verdict);

@@ -84,7 +84,8 @@ impl Update<'_> {
         let applier = self.held.as_ref().filter(|held| applies && agrees(held)).map(|_| self.manager.clone());
         let Some(held) = self.held.clone() else { return Ok(()) };
         let change = Change { from: object::template(self.old), to: &held.template };
-        let mut owners = if before == after { held.owners.clone() } else { managed_fields::follow(&held.owners, &before, &after, change) };
+        let gone = self.whose_records_went();
+        let mut owners = managed_fields::follow(&held.owners, &before, &after, change, gone);
         let mut contributions = held.contributions.clone();
         if let Some(manager) = applier {
             let restated = managed_fields::restated(&owners, &after, &manager);
@@ -92,10 +93,6 @@ impl Update<'_> {
                 contributions = self.with_again(contributions, object::template(self.old), &self.known(&held));
             }
             owners = restated;
-        }
-        // Where all records were taken away nobody owns anything, of what is held neither.
-        if after.is_empty() && !before.is_empty() {
-            owners.clear();
         }
         let last_applied = self.followed_last_applied(&held);
         if owners != held.owners || last_applied != held.last_applied {
@@ -106,11 +103,21 @@ impl Update<'_> {
         Ok(())
     }
 
+    /// Where all records were taken away nobody owns anything, of what is held neither; where somebody's were, what they own of it is nobody's.
+    fn whose_records_went(&self) -> impl Fn(&str) -> bool {
+        let [stored, sent] = [self.old, self.request.new].map(|object| managed_fields::identities(managed_fields::records(object)));
+        let stays = |identity: &String| sent.contains(identity) && !managed_fields::is_of(identity, &self.manager);
+        let owned = !template_owners(self.old.get("metadata").unwrap_or(&Value::Null)).is_empty() && self.sent_owners().is_empty();
+        let all = owned && !stored.iter().any(stays);
+        let alone = self.edits_records_alone();
+        move |identity| all || (alone && stored.contains(identity) && !sent.contains(identity))
+    }
+
     /// Who puts the records in order for server-side apply takes last-applied away; it doesn't come back with the promotion. Who writes it by
     /// hand (`kubectl apply set-last-applied`) says what is to stand there then.
     fn followed_last_applied(&mut self, held: &Held) -> Option<String> {
         if self.sends_last_applied() {
-            let said = self.sent_last_applied();
+            let said = self.last_applied_of(&held.template);
             self.mark_last_applied();
             return said;
         }
@@ -120,11 +127,13 @@ impl Update<'_> {
 
     /// While a template is held, last-applied describes the live one, and kubectl always has something to send.
     fn mark_last_applied(&mut self) {
+        let sends = self.sends_last_applied();
         let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") else { return };
-        let Some(sent) = text(annotations, key::LAST_APPLIED).filter(|text| !last_applied::is_marked(text)) else { return };
+        let is_sent = |text: &&str| sends || !last_applied::is_marked(text);
+        let Some(sent) = text(annotations, key::LAST_APPLIED).filter(is_sent).map(last_applied::without_state) else { return };
         match text(self.before, key::LAST_APPLIED) {
             Some(before) => {
-                if let Some(repaired) = last_applied::while_held(sent, before) {
+                if let Some(repaired) = last_applied::while_held(&sent, before) {
                     annotations.insert(key::LAST_APPLIED.to_owned(), repaired.into());
                 }
             }
@@ -240,13 +249,21 @@ impl Update<'_> {
         template_owners(self.request.new.get("metadata").unwrap_or(&Value::Null))
     }
 
-    /// The request wrote last-applied itself; one that carries the marker is only what stood there.
+    /// The request wrote last-applied itself; one that carries nothing of ours but the marker is only what stood there.
     pub(super) fn sends_last_applied(&self) -> bool {
-        text(self.sent, key::LAST_APPLIED)
-            .is_some_and(|sent| text(self.before, key::LAST_APPLIED) != Some(sent) && !last_applied::is_marked(sent))
+        text(self.sent, key::LAST_APPLIED).is_some_and(|sent| {
+            let is_new = text(self.before, key::LAST_APPLIED) != Some(sent);
+            is_new && (!last_applied::is_marked(sent) || last_applied::is_of_what_was_shown(sent))
+        })
     }
 
     pub(super) fn sent_last_applied(&self) -> Option<String> {
-        text(self.sent, key::LAST_APPLIED).map(last_applied::without_marker)
+        text(self.sent, key::LAST_APPLIED).map(last_applied::without_state)
+    }
+
+    /// The same for what is on trial: a file that was made of what is shown would have shown that.
+    pub(super) fn last_applied_of(&self, template: &Value) -> Option<String> {
+        let sent = self.sent_last_applied()?;
+        Some(if self.is_of_what_is_shown() { last_applied::with_template(&sent, template) } else { sent })
     }
 }

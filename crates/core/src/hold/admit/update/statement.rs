@@ -8,6 +8,7 @@ use crate::{
     api::annotations as key,
     hold::{admit::Request, held::Operation},
     manifest::{
+        last_applied,
         managed_fields::{self, records},
         merge::Emptied,
         object::{self, text},
@@ -20,6 +21,8 @@ pub(super) const CLIENT_SIDE_APPLY: &str = "kubectl-client-side-apply";
 const KUBECTL: &str = "kubectl";
 /// Helm's, on everything that it installs, by whatever name its library is used.
 const HELM_RELEASE: &str = "meta.helm.sh/release-name";
+/// The whole file, in what kapp puts in the object's place.
+const KAPP_FILE: &str = "kapp.k14s.io/original";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Statement {
@@ -41,11 +44,17 @@ pub(super) fn manager(request: &Request<'_>, old: &Value) -> String {
 
 /// The manager whose field record this update changed.
 fn updated_by<'a>(request: &Request<'a>, old: &Value) -> Option<&'a str> {
-    let part = |entry: &'a Value, name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
-    let updates = records(request.new).iter().filter(|entry| part(entry, "operation") == "Update" && part(entry, "subresource").is_empty());
+    fn part<'a>(entry: &'a Value, name: &str) -> &'a str {
+        entry.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+    let is_update = |entry: &&Value| part(entry, "operation") == "Update" && part(entry, "subresource").is_empty();
+    let updates = || records(request.new).iter().filter(is_update);
     let is_new = |entry: &&Value| !records(old).contains(entry);
     // The others lose fields to it, and keep their times.
-    updates.filter(is_new).max_by_key(|entry| part(entry, "time")).map(|entry| part(entry, "manager"))
+    let newest = updates().filter(is_new).max_by_key(|entry| part(entry, "time"));
+    // Within a second its record may be the same. What changed is its own then, too.
+    let owner = || updates().find(|entry| managed_fields::has_changed(entry, old, request.new));
+    newest.or_else(owner).map(|entry| part(entry, "manager"))
 }
 
 /// Helm's library patches from its own last manifest, and never reads last-applied.
@@ -54,11 +63,23 @@ pub(super) fn is_of_helm(request: &Request<'_>) -> bool {
 }
 
 /// Programs in which people change what they see, by the names that the API server takes from their user agents. The first is every browser's.
-const BY_HAND: [&str; 6] = ["Mozilla", "k9s", "dashboard", "headlamp", "Lens", "node-fetch"];
+const BY_HAND: [&str; 9] = ["Mozilla", "argocd-server", "k9s", "dashboard", "headlamp", "Lens", "node-fetch", "oc", "curl"];
+/// Programs that change one thing after the other, each for a reason of its own, and have no wish as a whole.
+const BY_THE_PIECE: [&str; 2] = ["Reloader", "keel"];
 
 /// One of kubectl's commands, or another program that does what a person says, change by change.
 fn is_by_hand(manager: &str) -> bool {
-    manager == KUBECTL || manager.starts_with("kubectl-") || BY_HAND.contains(&manager)
+    is_kubectls(manager) || BY_HAND.contains(&manager)
+}
+
+fn is_kubectls(manager: &str) -> bool {
+    manager == KUBECTL || manager.starts_with("kubectl-")
+}
+
+/// kubectl where it names no field manager goes by its file's name, which may be another on other systems, or for other versions.
+fn is_kubectls_file(name: &str) -> bool {
+    let of_version = |rest: &str| rest.trim_start_matches(['-', '_', '.', 'v']).starts_with(|first: char| first.is_ascii_digit());
+    name.trim_end_matches(".exe").strip_prefix(KUBECTL).is_some_and(|rest| rest.is_empty() || of_version(rest))
 }
 
 /// What this manager means that leaves a map or a list empty. kubectl's commands that name things take those away; a patch that a person
@@ -73,21 +94,48 @@ pub(super) fn emptied_by(manager: &str) -> Emptied {
 
 impl Update<'_> {
     pub(super) fn statement(&self) -> Statement {
-        let own = self.held.as_ref().is_some_and(|held| held.manager == self.manager);
+        if self.is_of_what_is_shown() {
+            return Statement::Change;
+        }
         // A comparison by client-side apply leaves last-applied as it is.
         let file = self.sends_last_applied() || self.manager == CLIENT_SIDE_APPLY;
-        if file || self.is_undo() || self.drops_state() || (own && !is_by_hand(&self.manager) && !self.applies()) {
+        if file || self.is_undo() || self.drops_state() || (self.is_of_the_same_program() && !self.applies()) {
             return Statement::Whole;
         }
         if self.applies() { Statement::Part } else { Statement::Change }
     }
 
-    /// `kubectl rollout undo` replaces the template and all annotations by those of an old revision. It is the one command of kubectl's
-    /// that names no field manager.
+    /// What is held is its own, and what it writes again is all that it wants. Two operators may have programs of one name, and never one
+    /// account.
+    fn is_of_the_same_program(&self) -> bool {
+        let is_service = |user: &str| user.starts_with("system:serviceaccount:");
+        let of_another = |user: &str| user != self.request.username && is_service(user) && is_service(self.request.username);
+        let own = self.held.as_ref().is_some_and(|held| held.manager == self.manager && !of_another(&held.user));
+        own && !is_by_hand(&self.manager) && !BY_THE_PIECE.contains(&self.manager.as_str())
+    }
+
+    /// `kubectl rollout undo` replaces the template and all annotations by those of an old revision, but for a few. It is the one command of
+    /// kubectl's that names no field manager. Others do the same as it does (k9s, oc, Rancher), by names that they also have for changes.
     pub(super) fn is_undo(&self) -> bool {
+        let stays = |name: &str| self.sent.get(name) == self.before.get(name);
+        // Old revisions may have state of their time.
+        let mut state = [key::HELD, key::RUN, key::PROVEN].into_iter().filter(|name| self.before.contains_key(*name)).peekable();
+        let leaves_none = state.peek().is_some() && !state.any(stays) && text(self.sent, key::ENABLED) != Some("false");
         self.request.field_manager.is_empty()
-            && self.manager == KUBECTL
-            && !template::same(object::template(self.old), object::template(self.request.new))
+            && (is_kubectls_file(&self.manager) || leaves_none)
+            && [key::REVISION, key::LAST_APPLIED].into_iter().all(stays)
+            && self.changes_the_template()
+    }
+
+    /// A page that shows revisions may put an old template in the place of the live one, and leave the annotations.
+    pub(super) fn is_rollback_by_hand(&self) -> bool {
+        self.request.field_manager.is_empty()
+            && BY_HAND.contains(&self.manager.as_str())
+            && self.is_proven(object::template(self.request.new))
+    }
+
+    fn changes_the_template(&self) -> bool {
+        !template::same(object::template(self.old), object::template(self.request.new))
     }
 
     /// Nothing of what was on trial can stand beside it: a file in the object's place, or an old revision.
@@ -100,9 +148,24 @@ impl Update<'_> {
         self.is_undo() && !object::is_opted_in(self.sent)
     }
 
-    /// A file that is put in the object's place has nothing of what stood there.
+    /// A file that is put in the object's place has nothing of what stood there, the status neither. Who only takes our annotations away has
+    /// read the object, but for kapp, which copies the status into its files.
     fn drops_state(&self) -> bool {
-        [key::HELD, key::MARKER].iter().all(|name| self.before.contains_key(*name) && !self.sent.contains_key(*name))
+        let status = |object: &Value| object.get("status").filter(|status| status.as_object().is_some_and(|map| !map.is_empty())).cloned();
+        let has_read_it =
+            || status(self.old).is_some_and(|before| status(self.request.new) == Some(before)) && !self.sent.contains_key(KAPP_FILE);
+        [key::HELD, key::MARKER].iter().all(|name| self.before.contains_key(*name) && !self.sent.contains_key(*name)) && !has_read_it()
+    }
+
+    /// A file that was made of what `get` shows has our own annotations as they stand there: without the hold it would have shown what is on
+    /// trial.
+    pub(super) fn is_of_what_is_shown(&self) -> bool {
+        let Some(held) = text(self.before, key::HELD).filter(|held| text(self.sent, key::HELD) == Some(held)) else { return false };
+        let by_client_side_apply = || {
+            let stated = text(self.sent, key::LAST_APPLIED).filter(|sent| text(self.before, key::LAST_APPLIED) != Some(sent));
+            stated.is_some_and(|text| last_applied::states(text, key::HELD, held))
+        };
+        by_client_side_apply() || (self.applies() && managed_fields::states_annotation(self.request.new, &self.manager, key::HELD))
     }
 
     /// A client that states the whole configuration stated the live template: the user went back.
@@ -119,10 +182,12 @@ impl Update<'_> {
         let Some(held) = &self.held else { return false };
         // Where nothing was applied by the client before, kubectl finds no marker to take away.
         let marker_goes = self.before.contains_key(key::MARKER) && !self.sent.contains_key(key::MARKER);
-        let client_side_apply = self.sends_last_applied() && (marker_goes || self.manager == CLIENT_SIDE_APPLY);
+        let had_none = !self.before.contains_key(key::LAST_APPLIED) && !is_kubectls(&self.manager);
+        let client_side_apply = self.sends_last_applied() && (marker_goes || had_none || self.manager == CLIENT_SIDE_APPLY);
         // A client that compares with the live object sends this one difference.
         let enables = text(self.before, key::ENABLED) == Some("held") && text(self.sent, key::ENABLED) == Some("true");
-        client_side_apply || self.drops_state() || (enables && self.manager == held.manager && !self.applies())
+        let compares = self.manager == held.manager && !is_by_hand(&self.manager) && !self.applies();
+        client_side_apply || self.drops_state() || (enables && compares)
     }
 
     /// By server-side apply, whose states may be empty.

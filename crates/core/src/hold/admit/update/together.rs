@@ -37,7 +37,13 @@ impl Update<'_> {
             _ if !applies => return None,
             Some(index) if template::same(&parts[index].template, sent) => {}
             Some(_) if parts.len() == 1 => return None,
-            None if template::same(live, sent) => return None,
+            None if template::same(live, sent) => {
+                if !self.standing.is_trying() || self.edits_records_alone() || !self.contradicts(held) {
+                    return None;
+                }
+                parts.retain(|part| part.manager != manager || !part.again);
+                parts.push(Contribution::again(manager, live));
+            }
             _ => {
                 parts.retain(|part| part.manager != manager || part.change);
                 if !template::same(live, sent) {
