@@ -20,7 +20,9 @@ use coalmine_core::{
         canary,
         evidence::Evidence,
         history::{self, Verdict},
-        plan::{Action, EXCUSED_ANNOTATION, READY_AGAIN_ANNOTATION, READY_CONDITION_ANNOTATION, READY_POD_ANNOTATION, Refused},
+        plan::{
+            Action, EXCUSED_ANNOTATION, READY_AGAIN_ANNOTATION, READY_CONDITION_ANNOTATION, READY_POD_ANNOTATION, Refused, dispensable,
+        },
         times::{self, READY_ANNOTATION},
     },
     standing::Standing,
@@ -45,9 +47,11 @@ pub(super) async fn act(
     for action in actions {
         context.may_write()?;
         let Err(error) = actor.carry_out(&action).await else { continue };
-        let Some(words) = error.refusal().map(str::to_owned) else { return Err(error) };
+        let Some(words) = error.refusal() else { return Err(error) };
         tracing::info!(namespace = actor.namespace(), name = object::name(primary), error = %super::chain(&error), "refused");
-        return Ok(Outcome::Refused(Refused { action, words }));
+        let refused = Refused { action, words };
+        let Some(event) = dispensable(&refused) else { return Ok(Outcome::Refused(refused)) };
+        context.publish(primary, &event).await;
     }
     Ok(Outcome::Done)
 }
@@ -123,8 +127,17 @@ impl Actor<'_> {
         let created = self.context.deployments(self.namespace()).create(&parameters, &observe::dynamic(canary.clone())?).await;
         match created {
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
-            result => result.map(drop).map_err(Error::api("create the canary")),
+            Ok(created) => self.as_created(&observe::json(&created, "the canary")?).await,
+            Err(error) => Err(Error::api("create the canary")(error)),
         }
+    }
+
+    /// One that nobody would know again must not stay.
+    async fn as_created(&self, created: &Value) -> Result<(), Error> {
+        let Some(lacking) = canary::lacks(created, self.primary, Standing::of(self.primary).run_name()) else { return Ok(()) };
+        let (name, policy) = (object::name(created), PropagationPolicy::Background);
+        self.context.delete_canary(self.namespace(), name, object::uid(created), policy).await?;
+        Err(Error::Altered(lacking))
     }
 
     fn audit(&self, verb: &'static str, to: Phase, reason: &str) {

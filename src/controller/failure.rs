@@ -9,6 +9,8 @@ pub(crate) enum Error {
     Api { doing: &'static str, source: Box<kube::Error> },
     #[error("failed to read {what} as JSON")]
     Json { what: &'static str, source: serde_json::Error },
+    #[error("a policy or webhook takes its {0} away, by which Coalmine knows it")]
+    Altered(&'static str),
     #[error("another replica leads now")]
     NotLeading,
     #[error(transparent)]
@@ -47,10 +49,11 @@ impl Error {
     }
 
     /// The API server's words when it understood the request and will not have it: a quota's, a policy's, or those of another webhook.
-    pub(super) fn refusal(&self) -> Option<&str> {
+    pub(super) fn refusal(&self) -> Option<String> {
         match self {
+            Self::Altered(_) => Some(self.to_string()),
             Self::Api { source, .. } if !self.is_outdated() => match &**source {
-                kube::Error::Api(status) if is_refusal(status.code) => Some(&status.message),
+                kube::Error::Api(status) if is_refusal(status.code) => Some(status.message.clone()),
                 _ => None,
             },
             _ => None,

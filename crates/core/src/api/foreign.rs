@@ -28,7 +28,7 @@ pub fn yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     let read = survived(|| serde_saphyr::from_str_with_options(text, options()));
     match read {
         Some(Ok(value)) => Ok(value),
-        Some(Err(error)) => Err(first_line(&error.to_string())),
+        Some(Err(error)) => Err(in_our_words(first_line(&error.to_string()))),
         None => Err("it can't be read".to_owned()),
     }
 }
@@ -54,6 +54,31 @@ fn first_line(message: &str) -> String {
     let line = message.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     let line = line.strip_prefix("error: ").unwrap_or(line);
     line.chars().filter(|character| !is_hidden(*character)).take(300).collect()
+}
+
+/// What the library says to programmers, and what a person does about it.
+const WORDS: [(&str, &str); 10] = [
+    ("budget breached: Anchors", "anchors are not read; write out what they stand for"),
+    ("budget breached: Aliases", "anchors are not read; write out what they stand for"),
+    ("budget breached: MergeKeys", "merge keys are not read; write out what they stand for"),
+    ("budget breached: Documents", "a second document begins, and one is read"),
+    ("budget breached: ", "too many fields and items, or too deep"),
+    ("invalid floating point", "expected a number, such as 0.5"),
+    ("cannot deserialize null into string", "expected a text"),
+    ("expected string scalar", "expected a text"),
+    ("expected sequence start", "expected a list, whose items begin with a dash"),
+    ("expected mapping start", "expected fields, as in name: a"),
+];
+
+fn in_our_words(line: String) -> String {
+    let (place, problem) = match line.split_once(": ") {
+        Some((place, problem)) if place.starts_with("line ") => (format!("{place}: "), problem),
+        _ => (String::new(), line.as_str()),
+    };
+    if let Some((key, _)) = problem.strip_prefix("duplicate mapping key: ").and_then(|rest| rest.rsplit_once(", set DuplicateKeyPolicy")) {
+        return format!("{place}{key} stands twice");
+    }
+    WORDS.iter().find(|(theirs, _)| problem.starts_with(theirs)).map_or_else(|| line.clone(), |(_, ours)| format!("{place}{ours}"))
 }
 
 #[cfg(test)]
@@ -83,6 +108,30 @@ mod tests {
     fn what_nobody_means_is_one_line(#[case] text: String) {
         let message = yaml::<Value>(&text).unwrap_err();
         assert!(!message.contains('\n') && !message.is_empty() && message.chars().count() <= 300, "{message}");
+    }
+
+    #[rstest]
+    #[case("- &a 1", "line 1 column 6: anchors are not read; write out what they stand for")]
+    #[case("- 1\n---\n- 2", "line 2 column 1: a second document begins, and one is read")]
+    #[case("- yes", "line 1 column 3: expected a number, such as 0.5")]
+    #[case("{a: 1}", "line 1 column 1: expected a list, whose items begin with a dash")]
+    fn the_librarys_words_are_put_into_ours(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(yaml::<Vec<f64>>(text).unwrap_err(), expected);
+    }
+
+    #[rstest]
+    #[case("a: x\na: y", "line 2 column 1: a stands twice")]
+    #[case("a:", "line 1 column 2: expected a text")]
+    #[case("a: [b]", "line 1 column 4: expected a text")]
+    #[case("- a", "line 1 column 1: expected fields, as in name: a")]
+    fn of_fields_too(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(yaml::<std::collections::BTreeMap<String, String>>(text).unwrap_err(), expected);
+    }
+
+    #[test]
+    fn a_bound_is_told_without_its_name() {
+        let message = yaml::<Value>(&("[".repeat(13) + &"]".repeat(13))).unwrap_err();
+        assert_eq!(message, "line 1 column 13: too many fields and items, or too deep");
     }
 
     #[test]

@@ -132,10 +132,20 @@ pub enum Unreached {
 /// What the API server refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    Create { deadline: Duration },
-    Promotion { deadline: Duration },
-    Delete { canary: String },
-    Write { tries_status: bool },
+    Create {
+        deadline: Duration,
+    },
+    Promotion {
+        deadline: Duration,
+    },
+    Delete {
+        canary: String,
+    },
+    Write {
+        tries_status: bool,
+    },
+    /// Something that nothing else depends on.
+    Aside,
 }
 
 impl Event {
@@ -164,7 +174,7 @@ impl Event {
             Self::Refused { what: Refusal::Create { .. }, .. } => Reason::CreateRefused,
             Self::Refused { what: Refusal::Promotion { .. }, .. } => Reason::PromotionRefused,
             Self::Refused { what: Refusal::Delete { .. }, .. } => Reason::DeleteRefused,
-            Self::Refused { what: Refusal::Write { .. }, .. } => Reason::WriteRefused,
+            Self::Refused { what: Refusal::Write { .. } | Refusal::Aside, .. } => Reason::WriteRefused,
             Self::NewerState { .. } => Reason::NewerState,
             Self::Ended { phase, .. } => Reason::of(*phase),
             Self::RolledOut => Reason::RolledOut,

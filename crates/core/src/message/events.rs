@@ -105,6 +105,7 @@ fn refused(what: &Refusal, words: &str) -> String {
         }
         Refusal::Delete { canary } => format!("{canary} can't be deleted: {words}; trying again"),
         Refusal::Write { tries_status: true } => format!("the Deployment can't be written to: {words}; writing to its status"),
+        Refusal::Aside => format!("something that only tells of it can't be written: {words}; going on without"),
         Refusal::Write { tries_status: false } => format!("the Deployment can't be written to: {words}; trying again"),
     }
 }

@@ -91,8 +91,8 @@ fn verdict(verdict: &Verdict) -> String {
             format!("an earlier {canary} was not gone within {}{why}", format_duration(*deadline))
         }
         Verdict::ChangedTooOften { canary, times, by } => {
-            let by = super::by(by.as_deref());
-            format!("{canary} was changed {times} times, last{by}, so the held template was never tried alone; keep others off it")
+            let by = by.as_deref().map(|by| format!(", last{}", super::by(Some(by)))).unwrap_or_default();
+            format!("{canary} was changed {times} times{by}, so the held template was never tried alone; keep others off it")
         }
         Verdict::NotReadyWithin { deadline, was_ready, words } => {
             let words = words.as_deref().map(|words| format!(": {words}")).unwrap_or_default();

@@ -121,6 +121,17 @@ pub fn is_canary_of(candidate: &Value, primary: &Value) -> bool {
     references::is_owned_by(candidate, primary) && object::label(candidate, ROLE_LABEL) == Some(ROLE_CANARY)
 }
 
+/// What the cluster took away from a canary that was just created for this run, without which nobody would know it again, or take it away.
+pub fn lacks(created: &Value, primary: &Value, run: &str) -> Option<&'static str> {
+    if !references::is_owned_by(created, primary) {
+        return Some("owner reference");
+    }
+    if !is_canary_of(created, primary) {
+        return Some("label coalmine.dev/role");
+    }
+    (run_of(created) != Some(run)).then_some("annotation coalmine.dev/run")
+}
+
 /// Whether a Deployment is a canary that this program made for a primary of this name, and that no primary owns any more: it was deleted
 /// without what it owns (`--cascade=orphan`), or came back from a backup, which nobody but us would ever take away; or another one has its
 /// name by now, which the garbage collector may notice much later. `present`: the primary, looked at after the candidate was.

@@ -39,7 +39,10 @@ mod steady;
 #[cfg(test)]
 mod tests;
 
-pub use self::action::{Action, Plan, Refused};
+pub use self::{
+    action::{Action, Plan, Refused},
+    refused::dispensable,
+};
 
 /// What the primary says that it holds.
 #[derive(Debug, Clone, Copy, PartialEq)]

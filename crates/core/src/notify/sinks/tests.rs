@@ -55,7 +55,7 @@ fn who_is_told() {
 }
 
 #[rstest]
-#[case::no_sinks("- name: a", "not the YAML expected (line 1 column 1: expected mapping start)")]
+#[case::no_sinks("- name: a", "not the YAML expected (line 1 column 1: expected fields, as in name: a)")]
 #[case::field(
     "sinks:\n- name: a\n  type: slack\n  url: https://x",
     "not the YAML expected (line 4 column 3: unknown field `url`, expected one of name, type, url-file, channel, headers, phases, ca-file, secret-file)"

@@ -207,3 +207,19 @@ fn a_stranger_is_no_canary() {
     assert!(!is_canary_of(&canary, &primary()));
     assert!(!is_canary_of(&json!({"metadata": {"name": "app-canary"}}), &primary()));
 }
+
+#[test]
+fn what_a_policy_took_away_from_a_canary_is_missed() {
+    let primary = primary();
+    let made = deployment(&primary, primary["spec"]["template"].clone(), "r1", &label());
+    assert_eq!(lacks(&made, &primary, "r1"), None);
+    for (path, part) in [
+        ("/metadata/ownerReferences", "owner reference"),
+        ("/metadata/labels/coalmine.dev~1role", "label coalmine.dev/role"),
+        ("/metadata/annotations/coalmine.dev~1run", "annotation coalmine.dev/run"),
+    ] {
+        let mut stripped = made.clone();
+        stripped.pointer_mut(path).unwrap().take();
+        assert_eq!(lacks(&stripped, &primary, "r1"), Some(part));
+    }
+}

@@ -12,6 +12,12 @@ use crate::{
     words,
 };
 
+/// What is told of a refusal that the rest of the plan doesn't depend on; nothing for any other.
+pub fn dispensable(refused: &Refused) -> Option<Event> {
+    let is_dispensable = matches!(refused.action, Action::Condition { .. } | Action::Remember(_) | Action::CleanReplicaSets);
+    is_dispensable.then(|| Event::Refused { what: Refusal::Aside, words: words::cut(&refused.words) })
+}
+
 /// What follows, instead of the rest of the plan.
 pub(super) fn plan(observed: &Observed<'_>, refused: &Refused, now: Timestamp) -> Plan {
     let (primary, policy) = (observed.primary, observed.policy);

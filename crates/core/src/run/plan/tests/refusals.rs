@@ -34,6 +34,17 @@ fn what_a_newer_version_holds_is_left_to_it() {
 }
 
 #[test]
+fn what_only_tells_of_a_run_holds_nothing_up() {
+    let refused = |action| dispensable(&Refused { action, words: "not on\na Friday".to_owned() });
+    let condition = Action::Condition { phase: Phase::Promoted, message: "error rate 0%".to_owned() };
+    insta::assert_snapshot!(note(&refused(condition).unwrap()), @"something that only tells of it can't be written: not on a Friday; going on without");
+    assert!(refused(Action::Remember("h".to_owned())).is_some() && refused(Action::CleanReplicaSets).is_some());
+    for needed in [Action::Release, Action::Delete { uid: "u".to_owned(), with_pods: false }, Action::MarkReady { pod: "p".to_owned() }] {
+        assert_eq!(refused(needed), None);
+    }
+}
+
+#[test]
 fn what_the_api_server_refuses_is_told_in_its_words() {
     let write = || Action::Write { phase: Phase::Running, why: None };
     let promote = || Action::Promote(proven("error rate 0%"));
