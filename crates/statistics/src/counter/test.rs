@@ -29,6 +29,8 @@ pub struct CounterTest {
     errors: Trial,
     clients: Option<Clients>,
     silence: SilenceTest,
+    /// The first look, where no pod of the primary was scraped in it: how much is plausible is told by the next.
+    unmeasured: Option<CounterLook>,
     /// Looks in which the only pod of the primary wasn't scraped: they go with the next one.
     unscraped: SilenceLook,
     latency: Option<LatencyTrial>,
@@ -76,6 +78,7 @@ impl CounterTest {
             errors: Trial::new(Parameters { alpha: budget.errors, dispersion: counter.dispersion, ..common }),
             clients,
             silence: SilenceTest::new(SilenceParameters { alpha: budget.silence, planned, evenness: counter.evenness }),
+            unmeasured: None,
             unscraped: SilenceLook::default(),
             latency,
             latency_warm_up,
@@ -90,6 +93,25 @@ impl CounterTest {
     }
 
     pub fn push(&mut self, look: &CounterLook) {
+        let requests: Vec<f64> = look.primary.iter().flatten().map(|pod| pod.requests).collect();
+        match self.unmeasured.take() {
+            // What the primary had by then comes with its next scrape.
+            Some(unmeasured) => {
+                let both = (unmeasured.interval + look.interval).as_secs_f64();
+                let part = if both > 0.0 { unmeasured.interval.as_secs_f64() / both } else { 0.0 };
+                self.push_one(&unmeasured, (!requests.is_empty()).then(|| part * typical(&requests)));
+            }
+            None if self.ends.is_empty() && requests.is_empty() => {
+                self.unmeasured = Some(look.clone());
+                return;
+            }
+            None => {}
+        }
+        self.push_one(look, None);
+    }
+
+    /// `by_then` is what an ordinary pod of the primary had, where the look doesn't say it.
+    fn push_one(&mut self, look: &CounterLook, by_then: Option<f64>) {
         let first = *self.ends.first().unwrap_or(&look.end);
         self.ends.push(look.end);
         self.requests += look.canary.requests.max(0.0);
@@ -98,10 +120,12 @@ impl CounterTest {
         self.failed.push(look.canary.errors);
         let requests: Vec<f64> = look.primary.iter().flatten().map(|pod| pod.requests).collect();
         let ordinary = typical(&requests);
-        let is_of_its_own = self.ends.len() == 1 && !requests.is_empty() && is_of_its_own_making(look.canary.requests, ordinary);
-        if is_of_its_own {
+        let by_users = by_then.or((!requests.is_empty()).then_some(ordinary)).filter(|_| self.ends.len() == 1);
+        let by_users = by_users.filter(|ordinary| is_of_its_own_making(look.canary.requests, *ordinary));
+        if let Some(ordinary) = by_users {
             look.canary = look.canary.of_so_many(ordinary);
         }
+        let is_of_its_own = by_users.is_some();
         let warm_up = is_of_its_own || is_warm(look.end, first, self.run.warm_up);
 
         let primary: PodCounts = sum(&look.primary);
@@ -151,6 +175,9 @@ impl CounterTest {
 
     /// The verdict alone: what an analysis of every number costs is not needed to know it.
     pub fn verdict(&self, now: &Now) -> Verdict {
+        if let Some(whole) = self.with_the_unmeasured() {
+            return whole.verdict(now);
+        }
         let silence = self.silence.silence();
         let clients = self.client_errors(now.deadline);
         let errors = self.errors.verdict(self.served(now), now.deadline);
@@ -166,6 +193,9 @@ impl CounterTest {
     }
 
     pub fn result(&self, now: &Now) -> CounterResult {
+        if let Some(whole) = self.with_the_unmeasured() {
+            return whole.result(now);
+        }
         let silence = self.silence.silence();
         let client_errors = self.client_errors(now.deadline);
         let errors = self.errors.analysis(self.served(now), now.deadline);
@@ -195,6 +225,13 @@ impl CounterTest {
         };
         result.findings = findings(&result, &said);
         result
+    }
+
+    fn with_the_unmeasured(&self) -> Option<Self> {
+        let unmeasured = self.unmeasured.as_ref()?;
+        let mut whole = Self { unmeasured: None, ..self.clone() };
+        whole.push_one(unmeasured, None);
+        Some(whole)
     }
 
     fn served(&self, now: &Now) -> Duration {

@@ -94,6 +94,20 @@ fn stories(#[case] parts: &[Part], #[case] verdict: Verdict, #[case] findings: &
     assert!(verdict != Verdict::Reject || result.against()[0].is_enough());
 }
 
+/// Beside one pod, which is scraped a moment after the canary.
+#[rstest]
+#[case::asked_itself_before_it_was_ready(20_000.0, 0.0, Verdict::Promote, &[])]
+#[case::the_same_and_fails_a_few(20_000.0, 4.0, Verdict::Reject, &["errors"])]
+#[case::did_not(450.0, 0.0, Verdict::Promote, &[])]
+fn a_first_look_that_nobody_else_has(#[case] first: f64, #[case] errors: f64, #[case] verdict: Verdict, #[case] findings: &[&str]) {
+    let mut counter = counter(&[part(1, (first, 0.0, 0.0), GOOD), part(11, (450.0, errors, 0.0), GOOD)]);
+    counter.parameters.evenness = None;
+    counter.looks.iter_mut().for_each(|look| look.primary = vec![Some(look.primary[0].unwrap_or_default())]);
+    counter.looks[0].primary = vec![None];
+    let result = judged(&counter, Deadline::Ahead);
+    assert_eq!((result.verdict(), result.findings.iter().map(name).collect::<Vec<_>>().as_slice()), (verdict, findings), "{result:?}");
+}
+
 #[rstest]
 #[case::nobody_has_traffic(&[part(120, (0.0, 0.0, 0.0), (0.05, 0.0, 0.0))], true)]
 #[case::the_canary_alone_has_none(&[part(120, (0.0, 0.0, 0.0), (0.5, 0.0, 0.0))], false)]
