@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+pub use coalmine_core::manifest::answers::{is_about_another, is_refusal};
 use coalmine_core::manifest::workload;
 use kube::core::ApiResource;
 
@@ -11,21 +12,6 @@ pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 pub const WATCH_FOR: Duration = Duration::from_secs(60);
 /// For what comes after the head, and for a watch on which nothing happens.
 pub const SILENT_FOR: Duration = Duration::from_secs(75);
-
-/// Whether a server understood the request and will not have it, so that the same again won't help: for a quota, a policy, another webhook, or
-/// for what is asked.
-pub fn is_refusal(code: u16) -> bool {
-    matches!(code, 400 | 403 | 422)
-}
-
-/// What the API server says of a JSON patch whose `test` failed or whose path is gone; a policy that refuses has words of its own.
-/// Source: `NewGenericServerResponse` in apimachinery, as `applyJSPatcher` in apiserver calls it.
-const PATCH_REFUSED: &str = "the server rejected our request due to an error in our request";
-
-/// Whether the object is gone, or not the one any more that the request was about.
-pub fn is_about_another(code: u16, message: &str) -> bool {
-    matches!(code, 404 | 409) || (code == 422 && message.starts_with(PATCH_REFUSED))
-}
 
 /// Deployments, without their types: templates keep the fields that this program doesn't know.
 pub fn deployments() -> ApiResource {

@@ -1,6 +1,7 @@
 //! Objects as JSON: what a template is and whether two are the same, who set which field, and how changes are merged. Decides nothing
 //! about canaries.
 
+pub mod answers;
 pub mod conditions;
 pub mod fields;
 pub mod identity;

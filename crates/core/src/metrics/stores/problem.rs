@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::words::within;
+use crate::{manifest::answers::is_refusal, words::within};
 
 /// A failed question.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,7 +53,7 @@ impl Problem {
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::Refused(_) | Self::WrongType { .. } => true,
-            Self::Status { status, .. } => matches!(status, 400 | 403 | 422),
+            Self::Status { status, .. } => is_refusal(*status),
             _ => false,
         }
     }
