@@ -53,7 +53,6 @@ const DELETE: Do = Run(&["delete", "deployment/app"]);
 #[case::annotations_replaced(&[Apply("B"), Patch("json", r#"[{"op":"replace","path":"/metadata/annotations","value":{"canary.enabled":"true"}}]"#)])]
 #[case::put_raw(&[Apply("B"), Replace("C", &["--field-manager=kubectl"])])]
 #[case::edited_and_saved_in_a_trial(&[Apply("C"), EditBy(&["edit", "deployment/app", "--save-config"], "/image:.registry/s/side:1/side:2/")])]
-#[case::last_applied_edited_in_a_trial(&[Apply("C"), EditBy(&["apply", "edit-last-applied", "deployment/app"], "/image:.registry/s/side:1/side:9/")])]
 #[case::put_and_saved(&[Replace("C", &["--save-config"]), Promote, ByClientSide("F", &[])])]
 #[case::put_and_saved_and_back(&[Replace("C", &["--save-config"]), Replace("A", &["--save-config"])])]
 #[case::said_again_that_it_is_enabled(&[

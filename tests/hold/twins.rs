@@ -220,7 +220,7 @@ pub(super) fn play(steps: &[Do], how: Apply) {
         "annotations" => undoes,
         "lastApplied" => shows || (undoes && in_a_trial),
         // Whoever goes back owns, without Coalmine, what was another's in between.
-        "owners" => (shows && steps.len() > 1 && how == ServerSide) || matches!(steps.last(), Some(ByClientSide("A", _))),
+        "owners" => (shows && steps.len() > 1 && how == ServerSide) || matches!(steps.last(), Some(ByClientSide("A", _) | Replace("A", _))),
         _ => false,
     };
     for part in ["spec", "annotations", "labels", "lastApplied", "owners"].into_iter().filter(|part| !differs(part)) {

@@ -92,8 +92,16 @@ pub fn put_records(metadata: &mut Map<String, Value>, records: Vec<Value>) {
 /// Whether two records differ at most in times and order. The stored ones are then put back: the API server sorts entries by time before
 /// it asks admission, and takes another order for a change: it would write the object although nothing in it is new.
 pub fn says_the_same(records: &[Value], stored: &[Value]) -> bool {
-    let same = |left: &Value, right: &Value| identity(left) == identity(right) && left.get("fieldsV1") == right.get("fieldsV1");
-    records.len() == stored.len() && records.iter().all(|entry| stored.iter().any(|other| same(entry, other)))
+    records.len() == stored.len() && records.iter().all(|entry| stored.iter().any(|other| same_entry(entry, other)))
+}
+
+fn same_entry(left: &Value, right: &Value) -> bool {
+    identity(left) == identity(right) && left.get("fieldsV1") == right.get("fieldsV1")
+}
+
+/// Whether one of the stored records is still there as it was. None is where all were taken away.
+pub fn has_one_of(records: &[Value], stored: &[Value]) -> bool {
+    records.iter().any(|entry| stored.iter().any(|other| same_entry(entry, other)))
 }
 
 /// Whether two records differ at most in times, order, and who owns what of the template.

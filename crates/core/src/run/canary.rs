@@ -19,7 +19,7 @@ const PODS_FIRST: &str = "foregroundDeletion";
 const SUFFIX: &str = "-canary";
 /// Labels by which those who bring the primary know what is theirs, and take away what they did not bring: whole keys, and domains of keys.
 const TRACKING: [&str; 2] = ["app.kubernetes.io/instance", "kubernetes.io/cluster-service"];
-const TRACKING_DOMAINS: [&str; 14] = [
+const TRACKING_DOMAINS: [&str; 15] = [
     "coalmine.dev",
     "argoproj.io",
     "fluxcd.io",
@@ -28,6 +28,7 @@ const TRACKING_DOMAINS: [&str; 14] = [
     "k14s.io",
     "applyset.kubernetes.io",
     "addonmanager.kubernetes.io",
+    "kops.k8s.io",
     "cli-utils.sigs.k8s.io",
     "config.k8s.io",
     "operators.coreos.com",

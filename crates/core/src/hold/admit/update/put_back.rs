@@ -105,11 +105,11 @@ impl Update<'_> {
 
     /// Where all records were taken away nobody owns anything, of what is held neither; where somebody's were, what they own of it is nobody's.
     fn whose_records_went(&self) -> impl Fn(&str) -> bool {
-        let [stored, sent] = [self.old, self.request.new].map(|object| managed_fields::identities(managed_fields::records(object)));
-        let stays = |identity: &String| sent.contains(identity) && !managed_fields::is_of(identity, &self.manager);
-        let owned = !template_owners(self.old.get("metadata").unwrap_or(&Value::Null)).is_empty() && self.sent_owners().is_empty();
-        let all = owned && !stored.iter().any(stays);
+        let [stored, sent] = [self.old, self.request.new].map(managed_fields::records);
+        let owned = managed_fields::of_template(stored).next().is_some() && managed_fields::of_template(sent).next().is_none();
+        let all = owned && !managed_fields::has_one_of(sent, stored);
         let alone = self.edits_records_alone();
+        let [stored, sent] = [stored, sent].map(managed_fields::identities);
         move |identity| all || (alone && stored.contains(identity) && !sent.contains(identity))
     }
 

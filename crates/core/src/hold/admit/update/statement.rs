@@ -123,7 +123,7 @@ impl Update<'_> {
         let leaves_none = state.peek().is_some() && !state.any(stays) && text(self.sent, key::ENABLED) != Some("false");
         self.request.field_manager.is_empty()
             && (is_kubectls_file(&self.manager) || leaves_none)
-            && [key::REVISION, key::LAST_APPLIED].into_iter().all(stays)
+            && [key::REVISION, key::LAST_APPLIED].iter().all(|name| self.sent.contains_key(*name) == self.before.contains_key(*name))
             && self.changes_the_template()
     }
 
