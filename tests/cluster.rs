@@ -10,6 +10,7 @@ mod ends;
 mod evidence;
 mod explain;
 mod gates;
+mod kubelet;
 mod page;
 mod pages;
 mod silence;

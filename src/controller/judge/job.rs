@@ -49,6 +49,9 @@ pub(super) async fn run(context: &Context, canary: &Value, check: &str, cron_job
         };
     };
     let found = observe::json(&found, "the Job")?;
+    if job::is_in_the_way(&found, canary) {
+        return Ok(Outcome::Unknown(format!("a Job {name} is there that is not this canary's; rename it, or the check")));
+    }
     if !job::is_of(&found, canary) {
         // An earlier canary's, on its way out.
         return Ok(Outcome::Waiting);

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::api::annotations::PRIMARY_ANNOTATION;
-use crate::manifest::{conditions, references};
+use crate::manifest::{conditions, references, workload::KIND};
 use crate::{manifest::object, names::shortened, words::cut};
 
 /// On a `CronJob` that checks may run, with the value `"true"`.
@@ -80,6 +80,12 @@ fn tell(container: &mut Value, name: &str, value: &str) {
 /// Whether a Job is the one of this canary, and not one of the same name that an earlier canary left.
 pub fn is_of(job: &Value, canary: &Value) -> bool {
     references::is_owned_by(job, canary)
+}
+
+/// Whether it is another's altogether, and will not go by itself: nobody made it for a canary of this name, or a policy took its owner away.
+pub fn is_in_the_way(job: &Value, canary: &Value) -> bool {
+    let of_this_name = |owner: &Value| references::text(owner, "kind") == KIND && references::text(owner, "name") == object::name(canary);
+    !object::is_being_deleted(job) && !references::of(job).iter().any(of_this_name)
 }
 
 pub fn state(job: &Value) -> State {
@@ -178,6 +184,9 @@ mod tests {
 "#);
         assert!(is_of(&job, &canary()));
         assert!(!is_of(&job, &json!({"metadata": {"uid": "c-2"}})));
+        assert!(!is_in_the_way(&job, &json!({"metadata": {"name": "app-canary", "uid": "c-2"}})), "an earlier canary's goes with it");
+        assert!(is_in_the_way(&json!({"metadata": {"name": "app-canary-smoke"}}), &canary()));
+        assert!(!is_in_the_way(&json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}), &canary()));
     }
 
     #[test]

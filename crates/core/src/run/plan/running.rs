@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    AT_ONCE, Action, Observed, POD_STARTS, Plan, READY_POD_ANNOTATION, elapsed, end, inconclusive, is_past_deadline, live_is_broken,
+    AHEAD, AT_ONCE, Action, Observed, POD_STARTS, Plan, READY_POD_ANNOTATION, elapsed, end, inconclusive, is_past_deadline, live_is_broken,
     promotion, ready_since, steady,
 };
 use crate::{
@@ -55,7 +55,8 @@ pub(super) fn running(observed: &Observed<'_>, namesake: &Value, now: Timestamp)
         }
         Health::Starting(_) => Plan::wait(POD_STARTS),
         Health::Ready { pod } => {
-            let judged_so_far = object::annotation(namesake, READY_POD_ANNOTATION).filter(|_| was_ready);
+            let judged_so_far =
+                object::annotation(namesake, READY_POD_ANNOTATION).filter(|_| was_ready && !is_ahead(observed, namesake, now));
             if judged_so_far == Some(pod) {
                 let mut plan = judged(observed, namesake, now);
                 plan.actions.splice(0..0, steady::news(observed, namesake));
@@ -67,6 +68,11 @@ pub(super) fn running(observed: &Observed<'_>, namesake: &Value, now: Timestamp)
             }
         }
     }
+}
+
+/// Its time was written by a clock that was ahead: by ours it would not have served for as long.
+fn is_ahead(observed: &Observed<'_>, namesake: &Value, now: Timestamp) -> bool {
+    observed.standing().paused_since.is_none() && ready_since(namesake).is_some_and(|since| elapsed(now, since) >= AHEAD)
 }
 
 fn tried_for(observed: &Observed<'_>, now: Timestamp) -> Duration {

@@ -165,6 +165,23 @@ fn a_run_that_a_clock_months_ahead_began_begins_now() {
 }
 
 #[test]
+fn a_pod_that_a_clock_hours_ahead_saw_ready_is_seen_ready_now() {
+    let ahead = || {
+        let mut given = Given::new("Running").canary("r1", true).ready();
+        given.namesake.as_mut().unwrap()["metadata"]["annotations"][crate::run::times::READY_ANNOTATION] = json!("2026-01-01T03:00:00Z");
+        given
+    };
+    insta::assert_snapshot!(ahead().plan(), @r#"
+    MarkReady { pod: "p" }
+    CanaryAnalyzing app-canary is Ready; judging its traffic for 60s
+    look again: Some(1s)
+    "#);
+    let mut paused = ahead().saying(key::PAUSED_SINCE, "2026-01-01T00:00:59Z");
+    paused.policy = &[("canary.paused", "true")];
+    assert!(!paused.plan().contains("MarkReady"), "its clock stands still");
+}
+
+#[test]
 fn an_abandoned_canary_makes_room() {
     let mut given = Given::new("Running").canary("r0", true);
     given.namesake.as_mut().unwrap()["metadata"].as_object_mut().unwrap().remove("ownerReferences");
