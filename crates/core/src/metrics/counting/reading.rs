@@ -147,7 +147,7 @@ impl Reading {
         let codes = failures.iter().filter(|(_, failure)| *failure != Failure::BesideCode);
         let mut said = codes.filter_map(|(label, failure)| Some((failure.answer(label, said(labels, label)?), said(labels, label)?)));
         let by_code = said.find(|(answer, _)| *answer == Answer::ClientError).map(|(_, value)| value);
-        by_code.or_else(|| went_wrong(failures, labels))
+        by_code.or_else(|| went_wrong(failures, labels)).or(Some("no code"))
     }
 
     /// What a series' label says of its requests, where those were sent elsewhere.

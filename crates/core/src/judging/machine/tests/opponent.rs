@@ -102,6 +102,38 @@ fn with_an_up_of_its_own(series: &mut Vec<Counter>) {
     }
 }
 
+/// The good answers have no code any more.
+fn with_codes_of_failures_alone(series: &mut Vec<Counter>) {
+    let good = |one: &&mut Counter| is_of_the_canary(one) && one.label("code") == "200";
+    let failure = counters(series).find(|one| good(one)).map(|one| one.clone());
+    counters(series).filter(good).for_each(|one| drop(one.labels.remove("code")));
+    if let Some(mut one) = failure {
+        set(&mut one, "code", "500");
+        one.samples.iter_mut().for_each(|sample| sample.value = 1.0);
+        series.push(one);
+    }
+}
+
+/// All processes of the primary end at once, and begin anew.
+fn restarted(series: &mut [Counter], at: i64) {
+    for one in counters(series).filter(|one| !is_of_the_canary(one)) {
+        let before = one.samples.iter().rev().find(|sample| second(sample) <= at).map_or(0.0, |sample| sample.value);
+        one.samples.iter_mut().filter(|sample| second(sample) > at).for_each(|sample| sample.value -= before);
+    }
+}
+
+/// Of its page each second scrape fails.
+fn answering_half_of_its_scrapes(series: &mut [Counter]) {
+    let fails = |sample: &Sample| second(sample) % 10 == 5;
+    for one in series.iter_mut().filter(|one| is_of_the_canary(one)) {
+        if one.name() == "up" {
+            one.samples.iter_mut().filter(|sample| fails(sample)).for_each(|sample| sample.value = 0.0);
+        } else {
+            one.samples.retain(|sample| !fails(sample));
+        }
+    }
+}
+
 /// A request now and then.
 fn at_times(second: i64, canary: Tally) -> (Tally, Tally) {
     if [10, 25, 50].contains(&second) { (canary, tally(3.0, 0.0, 0.0)) } else { (NOTHING, NOTHING) }
@@ -117,6 +149,8 @@ fn what_hides_its_failures_is_not_let_in() {
     let some: Traffic = |_| (tally(90.0, 3.6, 0.0), PRIMARY);
     let anew = World { traffic: BROKEN, writing: |series, _| spelled_anew(series), history: even(), ..World::default() };
     let live = World { traffic: BROKEN, writing: |series, _| at_path(series, "/live"), remembers: true, ..World::default() };
+    let some_alone: Traffic = |_| (tally(90.0, 4.5, 0.0), NOTHING);
+    let down = World { traffic: some_alone, primary_until: -30, primary_ready: 0, ..World::default() };
     let not_found = World { traffic: |second| at_times(second, tally(1.0, 0.0, 1.0)), history: even(), ..World::default() };
     let redirects = World {
         traffic: |second| at_times(second, tally(1.0, 0.0, 1.0)),
@@ -137,6 +171,9 @@ fn what_hides_its_failures_is_not_let_in() {
         ("4 % time out, in words", end(some, |series, _| in_words(series))),
         ("its codes are spelled anew, and the user's own words don't fit", end_of(by_hand(), anew)),
         ("all fail at /live, where users ask", end_of(forgiving(), live)),
+        ("all fail in the last two seconds", end(|second| (if second < 58 { FINE } else { tally(90.0, 90.0, 0.0) }, PRIMARY), |_, _| {})),
+        ("only its failures have codes", end(GOOD, |series, _| with_codes_of_failures_alone(series))),
+        ("5 % fail beside a primary whose pods are down", end_of(subject(), down)),
         ("three requests, three times 404", end_of(forgiving(), not_found)),
         ("three requests, all sent elsewhere", end_of(forgiving(), redirects)),
     ]), @r#"
@@ -156,6 +193,12 @@ fn what_hides_its_failures_is_not_let_in() {
         160s Inconclusive { clean: false }: http_requests_total of the canary says code "500.0", and nothing that the primary's say: is it spelled anew?
     all fail at /live, where users ask
         10s Reject: error rate 100% (900 of 900 requests) exceeds 1% after 10s; primary 0%
+    all fail in the last two seconds
+        65s Reject: error rate 10.8% (630 of 5,837 requests) exceeds 1% after 1m5s; primary 0%
+    only its failures have codes
+        10s Reject: 99.9% of the canary's answers are client errors (mostly no code: 900 of 901) after 10s, of the primary's 0% (0 of 2,691); if that is meant: canary.client-errors: "off"
+    5 % fail beside a primary whose pods are down
+        10s Reject: error rate 5% (45 of 900 requests) exceeds 1% after 10s; primary without requests
     three requests, three times 404
         160s Inconclusive { clean: false }: 0 of 3 canary requests failed (at most 68.8%); 338 requests are needed to show less than 1%, 335 more; at the present rate (1.1 requests/min) that takes 4h57m46s more; a longer canary.deadline or a canary.max-error-rate above 68.8% would do; 100% of the canary's answers are client errors (mostly 404: 3 of 3), of the primary's 0% (0 of 0); if that is meant: canary.client-errors: "off"
     three requests, all sent elsewhere
@@ -166,8 +209,13 @@ fn what_hides_its_failures_is_not_let_in() {
 #[test]
 fn what_says_too_much_is_let_in() {
     let live = World { writing: |series, _| at_path(series, "/live"), remembers: true, ..World::default() };
+    let by_pages = Subject { sources: vec![Origin::Pages], ..subject() };
+    let warm = World { writing: |series, _| warmed_up(series), history: even(), ..World::default() };
     insta::assert_snapshot!(told(&[
         ("it warmed itself up", end(GOOD, |series, _| warmed_up(series))),
+        ("the same, by the pods' own pages", end_of(by_pages, warm)),
+        ("the primary is started anew in the trial", end(GOOD, |series, _| restarted(series, 30))),
+        ("every other scrape fails", end(GOOD, |series, _| answering_half_of_its_scrapes(series))),
         ("where users ask at /live", end_of(subject(), live)),
         ("beside a primary whose pods are all down", end_of(subject(), World { primary_until: -30, primary_ready: 0, ..World::default() })),
         ("the same, since half a minute", end_of(subject(), World { primary_until: 30, primary_ready: 0, ..World::default() })),
@@ -181,6 +229,12 @@ fn what_says_too_much_is_let_in() {
     ]), @r"
     it warmed itself up
         60s Promote: error rate 0% (0 of 4,939 requests, at most 0.07%; limit 1%); primary 0%
+    the same, by the pods' own pages
+        60s Promote: error rate 0% (0 of 4,939 requests, at most 0.07%; limit 1%); primary 0%
+    the primary is started anew in the trial
+        60s Promote: error rate 0% (0 of 5,387 requests, at most 0.06%; limit 1%); primary 0%
+    every other scrape fails
+        60s Promote: error rate 0% (0 of 5,387 requests, at most 0.06%; limit 1%); primary 0%
     where users ask at /live
         60s Promote: error rate 0% (0 of 5,387 requests, at most 0.06%; limit 1%); primary 0%
     beside a primary whose pods are all down
