@@ -204,9 +204,10 @@ impl Update<'_> {
         let mut proven = self.standing.proven().peekable();
         proven.peek().is_some() && {
             let identity = Identity::of(sent, &self.sent_owners());
+            let known: Vec<&str> = proven.filter(|text| identity.is(text)).collect();
             // What others make of the live template now is not what proved itself.
-            let remade = identity.is_remade(&Identity::of_object(self.old));
-            proven.any(|proven| if remade { identity.is_whole(proven) } else { identity.is(proven) })
+            let is_remade = || identity.is_remade(&Identity::of_object(self.old));
+            known.iter().any(|text| identity.is_whole(text)) || (!known.is_empty() && !is_remade())
         }
     }
 
