@@ -30,6 +30,9 @@ const BUSY: f64 = 20.0;
 pub enum NotFound {
     #[error("{} no series of {primary}'s pods: is it scraping them?", origin.has())]
     NotScraped { origin: Origin, primary: String },
+    /// The source was asked, and does not answer such a question: another may.
+    #[error("{words}")]
+    Refused { words: String },
     #[error("found no metrics page of {primary}'s pods: {tried}")]
     NoPage {
         primary: String,

@@ -40,6 +40,10 @@ impl Judge {
                 self.scope = Some((now, Arc::new(Scope { namespace: self.subject.namespace.clone(), pods })));
             }
             (Kind::Present, Answer::Present(series)) => self.take_present(Ok(&series), now),
+            // The same question gets the same answer; another source may have one.
+            (Kind::Present, Answer::Failed(Failure { words, is_refusal: true, .. })) if self.has_another_source() => {
+                self.take_present(Err(NotFound::Refused { words }), now);
+            }
             (Kind::Present, Answer::NoPage { tried, is_silent }) => {
                 let primary = self.subject.primary.clone();
                 self.take_present(Err(NotFound::NoPage { primary, tried, is_silent }), now);
@@ -86,6 +90,10 @@ impl Judge {
                 self.metrics_say(metrics, PodLabel::Pod, now);
             }
         }
+    }
+
+    fn has_another_source(&self) -> bool {
+        matches!(&self.series, Series::Unknown { tried } if tried.len() + 1 < self.subject.origins().len())
     }
 
     /// One registry that is served at two ports is judged once.

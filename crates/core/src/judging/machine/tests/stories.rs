@@ -163,6 +163,45 @@ fn the_first_source_that_knows_the_pods_is_the_runs() {
     ");
 }
 
+/// As Google's managed Prometheus, which takes no pattern of names.
+#[test]
+fn a_source_that_refuses_the_question_is_not_the_runs() {
+    let words =
+        "failed to query Prometheus at http://frontend:9090: it refused the query: =~ is an unsupported matchtype for the __name__ label";
+    let refusing = |knowing: &'static [Origin]| {
+        let broken = Some(("present", 1, Failure::refusal(words)));
+        first(&story(of_both(), World { traffic: BROKEN, knowing, broken, ..World::default() }))
+    };
+    insta::assert_snapshot!(refusing(&[Origin::Pages]), @r"
+    0s ask present
+    0s ask present on the pods' own metrics pages
+    0s wait 1s
+    1s wait 1s
+    2s wait 1s
+    3s wait 1s
+    4s wait 1s
+    5s wait 5s
+    10s Reject: error rate 100% (900 of 900 requests) exceeds 1% after 10s; primary 0%
+    reading http_requests_total by code on the pods' own metrics pages (failed to query Prometheus at http://frontend:9090: it refused the query: =~ is an unsupported matchtype for the __name__ label); to fix this choice: canary.metrics: http
+    ");
+    let alone = Subject { sources: vec![Origin::Prometheus], ..of_both() };
+    let broken = Some(("present", 9, Failure::refusal(words)));
+    insta::assert_snapshot!(first(&story(alone, World { broken, ..World::default() })), @r"
+    0s ask present
+    0s wait 60s, blind: failed to query Prometheus at http://frontend:9090: it refused the query: =~ is an unsupported matchtype for the __name__ label
+    60s wait 60s, blind: failed to query Prometheus at http://frontend:9090: it refused the query: =~ is an unsupported matchtype for the __name__ label
+    120s wait 60s, blind: failed to query Prometheus at http://frontend:9090: it refused the query: =~ is an unsupported matchtype for the __name__ label
+    180s wait 60s, blind: failed to query Prometheus at http://frontend:9090: it refused the query: =~ is an unsupported matchtype for the __name__ label
+    240s wait 60s, blind: failed to query Prometheus at http://frontend:9090: it refused the query: =~ is an unsupported matchtype for the __name__ label
+    300s wait 60s, blind: failed to query Prometheus at http://frontend:9090: it refused the query: =~ is an unsupported matchtype for the __name__ label
+    360s wait 60s, blind: failed to query Prometheus at http://frontend:9090: it refused the query: =~ is an unsupported matchtype for the __name__ label
+    420s wait 60s, blind: failed to query Prometheus at http://frontend:9090: it refused the query: =~ is an unsupported matchtype for the __name__ label
+    480s wait 60s, blind: failed to query Prometheus at http://frontend:9090: it refused the query: =~ is an unsupported matchtype for the __name__ label
+    540s Promote: error rate 0% (0 of 48,600 requests, at most 0.01%; limit 1%); primary 0%
+    reading http_requests_total by code from Prometheus; to fix this choice: canary.metrics: http
+    ");
+}
+
 #[test]
 fn a_source_that_is_named_or_alone_is_the_runs() {
     let mut named = of_both();
