@@ -16,9 +16,9 @@ fn second(app: &App, more: &[(&str, Value)]) -> Value {
 }
 
 #[track_caller]
-fn assert_verdict(stage: &Stage, expected: Phase) -> String {
+fn assert_kept_out(stage: &Stage, expected: &[Phase]) -> String {
     let (phase, message) = stage.await_verdict();
-    assert_eq!(phase, expected, "{message}; {:?}", stage.events());
+    assert!(expected.contains(&phase), "{phase:?}: {message}; {:?}", stage.events());
     assert_eq!(stage.live(), "1");
     stage.await_no_canary();
     message
@@ -33,7 +33,7 @@ fn a_volume_that_is_missing_is_told_in_the_words_of_the_pods_event() {
     stage.kubectl.apply(ClientSide, &second(&app, &[("volumes", volumes)])).succeeded();
     let told = stage.await_event("CanaryNotReady");
     assert!(told.contains("configmap \"gone\" not found"), "{told}");
-    let message = assert_verdict(&stage, Phase::Inconclusive);
+    let message = assert_kept_out(&stage, &[Phase::Inconclusive]);
     assert!(message.starts_with("not Ready within 50s: ") && message.contains("configmap \"gone\" not found"), "{message}");
 }
 
@@ -47,8 +47,11 @@ fn a_sidecar_that_ends_is_rejected_by_its_name() {
     }]);
     let app = App::good("2").canary("duration", "60s").canary("deadline", "2m");
     stage.kubectl.apply(ClientSide, &second(&app, &[("initContainers", sidecar)])).succeeded();
-    let message = assert_verdict(&stage, Phase::Rejected);
-    assert!(message.starts_with("container proxy ended: Error, exit code 1"), "{message}");
+    let message = assert_kept_out(&stage, &[Phase::Rejected]);
+    // Kubelet takes the pod's readiness with the sidecar: both are true, and which one is seen is chance.
+    let words =
+        ["container proxy ended: Error, exit code 1", "the pod was Ready and is not any more: containers with unready status: [proxy]"];
+    assert!(words.iter().any(|words| message.starts_with(words)), "{message}");
 }
 
 #[test]
@@ -59,7 +62,8 @@ fn a_pod_that_is_ready_now_and_then_is_not_promoted() {
     let app =
         App::good("2").with("ERROR_RATE", "0.25").container("readinessProbe", probe).canary("duration", "20s").canary("deadline", "60s");
     stage.kubectl.apply(ClientSide, &second(&app, &[])).succeeded();
-    let message = assert_verdict(&stage, Phase::Inconclusive);
+    // Whether it is Ready at the deadline is chance, and so is for how long it is not.
+    let message = assert_kept_out(&stage, &[Phase::Inconclusive, Phase::Rejected]);
     let events = stage.events();
     assert!(events.iter().any(|(reason, _)| reason == "CanaryUnsteady"), "{message}; {events:?}");
 }

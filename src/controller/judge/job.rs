@@ -57,7 +57,7 @@ pub(super) async fn run(context: &Context, canary: &Value, check: &str, cron_job
         return Ok(Outcome::Waiting);
     }
     match job::state(&found) {
-        job::State::Running => Ok(Outcome::Waiting),
+        job::State::Running => Ok(Outcome::Unknown(job::under_way(&found))),
         job::State::Succeeded => Ok(Outcome::Passed(format!("Job {name} succeeded"))),
         job::State::Failed(reason) => {
             let words = last_words(context, namespace, &name).await.map(|words| format!("; its last words: {words}")).unwrap_or_default();

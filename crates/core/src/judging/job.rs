@@ -100,6 +100,21 @@ pub fn state(job: &Value) -> State {
     State::Running
 }
 
+/// What a Job that has not ended waits for, in words.
+pub fn under_way(job: &Value) -> String {
+    let name = object::name(job);
+    let count = |field: &str| job.pointer("/status").and_then(|status| status.get(field)).and_then(Value::as_u64).unwrap_or_default();
+    if job.pointer("/spec/suspend").and_then(Value::as_bool) == Some(true) {
+        return format!("Job {name} is suspended");
+    }
+    match (count("active"), count("ready"), count("failed")) {
+        (0, _, 0) => format!("Job {name} has no pod yet"),
+        (1.., 0, 0) => format!("Job {name} waits for its pod to be Ready"),
+        (_, _, failed @ 1..) => format!("Job {name} is tried again: its pods failed {failed} times"),
+        _ => format!("Job {name} runs"),
+    }
+}
+
 /// The last lines of a log as one line.
 pub fn last_words(log: &str) -> Option<String> {
     let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -213,6 +228,16 @@ mod tests {
         let failed =
             json!({"status": {"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "m"}]}});
         assert_eq!(state(&failed), State::Failed("BackoffLimitExceeded: m".to_owned()));
+    }
+
+    #[test]
+    fn what_a_job_waits_for() {
+        let job = |spec: Value, status: Value| under_way(&json!({"metadata": {"name": "j"}, "spec": spec, "status": status}));
+        assert_eq!(job(json!({"suspend": true}), json!({})), "Job j is suspended");
+        assert_eq!(job(json!({"suspend": false}), json!({})), "Job j has no pod yet");
+        assert_eq!(job(json!({}), json!({"active": 1, "ready": 0})), "Job j waits for its pod to be Ready");
+        assert_eq!(job(json!({}), json!({"active": 1, "ready": 1})), "Job j runs");
+        assert_eq!(job(json!({}), json!({"active": 1, "failed": 2})), "Job j is tried again: its pods failed 2 times");
     }
 
     #[test]
