@@ -183,7 +183,7 @@ pub fn has_changed(entry: &Value, before: &Value, after: &Value) -> bool {
 }
 
 /// Whether this manager's last server-side apply stated this annotation.
-pub fn states_annotation(object: &Value, manager: &str, name: &str) -> bool {
+pub fn has_stated(object: &Value, manager: &str, name: &str) -> bool {
     let fields = entry_in(object, manager, "Apply").and_then(|entry| entry.get("fieldsV1"));
     fields.is_some_and(|fields| !Fields::read(fields).below("f:metadata").below("f:annotations").below(&format!("f:{name}")).is_empty())
 }

@@ -14,6 +14,7 @@ use crate::{
         object::{self, text},
         template,
     },
+    standing::Standing,
 };
 
 /// The field manager of kubectl's client-side apply.
@@ -160,12 +161,13 @@ impl Update<'_> {
     /// A file that was made of what `get` shows has our own annotations as they stand there: without the hold it would have shown what is on
     /// trial.
     pub(super) fn is_of_what_is_shown(&self) -> bool {
-        let Some(held) = text(self.before, key::HELD).filter(|held| text(self.sent, key::HELD) == Some(held)) else { return false };
+        let [stood, sent] = [self.before, self.sent].map(|annotations| Standing::read(annotations).held);
+        let Some(held) = stood.filter(|held| sent == Some(held)) else { return false };
         let by_client_side_apply = || {
             let stated = text(self.sent, key::LAST_APPLIED).filter(|sent| text(self.before, key::LAST_APPLIED) != Some(sent));
             stated.is_some_and(|text| last_applied::states(text, key::HELD, held))
         };
-        by_client_side_apply() || (self.applies() && managed_fields::states_annotation(self.request.new, &self.manager, key::HELD))
+        by_client_side_apply() || (self.applies() && managed_fields::has_stated(self.request.new, &self.manager, key::HELD))
     }
 
     /// A client that states the whole configuration stated the live template: the user went back.
