@@ -22,7 +22,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRu
 use rstest::rstest;
 use serde_json::Value;
 
-use self::step::{Step, pause, send};
+use self::step::{Gate, Step, pause, send};
 use crate::support::{
     namespace::{Namespace, Records, held, records},
     results::row,
@@ -81,25 +81,24 @@ impl Worlds {
             Step::Gate(gate) => self.gate(*gate),
             Step::Undo => self.undo(),
             Step::CleanUp(manager) => self.clean_up(manager),
+            Step::OwnAnnotations => self.around_the_template(step.clone()),
             Step::Scale(replicas) if self.held.app()["spec"]["replicas"] == *replicas => {}
             request => self.request(request),
         }
     }
 
     fn request(&mut self, step: &Step) {
-        // What it comes to depends on those records: that must be the same for both.
-        let cleaned_up = |worlds: &Self| worlds.pending.iter().any(|pending| matches!(pending.step, Step::CleanUp(_)));
-        if step.applier().is_some() && cleaned_up(self) {
+        // What that left must be the same for both.
+        if self.depends_on_pending(step) {
             self.promote();
-            if cleaned_up(self) {
+            if self.depends_on_pending(step) {
                 return;
             }
         }
         self.await_revisions();
         let before = self.held.app();
         if let Err(refused) = send(&self.held, step, false) {
-            // Nobody takes the question away that a template on trial waits for.
-            if refused.contains("canary.approval can't be taken away") {
+            if clean_up::is_asked_for(&refused) {
                 return;
             }
             let plain = send(&self.plain, step, true);
@@ -161,8 +160,8 @@ impl Worlds {
             let changes = together.iter().any(|part| part.change);
             self.pending.retain(|Pending { step: pending, is_live }| {
                 let has_part = of_part(pending.applier()) || (*is_live && !together.is_empty());
-                let cleans_up = matches!(pending, Step::CleanUp(_));
-                cleans_up || ((changes || has_part) && (pending.applier().is_none() || pending.applier() != step.applier()))
+                let is_around = matches!(pending, Step::CleanUp(_) | Step::OwnAnnotations);
+                is_around || ((changes || has_part) && (pending.applier().is_none() || pending.applier() != step.applier()))
             });
         }
         self.pending.push(Pending::held(step));
@@ -179,7 +178,8 @@ impl Worlds {
         }
         self.await_revisions();
         self.held.promote();
-        let steps: Vec<Step> = std::mem::take(&mut self.pending).into_iter().map(|pending| pending.step).collect();
+        let pending = std::mem::take(&mut self.pending);
+        let steps: Vec<Step> = pending.iter().map(|pending| pending.step.clone()).collect();
         assert!(!steps.is_empty(), "a request that was held");
         // What was tried together is one revision.
         let together = self.undoes && steps.len() > 1;
@@ -187,7 +187,7 @@ impl Worlds {
             pause(&self.plain, true);
         }
         for step in &steps {
-            if self.clean_up_plainly(step) {
+            if self.make_plainly(step) {
                 continue;
             }
             if *step == Step::Undo {
@@ -201,9 +201,25 @@ impl Worlds {
             pause(&self.plain, false);
         }
         self.promotions += 1;
+        self.state_the_rest(&pending);
         self.compare("after a promotion");
         for step in steps.iter().filter(|step| step.is_file() && !matches!(step, Step::Put(_))) {
             self.again(step);
+        }
+    }
+
+    /// What an applier of the live template would take back in part of what was on trial, it takes back when it states it once more.
+    fn state_the_rest(&mut self, pending: &[Pending]) {
+        let live = pending.iter().filter(|pending| pending.is_live && pending.step.applier().is_some());
+        for Pending { step, .. } in live {
+            let answer = send(&self.held, step, true).expect("what passed before passes again");
+            if held(&answer).is_none() {
+                continue;
+            }
+            send(&self.held, step, false).expect("what a dry run let pass");
+            self.gate(Gate::Approve);
+            assert!(self.is_let(), "{step:?} is on trial");
+            self.held.promote();
         }
     }
 

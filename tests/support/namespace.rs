@@ -1,14 +1,14 @@
 //! A namespace for one test, with what happens to the Deployment `app` in it.
 
-use std::{
-    collections::BTreeMap,
-    sync::atomic::{AtomicU32, Ordering},
-};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use coalmine_core::{
     api::annotations::{self as key, Phase},
     hold::{held::Held, promotion},
-    manifest::{managed_fields, object},
+    manifest::{
+        managed_fields::{self, TemplateOwners},
+        object,
+    },
 };
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ use super::{
 pub(crate) struct Records {
     pub(crate) spec: Value,
     pub(crate) last_applied: Option<String>,
-    pub(crate) template_owners: BTreeMap<String, Value>,
+    pub(crate) template_owners: TemplateOwners,
 }
 
 const NOW: &str = "2026-11-23T12:00:00Z";

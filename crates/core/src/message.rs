@@ -89,6 +89,11 @@ pub fn still_on_trial(name: &str) -> String {
     ])
 }
 
+/// To an applier of the live template, whose statement takes back a part of what is on trial.
+pub fn is_for_later(field: &str) -> String {
+    warning(&format!("canary: what is on trial differs at {}; apply this again when that has ended", last_steps(field)))
+}
+
 /// What several appliers have on trial together, or one of them after another went back.
 pub fn together(managers: &[&str]) -> String {
     let names: Vec<String> = managers.iter().map(|manager| format!("{manager:?}")).collect();

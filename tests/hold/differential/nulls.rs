@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    files::{app, ends_as_without_coalmine, variable, variables},
-    step::Step::{ClientSideApply, Merge, Promote, Put, Reject, Restart, SecondApply, ServerSideApply},
+    files::{app, ends_as_without_coalmine, template, variable, variables},
+    step::Step::{ClientSideApply, Merge, Promote, Put, Reject, Restart, SecondApply, ServerSideApply, Strategic},
 };
 
 /// An applier that states `null` where the API server has a default takes it from its owner, although the value stays as it is.
@@ -142,4 +142,32 @@ fn a_map_that_is_one_value() {
             ends_as_without_coalmine(&[a.clone(), b.clone(), slow.clone(), a.clone(), Promote]);
         }
     }
+}
+
+/// Two clients own what one of them then empties, beside another applier's part on trial: maps whose last field went stay the other's.
+#[test]
+#[ignore = "needs a control plane"]
+fn a_map_is_emptied_beside_another_part() {
+    let file = |image: &str, resources: &Value| {
+        template(&json!([{"name": "app", "image": format!("registry.example/app:{image}"), "resources": resources}]))
+    };
+    let (a, b) = (file("a", &json!({"limits": {"cpu": "0.5"}})), file("b", &json!({})));
+    let second = SecondApply(json!({"spec": {"containers": [{"name": "second", "image": "registry.example/second:1"}]}}));
+    ends_as_without_coalmine(&[ClientSideApply(a.clone()), ServerSideApply(a.clone()), second.clone(), ServerSideApply(b.clone())]);
+    ends_as_without_coalmine(&[ClientSideApply(a.clone()), ServerSideApply(a), ServerSideApply(b), second]);
+}
+
+/// Who states the live template takes back a part of what is on trial when it states that once more. It owns a `null` from then on.
+#[test]
+#[ignore = "needs a control plane"]
+fn the_live_template_comes_again_beside_a_change_of_it() {
+    let a = ServerSideApply(json!({
+        "metadata": {"annotations": null, "labels": {"app": "app"}},
+        "spec": {"containers": [{"name": "app", "image": "registry.example/app:a", "env": variables(&["VA", "VC"])}]},
+    }));
+    let label = SecondApply(json!({"metadata": {"labels": {"second": "3"}}}));
+    let change =
+        Strategic(json!({"spec": {"template": {"spec": {"containers": [{"name": "app", "env": [{"name": "VC", "value": "2"}]}]}}}}));
+    ends_as_without_coalmine(&[a.clone(), Restart(1), Promote, label.clone(), change.clone(), a.clone()]);
+    ends_as_without_coalmine(&[a.clone(), label, change, a]);
 }

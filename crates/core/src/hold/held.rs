@@ -197,7 +197,7 @@ mod tests {
             manager: "kubectl".to_owned(),
             operation: Operation::Apply,
             user: "ann".to_owned(),
-            owners: TemplateOwners::from([("kubectl|Apply|apps/v1|".to_owned(), json!({"f:spec": {}}))]),
+            owners: TemplateOwners::from([("kubectl|Apply|apps/v1|".parse().unwrap(), json!({"f:spec": {}}))]),
             last_applied: Some(text.to_owned()),
             against: None,
             contributions: Vec::new(),

@@ -81,7 +81,7 @@ mod tests {
             container["f:imagePullPolicy"] = json!({});
         }
         let fields = json!({"f:spec": {"f:containers": {"k:{\"name\":\"app\"}": container}, "f:securityContext": {}}});
-        TemplateOwners::from([("kubectl|Apply|apps/v1|".to_owned(), fields)])
+        TemplateOwners::from([("kubectl|Apply|apps/v1|".parse().unwrap(), fields)])
     }
 
     #[test]
@@ -97,7 +97,7 @@ mod tests {
             // Somebody set it.
             let mut set = owners.clone();
             set.insert(
-                "other|Update|apps/v1|".to_owned(),
+                "other|Update|apps/v1|".parse().unwrap(),
                 json!({"f:spec": {"f:containers": {"k:{\"name\":\"app\"}": {"f:newPolicy": {}}}}}),
             );
             newer["spec"]["containers"][0]["image"] = json!("a");

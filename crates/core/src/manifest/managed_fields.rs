@@ -9,35 +9,17 @@ use serde_json::{Map, Value, json};
 use super::fields::Fields;
 
 mod held;
+mod owner;
 
-pub use held::{Change, LeftPart, again, all, applied, applied_by, asserted, follow, give_back, restated, updated, updated_by};
+pub use held::{Application, Change, LeftPart, again, all, applied_by, asserted, follow, restated, updated, updated_by};
+pub use owner::Owner;
 
-/// Which manager owns which fields of a template: a manager's identity and its `f:template` subtree.
-pub type TemplateOwners = BTreeMap<String, Value>;
+/// Who owns which fields of a template: an owner and its `f:template` subtree.
+pub type TemplateOwners = BTreeMap<Owner, Value>;
 
-const SEPARATOR: char = '|';
-
-/// What tells one entry from another; times are not part of it.
-fn identity(entry: &Value) -> String {
-    let part = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
-    [part("manager"), part("operation"), part("apiVersion"), part("subresource")].join(&SEPARATOR.to_string())
-}
-
-/// Manager, operation, version and subresource. A manager's name may have separators of its own.
-fn parts_of(identity: &str) -> Option<[&str; 4]> {
-    let mut parts = identity.rsplitn(4, SEPARATOR);
-    let (subresource, version, operation, manager) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    Some([manager, operation, version, subresource])
-}
-
-/// Of all entries.
-pub fn identities(records: &[Value]) -> BTreeSet<String> {
-    records.iter().map(identity).collect()
-}
-
-/// Whether that is one of this manager's entries.
-pub fn is_of(identity: &str, manager: &str) -> bool {
-    parts_of(identity).is_some_and(|[of, ..]| of == manager)
+/// The owners of all entries.
+pub fn owners(records: &[Value]) -> BTreeSet<Owner> {
+    records.iter().map(Owner::of).collect()
 }
 
 fn template_fields(entry: &Value) -> Option<&Value> {
@@ -46,7 +28,7 @@ fn template_fields(entry: &Value) -> Option<&Value> {
 
 /// The template's part of an object's records.
 pub fn template_owners(metadata: &Value) -> TemplateOwners {
-    entries(metadata).iter().filter_map(|entry| Some((identity(entry), template_fields(entry)?.clone()))).collect()
+    entries(metadata).iter().filter_map(|entry| Some((Owner::of(entry), template_fields(entry)?.clone()))).collect()
 }
 
 /// The same, whoever has which.
@@ -67,14 +49,14 @@ pub fn records(object: &Value) -> &[Value] {
 pub fn with_template_owners(records: &[Value], mut owners: TemplateOwners) -> Vec<Value> {
     let mut list = records.to_vec();
     for entry in &mut list {
-        match owners.remove(&identity(entry)) {
+        match owners.remove(&Owner::of(entry)) {
             Some(fields) => put_template_fields(entry, fields),
             None => drop_template_fields(entry),
         }
     }
     list.retain(|entry| entry.get("fieldsV1").and_then(Value::as_object).is_some_and(|fields| !fields.is_empty()));
     if !owners.is_empty() {
-        list.extend(owners.into_iter().filter_map(|(identity, fields)| entry_of(&identity, fields)));
+        list.extend(owners.into_iter().map(|(owner, fields)| owner.entry(fields)));
         // The API server's own order; in another one, the next request that changes nothing would be written.
         list.sort_by_cached_key(|entry| {
             let part = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -96,7 +78,7 @@ pub fn says_the_same(records: &[Value], stored: &[Value]) -> bool {
 }
 
 fn same_entry(left: &Value, right: &Value) -> bool {
-    identity(left) == identity(right) && left.get("fieldsV1") == right.get("fieldsV1")
+    Owner::of(left) == Owner::of(right) && left.get("fieldsV1") == right.get("fieldsV1")
 }
 
 /// Whether one of the stored records is still there as it was. None is where all were taken away.
@@ -114,7 +96,8 @@ pub fn differs_in_template_only(records: &[Value], stored: &[Value]) -> bool {
         let spec = entry.pointer("/fieldsV1/f:spec").and_then(Value::as_object).into_iter().flatten();
         spec.filter(|(name, _)| name.as_str() != "f:template")
     }
-    let same = |left: &Value, right: &Value| identity(left) == identity(right) && rest(left).eq(rest(right)) && spec(left).eq(spec(right));
+    let same =
+        |left: &Value, right: &Value| Owner::of(left) == Owner::of(right) && rest(left).eq(rest(right)) && spec(left).eq(spec(right));
     records.len() == stored.len() && records.iter().all(|entry| stored.iter().any(|other| same(entry, other)))
 }
 
@@ -148,18 +131,6 @@ fn drop_template_fields(entry: &mut Value) {
     if spec.remove("f:template").is_some() && spec.is_empty() {
         tree.remove("f:spec");
     }
-}
-
-fn entry_of(identity: &str, fields: Value) -> Option<Value> {
-    let [manager, operation, version, subresource] = parts_of(identity)?;
-    let mut entry = json!({
-        "manager": manager, "operation": operation, "apiVersion": version, "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {}},
-    });
-    entry["fieldsV1"]["f:spec"]["f:template"] = fields;
-    if !subresource.is_empty() {
-        entry["subresource"] = json!(subresource);
-    }
-    Some(entry)
 }
 
 /// Whether this manager's request was a server-side apply: it has applied before or does so now, and nothing changed that it owns as an
@@ -269,7 +240,7 @@ mod tests {
     fn garbage_is_left_alone() {
         assert_eq!(records(&json!({"metadata": {"managedFields": "x"}})), [Value::Null; 0]);
         let garbage = [json!(1), json!({"fieldsV1": 3}), Value::Null];
-        assert_eq!(with_template_owners(&garbage, TemplateOwners::from([("broken".to_owned(), json!({}))])), [Value::Null; 0]);
+        assert_eq!(with_template_owners(&garbage, TemplateOwners::new()), [Value::Null; 0]);
         assert!(differs_in_template_only(&garbage, &garbage));
     }
 

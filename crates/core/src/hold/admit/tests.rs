@@ -16,7 +16,13 @@ use crate::{
     api::annotations::{self as key, Phase},
     api::label::Label,
     hold::held::Held,
+    manifest::managed_fields::Owner,
 };
+
+/// Whose record that is, from its text.
+fn owner(text: &str) -> Owner {
+    text.parse().unwrap()
+}
 
 pub(super) fn settings() -> Settings {
     Settings {

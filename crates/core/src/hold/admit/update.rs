@@ -230,6 +230,8 @@ impl Update<'_> {
         }
         if self.held.as_ref().is_some_and(|held| held.manager == self.manager) && self.standing.is_trying() {
             self.warnings.push(message::still_on_trial(self.request.name));
+        } else if let Some(field) = self.held.as_ref().and_then(|held| self.is_for_later(held)) {
+            self.warnings.push(message::is_for_later(&field));
         }
         self.keep()
     }

@@ -3,9 +3,8 @@
 
 use serde_json::Value;
 
-use super::{SEPARATOR, TemplateOwners, parts_of};
+use super::{Owner, TemplateOwners};
 use crate::manifest::fields::Fields;
-use crate::manifest::workload::API_VERSION;
 
 /// All fields that anybody owns.
 pub fn all(owners: &TemplateOwners) -> Fields {
@@ -13,53 +12,40 @@ pub fn all(owners: &TemplateOwners) -> Fields {
 }
 
 /// What one of them owns.
-fn of(owners: &TemplateOwners, identity: &str) -> Fields {
-    owners.get(identity).map(Fields::read).unwrap_or_default()
+fn of(owners: &TemplateOwners, owner: &Owner) -> Fields {
+    owners.get(owner).map(Fields::read).unwrap_or_default()
 }
 
 /// All fields that a manager owns by server-side apply.
 pub fn applied_by(owners: &TemplateOwners, manager: &str) -> Fields {
-    let applied = owners.iter().filter(|(identity, _)| is_application_of(identity, manager));
+    let applied = owners.iter().filter(|(owner, _)| owner.is_application_of(manager));
     Fields::read_all(applied.map(|(_, fields)| fields))
 }
 
 /// All fields that a manager owns by updates.
 pub fn updated_by(owners: &TemplateOwners, manager: &str) -> Fields {
-    let updated = owners.iter().filter(|(identity, _)| is_update_of(identity, manager));
+    let updated = owners.iter().filter(|(owner, _)| owner.is_update_of(manager));
     Fields::read_all(updated.map(|(_, fields)| fields))
-}
-
-fn is_update_of(identity: &str, manager: &str) -> bool {
-    parts_of(identity).is_some_and(|[of, operation, ..]| of == manager && operation == "Update")
 }
 
 /// The owners of a held template once `manager` has updated it: what that changed is its own, and nobody else's. `known` are all fields
 /// that anybody owns.
 pub fn updated(held: &TemplateOwners, manager: &str, known: &Fields, change: Change<'_>) -> TemplateOwners {
-    let others = held.iter().filter_map(|(identity, fields)| {
-        let fields = Fields::read(fields);
-        let changed = fields.changed(known, change.from, change.to);
-        Some((identity.clone(), fields.difference(&changed).write()?))
-    });
+    let others = held.iter().filter_map(|(owner, fields)| Some((owner.clone(), left_alone(fields, known, change).write()?)));
     let mut owners: TemplateOwners = others.collect();
-    let identity = held.keys().find(|identity| is_update_of(identity, manager)).cloned().unwrap_or_else(|| update_of(manager));
+    let owner = held.keys().find(|owner| owner.is_update_of(manager)).cloned().unwrap_or_else(|| Owner::updating(manager));
     let gained = known.set(known, change.from, change.to);
-    if let Some(fields) = of(&owners, &identity).union(&gained).write() {
-        owners.insert(identity, fields);
+    if let Some(fields) = of(&owners, &owner).union(&gained).write() {
+        owners.insert(owner, fields);
     }
     owners
 }
 
 /// The same once `manager` has stated its part again by server-side apply: its own are those that it `sent`.
 pub fn asserted(held: &TemplateOwners, sent: &TemplateOwners, manager: &str, known: &Fields, change: Change<'_>) -> TemplateOwners {
-    let is_own = |identity: &String| is_application_of(identity, manager);
-    let others = held.iter().filter(|(identity, _)| !is_own(identity)).filter_map(|(identity, fields)| {
-        let fields = Fields::read(fields);
-        let changed = fields.changed(known, change.from, change.to);
-        Some((identity.clone(), fields.difference(&changed).write()?))
-    });
-    let own = sent.iter().filter(|(identity, _)| is_own(identity)).map(|(identity, fields)| (identity.clone(), fields.clone()));
-    others.chain(own).collect()
+    let others = held.iter().filter(|(owner, _)| !owner.is_application_of(manager));
+    let others = others.filter_map(|(owner, fields)| Some((owner.clone(), left_alone(fields, known, change).write()?)));
+    others.chain(own(sent, manager)).collect()
 }
 
 /// The same where that changed nothing.
@@ -67,12 +53,16 @@ pub fn again(held: &TemplateOwners, sent: &TemplateOwners, manager: &str) -> Tem
     asserted(held, sent, manager, &Fields::default(), Change { from: &Value::Null, to: &Value::Null })
 }
 
-fn update_of(manager: &str) -> String {
-    [manager, "Update", API_VERSION, ""].join(&SEPARATOR.to_string())
+/// What of these fields a change left alone.
+fn left_alone(fields: &Value, known: &Fields, change: Change<'_>) -> Fields {
+    let fields = Fields::read(fields);
+    fields.difference(&fields.changed(known, change.from, change.to))
 }
 
-fn is_application_of(identity: &str, manager: &str) -> bool {
-    parts_of(identity).is_some_and(|[of, operation, ..]| of == manager && operation == "Apply")
+/// What an applier's request made its own.
+fn own(sent: &TemplateOwners, manager: &str) -> impl Iterator<Item = (Owner, Value)> {
+    let own = sent.iter().filter(move |(owner, _)| owner.is_application_of(manager));
+    own.map(|(owner, fields)| (owner.clone(), fields.clone()))
 }
 
 /// Two templates, of which the second is to take the first one's place.
@@ -90,24 +80,24 @@ pub fn follow(
     before: &TemplateOwners,
     after: &TemplateOwners,
     change: Change<'_>,
-    gone: impl Fn(&str) -> bool,
+    gone: impl Fn(&Owner) -> bool,
 ) -> TemplateOwners {
     let known = [held, before, after].into_iter().fold(Fields::default(), |known, owners| known.union(&all(owners)));
-    let mut followed: TemplateOwners =
-        held.iter().filter(|(identity, _)| !gone(identity)).map(|(id, fields)| (id.clone(), fields.clone())).collect();
-    for identity in before.keys().chain(after.keys()) {
-        if gone(identity) || before.get(identity) == after.get(identity) {
+    let left = held.iter().filter(|(owner, _)| !gone(owner));
+    let mut followed: TemplateOwners = left.map(|(owner, fields)| (owner.clone(), fields.clone())).collect();
+    for owner in before.keys().chain(after.keys()) {
+        if gone(owner) || before.get(owner) == after.get(owner) {
             continue;
         }
-        let [held, before, after] = [held, before, after].map(|owners| of(owners, identity));
+        let [held, before, after] = [held, before, after].map(|owners| of(owners, owner));
         let not_held = |fields: Fields| {
             let changed = fields.changed(&known, change.from, change.to);
             fields.difference(&changed)
         };
         let (gained, lost) = (not_held(after.difference(&before)), not_held(before.difference(&after)));
         match held.union(&gained).difference(&lost).write() {
-            Some(fields) => followed.insert(identity.clone(), fields),
-            None => followed.remove(identity),
+            Some(fields) => followed.insert(owner.clone(), fields),
+            None => followed.remove(owner),
         };
     }
     followed
@@ -118,64 +108,63 @@ pub fn follow(
 pub fn restated(held: &TemplateOwners, sent: &TemplateOwners, manager: &str) -> TemplateOwners {
     let known = all(held).union(&all(sent));
     let mut restated = held.clone();
-    for (identity, fields) in sent.iter().filter(|(identity, _)| is_application_of(identity, manager)) {
-        let gained = Fields::read(fields).stated_empty(&known);
-        let owned = of(held, identity).union(&gained).write();
-        restated.extend(owned.map(|owned| (identity.clone(), owned)));
+    for (owner, fields) in own(sent, manager) {
+        let gained = Fields::read(&fields).stated_empty(&known);
+        let owned = of(held, &owner).union(&gained).write();
+        restated.extend(owned.map(|owned| (owner, owned)));
     }
     restated
 }
 
-/// The owners of a held template once `manager` has applied its part of what makes another template of it: its own are those that it
-/// `sent`, and the others keep what that left alone. `known` are all fields that anybody owns.
-///
-/// What the request took from others of the live template (`stored`) is taken of the held one, too, even where the value stays: a `null`
-/// against the API server's default is a conflict. Not so from those who have a part (`parts`) in what is held: theirs is another value.
-pub fn applied(
-    held: &TemplateOwners,
-    stored: &TemplateOwners,
-    sent: &TemplateOwners,
-    manager: &str,
-    parts: &[&str],
-    known: &Fields,
-    change: Change<'_>,
-) -> TemplateOwners {
-    let of_manager = |identity: &String| is_application_of(identity, manager);
-    let others = held.iter().filter(|(identity, _)| !of_manager(identity)).filter_map(|(identity, fields)| {
-        let fields = Fields::read(fields);
-        let changed = fields.changed(known, change.from, change.to);
-        let [before, after] = [stored, sent].map(|owners| of(owners, identity));
-        let has_part = parts.iter().any(|part| is_application_of(identity, part));
-        let taken = if has_part { Fields::default() } else { before.difference(&after) };
-        let taken = taken.difference(&taken.filled(known, change.from));
-        Some((identity.clone(), fields.difference(&changed).difference(&taken).write()?))
-    });
-    let own = sent.iter().filter(|(identity, _)| of_manager(identity)).map(|(identity, fields)| (identity.clone(), fields.clone()));
-    others.chain(own).collect()
+/// A request by which an applier states its part of what makes another template of the live one.
+#[derive(Debug, Clone, Copy)]
+pub struct Application<'a> {
+    pub manager: &'a str,
+    /// Who has a part in what is held.
+    pub parts: &'a [&'a str],
+    /// The owners of the live template, as the request would leave them.
+    pub sent: &'a TemplateOwners,
+    /// All fields that anybody owns.
+    pub known: &'a Fields,
+    /// What it makes of the live template.
+    pub live: Change<'a>,
 }
 
-/// Gives back to the others what `manager` had taken from them by a part that it has just left or stated anew: `owners` are those that
-/// [`applied`] told, `held` those before it, and `sent` those of the live template. Not from another part, whose value stands there.
-pub fn give_back(
-    owners: &mut TemplateOwners,
-    held: &TemplateOwners,
-    sent: &TemplateOwners,
-    manager: &str,
-    parts: &[&str],
-    known: &Fields,
-    changes: LeftPart<'_>,
-) {
-    let others = || parts.iter().filter(|part| **part != manager);
-    let of_others = others().fold(Fields::default(), |all, part| all.union(&applied_by(held, part)));
-    let has_no_part = |identity: &str| !is_application_of(identity, manager) && !others().any(|part| is_application_of(identity, part));
-    for (identity, fields) in sent.iter().filter(|(identity, _)| has_no_part(identity)) {
-        let owned = of(owners, identity);
-        let lost = Fields::read(fields).difference(&owned);
-        let lost = lost.difference(&lost.changed(known, changes.live, changes.now));
-        let was_changed = lost.changed(known, changes.live, changes.before);
-        // What stood there all the time was taken by a `null`: by that of whoever owns it.
-        let back = was_changed.union(&lost.difference(&of_others));
-        owners.extend(owned.union(&back).write().map(|fields| (identity.clone(), fields)));
+impl Application<'_> {
+    /// The owners of a held template after it: the applier's own are those that it sent, and the others keep what it left alone.
+    ///
+    /// What the request took from others of the live template (`stored`) is taken of the held one, too, even where the value stays: a `null`
+    /// against the API server's default is a conflict. Not so from those who have a part in what is held: theirs is another value.
+    pub fn applied(self, held: &TemplateOwners, stored: &TemplateOwners, change: Change<'_>) -> TemplateOwners {
+        let others = held.iter().filter(|(owner, _)| !owner.is_application_of(self.manager)).filter_map(|(owner, fields)| {
+            let [before, after] = [stored, self.sent].map(|owners| of(owners, owner));
+            let has_part = self.parts.iter().any(|part| owner.is_application_of(part));
+            let taken = if has_part { Fields::default() } else { before.difference(&after) };
+            let taken = taken.difference(&taken.filled(self.known, change.from));
+            // Maps whose last field an applier lets go: the API server leaves them to the others, although they are gone.
+            let gone = after.changed(self.known, self.live.from, self.live.to);
+            let gone = gone.difference(&gone.changed(self.known, self.live.to, &Value::Null));
+            let spared = gone.common(&Fields::read(fields));
+            Some((owner.clone(), left_alone(fields, self.known, change).union(&spared).difference(&taken).write()?))
+        });
+        others.chain(own(self.sent, self.manager)).collect()
+    }
+
+    /// Gives back to the others what the applier had taken from them by a part that it has just left or stated anew: `owners` are those that
+    /// [`Self::applied`] told, and `held` those before it. Not from another part, whose value stands there.
+    pub fn give_back(self, owners: &mut TemplateOwners, held: &TemplateOwners, changes: LeftPart<'_>) {
+        let others = || self.parts.iter().filter(|part| **part != self.manager);
+        let of_others = others().fold(Fields::default(), |all, part| all.union(&applied_by(held, part)));
+        let has_part = |owner: &Owner| owner.is_application_of(self.manager) || others().any(|part| owner.is_application_of(part));
+        for (owner, fields) in self.sent.iter().filter(|(owner, _)| !has_part(owner)) {
+            let owned = of(owners, owner);
+            let lost = Fields::read(fields).difference(&owned);
+            let lost = lost.difference(&lost.changed(self.known, changes.live, changes.now));
+            let was_changed = lost.changed(self.known, changes.live, changes.before);
+            // What stood there all the time was taken by a `null`: by that of whoever owns it.
+            let back = was_changed.union(&lost.difference(&of_others));
+            owners.extend(owned.union(&back).write().map(|fields| (owner.clone(), fields)));
+        }
     }
 }
 
@@ -194,7 +183,7 @@ mod tests {
     use super::*;
 
     fn owners(list: &[(&str, Value)]) -> TemplateOwners {
-        list.iter().map(|(name, fields)| ((*name).to_owned(), fields.clone())).collect()
+        list.iter().map(|(name, fields)| (name.parse().unwrap(), fields.clone())).collect()
     }
 
     #[test]
@@ -203,16 +192,19 @@ mod tests {
         let whole = json!({"f:image": {}, "f:env": variable, "f:ports": {}});
         let (live, other) = (json!({"image": "a", "env": [{"name": "VX", "value": "1"}], "ports": []}), json!({"image": "b", "ports": []}));
         let change = Change { from: &live, to: &other };
-        let before = owners(&[("client", whole.clone())]);
+        let before = owners(&[("client|Update|apps/v1|", whole.clone())]);
         // The client had set the image and dropped the variable.
-        let held = owners(&[("client", json!({"f:image": {}, "f:ports": {}}))]);
-        let after = owners(&[("client", whole.clone()), ("server", whole.clone())]);
-        let expected = owners(&[("client", json!({"f:image": {}, "f:ports": {}})), ("server", json!({"f:ports": {}}))]);
+        let held = owners(&[("client|Update|apps/v1|", json!({"f:image": {}, "f:ports": {}}))]);
+        let after = owners(&[("client|Update|apps/v1|", whole.clone()), ("server|Update|apps/v1|", whole.clone())]);
+        let expected = owners(&[
+            ("client|Update|apps/v1|", json!({"f:image": {}, "f:ports": {}})),
+            ("server|Update|apps/v1|", json!({"f:ports": {}})),
+        ]);
         assert_eq!(follow(&held, &before, &after, change, |_| false), expected);
         assert_eq!(follow(&held, &before, &before, change, |_| false), held);
         // It gives all of it away: the image is what the held template's own request made it.
-        let given = owners(&[("server", whole)]);
-        let expected = owners(&[("client", json!({"f:image": {}})), ("server", json!({"f:ports": {}}))]);
+        let given = owners(&[("server|Update|apps/v1|", whole)]);
+        let expected = owners(&[("client|Update|apps/v1|", json!({"f:image": {}})), ("server|Update|apps/v1|", json!({"f:ports": {}}))]);
         assert_eq!(follow(&held, &before, &given, change, |_| false), expected);
     }
 
@@ -221,10 +213,13 @@ mod tests {
         let (live, other) = (json!({"resources": {"limits": {"cpu": "1"}}}), json!({"resources": {}}));
         let change = Change { from: &live, to: &other };
         let limits = json!({"f:resources": {"f:limits": {"f:cpu": {}}}});
-        let before = owners(&[("client", limits.clone())]);
+        let before = owners(&[("client|Update|apps/v1|", limits.clone())]);
         let held = TemplateOwners::new();
-        let after = owners(&[("client", limits), ("server", json!({"f:resources": {".": {}, "f:limits": {".": {}, "f:cpu": {}}}}))]);
-        assert_eq!(follow(&held, &before, &after, change, |_| false), owners(&[("server", json!({"f:resources": {}}))]));
+        let after = owners(&[
+            ("client|Update|apps/v1|", limits),
+            ("server|Update|apps/v1|", json!({"f:resources": {".": {}, "f:limits": {".": {}, "f:cpu": {}}}})),
+        ]);
+        assert_eq!(follow(&held, &before, &after, change, |_| false), owners(&[("server|Update|apps/v1|", json!({"f:resources": {}}))]));
     }
 
     #[test]
@@ -240,7 +235,9 @@ mod tests {
         // The second one's value stands in env, and its null took the probe.
         let mut left = owners(std::slice::from_ref(&second));
         let changes = LeftPart { live: &live, before: &before, now: &now };
-        give_back(&mut left, &held, &sent, "kubectl", &["second"], &known, changes);
+        let application =
+            Application { manager: "kubectl", parts: &["second"], sent: &sent, known: &known, live: Change { from: &live, to: &live } };
+        application.give_back(&mut left, &held, changes);
         assert_eq!(left, owners(&[second, (update, json!({"f:image": {}, "f:name": {}}))]));
     }
 
@@ -262,7 +259,7 @@ mod tests {
         let live = json!({"image": "a"});
         let change = Change { from: &live, to: &json!({"image": "b"}) };
         let image = json!({"f:image": {}});
-        let (before, held) = (TemplateOwners::new(), owners(&[("set", image.clone())]));
-        assert_eq!(follow(&held, &before, &owners(&[("server", image)]), change, |_| false), held);
+        let (before, held) = (TemplateOwners::new(), owners(&[("set|Update|apps/v1|", image.clone())]));
+        assert_eq!(follow(&held, &before, &owners(&[("server|Update|apps/v1|", image)]), change, |_| false), held);
     }
 }

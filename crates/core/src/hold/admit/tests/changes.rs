@@ -74,8 +74,8 @@ fn a_change_is_made_to_what_is_on_trial() {
     "#);
     insta::assert_snapshot!(object::annotation(&both, key::MERGED).unwrap(), @r#"a change by "Reloader" (bob) was made to the template on trial from "flux"; the canary starts over"#);
     let owners = record(&both).owners;
-    assert_eq!(owners["flux|Apply|apps/v1|"], fields(&["A", "B"])["f:spec"]["f:template"]);
-    assert!(owners["Reloader|Update|apps/v1|"].to_string().contains('X'), "{owners:?}");
+    assert_eq!(owners[&owner("flux|Apply|apps/v1|")], fields(&["A", "B"])["f:spec"]["f:template"]);
+    assert!(owners[&owner("Reloader|Update|apps/v1|")].to_string().contains('X'), "{owners:?}");
     // Each of them again, as often as they like.
     for _ in 0..2 {
         let (again, answer) = flux(&both, "b", &["A", "B"]);
@@ -113,8 +113,8 @@ fn where_both_set_one_thing_the_later_counts_and_both_are_named() {
     insta::assert_snapshot!(answer.warnings[1], @r#"canary: the canary starts over; "kubectl-set" overrides "flux" at spec.template.spec.containers[app].image"#);
     assert!(object::annotation(&both, key::MERGED).unwrap().contains("spec.template.spec.containers[app].image"));
     let owners = record(&both).owners;
-    assert!(!owners["flux|Apply|apps/v1|"].to_string().contains("f:image"), "{owners:?}");
-    assert!(owners["kubectl-set|Update|apps/v1|"].to_string().contains("f:image"), "{owners:?}");
+    assert!(!owners[&owner("flux|Apply|apps/v1|")].to_string().contains("f:image"), "{owners:?}");
+    assert!(owners[&owner("kubectl-set|Update|apps/v1|")].to_string().contains("f:image"), "{owners:?}");
     // Stated once more, the first one counts again: it is the later one now.
     let (again, answer) = flux(&both, "b", &["A", "B"]);
     assert_eq!((answer.effect, record(&again).template), (Effect::Held, container("b", &["A", "B"])));

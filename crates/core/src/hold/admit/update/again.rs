@@ -101,12 +101,20 @@ impl Update<'_> {
 
     /// Such a statement, which leaves nothing of what is on trial: it would have gone as soon as it had come.
     pub(super) fn takes_all_back(&self, held: &Held) -> bool {
+        let live = object::template(self.old);
+        self.by_who_has_no_part(held).is_some_and(|rest| template::same(&rest, live))
+    }
+
+    /// Where such a statement contradicts what is on trial. It counts when it comes again: that may be a controller's interval, and each time
+    /// the canary would start over.
+    pub(super) fn is_for_later(&self, held: &Held) -> Option<String> {
+        template::first_difference(&self.by_who_has_no_part(held)?, &held.template, "spec.template")
+    }
+
+    fn by_who_has_no_part(&self, held: &Held) -> Option<Value> {
         let is_on_trial = self.standing.is_trying() && !held.is_outdated(self.old);
         let has_part = held.contributions.iter().any(|part| part.manager == self.manager && !part.change && !part.again);
-        let live = object::template(self.old);
-        is_on_trial
-            && !has_part
-            && self.operation() == Operation::Apply
-            && self.with_the_live_one_stated(held).is_some_and(|rest| template::same(&rest, live))
+        let states = is_on_trial && !has_part && self.operation() == Operation::Apply;
+        states.then(|| self.with_the_live_one_stated(held)).flatten()
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     },
     manifest::{
         fields::Fields,
-        managed_fields::{self, Change, TemplateOwners, template_owners},
+        managed_fields::{self, Change, Owner, TemplateOwners, template_owners},
         merge::{Owned, conflict, merge},
         object::{self, metadata_map_mut},
         template,
@@ -80,9 +80,9 @@ impl Update<'_> {
     /// Of a file that was made of what is shown its applier owns everything.
     fn owners_of_all(&self, held: &Held, merged: &Value) -> TemplateOwners {
         let all = managed_fields::all(&held.owners);
-        let of_sender = |(identity, fields): (&String, &Value)| {
-            let all = managed_fields::is_of(identity, &self.manager).then(|| Fields::read(fields).union(&all).stated_in(merged));
-            (identity.clone(), all.and_then(|all| all.write()).unwrap_or_else(|| fields.clone()))
+        let of_sender = |(owner, fields): (&Owner, &Value)| {
+            let all = owner.is(&self.manager).then(|| Fields::read(fields).union(&all).stated_in(merged));
+            (owner.clone(), all.and_then(|all| all.write()).unwrap_or_else(|| fields.clone()))
         };
         self.sent_owners().iter().map(of_sender).collect()
     }

@@ -104,13 +104,13 @@ impl Update<'_> {
     }
 
     /// Where all records were taken away nobody owns anything, of what is held neither; where somebody's were, what they own of it is nobody's.
-    fn whose_records_went(&self) -> impl Fn(&str) -> bool {
+    fn whose_records_went(&self) -> impl Fn(&managed_fields::Owner) -> bool {
         let [stored, sent] = [self.old, self.request.new].map(managed_fields::records);
         let owned = managed_fields::of_template(stored).next().is_some() && managed_fields::of_template(sent).next().is_none();
         let all = owned && !managed_fields::has_one_of(sent, stored);
         let alone = self.edits_records_alone();
-        let [stored, sent] = [stored, sent].map(managed_fields::identities);
-        move |identity| all || (alone && stored.contains(identity) && !sent.contains(identity))
+        let [stored, sent] = [stored, sent].map(managed_fields::owners);
+        move |owner| all || (alone && stored.contains(owner) && !sent.contains(owner))
     }
 
     /// Who puts the records in order for server-side apply takes last-applied away; it doesn't come back with the promotion. Who writes it by

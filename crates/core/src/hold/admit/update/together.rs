@@ -12,7 +12,7 @@ use crate::{
     manifest::{
         fields::Fields,
         identity::Identity,
-        managed_fields::{self, Change, LeftPart, TemplateOwners, template_owners},
+        managed_fields::{self, Application, Change, LeftPart, TemplateOwners, template_owners},
         merge::{Emptied, Owned, merge},
         object, template,
     },
@@ -66,10 +66,11 @@ impl Update<'_> {
             self.owners_after(held, &parts, &states, &known)
         } else {
             let change = Change { from: &held.template, to: &template };
-            let mut owners = managed_fields::applied(&held.owners, &stored, &sent_owners, manager, &managers, &known, change);
+            let live_change = Change { from: live, to: sent };
+            let application = Application { manager, parts: &managers, sent: &sent_owners, known: &known, live: live_change };
+            let mut owners = application.applied(&held.owners, &stored, change);
             if mine.is_some() {
-                let changes = LeftPart { live, before: &held.template, now: &template };
-                managed_fields::give_back(&mut owners, &held.owners, &sent_owners, manager, &managers, &known, changes);
+                application.give_back(&mut owners, &held.owners, LeftPart { live, before: &held.template, now: &template });
             }
             owners
         };
