@@ -8,6 +8,7 @@ mod clients;
 mod commands;
 mod corners;
 mod differential;
+mod directives;
 mod down;
 mod examples;
 mod gates;

@@ -40,6 +40,10 @@ const DELETE: Do = Run(&["delete", "deployment/app"]);
 #[case::argos_page_twice(&[Run(&["set", "image", "deployment/app", "--field-manager=argocd-server", "app=registry.example/app:c"]), Run(&["patch", "deployment/app", "--field-manager=argocd-server", r#"--patch={"spec":{"template":{"metadata":{"annotations":{"restarted":"1"}}}}}"#])])]
 #[case::oc_twice(&[Send("oc/4.16.0 (linux/amd64)", Body::Patch("strategic-merge", r#"{"spec":{"template":{"spec":{"containers":[{"name":"app","image":"x"}]}}}}"#)), Send("oc/4.16.0 (linux/amd64)", Body::Patch("strategic-merge", r#"{"spec":{"template":{"spec":{"containers":[{"name":"side","image":"y"}]}}}}"#))])]
 #[case::curl_twice(&[Send("curl/8.5.0", Body::Patch("strategic-merge", r#"{"spec":{"template":{"spec":{"containers":[{"name":"app","image":"x"}]}}}}"#)), Send("curl/8.5.0", Body::Patch("strategic-merge", r#"{"spec":{"template":{"spec":{"containers":[{"name":"side","image":"y"}]}}}}"#))])]
+#[case::terraforms_whole_spec_in_a_trial(&[Apply("B"), Send("HashiCorp/1.0 Terraform/1.9", Body::Spec { replicas: 2, image: "x" })])]
+#[case::terraforms_whole_spec_with_the_live_template(&[Apply("B"), Send("HashiCorp/1.0 Terraform/1.9", Body::Spec { replicas: 5, image: "registry.example/app:a" })])]
+#[case::terraforms_whole_spec_over_changes(&[Run(&["set", "env", "deployment/app", "-c=app", "NEW=1"]), Send("HashiCorp/1.0 Terraform/1.9", Body::Spec { replicas: 2, image: "x" }), Promote, Apply("C")])]
+#[case::terraforms_labels_alone(&[Apply("B"), Send("HashiCorp/1.0 Terraform/1.9", Body::Patch("json", r#"[{"op":"add","path":"/metadata/labels/z","value":"1"}]"#))])]
 #[case::two_config_maps_by_reloader(&[Run(&["set", "env", "deployment/app", "-c=app", "--field-manager=Reloader", "STAKATER_A=1"]), Run(&["set", "env", "deployment/app", "-c=app", "--field-manager=Reloader", "STAKATER_B=1"])])]
 #[case::two_images_by_keel(&[Send("keel/v0.0.0", Body::Put("/spec/template/spec/containers/0/image", "x")), Send("keel/v0.0.0", Body::Put("/spec/template/spec/containers/1/image", "y"))])]
 #[case::two_operators_of_one_name(&[

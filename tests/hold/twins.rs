@@ -216,11 +216,16 @@ pub(super) fn play(steps: &[Do], how: Apply) {
     let shows = steps.iter().any(|step| matches!(step, GetAndReplace(_) | GetAndApply(_) | EditBy([_, _, "--save-config"], _)));
     // An undo in a trial leaves what was applied last, which was never live.
     let in_a_trial = steps.windows(2).any(|two| matches!(two, [Do::Apply(_), RunAs(..) | Send(_, Body::Revision { .. })]));
+    // What was never live leaves no record of who applied it.
+    let puts = matches!(steps.last(), Some(Send(_, Body::Spec { .. })));
     let differs = |part: &&str| match *part {
         "annotations" => undoes,
-        "lastApplied" => shows || (undoes && in_a_trial),
+        "lastApplied" => shows || puts || (undoes && in_a_trial),
         // Whoever goes back owns, without Coalmine, what was another's in between.
-        "owners" => (shows && steps.len() > 1 && how == ServerSide) || matches!(steps.last(), Some(ByClientSide("A", _) | Replace("A", _))),
+        "owners" => {
+            (shows && steps.len() > 1 && how == ServerSide)
+                || matches!(steps.last(), Some(ByClientSide("A", _) | Replace("A", _) | Send(_, Body::Spec { .. })))
+        }
         _ => false,
     };
     for part in ["spec", "annotations", "labels", "lastApplied", "owners"].into_iter().filter(|part| !differs(part)) {

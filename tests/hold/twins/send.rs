@@ -54,6 +54,8 @@ pub(in crate::hold) enum Body {
     Patch(&'static str, &'static str),
     /// What it has read, with another value in one place.
     Put(&'static str, &'static str),
+    /// The specification of file A in its place, as a whole, with that many replicas and another image.
+    Spec { replicas: u32, image: &'static str },
     /// What it has read, with nothing but its own annotations.
     PutAnnotations,
     /// The template of the first revision, and with it its annotations.
@@ -132,6 +134,12 @@ fn by_program(world: &Namespace, program: &str, body: Body) -> Result<Value, Ref
         Body::Put(place, value) => {
             *app.pointer_mut(place).expect("a place") = value.into();
             send("PUT", "application/json", &app)
+        }
+        Body::Spec { replicas, image } => {
+            let mut spec = manifest("A")["spec"].take();
+            spec["replicas"] = replicas.into();
+            spec["template"]["spec"]["containers"][0]["image"] = image.into();
+            send("PATCH", "application/json-patch+json", &json!([{"op": "replace", "path": "/spec", "value": spec}]))
         }
         Body::PutAnnotations => {
             app["metadata"]["annotations"] = json!({"canary.enabled": "true", "own": "1"});

@@ -65,6 +65,23 @@ impl Emptied {
             Self::AsWhole => things > 0,
         }
     }
+
+    /// Whether one in which nothing is left of what there was has been put in its place.
+    fn stands_anew(self, base: &Value) -> bool {
+        self != Self::ByItem && Self::Usual.as_whole(base)
+    }
+}
+
+/// Whether two maps, or two lists by keys, have a key in common.
+fn has_any_of(known: &Fields, base: &Value, theirs: &Value) -> bool {
+    match (base, theirs) {
+        (Value::Object(base), Value::Object(theirs)) => theirs.keys().any(|name| base.contains_key(name)),
+        (Value::Array(base), Value::Array(theirs)) => known.list_keys().is_none_or(|keys| {
+            let base = keys.index(base);
+            theirs.iter().any(|item| base.contains_key(&keys.of(item)))
+        }),
+        _ => true,
+    }
 }
 
 impl Owned<'_> {
@@ -114,6 +131,13 @@ fn merge_at(owned: Owned<'_>, name: &str, base: Option<&Value>, ours: Option<&Va
     };
     if has_none(theirs) && base.is_some_and(|base| several(base) && owned.emptied.as_whole(base)) {
         return Ok(theirs.cloned());
+    }
+    if let (Some(base), Some(theirs)) = (base, theirs)
+        && several(base)
+        && owned.emptied.stands_anew(base)
+        && !has_any_of(owned.known, base, theirs)
+    {
+        return Ok(Some(theirs.clone()));
     }
     if let (None, Some(value)) | (Some(value), None) = (ours, theirs)
         && base.is_some_and(several)

@@ -51,6 +51,23 @@ fn a_list_that_is_not_there_is_empty(#[case] ours: Value, #[case] theirs: Value,
     assert_eq!(merge(owned(&known), &map(&base), &map(&other), &json!({})), Some(map(&json!({"b": "2"}))));
 }
 
+/// Of a list of which nothing is left, others have been put in its place.
+#[rstest]
+#[case::by_a_patch(Emptied::AsWhole, &["V", "W"], &["Y"], &["Y"])]
+#[case::by_a_program(Emptied::Usual, &["V", "W"], &["Y"], &["Y"])]
+#[case::by_name(Emptied::ByItem, &["V", "W"], &["Y"], &["Y", "X"])]
+#[case::something_is_left(Emptied::AsWhole, &["V", "W"], &["W", "Y"], &["W", "X", "Y"])]
+#[case::one_is_renamed(Emptied::AsWhole, &["V"], &["Y"], &["Y", "X"])]
+fn what_stands_anew(#[case] emptied: Emptied, #[case] base: &[&str], #[case] theirs: &[&str], #[case] expected: &[&str]) {
+    let known = Fields::read(&json!({"f:env": {"k:{\"name\":\"V\"}": {".": {}, "f:name": {}}}}));
+    let list = |names: &[&str]| json!({"env": names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>()});
+    let map = |names: &[&str]| json!({"labels": names.iter().map(|name| ((*name).to_owned(), json!("1"))).collect::<Map<_, _>>()});
+    let owned = Owned { whole: true, emptied, ..owned(&known) };
+    let ours = [base, &["X"]].concat();
+    assert_eq!(merge(owned, &list(base), &list(&ours), &list(theirs)), Some(list(expected)));
+    assert_eq!(merge(owned, &map(base), &map(&ours), &map(theirs)), Some(map(expected)));
+}
+
 #[rstest]
 #[case::each_thing(Emptied::ByItem, json!({"b": "1"}), json!({"b": "1"}))]
 #[case::the_last_thing(Emptied::Usual, json!({"b": "1"}), json!({}))]

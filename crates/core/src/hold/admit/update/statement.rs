@@ -67,6 +67,8 @@ pub(super) fn is_of_helm(request: &Request<'_>) -> bool {
 const BY_HAND: [&str; 9] = ["Mozilla", "argocd-server", "k9s", "dashboard", "headlamp", "Lens", "node-fetch", "oc", "curl"];
 /// Programs that change one thing after the other, each for a reason of its own, and have no wish as a whole.
 const BY_THE_PIECE: [&str; 2] = ["Reloader", "keel"];
+/// Programs that put the whole specification in its place whenever anything of it is to change. Terraform's resources go by its maker's name.
+const BY_THE_SPEC: [&str; 1] = ["HashiCorp"];
 
 /// One of kubectl's commands, or another program that does what a person says, change by change.
 fn is_by_hand(manager: &str) -> bool {
@@ -100,7 +102,7 @@ impl Update<'_> {
         }
         // A comparison by client-side apply leaves last-applied as it is.
         let file = self.sends_last_applied() || self.manager == CLIENT_SIDE_APPLY;
-        if file || self.is_undo() || self.drops_state() || (self.is_of_the_same_program() && !self.applies()) {
+        if file || self.is_undo() || self.drops_state() || self.puts_the_spec() || (self.is_of_the_same_program() && !self.applies()) {
             return Statement::Whole;
         }
         if self.applies() { Statement::Part } else { Statement::Change }
@@ -113,6 +115,11 @@ impl Update<'_> {
         let of_another = |user: &str| user != self.request.username && is_service(user) && is_service(self.request.username);
         let own = self.held.as_ref().is_some_and(|held| held.manager == self.manager && !of_another(&held.user));
         own && !is_by_hand(&self.manager) && !BY_THE_PIECE.contains(&self.manager.as_str())
+    }
+
+    /// What it leaves as it stands, it has stated too.
+    fn puts_the_spec(&self) -> bool {
+        BY_THE_SPEC.contains(&self.manager.as_str()) && !self.applies() && self.old.get("spec") != self.request.new.get("spec")
     }
 
     /// `kubectl rollout undo` replaces the template and all annotations by those of an old revision, but for a few. It is the one command of
@@ -189,7 +196,7 @@ impl Update<'_> {
         // A client that compares with the live object sends this one difference.
         let enables = text(self.before, key::ENABLED) == Some("held") && text(self.sent, key::ENABLED) == Some("true");
         let compares = self.manager == held.manager && !is_by_hand(&self.manager) && !self.applies();
-        client_side_apply || self.drops_state() || (enables && compares)
+        client_side_apply || self.drops_state() || self.puts_the_spec() || (enables && compares)
     }
 
     /// By server-side apply, whose states may be empty.
