@@ -13,7 +13,9 @@ use crate::metrics::counting::History;
 use crate::metrics::discovery::Choice;
 use crate::statistics::Counts;
 
+mod changing;
 mod ends;
+
 mod opponent;
 mod quiet;
 mod stories;

@@ -69,7 +69,8 @@ impl Failure {
                 (None, Some(0)) if is_number(value) => Answer::ClientError,
                 (None, Some(2)) if !is_number(value) && self == Self::HttpStatus => Answer::ClientError,
                 (None, Some(code)) => grpc(code),
-                (None, None) if self == Self::HttpName && names::is_failure(value) => Answer::ServerError,
+                // A word among codes is what the author wrote where none was sent.
+                (None, None) if names::is_failure(value) => Answer::ServerError,
                 (None, None) => otherwise(),
             },
             Self::GrpcStatus => grpc_code(value).map_or_else(otherwise, grpc),
@@ -111,19 +112,27 @@ impl Failure {
     }
 }
 
-/// The first digit of `200`, `200.0`, `2xx`, `200 OK`, and of `2` where the label holds classes.
+/// The first digit of `200`, `200.0`, `2xx`, `20x`, `200 OK`, `HTTP/1.1 200 OK`, `HTTP_200`, and of `2` where the label holds classes.
 fn http_class(label: &str, value: &str) -> Option<u8> {
-    let value = value.trim();
+    let value = behind_the_protocol(value.trim());
     let first = value.bytes().next().filter(|first| (b'1'..=b'5').contains(first))? - b'0';
     let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_class = |rest: &str| rest.eq_ignore_ascii_case("xx") || rest.strip_suffix(['x', 'X']).is_some_and(are_digits);
     let is_code = match value.len() {
         1 => label.to_ascii_lowercase().contains("class"),
-        3 => are_digits(value) || value.get(1..).is_some_and(|rest| rest.eq_ignore_ascii_case("xx")),
+        3 => are_digits(value) || value.get(1..).is_some_and(is_class),
         _ => value.split_once([' ', '.', '_', '-']).is_some_and(|(code, rest)| {
             code.len() == 3 && are_digits(code) && (rest == "0" || rest.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic()))
         }),
     };
     is_code.then_some(first)
+}
+
+/// A line of status begins with the protocol and its version.
+fn behind_the_protocol(value: &str) -> &str {
+    let Some(rest) = value.get(..4).filter(|protocol| protocol.eq_ignore_ascii_case("http")).map(|_| &value[4..]) else { return value };
+    let rest = rest.strip_prefix('/').map_or(rest, |version| version.split_once(' ').map_or("", |(_, rest)| rest));
+    rest.trim_start_matches([' ', '_', '-'])
 }
 
 fn is_unchanged(value: &str) -> bool {
@@ -189,7 +198,17 @@ mod tests {
     #[case("status", "UNKNOWN", ClientError)]
     #[case("status", "unknown", ClientError)]
     #[case("status", "NotFound", ClientError)]
-    #[case("status", "error", ClientError)]
+    #[case::a_word_among_codes("status", "error", ServerError)]
+    #[case("code", "timeout", ServerError)]
+    #[case("code", "aborted by the client", ClientError)]
+    #[case("status", "HTTP/1.1 200 OK", Good)]
+    #[case("status", "HTTP/2 503", ServerError)]
+    #[case("status", "HTTP/2", ClientError)]
+    #[case("status", "HTTP_500", ServerError)]
+    #[case("status", "http 404", ClientError)]
+    #[case("status", "HTTP200", Good)]
+    #[case("status", "20x", Good)]
+    #[case("status", "50X", ServerError)]
     #[case("code", "600", ClientError)]
     #[case("code", "999", ClientError)]
     #[case("code", "50", ClientError)]
@@ -247,6 +266,10 @@ mod tests {
     #[case("success", Good)]
     #[case("error", ServerError)]
     #[case("Failed", ServerError)]
+    #[case("unsuccessful", ServerError)]
+    #[case("not_successful", ServerError)]
+    #[case("KO", ServerError)]
+    #[case("nok", ServerError)]
     #[case("Unavailable", ServerError)]
     #[case("Unknown", ServerError)]
     #[case("not found", ClientError)]

@@ -2,6 +2,8 @@
 //! pod fall into groups that differ in what the scraper wrote, whatever those labels are called: a target's `up` has them and no others. Exactly one
 //! group a pod is counted: the same kind for all pods where possible.
 
+mod heirs;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Labels, PodLabel, Pods, Reading, Role, Sample, Series, Weight, port};
@@ -27,6 +29,8 @@ pub(super) struct Group<'a> {
     pub(super) failures: BTreeSet<i64>,
     /// When its process began, as it was told at each scrape.
     pub(super) starts: BTreeMap<i64, f64>,
+    /// When the pod was seen first, by whatever labels.
+    seen_since: Option<i64>,
 }
 
 /// One counter with what it adds.
@@ -49,12 +53,33 @@ impl Group<'_> {
     }
 
     /// Whether the pod came to life after the answer begins, so that its counters began at zero. A pod that is there from the
-    /// beginning, give or take a missed scrape, may be older than the answer.
+    /// beginning, give or take a missed scrape, may be older than the answer; so is one that was found late and had counted before.
     pub(super) fn born_after(&self, first_sample: i64, interval: Option<i64>) -> bool {
-        let (Some(first), Some(interval)) = (self.first(), interval) else { return false };
-        first.saturating_sub(first_sample) > interval.saturating_mul(5) / 2
+        let (Some(first), Some(interval)) = (self.seen_since.or(self.first()), interval) else { return false };
+        first.saturating_sub(first_sample) > interval.saturating_mul(5) / 2 && !self.is_older_than(first_sample)
+    }
+
+    /// By its own words, or by what it had counted when it was seen first.
+    fn is_older_than(&self, first_sample: i64) -> bool {
+        if let Some(start) = self.starts.values().next() {
+            return start * 1000.0 < first_sample as f64;
+        }
+        let requests = || self.counters.iter().filter(|counter| counter.weight.requests > 0.0);
+        let sum = |samples: &mut dyn Iterator<Item = &Sample>| samples.map(|sample| sample.value).sum::<f64>();
+        let (Some(first), Some(last)) = (self.first(), self.last()) else { return false };
+        let had = sum(&mut requests().filter_map(|counter| counter.samples.first()));
+        let added = sum(&mut requests().filter_map(|counter| counter.samples.last())) - had;
+        let (seen, before) =
+            (last.saturating_sub(first).max(1) as f64, first.saturating_sub(first_sample).saturating_add(FOUND_WITHIN) as f64);
+        had > A_PAST && had > UNUSUAL * added / seen * before
     }
 }
+
+/// How long a pod may serve before it is scraped for the first time.
+const FOUND_WITHIN: i64 = 60_000;
+/// What a new pod has counted may be so many times what it goes on to count; less than that is no past worth a thought.
+const UNUSUAL: f64 = 20.0;
+const A_PAST: f64 = 1000.0;
 
 /// One group for each pod, in order of role and name.
 pub(super) fn chosen<'a>(series: &'a [Series], pods: &Pods, reading: &Reading) -> Vec<Group<'a>> {
@@ -77,6 +102,7 @@ pub(super) fn chosen<'a>(series: &'a [Series], pods: &Pods, reading: &Reading) -
             times: BTreeSet::new(),
             failures: BTreeSet::new(),
             starts: BTreeMap::new(),
+            seen_since: None,
         });
         if is_start {
             group.starts.extend(samples.iter().map(|sample| (sample.at, sample.value)));
@@ -91,6 +117,9 @@ pub(super) fn chosen<'a>(series: &'a [Series], pods: &Pods, reading: &Reading) -
         }
     }
 
+    for groups in by_pod.values_mut() {
+        heirs::join(groups, &targets);
+    }
     let ranking = ranking(by_pod.values());
     let mut chosen = Vec::new();
     for groups in by_pod.into_values() {

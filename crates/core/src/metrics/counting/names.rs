@@ -40,10 +40,17 @@ const NAMES: [(&str, u8); 34] = [
     ("LOOPDETECTED", 5),
 ];
 /// Where a label holds no code at all, these are what the author meant by a failure.
-const FAILURES: [&str; 16] = [
+const FAILURES: [&str; 23] = [
     "ERROR",
     "ERRORS",
     "ERR",
+    "ERRORED",
+    "UNSUCCESSFUL",
+    "NOTSUCCESSFUL",
+    "NOSUCCESS",
+    "KO",
+    "NOK",
+    "NOTOK",
     "FAILURE",
     "FAILED",
     "FAIL",

@@ -330,6 +330,7 @@ fn the_past_of_the_primary_is_counted_by_pod_and_window() {
     assert!(history.evenness().is_none(), "a quarter of a minute tells nothing");
 }
 
+mod renamed;
 mod resets;
 mod twice;
 mod understood;

@@ -69,7 +69,8 @@ impl<'a> Candidate<'a> {
             .iter()
             .filter_map(|(label, failure)| {
                 let holds = failure.of_values(label, series.iter().map(|series| series.label(label)))?;
-                Some(((*label).to_owned(), holds))
+                let is_flag = *failure == Failure::HttpStatus && holds == Failure::GrpcStatus && is_flag(label, &series);
+                (!is_flag).then(|| ((*label).to_owned(), holds))
             })
             .collect();
         // Beside a code, a word says less: what the author calls an error may be the client's.
@@ -151,6 +152,15 @@ impl<'a> Candidate<'a> {
             spelling: self.spelling(),
         }
     }
+}
+
+/// Whether most requests say 1, which is no code of anything that works: it stands for yes, and nothing for no.
+fn is_flag(label: &str, series: &[&Series]) -> bool {
+    let of = |is: fn(&str) -> bool| -> f64 {
+        let values = series.iter().filter(|one| is(one.label(label))).filter_map(|one| one.samples.last());
+        values.map(|sample| sample.value).filter(|value| value.is_finite()).sum()
+    };
+    of(|value| value == "1") * 2.0 > of(|value| !value.is_empty())
 }
 
 /// The ports of pods that have a metric at more than one; pods that differ from each other are no reason to tell ports apart.

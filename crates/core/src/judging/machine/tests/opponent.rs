@@ -5,44 +5,44 @@ use super::*;
 use crate::api::policy::OnInconclusive;
 use crate::metrics::counting::{Sample, Series as Counter, Tally};
 
-fn end_of(mut subject: Subject, mut world: World) -> String {
+pub(super) fn end_of(mut subject: Subject, mut world: World) -> String {
     subject.policy.deadline = Duration::from_mins(3);
     let mut judge = Judge::new(subject);
     world.until(&mut judge, 700);
     world.story.pop().unwrap()
 }
 
-fn end(traffic: Traffic, writing: fn(&mut Vec<Counter>, i64)) -> String {
+pub(super) fn end(traffic: Traffic, writing: fn(&mut Vec<Counter>, i64)) -> String {
     end_of(subject(), World { traffic, writing, history: even(), ..World::default() })
 }
 
-fn forgiving() -> Subject {
+pub(super) fn forgiving() -> Subject {
     let mut subject = subject();
     subject.policy.on_inconclusive = OnInconclusive::Promote;
     subject
 }
 
 /// Counters in the user's own words.
-fn by_hand() -> Subject {
+pub(super) fn by_hand() -> Subject {
     let mut subject = subject();
     subject.policy.metrics = Choice::parse("{requests: http_requests_total, errors: 'http_requests_total{code=~\"5..\"}'}").unwrap();
     subject
 }
 
-fn is_of_the_canary(one: &Counter) -> bool {
+pub(super) fn is_of_the_canary(one: &Counter) -> bool {
     one.label("pod") == CANARY
 }
 
-fn counters(series: &mut [Counter]) -> impl Iterator<Item = &mut Counter> {
+pub(super) fn counters(series: &mut [Counter]) -> impl Iterator<Item = &mut Counter> {
     series.iter_mut().filter(|one| one.name() != "up")
 }
 
-fn set(one: &mut Counter, label: &str, value: &str) {
+pub(super) fn set(one: &mut Counter, label: &str, value: &str) {
     one.labels.insert(label.to_owned(), value.to_owned());
 }
 
 /// Seconds since the canary is Ready.
-fn second(sample: &Sample) -> i64 {
+pub(super) fn second(sample: &Sample) -> i64 {
     sample.at / 1000 - at(0).as_second()
 }
 
@@ -139,7 +139,7 @@ fn at_times(second: i64, canary: Tally) -> (Tally, Tally) {
     if [10, 25, 50].contains(&second) { (canary, tally(3.0, 0.0, 0.0)) } else { (NOTHING, NOTHING) }
 }
 
-fn told(all: &[(&str, String)]) -> String {
+pub(super) fn told(all: &[(&str, String)]) -> String {
     all.iter().map(|(what, end)| format!("{what}\n    {end}")).collect::<Vec<_>>().join("\n")
 }
 

@@ -1,0 +1,116 @@
+//! Series that become others while a canary is tried, traffic that comes in bursts, and ways of writing that mean something else than they seem to.
+//! A row for each.
+
+use super::opponent::{counters, end, is_of_the_canary, second, set, told};
+use super::world::{BROKEN, FAILING, FINE, GOOD, NOTHING, PRIMARY, Traffic, tally};
+use crate::metrics::counting::{Series as Counter, Tally};
+
+/// What was scraped after 30 seconds belongs to series with another value of this label.
+fn renamed(series: &mut Vec<Counter>, whose: fn(&Counter) -> bool, label: &str, value: &str) {
+    let mut later = Vec::new();
+    for one in series.iter_mut().filter(|one| whose(one)) {
+        let mut new = one.clone();
+        set(&mut new, label, value);
+        new.samples.retain(|sample| second(sample) > 30);
+        one.samples.retain(|sample| second(sample) <= 30);
+        later.push(new);
+    }
+    series.extend(later);
+    series.retain(|one| !one.samples.is_empty());
+}
+
+fn all(_: &Counter) -> bool {
+    true
+}
+
+fn of_the_primary(one: &Counter) -> bool {
+    !is_of_the_canary(one)
+}
+
+/// Of one of the primary's pods nothing is known before 20 seconds.
+fn found_late(series: &mut Vec<Counter>) {
+    for one in series.iter_mut().filter(|one| one.label("pod").ends_with("aaaa1")) {
+        one.samples.retain(|sample| second(sample) > 20);
+    }
+    series.retain(|one| !one.samples.is_empty());
+}
+
+fn in_words(series: &mut [Counter], label: &str, good: &str, bad: &str) {
+    for one in counters(series) {
+        let code = one.labels.remove("code").unwrap_or_default();
+        set(one, label, if code == "500" { bad } else { good });
+    }
+}
+
+/// All within two seconds of each half minute.
+fn in_bursts(second: i64, canary: Tally) -> (Tally, Tally) {
+    if second.rem_euclid(30) < 2 { (canary, tally(2700.0, 0.0, 0.0)) } else { (NOTHING, NOTHING) }
+}
+
+#[test]
+fn what_fails_is_not_let_in() {
+    let some: Traffic = |_| (tally(90.0, 3.6, 0.0), PRIMARY);
+    let later: Traffic = |second| (if second < 40 { FINE } else { FAILING }, PRIMARY);
+    let bursts: Traffic = |second| in_bursts(second, tally(900.0, 900.0, 0.0));
+    let at_last: Traffic =
+        |second| if (57..59).contains(&second) { (tally(900.0, 900.0, 0.0), tally(2700.0, 0.0, 0.0)) } else { (NOTHING, NOTHING) };
+    insta::assert_snapshot!(told(&[
+        ("all fail from 40 s on, and the job has another name since 30 s", end(later, |series, _| renamed(series, all, "job", "other"))),
+        ("4 % fail, beside a pod that was found late", end(some, |series, _| found_late(series))),
+        ("all fail, and a flag says so", end(BROKEN, |series, _| in_words(series, "status", "1", "0"))),
+        ("4 % are unsuccessful", end(some, |series, _| in_words(series, "outcome", "success", "unsuccessful"))),
+        ("4 % are KO", end(some, |series, _| in_words(series, "status", "OK", "KO"))),
+        ("4 % by lines of status", end(some, |series, _| in_words(series, "status", "HTTP/1.1 200 OK", "HTTP/1.1 500 Internal Server Error"))),
+        ("4 % of the tens of classes", end(some, |series, _| in_words(series, "status", "20x", "50x"))),
+        ("4 % are a word among codes", end(some, |series, _| in_words(series, "code", "200", "error"))),
+        ("all fail, in bursts", end(bursts, |_, _| {})),
+        ("all of the one burst fail", end(at_last, |_, _| {})),
+    ]), @r#"
+    all fail from 40 s on, and the job has another name since 30 s
+        50s Reject: error rate 20% (900 of 4,491 requests) exceeds 1% after 50s; primary 0%
+    4 % fail, beside a pod that was found late
+        10s Reject: error rate 4% (36 of 897 requests) exceeds 1% after 10s; primary 0%
+    all fail, and a flag says so
+        160s Inconclusive { clean: false }: found http_requests_total on app's pods, but none of its labels says whether a request failed; name the counters in canary.metrics, as in {requests: my_requests_total, errors: 'my_requests_total{code=~"5.."}'}
+    4 % are unsuccessful
+        10s Reject: error rate 4% (36 of 897 requests) exceeds 1% after 10s; primary 0%
+    4 % are KO
+        10s Reject: error rate 4% (36 of 897 requests) exceeds 1% after 10s; primary 0%
+    4 % by lines of status
+        10s Reject: error rate 4% (36 of 897 requests) exceeds 1% after 10s; primary 0%
+    4 % of the tens of classes
+        10s Reject: error rate 4% (36 of 897 requests) exceeds 1% after 10s; primary 0%
+    4 % are a word among codes
+        10s Reject: error rate 4% (36 of 897 requests) exceeds 1% after 10s; primary 0%
+    all fail, in bursts
+        35s Reject: error rate 100% (3,600 of 3,600 requests) exceeds 1% after 35s; primary 0%
+    all of the one burst fail
+        160s Inconclusive { clean: false }: 1,800 of 1,800 canary requests failed; 100% is more than the tolerated 0.1%, but not by enough to be sure
+    "#);
+}
+
+#[test]
+fn what_is_well_is_let_in() {
+    let bursts: Traffic = |second| in_bursts(second, tally(900.0, 0.0, 0.0));
+    insta::assert_snapshot!(told(&[
+        ("the job has another name since 30 s", end(GOOD, |series, _| renamed(series, all, "job", "zz"))),
+        ("the same, one that comes first", end(GOOD, |series, _| renamed(series, all, "job", "aa"))),
+        ("the primary's has", end(GOOD, |series, _| renamed(series, of_the_primary, "job", "zz"))),
+        ("another monitor's labels since 30 s", end(GOOD, |series, _| renamed(series, of_the_primary, "endpoint", "zz"))),
+        ("a pod of the primary is found late", end(GOOD, |series, _| found_late(series))),
+        ("in bursts", end(bursts, |_, _| {})),
+    ]), @r"
+    the job has another name since 30 s
+        60s Promote: error rate 0% (0 of 5,387 requests, at most 0.06%; limit 1%); primary 0%
+    the same, one that comes first
+        60s Promote: error rate 0% (0 of 5,387 requests, at most 0.06%; limit 1%); primary 0%
+    the primary's has
+        60s Promote: error rate 0% (0 of 5,387 requests, at most 0.06%; limit 1%); primary 0%
+    another monitor's labels since 30 s
+        60s Promote: error rate 0% (0 of 5,387 requests, at most 0.06%; limit 1%); primary 0%
+    a pod of the primary is found late
+        60s Promote: error rate 0% (0 of 5,387 requests, at most 0.06%; limit 1%); primary 0%
+    in bursts
+        60s Promote: error rate 0% (0 of 3,596 requests, at most 0.09%; limit 1%); primary 0%
+    ");
+}
