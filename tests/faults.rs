@@ -10,6 +10,7 @@ mod sink;
 mod source;
 mod stage;
 mod told;
+mod usage;
 mod users;
 mod watching;
 mod world;

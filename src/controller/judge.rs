@@ -5,6 +5,7 @@ mod ask;
 mod job;
 mod pages;
 mod pods;
+mod usage;
 
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
@@ -18,7 +19,7 @@ use crate::{
 use coalmine_core::{
     facts::{event::Event, judgement::Round},
     hold::admit::FIELD_MANAGER,
-    judging::{Judge, News, Step, Subject},
+    judging::{Judge, News, Step, Subject, usage::Usage},
     manifest::{key::Key, object},
     run::evidence::{self, Evidence, Reads},
     standing::Standing,
@@ -39,6 +40,7 @@ struct Judging {
     reader: Reader,
     /// The judge's epoch of questions that the reader's record answers.
     epoch: u64,
+    usage: Usage,
 }
 
 /// `None` when there is nothing to judge yet.
@@ -89,7 +91,7 @@ impl Memory {
                 judging.judge.about(subject);
                 judging
             }
-            none => none.insert(Judging { judge: Judge::new(subject), reader: Reader::default(), epoch: 0 }),
+            none => none.insert(Judging { judge: Judge::new(subject), reader: Reader::default(), epoch: 0, usage: Usage::default() }),
         };
         let judgement = judging.run(context, primary, canary, &mut self.pages).await;
         let news = judging.judge.news();

@@ -1,5 +1,5 @@
-//! Asks the questions of `canary.checks`, each to the source that it names, and hands the answers to `judging::checks`. Jobs are not asked here:
-//! they are objects of the cluster.
+//! Asks the questions of `canary.checks`, each to the source that it names, and hands the answers to `judging::checks`. Jobs and resource
+//! metrics are not asked here: they are the API server's.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,7 +70,7 @@ impl Sources {
         self.prometheus.iter().map(|_| Origin::Prometheus).chain([Origin::Pages]).collect()
     }
 
-    /// The outcome so far. `None` for a Job, which isn't asked by a source.
+    /// The outcome so far. `None` for what is asked by no source.
     pub async fn check(&self, probe: &Probe, asked: Asked<'_>) -> Result<Option<Outcome>, Error> {
         let late = || Outcome::Unknown(format!("no answer within {} s, waiting for its turn included", CHECKED_WITHIN.as_secs()));
         match probe {
@@ -88,7 +88,7 @@ impl Sources {
                 };
                 Ok(Some(tokio::time::timeout(CHECKED_WITHIN, page).await.unwrap_or_else(|_| late())))
             }
-            Probe::Job { .. } => Ok(None),
+            Probe::Job { .. } | Probe::Usage(_) => Ok(None),
         }
     }
 

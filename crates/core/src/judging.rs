@@ -18,6 +18,7 @@ mod step;
 mod strange;
 mod subject;
 mod twins;
+pub mod usage;
 
 pub use crate::facts::judgement::{Decision, Finding, Judgement, Measure, Measured, Unobserved, Waiting};
 pub use machine::Judge;

@@ -11,7 +11,7 @@ use super::{
     super::{Context, Error, chain},
     Judging, job,
     pages::Pages,
-    pods,
+    pods, usage,
 };
 use crate::{
     clock,
@@ -23,7 +23,7 @@ use coalmine_core::{
         origin::Origin,
         policy::Policy,
     },
-    judging::{Answer, Checks, Failure, Question, Samples, checks::Outcome},
+    judging::{Answer, Checks, Failure, Question, Samples, checks::Outcome, usage::Usage},
     manifest::object,
 };
 
@@ -85,7 +85,10 @@ impl Judging {
             },
             Question::Samples(samples) => self.samples(context, pages.as_ref(), samples).await.map_err(Failure::from),
             Question::CheckList { config_map } => check_list(context, namespace, &config_map).await.map_err(|error| failure(&error)),
-            Question::Checks(checks) => Ok(Answer::Checks(ask_checks(context, object::name(primary), canary, &checks).await)),
+            Question::Checks(checks) => {
+                usage::look(context, primary, &checks, &mut self.usage).await;
+                Ok(Answer::Checks(ask_checks(context, object::name(primary), canary, &checks, &self.usage).await))
+            }
             Question::Places { addresses, places, reading } => {
                 let glance = Glance::new(&context.sources.pods, namespace, reading);
                 Ok(Answer::Places(join_all(addresses.iter().map(|address| glance.find(address, &places))).await))
@@ -127,7 +130,7 @@ async fn check_list(context: &Context, namespace: &str, name: &str) -> Result<An
 }
 
 /// Side by side: one that doesn't answer keeps the others waiting no longer than its own time.
-async fn ask_checks(context: &Context, primary: &str, canary: &Value, checks: &Checks) -> Vec<Result<Outcome, Failure>> {
+async fn ask_checks(context: &Context, primary: &str, canary: &Value, checks: &Checks, usage: &Usage) -> Vec<Result<Outcome, Failure>> {
     let asked = Asked {
         scope: &checks.scope,
         pod_label: checks.pod_label,
@@ -141,6 +144,7 @@ async fn ask_checks(context: &Context, primary: &str, canary: &Value, checks: &C
             let run = tokio::time::timeout(JOB_WITHIN, job::run(context, canary, &check.name, cron_job, asked)).await;
             run.map_err(|_| Failure::passing("the API server didn't answer in time"))?.map_err(|error| failure(&error))
         }
+        Probe::Usage(most) => Ok(usage.outcome(most, checks.progress, clock::now())),
         probe => context.sources.check(probe, asked).await.map(|outcome| outcome.unwrap_or(Outcome::Waiting)).map_err(Failure::from),
     };
     join_all(checks.list.iter().map(ask)).await

@@ -4,6 +4,7 @@
 mod address;
 mod confine;
 mod datadog;
+mod error;
 mod promql;
 mod rules;
 
@@ -12,6 +13,7 @@ use serde_json::Value;
 
 pub use self::address::{is_allowed, target};
 pub use self::confine::View;
+pub use self::error::{CheckProblem, ChecksError};
 pub use self::promql::{Names, QueryError};
 pub use self::rules::Rules;
 use super::foreign;
@@ -47,6 +49,15 @@ pub enum Probe {
     Job { cron_job: String },
     /// A JSON page, and what must stand at one place of it.
     Page { url: String, pointer: String, expected: Expected },
+    /// What its pod uses, by the cluster's resource metrics.
+    Usage(MaxRatios),
+}
+
+/// Multiples of what an average pod of the primary uses. At least one is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct MaxRatios {
+    pub cpu: Option<f64>,
+    pub memory: Option<f64>,
 }
 
 /// What a page is to say.
@@ -79,58 +90,6 @@ impl Bounds {
     }
 }
 
-/// Why a list of checks isn't accepted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ChecksError {
-    #[error("not a YAML list of checks: {0}")]
-    Yaml(String),
-    #[error("the list is empty; leave the annotation out")]
-    Empty,
-    #[error("{0} checks are too many; at most {MOST_CHECKS}")]
-    TooMany(usize),
-    #[error("configmap/{0} isn't the name of a ConfigMap")]
-    ConfigMap(String),
-    #[error("check {number} has the name {name:?}; expected up to 40 lower case letters, digits and dashes")]
-    Name { number: usize, name: String },
-    #[error("two checks have the name {0}")]
-    Twice(String),
-    #[error("check {name}: {problem}")]
-    Check { name: String, problem: CheckProblem },
-}
-
-/// What is wrong with one check.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CheckProblem {
-    #[error("expected exactly one of query, job and url")]
-    Kind,
-    #[error("a query needs a bound: min, max, minRatio or maxRatio")]
-    NoBound,
-    #[error("{key} doesn't belong to {kind}")]
-    Stray { key: &'static str, kind: &'static str },
-    #[error("{key}: {value} is no bound; expected a finite number{more}")]
-    Bound { key: &'static str, value: String, more: &'static str },
-    #[error("a value is compared by equals or by min and max, not by both")]
-    TwoExpectations,
-    #[error("{low} is above {high}")]
-    Crossed { low: &'static str, high: &'static str },
-    #[error("a query must ask for {{{{pods}}}} when it has minRatio or maxRatio, or it says the same of both sides")]
-    SameForBoth,
-    #[error("ignoreBelow is about minRatio and maxRatio, and neither is there")]
-    NothingToIgnore,
-    #[error("query{0}")]
-    Query(QueryError),
-    #[error("source: {0} answer no queries; expected prometheus or datadog")]
-    NoQueries(&'static str),
-    #[error("{0}, so that nobody could answer")]
-    NoSource(&'static str),
-    #[error("job: {0:?} isn't the name of a CronJob")]
-    Job(String),
-    #[error("url: {0}")]
-    Url(&'static str),
-    #[error("a url needs json, the place in the answer, such as /status, and equals, the value there, or min or max")]
-    NoExpectation,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Written {
@@ -146,6 +105,8 @@ struct Written {
     json: Option<String>,
     equals: Option<Value>,
     ignore_below: Option<f64>,
+    cpu_max_ratio: Option<f64>,
+    memory_max_ratio: Option<f64>,
     #[serde(default)]
     warn: bool,
 }
@@ -186,19 +147,26 @@ pub fn parse_list(yaml: &str) -> Result<Vec<Check>, ChecksError> {
 }
 
 fn probe(written: Written) -> Result<Probe, CheckProblem> {
-    match (&written.query, &written.job, &written.url) {
-        (Some(_), None, None) => {
+    let usage = written.cpu_max_ratio.or(written.memory_max_ratio);
+    match (&written.query, &written.job, &written.url, usage) {
+        (Some(_), None, None, None) => {
             written.only("a query", &["query", "source", "min", "max", "minRatio", "maxRatio", "ignoreBelow"])?;
             query(written)
         }
-        (None, Some(_), None) => {
+        (None, Some(_), None, None) => {
             written.only("a job", &["job"])?;
             let cron_job = written.job.unwrap_or_default();
             if is_object_name(&cron_job) { Ok(Probe::Job { cron_job }) } else { Err(CheckProblem::Job(plain(&cron_job))) }
         }
-        (None, None, Some(_)) => {
+        (None, None, Some(_), None) => {
             written.only("a url", &["url", "json", "equals", "min", "max"])?;
             page(written)
+        }
+        (None, None, None, Some(_)) => {
+            written.only("cpuMaxRatio and memoryMaxRatio", &[])?;
+            let ratios = MaxRatios { cpu: written.cpu_max_ratio, memory: written.memory_max_ratio };
+            above_zero(&[("cpuMaxRatio", ratios.cpu), ("memoryMaxRatio", ratios.memory)])?;
+            Ok(Probe::Usage(ratios))
         }
         _ => Err(CheckProblem::Kind),
     }
@@ -273,11 +241,7 @@ fn bounds(bounds: Bounds) -> Result<Bounds, CheckProblem> {
             return Err(CheckProblem::Bound { key, value: value.to_string(), more: "" });
         }
     }
-    for (key, value) in [("minRatio", min_ratio), ("maxRatio", max_ratio), ("ignoreBelow", ignore_below)] {
-        if let Some(value) = value.filter(|value| !value.is_finite() || *value <= 0.0) {
-            return Err(CheckProblem::Bound { key, value: value.to_string(), more: " above 0" });
-        }
-    }
+    above_zero(&[("minRatio", min_ratio), ("maxRatio", max_ratio), ("ignoreBelow", ignore_below)])?;
     for (low, high, names) in [(min, max, ("min", "max")), (min_ratio, max_ratio, ("minRatio", "maxRatio"))] {
         if low.zip(high).is_some_and(|(low, high)| low > high) {
             return Err(CheckProblem::Crossed { low: names.0, high: names.1 });
@@ -290,6 +254,12 @@ fn bounds(bounds: Bounds) -> Result<Bounds, CheckProblem> {
         return Err(CheckProblem::NothingToIgnore);
     }
     Ok(bounds)
+}
+
+fn above_zero(values: &[(&'static str, Option<f64>)]) -> Result<(), CheckProblem> {
+    let wrong = |value: &f64| !value.is_finite() || *value <= 0.0;
+    let found = values.iter().find_map(|(key, value)| Some((*key, value.filter(wrong)?)));
+    found.map_or(Ok(()), |(key, value)| Err(CheckProblem::Bound { key, value: value.to_string(), more: " above 0" }))
 }
 
 /// What Kubernetes allows in the name of an object.

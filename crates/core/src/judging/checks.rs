@@ -176,7 +176,7 @@ pub fn exceeds(value: f64, min: Option<f64>, max: Option<f64>) -> Option<String>
 }
 
 /// As short as a person would write it.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     if value.is_infinite() {
         return if value > 0.0 { "infinity".to_owned() } else { "-infinity".to_owned() };
     }

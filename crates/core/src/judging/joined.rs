@@ -20,14 +20,21 @@ impl From<Said> for Finding {
     }
 }
 
-/// The metrics' answer with that of all checks.
+/// The metrics' answer with that of all checks. What can't be answered is told meanwhile: somebody may help before it is too late.
 pub(super) fn join(metrics: Round, checks: Vec<Said>, is_past_deadline: bool) -> Round {
     let first = |wanted: fn(&Outcome) -> bool| checks.iter().rev().find(|said| wanted(&said.outcome)).cloned().map(Finding::from);
     if let Some(failed) = checks.iter().find(|said| matches!(said.outcome, Outcome::Failed(_))) {
         return Round::Done(Judgement { decision: Decision::Reject, findings: vec![failed.clone().into()] });
     }
     let open = first(|outcome| matches!(outcome, Outcome::Unknown(_))).or_else(|| first(|outcome| matches!(outcome, Outcome::Waiting)));
-    let Round::Done(mut judgement) = metrics else { return metrics };
+    let mut judgement = match metrics {
+        Round::Done(judgement) => judgement,
+        Round::Waiting(mut waiting) => {
+            let is_unknown = matches!(&open, Some(Finding::Check { outcome: Outcome::Unknown(_), .. }));
+            waiting.findings.extend(open.filter(|_| is_unknown && !waiting.is_blind));
+            return Round::Waiting(waiting);
+        }
+    };
     match (judgement.decision, open) {
         (Decision::Promote, None) => judgement.findings.extend(checks.into_iter().map(Finding::from)),
         (Decision::Promote, Some(open)) if is_past_deadline => {
@@ -79,7 +86,8 @@ mod tests {
         ];
         let mut all = Vec::new();
         for outcome in outcomes {
-            for metrics in [done(Decision::Promote), done(Decision::Inconclusive { clean: true }), blind()] {
+            let early = || Round::Waiting(Waiting { look_again: ASK_AGAIN, findings: Vec::new(), is_blind: false });
+            for metrics in [done(Decision::Promote), done(Decision::Inconclusive { clean: true }), blind(), early()] {
                 for past in [false, true] {
                     all.push(told(join(metrics.clone(), said(outcome.clone()), past)));
                 }
@@ -87,18 +95,21 @@ mod tests {
         }
         all.dedup();
         insta::assert_snapshot!(all.join("\n"), @r"
-Promote: only probes reach the canary: does the Service's targetPort fit?; check cpu: 0.9 times the primary's; check smoke: Job succeeded
-Inconclusive { clean: true }: only probes reach the canary: does the Service's targetPort fit?
-Waiting, blind true: refused
-Reject: check smoke after 12s: Job failed
-Waiting, blind false: check smoke is not decided yet
-Inconclusive { clean: false }: check smoke is not decided yet
-Inconclusive { clean: false }: only probes reach the canary: does the Service's targetPort fit?; check smoke is not decided yet
-Waiting, blind true: refused
-Waiting, blind false: check smoke: no series
-Inconclusive { clean: false }: check smoke: no series
-Inconclusive { clean: false }: only probes reach the canary: does the Service's targetPort fit?; check smoke: no series
-Waiting, blind true: refused
-");
+        Promote: only probes reach the canary: does the Service's targetPort fit?; check cpu: 0.9 times the primary's; check smoke: Job succeeded
+        Inconclusive { clean: true }: only probes reach the canary: does the Service's targetPort fit?
+        Waiting, blind true: refused
+        Waiting, blind false: 
+        Reject: check smoke after 12s: Job failed
+        Waiting, blind false: check smoke is not decided yet
+        Inconclusive { clean: false }: check smoke is not decided yet
+        Inconclusive { clean: false }: only probes reach the canary: does the Service's targetPort fit?; check smoke is not decided yet
+        Waiting, blind true: refused
+        Waiting, blind false: 
+        Waiting, blind false: check smoke: no series
+        Inconclusive { clean: false }: check smoke: no series
+        Inconclusive { clean: false }: only probes reach the canary: does the Service's targetPort fit?; check smoke: no series
+        Waiting, blind true: refused
+        Waiting, blind false: check smoke: no series
+        ");
     }
 }

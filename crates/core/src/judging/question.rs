@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::checks::{Outcome, Progress};
 use super::scope::Pod;
 use crate::api::checks::{Check, Origin};
@@ -81,6 +83,8 @@ pub struct Checks {
     pub pod_label: PodLabel,
     /// How long the canary has been Ready.
     pub served: Duration,
+    /// What its pod uses is held against it from then on.
+    pub settled: Timestamp,
     /// The scrape interval, or a guess at it.
     pub interval: Duration,
     pub progress: Progress,

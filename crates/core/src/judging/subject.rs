@@ -91,6 +91,11 @@ impl Subject {
         elapsed(self.since, now)
     }
 
+    /// From when on its process is as it will be.
+    pub(super) fn settled(&self) -> Timestamp {
+        self.since + self.policy.warm_up.max(self.policy.duration / 2)
+    }
+
     pub(super) fn window(&self, now: Timestamp) -> Window {
         let elapsed = i64::try_from(self.served(now).as_millis()).unwrap_or(i64::MAX);
         Window { elapsed, ready: Some(self.since.as_millisecond()), ..Window::default() }

@@ -24,11 +24,14 @@ fn the_contracts_own_example() {
   source: datadog
   query: avg:trace.http.request.apdex{service:app}
   min: 0.9
+- name: usage
+  cpuMaxRatio: 1.5
+  memoryMaxRatio: 2
 "#,
     )
     .unwrap();
     let names: Vec<&str> = checks.iter().map(|check| check.name.as_str()).collect();
-    assert_eq!(names, ["backlog", "cpu", "smoke", "page", "apdex"]);
+    assert_eq!(names, ["backlog", "cpu", "smoke", "page", "apdex", "usage"]);
     assert!(
         matches!(&checks[0].probe, Probe::Query { origin: Origin::Prometheus, bounds, .. } if bounds.max == Some(100.0) && !bounds.needs_primary())
     );
@@ -38,6 +41,7 @@ fn the_contracts_own_example() {
         matches!(&checks[3].probe, Probe::Page { pointer, expected: Expected::Equals(value), .. } if pointer == "/database/state" && value == "up")
     );
     assert!(matches!(&checks[4].probe, Probe::Query { origin: Origin::Datadog, .. }));
+    assert_eq!(checks[5].probe, Probe::Usage(MaxRatios { cpu: Some(1.5), memory: Some(2.0) }));
     assert_eq!(Checks::parse(" configmap/app-checks ").unwrap(), Checks::ConfigMap("app-checks".to_owned()));
 }
 
@@ -46,14 +50,24 @@ fn the_contracts_own_example() {
 #[case("configmap/Not_A_Name", "configmap/Not_A_Name isn't the name of a ConfigMap")]
 #[case("[{name: Bad Name, job: a}]", "check 1 has the name \"Bad Name\"; expected up to 40 lower case letters, digits and dashes")]
 #[case("[{name: a, job: x}, {name: a, job: y}]", "two checks have the name a")]
-#[case("[{name: a}]", "check a: expected exactly one of query, job and url")]
-#[case("[{name: a, query: b, job: c, max: 1}]", "check a: expected exactly one of query, job and url")]
+#[case("[{name: a}]", "check a: expected exactly one of query, job, url, and cpuMaxRatio or memoryMaxRatio or both")]
+#[case(
+    "[{name: a, query: b, job: c, max: 1}]",
+    "check a: expected exactly one of query, job, url, and cpuMaxRatio or memoryMaxRatio or both"
+)]
 #[case("[{name: a, query: b}]", "check a: a query needs a bound: min, max, minRatio or maxRatio")]
 #[case("[{name: a, job: b, max: 1}]", "check a: max doesn't belong to a job")]
 #[case("[{name: a, job: B/C}]", "check a: job: \"B/C\" isn't the name of a CronJob")]
 #[case("[{name: a, query: b, max: .inf}]", "check a: max: inf is no bound; expected a finite number")]
 #[case("[{name: a, query: b, maxRatio: 0}]", "check a: maxRatio: 0 is no bound; expected a finite number above 0")]
 #[case("[{name: a, query: b, min: 2, max: 1}]", "check a: min is above max")]
+#[case("[{name: a, cpuMaxRatio: 0}]", "check a: cpuMaxRatio: 0 is no bound; expected a finite number above 0")]
+#[case("[{name: a, cpuMaxRatio: 2, memoryMaxRatio: .inf}]", "check a: memoryMaxRatio: inf is no bound; expected a finite number above 0")]
+#[case("[{name: a, cpuMaxRatio: 2, ignoreBelow: 1}]", "check a: ignoreBelow doesn't belong to cpuMaxRatio and memoryMaxRatio")]
+#[case(
+    "[{name: a, cpuMaxRatio: 2, job: b}]",
+    "check a: expected exactly one of query, job, url, and cpuMaxRatio or memoryMaxRatio or both"
+)]
 #[case(
     "[{name: a, query: b, maxRatio: 2}]",
     "check a: a query must ask for {{pods}} when it has minRatio or maxRatio, or it says the same of both sides"

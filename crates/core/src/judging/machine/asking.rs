@@ -88,7 +88,8 @@ impl Judge {
             _ => Progress::Over,
         };
         let list = list.iter().filter(|check| self.refusal(check).is_none()).cloned().collect();
-        Question::Checks(Checks { list, scope, pod_label, served, interval: self.pace.interval().unwrap_or(UNKNOWN_INTERVAL), progress })
+        let interval = self.pace.interval().unwrap_or(UNKNOWN_INTERVAL);
+        Question::Checks(Checks { list, scope, pod_label, served, settled: self.subject.settled(), interval, progress })
     }
 
     pub(super) fn look_again(&self, until: Timestamp, now: Timestamp) -> Duration {
