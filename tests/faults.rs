@@ -2,7 +2,6 @@
 //! holds whatever happens: the primary runs what was live or a template that proved itself; nothing that a user asked for is lost; nobody
 //! who waits is told that it is over; all runs end, and nothing is left of them; no process ends by itself.
 
-mod gateway;
 mod kubelet;
 mod replicas;
 mod schedule;

@@ -26,6 +26,7 @@ mod plugin;
 mod rejected;
 mod requesters;
 mod rights;
+mod slow;
 mod status;
 mod texts;
 mod twins;

@@ -5,6 +5,7 @@ pub(crate) mod browser;
 pub(crate) mod coalmine;
 pub(crate) mod control_plane;
 pub(crate) mod fixtures;
+pub(crate) mod gateway;
 pub(crate) mod gitops;
 pub(crate) mod helm;
 pub(crate) mod kubectl;

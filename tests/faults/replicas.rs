@@ -10,10 +10,10 @@ use std::{
 
 use rustix::process::Signal;
 
-use super::gateway::{Gateway, Way};
 use crate::support::{
     coalmine::{authority, free_ports, kubeconfig, page},
     control_plane::{ControlPlane, variable},
+    gateway::{Gateway, Way},
     kubectl::Kubectl,
     signal,
 };

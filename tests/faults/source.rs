@@ -11,8 +11,11 @@ use std::{
     },
 };
 
-use super::{gateway::Gateway, world::World};
-use crate::support::control_plane::{ControlPlane, variable};
+use super::world::World;
+use crate::support::{
+    control_plane::{ControlPlane, variable},
+    gateway::Gateway,
+};
 
 const REQUESTS_PER_SECOND: f64 = 100.0;
 

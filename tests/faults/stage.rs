@@ -22,7 +22,6 @@ use coalmine_core::{
 use serde_json::{Value, json};
 
 use super::{
-    gateway::Gateway,
     kubelet,
     replicas::Replica,
     schedule::{Schedule, What},
@@ -36,6 +35,7 @@ use crate::support::{
     coalmine::{NAMESPACE_LABEL, await_registration, install, register},
     control_plane::{ControlPlane, variable},
     eventually,
+    gateway::{Gateway, api_server},
     kubectl::Kubectl,
 };
 
@@ -66,8 +66,7 @@ impl Stage {
         let world = Arc::<World>::default();
         let kubectl = Kubectl::of(control_plane);
         install(control_plane, &kubectl);
-        let server = kubectl.run(&["config", "view", "--raw", "-o=jsonpath={.clusters[0].cluster.server}"]).succeeded().stdout;
-        let api_server: SocketAddr = server.trim_start_matches("https://").parse().expect("an address");
+        let api_server = api_server(&kubectl);
         let names = ["replica-1", "replica-2"];
         let sink = Sink::start(control_plane);
         let replica = |name: &&str| Replica::new(control_plane, &kubectl, name, api_server, sink.file.clone());

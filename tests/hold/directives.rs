@@ -4,7 +4,7 @@
 use rstest::rstest;
 
 use super::twins::{
-    Do::{Apply, ApplyOtherwise, Edit, EditBy, GetAndReplace, Patch, Promote, Replace, Run},
+    Do::{Apply, Edit, EditBy, GetAndReplace, Patch, Promote, Replace, Run},
     play,
 };
 use crate::support::{

@@ -154,7 +154,7 @@ fn who_applied_it_finds_no_way_around_the_others(#[case] annotation: &str, #[cas
 fn with_a_verb_of_its_own_who_may_write_may_not_approve() {
     const STRICT: &str = "coalmine-strict";
     let team = Team::with_a();
-    let strict = Coalmine::beside(team.namespace.control_plane, STRICT, &["--approval-verb"]);
+    let strict = Coalmine::beside(team.namespace.control_plane, STRICT, None, &["--approval-verb"]);
     team.namespace.served_by(Some(STRICT), || {
         team.kubectl("ann", &["annotate", "deployment/app", "--dry-run=server", "canary.duration=10s"]).succeeded();
         if strict.reviews() > 0 { Ok(()) } else { Err("it was asked nothing".to_owned()) }

@@ -4,7 +4,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::OnceLock,
 };
@@ -47,14 +47,18 @@ impl Coalmine {
         let (webhook_port, admin_port) = *PORTS.get_or_init(free_ports);
         register(control_plane, name, webhook_port, &json!({"key": NAMESPACE_LABEL, "operator": "DoesNotExist"}));
         register(control_plane, "coalmine-down", 1, &json!({"key": NAMESPACE_LABEL, "operator": "In", "values": ["down"]}));
-        let coalmine = Self { process: spawn(control_plane, &kubectl, name, (webhook_port, admin_port), &[]), admin_port };
+        let coalmine = Self {
+            process: spawn(control_plane, name, &kubeconfig(control_plane, &kubectl, name, None), (webhook_port, admin_port), &[]),
+            admin_port,
+        };
         eventually("Coalmine to be ready", || coalmine.readiness());
         await_registration(control_plane);
         coalmine
     }
 
-    /// Another one beside it, with these flags, for the namespaces that choose it by its name.
-    pub(crate) fn beside(control_plane: &ControlPlane, name: &str, flags: &[&str]) -> Self {
+    /// Another one beside it, with these flags, for the namespaces that choose it by its name. `server` where it reaches the API server by
+    /// another way than ours.
+    pub(crate) fn beside(control_plane: &ControlPlane, name: &str, server: Option<&str>, flags: &[&str]) -> Self {
         let (ports, kubectl) = (free_ports(), Kubectl::of(control_plane));
         register(control_plane, name, ports.0, &json!({"key": NAMESPACE_LABEL, "operator": "In", "values": [name]}));
         // What `deploy/` grants is for the registration of its own name.
@@ -62,7 +66,10 @@ impl Coalmine {
         kubectl.run(&[&["create", "clusterrole", name, "--verb=get,list,watch,patch,update"], &of_its_name[..]].concat()).succeeded();
         let bound = [&format!("--clusterrole={name}"), "--serviceaccount=coalmine:coalmine"];
         kubectl.run(&[&["create", "clusterrolebinding", name], &bound[..]].concat()).succeeded();
-        let coalmine = Self { process: spawn(control_plane, &kubectl, name, ports, flags), admin_port: ports.1 };
+        let coalmine = Self {
+            process: spawn(control_plane, name, &kubeconfig(control_plane, &kubectl, name, server), ports, flags),
+            admin_port: ports.1,
+        };
         eventually("Coalmine to be ready", || coalmine.readiness());
         coalmine
     }
@@ -172,8 +179,7 @@ pub(crate) fn kubeconfig(control_plane: &ControlPlane, kubectl: &Kubectl, name: 
     path
 }
 
-fn spawn(control_plane: &ControlPlane, kubectl: &Kubectl, name: &str, (webhook_port, admin_port): (u16, u16), flags: &[&str]) -> Child {
-    let path = kubeconfig(control_plane, kubectl, name, None);
+fn spawn(control_plane: &ControlPlane, name: &str, kubeconfig: &Path, (webhook_port, admin_port): (u16, u16), flags: &[&str]) -> Child {
     let log = std::fs::File::create(control_plane.directory.join(format!("{name}.log"))).expect("a log");
     Command::new("sh")
         .args(["-c", ENDS_WITH_US, "sh"])
@@ -189,7 +195,7 @@ fn spawn(control_plane: &ControlPlane, kubectl: &Kubectl, name: &str, (webhook_p
         .arg(format!("--client-ca-file={}", authority().display()))
         .arg("--client-name=webhooks.kube-apiserver")
         .args(flags)
-        .env("KUBECONFIG", path)
+        .env("KUBECONFIG", kubeconfig)
         .env("COALMINE_LOG", "coalmine=debug,info")
         .stdin(Stdio::piped())
         .stdout(log.try_clone().expect("a log"))

@@ -11,11 +11,8 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::{Stage, directory};
-use crate::faults::{
-    gateway::Way,
-    schedule::{Fault, Schedule, What},
-};
-use crate::support::{control_plane::variable, eventually, signal};
+use crate::faults::schedule::{Fault, Schedule, What};
+use crate::support::{control_plane::variable, eventually, gateway::Way, signal};
 
 pub(super) const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/coalmine/leases/coalmine";
 const GARBAGE: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[{\"metric\":{\"pod\":7},\"values\":[[1";

@@ -12,10 +12,16 @@ use tokio::{
     sync::watch,
 };
 
-use crate::support::control_plane::ControlPlane;
+use super::{control_plane::ControlPlane, kubectl::Kubectl};
+
+/// Where the API server is.
+pub(crate) fn api_server(kubectl: &Kubectl) -> SocketAddr {
+    let server = kubectl.run(&["config", "view", "--raw", "-o=jsonpath={.clusters[0].cluster.server}"]).succeeded().stdout;
+    server.trim_start_matches("https://").parse().expect("an address")
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
+pub(crate) enum Way {
     Open,
     Cut,
     Stalled,
@@ -25,14 +31,14 @@ pub(super) enum Way {
 }
 
 #[derive(Debug)]
-pub(super) struct Gateway {
-    pub(super) port: u16,
+pub(crate) struct Gateway {
+    pub(crate) port: u16,
     way: watch::Sender<Way>,
 }
 
 impl Gateway {
     /// To the first of the targets that takes the connection, beginning with another each time, as a Service does.
-    pub(super) fn new(control_plane: &ControlPlane, targets: Vec<SocketAddr>) -> Self {
+    pub(crate) fn new(control_plane: &ControlPlane, targets: Vec<SocketAddr>) -> Self {
         let (way, ways) = watch::channel(Way::Open);
         let (listener, port) = control_plane.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -43,7 +49,7 @@ impl Gateway {
         Self { port, way }
     }
 
-    pub(super) fn set(&self, way: Way) {
+    pub(crate) fn set(&self, way: Way) {
         self.way.send_replace(way);
     }
 }
