@@ -160,6 +160,12 @@ impl Trial {
         test.is_above_harm_line(test.judged) || test.evidence().ln_harm >= HOLDS.ln()
     }
 
+    /// Whether there is some evidence of that.
+    pub(crate) fn has_evidence(&self) -> bool {
+        let open = self.with_open_block();
+        open.as_ref().unwrap_or(&self.test).evidence().ln_harm >= HOLDS.ln()
+    }
+
     /// The time that a promotion leaves out, if it rests on the looks outside an outage.
     pub(crate) fn outage_left_out(&self, served: Duration, deadline: Deadline) -> Duration {
         let open = self.with_open_block();

@@ -13,6 +13,8 @@ const LATENCY: f64 = 0.2;
 const CLIENT_ERRORS: f64 = 0.2;
 const SILENCE: f64 = 0.1;
 const PAGES: f64 = 0.1;
+/// The part of what the busy counters have that the idle ones get, where there are any.
+const IDLE: f64 = 0.1;
 
 /// Chances of a false rejection, by test. All but the pages' are those of one counter.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,6 +41,17 @@ impl Budget {
             pages: alpha * PAGES,
         }
     }
+
+    /// The same beside so many counters that are idle: what these need is a small part, since only gross failure is looked for in them.
+    pub fn beside_idle(alpha: f64, counters: usize, idle: usize, has_latency: bool) -> Self {
+        let busy = if idle > 0 { 1.0 - IDLE } else { 1.0 };
+        Self { pages: alpha * PAGES, ..Self::new(alpha * busy, counters, has_latency) }
+    }
+
+    /// Of one of so many counters that are idle.
+    pub fn of_idle(alpha: f64, idle: usize, has_latency: bool) -> Self {
+        Self { pages: 0.0, ..Self::new(alpha * IDLE, idle, has_latency) }
+    }
 }
 
 #[cfg(test)]
@@ -54,5 +67,18 @@ mod tests {
                 assert!((judged * (errors + latency + client_errors + silence) + pages - 0.01).abs() < 1e-15);
             }
         }
+    }
+
+    #[test]
+    fn nothing_is_spent_twice_beside_idle_ones() {
+        let all = |counters: usize, budget: Budget| {
+            counters as f64 * (budget.errors + budget.latency + budget.client_errors + budget.silence) + budget.pages
+        };
+        for (counters, idle) in [(1, 1), (1, 3), (3, 1), (2, 2)] {
+            let busy = all(counters, Budget::beside_idle(0.01, counters, idle, true));
+            let spent = busy + all(idle, Budget::of_idle(0.01, idle, true));
+            assert!(spent <= 0.01 + 1e-15 && spent > 0.009, "{spent}");
+        }
+        assert_eq!(Budget::beside_idle(0.01, 2, 0, true), Budget::new(0.01, 2, true));
     }
 }

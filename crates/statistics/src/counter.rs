@@ -36,6 +36,8 @@ pub struct RunParameters {
     pub longest: Duration,
     /// How many counters are judged.
     pub counters: usize,
+    /// How many others are looked at that were idle.
+    pub idle: usize,
     /// Whether there is a limit for latency.
     pub has_latency: bool,
 }
@@ -52,14 +54,21 @@ impl Default for RunParameters {
             warm_up: Duration::ZERO,
             longest: Duration::from_mins(10),
             counters: 1,
+            idle: 0,
             has_latency: false,
         }
     }
 }
 
 impl RunParameters {
+    /// Of one of the counters that are judged.
     pub fn budget(&self) -> Budget {
-        Budget::new(self.alpha, self.counters, self.has_latency)
+        Budget::beside_idle(self.alpha, self.counters, self.idle, self.has_latency)
+    }
+
+    /// Of one of the idle ones.
+    pub fn budget_of_idle(&self) -> Budget {
+        Budget::of_idle(self.alpha, self.idle, self.has_latency)
     }
 }
 
@@ -68,6 +77,8 @@ impl RunParameters {
 pub struct CounterParameters {
     /// It must show the limit by its own test; else it only rejects and holds: see [`super::roles()`].
     pub must_show: bool,
+    /// The primary had hardly any requests in it before: nothing but failures is looked for, and it is in nobody's way.
+    pub is_idle: bool,
     /// From one scrape to the next.
     pub interval: Duration,
     pub evenness: Option<Evenness>,
@@ -84,6 +95,7 @@ impl CounterParameters {
     pub fn new(interval: Duration) -> Self {
         Self {
             must_show: true,
+            is_idle: false,
             interval,
             evenness: None,
             dispersion: Dispersion::default(),

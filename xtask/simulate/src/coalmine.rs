@@ -75,6 +75,7 @@ impl<'a> Coalmine<'a> {
             warm_up: setup.warm_up,
             longest: deadline,
             counters: setup.shape.counters,
+            idle: 0,
             has_latency: setup.shape.slow.is_some(),
         };
         let mut randoms = random.split(setup.shape.counters);

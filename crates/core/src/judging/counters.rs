@@ -29,6 +29,8 @@ pub(super) struct Counter {
     pub(super) past: Past,
     /// It must show the limit by its own test.
     pub(super) must_show: bool,
+    /// It had hardly any requests, beside others that had.
+    pub(super) is_idle: bool,
     /// The same with requests that may be traffic: which of the two it is, the past tells.
     with_more: Option<Box<Self>>,
 }
@@ -58,6 +60,10 @@ impl Counter {
         Self { with_more, ..Self::of(found, name, limit) }
     }
 
+    pub(super) fn idle(found: &Found, subject: &Subject) -> Self {
+        Self { must_show: false, is_idle: true, with_more: None, ..Self::new(found, subject) }
+    }
+
     fn of(found: Found, name: String, limit: Option<Duration>) -> Self {
         let (mut readings, mut low, mut high, mut latency) = (vec![found.reading.clone()], None, None, None);
         if let Some(limit) = limit {
@@ -71,7 +77,7 @@ impl Counter {
             }
             high = found.slower_for_certain(limit).map(ask);
         }
-        Self { found, name, readings, low, high, latency, past: Past::default(), must_show: true, with_more: None }
+        Self { found, name, readings, low, high, latency, past: Past::default(), must_show: true, is_idle: false, with_more: None }
     }
 
     pub(super) fn readings(&self) -> &[Reading] {
@@ -123,6 +129,7 @@ impl Counter {
         let clock = Clock::of(errors);
         let mut parameters = statistics::CounterParameters::new(interval);
         parameters.must_show = self.must_show;
+        parameters.is_idle = self.is_idle;
         parameters.probes = self.probes(subject, errors.scrape_interval);
         parameters.evenness = self.past.evenness;
         parameters.dispersion = self.past.errors;
@@ -184,12 +191,13 @@ impl Counter {
 
 /// Which must show the limit by their own test: those with a good part of the requests, and all that somebody asked for by name.
 pub(super) fn assign_roles(counters: &mut [Counter], are_named: bool) {
-    let requests: Vec<f64> = counters.iter().map(|counter| counter.past.requests).collect();
+    let busy = || counters.iter().filter(|counter| !counter.is_idle);
+    let requests: Vec<f64> = busy().map(|counter| counter.past.requests).collect();
     let must_show = statistics::must_show(&requests);
     if are_named || !must_show.contains(&true) {
         return;
     }
-    counters.iter_mut().zip(must_show).for_each(|(counter, must_show)| counter.must_show = must_show);
+    counters.iter_mut().filter(|counter| !counter.is_idle).zip(must_show).for_each(|(counter, must_show)| counter.must_show = must_show);
 }
 
 /// One counter with all that was counted.

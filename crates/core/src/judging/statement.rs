@@ -61,12 +61,14 @@ pub(super) fn state(known: Known<'_>, mut counted: &[Counted]) -> (Round, Option
         all.extend(counter.seen(known.subject, own, known.interval).map(|seen| (counter, seen)));
     }
     // One histogram is enough to judge by, where a counter has none beside it.
-    let has_histogram = all.iter().any(|(_, seen)| seen.counter.parameters.latency.is_some());
-    let said: Vec<Said<'_>> = all.into_iter().map(|(counter, seen)| known.said(counter, seen, has_histogram)).collect();
+    let has_histogram = all.iter().any(|(counter, seen)| counter.must_show && seen.counter.parameters.latency.is_some());
+    let said = all.into_iter().map(|(counter, seen)| known.said(counter, seen, has_histogram));
+    // Of one that was idle nothing is said but what speaks against the canary.
+    let said: Vec<Said<'_>> = said.filter(|said| !said.counter.is_idle || said.joined.verdict != Verdict::Promote).collect();
     (known.answer(&said), known.look(&said))
 }
 
-pub(super) fn run_parameters(subject: &Subject, counters: usize) -> RunParameters {
+pub(super) fn run_parameters(subject: &Subject, counters: usize, idle: usize) -> RunParameters {
     let policy = &subject.policy;
     RunParameters {
         limit: policy.max_error_rate,
@@ -74,6 +76,7 @@ pub(super) fn run_parameters(subject: &Subject, counters: usize) -> RunParameter
         warm_up: policy.warm_up,
         longest: policy.deadline,
         counters,
+        idle,
         has_latency: policy.max_latency_p99.is_some(),
         ..RunParameters::default()
     }
@@ -104,7 +107,8 @@ impl<'a> Known<'a> {
     fn said(self, counter: &'a Counter, seen: Seen<'a>, has_histogram: bool) -> Said<'a> {
         let deadline = self.deadline();
         let now = Now { served: self.served(), deadline, scrapes: self.scrapes(&seen) };
-        let parameters = run_parameters(self.subject, self.counters.len());
+        let idle = self.counters.iter().filter(|counter| counter.is_idle).count();
+        let parameters = run_parameters(self.subject, self.counters.len() - idle, idle);
         let result = statistics::judge(&parameters, &seen.counter, &now);
         let strange = Strange::of(counter, &seen, &result, self.subject, self.interval);
         let is_excused = |error: &LatencyError| has_histogram && matches!(error, LatencyError::NoHistogram { .. });
@@ -113,6 +117,9 @@ impl<'a> Known<'a> {
         let mut joined = result.joined;
         if joined.verdict == Verdict::Reject && self.origin == Origin::Pages && !lasts(&seen.counter, &result, self.subject) {
             joined = Joined::unusable(deadline);
+        }
+        if counter.is_idle {
+            return Said { joined, latency: None, is_silent_at_last: false, strange: Strange::default(), counter, seen, result };
         }
         if joined.verdict != Verdict::Reject
             && (latency.is_some() || !seen.lacking.is_empty() || is_silent_at_last || seen.counted.no_counter.is_some())

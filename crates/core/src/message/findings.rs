@@ -31,7 +31,7 @@ impl Measured {
 
 /// What is read, and where; for the Event, and for whoever looks at the evidence.
 pub fn reading(reading: &Reading) -> String {
-    let Reading { chosen: Chosen { counters, not_judged }, origin, instead_of } = reading;
+    let Reading { chosen: Chosen { counters, not_judged, .. }, origin, instead_of } = reading;
     let besides = if not_judged.is_empty() { String::new() } else { format!("; not judged: {}", not_judged.join(", ")) };
     let place = match instead_of.iter().map(NotFound::to_string).collect::<Vec<_>>().join("; ") {
         because if because.is_empty() => origin.place().to_owned(),

@@ -70,6 +70,8 @@ const EXAMPLE: &str = "{requests: my_requests_total, errors: 'my_requests_total{
 pub struct Chosen {
     /// Each must be read, and none may reject; the one that counts most of what `auto` prefers is the first. At least one.
     pub counters: Vec<Found>,
+    /// Those that were idle, beside busy ones: they may have traffic by the time of the trial. Nothing but failures is looked for in them.
+    pub idle: Vec<Found>,
     /// Busy ones beyond [`MOST_COUNTERS`], by name.
     pub not_judged: Vec<String>,
 }
@@ -145,15 +147,17 @@ impl<'a> Discovery<'a> {
         if self.own.is_empty() && !choice.parts().iter().all(|part| is_named(part) || Self::is_a_proxy(part)) {
             return Err(NotFound::NotScraped { origin, primary: self.primary.to_owned() });
         }
-        let mut chosen = Chosen { counters: Vec::new(), not_judged: Vec::new() };
+        let mut chosen = Chosen::default();
         for part in choice.parts() {
             let mut one = self.part(part)?;
             chosen.counters.append(&mut one.counters);
+            chosen.idle.append(&mut one.idle);
             chosen.not_judged.append(&mut one.not_judged);
         }
         self.name_pods_alike(&mut chosen);
         let beyond = chosen.counters.split_off(chosen.counters.len().min(MOST_COUNTERS));
         chosen.not_judged.extend(beyond.iter().map(Found::description));
+        chosen.idle.truncate(MOST_COUNTERS - chosen.counters.len());
         Ok(chosen)
     }
 
@@ -171,7 +175,8 @@ impl<'a> Discovery<'a> {
             std::mem::take(&mut chosen.counters).into_iter().partition(|found| found.pod_label == first || names(label, found));
         let others: Vec<Found> = others;
         chosen.counters = judged;
-        chosen.counters.iter_mut().for_each(|found| found.pod_label = label);
+        chosen.idle.retain(|found| names(label, found));
+        chosen.counters.iter_mut().chain(&mut chosen.idle).for_each(|found| found.pod_label = label);
         chosen
             .not_judged
             .extend(others.iter().map(|found| format!("{}, whose pods the label {} names", found.description(), found.pod_label.name())));
@@ -185,7 +190,7 @@ impl<'a> Discovery<'a> {
                 let found = candidate::explicit(counters, &self.own, self.pods);
                 let wanted = || counters.requests.text().to_owned();
                 let found = found.ok_or_else(|| NotFound::NotThere { origin, primary: primary(), wanted: wanted() })?;
-                return Ok(Chosen { counters: vec![found], not_judged: Vec::new() });
+                return Ok(Chosen { counters: vec![found], ..Chosen::default() });
             }
             Choice::Preset(name) => self.of_presets(Preset::named(name).as_slice()),
             Choice::Auto => self.of_presets(PRESETS.iter().collect::<Vec<_>>().as_slice()),
@@ -239,8 +244,11 @@ impl<'a> Discovery<'a> {
         by_traffic.sort_by(|one, other| other.total_cmp(one));
         let least = by_traffic.get(MOST_COUNTERS - 1).copied().unwrap_or(f64::NEG_INFINITY);
         let (judged, beyond): (Vec<&Candidate<'_>>, Vec<&Candidate<'_>>) = counters.into_iter().partition(|one| one.recent >= least);
-        let found: Vec<Found> = judged.iter().map(|one| one.found(&self.own, self.pods)).collect();
-        Chosen { counters: found, not_judged: beyond.iter().map(|one| one.name()).collect() }
+        let found = |one: &Candidate<'_>| one.found(&self.own, self.pods);
+        let is_beside = *choice == Choice::Auto && judged.iter().any(|one| one.recent >= BUSY);
+        let idle = usable.iter().filter(|one| is_beside && one.recent < BUSY).map(found).collect();
+        let not_judged = beyond.iter().map(|one| one.name()).collect();
+        Chosen { counters: judged.iter().map(|one| found(one)).collect(), idle, not_judged }
     }
 
     fn of_presets(&self, presets: &[&'static Preset]) -> Vec<Candidate<'a>> {

@@ -46,7 +46,7 @@ pub struct CounterTest {
 
 impl CounterTest {
     pub fn new(run: &RunParameters, counter: CounterParameters) -> Self {
-        let budget = run.budget();
+        let budget = if counter.is_idle { run.budget_of_idle() } else { run.budget() };
         let bake = run.duration.saturating_sub(run.warm_up);
         let common = Parameters { beta: run.beta, min_requests: run.min_requests, bake, ..Parameters::default() };
         let common = common.with_limit(run.limit).with_looks(run.longest, counter.interval);
@@ -137,7 +137,8 @@ impl CounterTest {
             let counts = |pod: PodCounts| Counts::new(pod.requests, pod.client_errors);
             clients.push(&Look { canary: counts(look.canary), primary: counts(primary), warm_up, interval }, ordinary);
         }
-        if !is_of_its_own && !self.is_discovered_late(&look) {
+        // Who asks one pod alone, in a counter that nobody asked in, leaves the others without requests.
+        if !is_of_its_own && !self.is_discovered_late(&look) && !self.counter.is_idle {
             self.push_silence(&look, ordinary, requests.len());
         }
     }
@@ -183,7 +184,7 @@ impl CounterTest {
         let errors = self.errors.verdict(self.served(now), now.deadline);
         let latency = self.latency.as_ref().map(|latency| self.stand_of_latency(latency.verdict(self.served_warm(now), now.deadline)));
         let said = Said {
-            errors: self.stand(errors, self.errors.holds()),
+            errors: self.stand(errors, self.errors_hold()),
             latency,
             others: others(silence, clients),
             coverage: self.coverage(now),
@@ -202,7 +203,7 @@ impl CounterTest {
         let latency = self.latency.as_ref().map(|latency| latency.analysis(self.served_warm(now), now.deadline));
         let coverage = self.coverage(now);
         let said = Said {
-            errors: self.stand(errors.verdict, self.errors.holds()),
+            errors: self.stand(errors.verdict, self.errors_hold()),
             latency: latency.as_ref().map(|latency| self.stand_of_latency(latency.verdict)),
             others: others(silence, client_errors),
             coverage,
@@ -246,7 +247,11 @@ impl CounterTest {
         self.clients.as_ref().map(|clients| clients.result(deadline))
     }
 
+    /// What is observed at all is told by the busy ones.
     fn coverage(&self, now: &Now) -> Coverage {
+        if self.counter.is_idle {
+            return Coverage::Covered;
+        }
         let outage = self.errors.outage_left_out(self.served(now), now.deadline);
         coverage(&now.scrapes, &self.ends, self.run.duration, outage)
     }
@@ -261,8 +266,13 @@ impl CounterTest {
         }
     }
 
+    /// Of few requests one that failed is no evidence.
+    fn errors_hold(&self) -> bool {
+        if self.counter.is_idle { self.errors.has_evidence() } else { self.errors.holds() }
+    }
+
     fn stand_of_latency(&self, verdict: Verdict) -> Verdict {
-        let holds = self.latency.as_ref().is_some_and(LatencyTrial::holds);
+        let holds = !self.counter.is_idle && self.latency.as_ref().is_some_and(LatencyTrial::holds);
         self.stand(verdict, holds)
     }
 

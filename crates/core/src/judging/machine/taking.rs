@@ -76,7 +76,8 @@ impl Judge {
         let chosen = series.and_then(|series| discovery::choose(&policy.metrics, origin, series, &scope.pods, &self.subject.primary));
         match chosen {
             Ok(chosen) => {
-                let counters = chosen.counters.iter().map(|found| Counter::new(found, &self.subject)).collect();
+                let busy = chosen.counters.iter().map(|found| Counter::new(found, &self.subject));
+                let counters = busy.chain(chosen.idle.iter().map(|found| Counter::idle(found, &self.subject))).collect();
                 self.series = Series::Found { origin, counters, chosen: Box::new((chosen, tried)), are_compared: false, attempts: 0 };
             }
             Err(nothing) => {
@@ -102,7 +103,12 @@ impl Judge {
         *are_compared = true;
         for index in twins::superfluous(counters, series, &scope.pods, &self.subject.pod_spec) {
             counters.remove(index);
-            chosen.0.counters.remove(index);
+            let busy = chosen.0.counters.len();
+            if index < busy {
+                chosen.0.counters.remove(index)
+            } else {
+                chosen.0.idle.remove(index - busy)
+            };
         }
     }
 

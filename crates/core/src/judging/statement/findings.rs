@@ -15,7 +15,8 @@ const SUGGESTED_WARM_UP: Duration = Duration::from_mins(2);
 impl Known<'_> {
     /// Of all counters; each says its name where there are several.
     pub(super) fn findings(self, said: &[Said<'_>], of: fn(&Said<'_>, Self) -> Vec<Finding>) -> Vec<Finding> {
-        let name = |said: &Said<'_>, finding| match self.counters.len() {
+        let several = said.len();
+        let name = |said: &Said<'_>, finding| match several {
             0 | 1 => finding,
             _ => Finding::Of(said.counter.name.clone(), Box::new(finding)),
         };

@@ -48,7 +48,7 @@ pub(in crate::judging) fn worker(subject: &Subject, now: Timestamp) -> Round {
 /// A rejection, if the pages alone are enough for it, and the numbers for people.
 pub(in crate::judging) fn by_pages(subject: &Subject, dispersion: Dispersion, early: &Early, now: Timestamp) -> Option<(Judgement, Look)> {
     let policy = &subject.policy;
-    let alpha = run_parameters(subject, 1).budget().pages;
+    let alpha = run_parameters(subject, 1, 0).budget().pages;
     let parameters = Parameters { alpha, dispersion, ..Parameters::default() }.with_limit(policy.max_error_rate);
     let served = subject.served(now);
     let analysis = early.rejection(parameters, policy.warm_up, served)?;

@@ -3,7 +3,7 @@
 
 use super::opponent::{counters, end, is_of_the_canary, second, set, told};
 use super::world::{BROKEN, FAILING, FINE, GOOD, NOTHING, PRIMARY, Traffic, tally};
-use crate::metrics::counting::{Series as Counter, Tally};
+use crate::metrics::counting::{Sample, Series as Counter, Tally};
 
 /// What was scraped after 30 seconds belongs to series with another value of this label.
 fn renamed(series: &mut Vec<Counter>, whose: fn(&Counter) -> bool, label: &str, value: &str) {
@@ -42,9 +42,37 @@ fn in_words(series: &mut [Counter], label: &str, good: &str, bad: &str) {
     }
 }
 
+fn ten(second: i64) -> f64 {
+    (second * 10) as f64
+}
+
+fn one(second: i64) -> f64 {
+    second as f64
+}
+
+fn none(_: i64) -> f64 {
+    0.0
+}
+
 /// All within two seconds of each half minute.
 fn in_bursts(second: i64, canary: Tally) -> (Tally, Tally) {
     if second.rem_euclid(30) < 2 { (canary, tally(2700.0, 0.0, 0.0)) } else { (NOTHING, NOTHING) }
+}
+
+/// A second counter, in which the primary's pods have had so few requests; of the canary's and of theirs so many until a second.
+fn beside(series: &mut Vec<Counter>, past: f64, canary: fn(i64) -> f64, primary: fn(i64) -> f64, code: &str) {
+    let ups: Vec<Counter> = series.iter().filter(|one| one.name() == "up").cloned().collect();
+    for up in ups {
+        let is_canary = is_of_the_canary(&up);
+        let of = |at: i64| if is_canary { canary(at.max(0)) } else { past + primary(at.max(0)) };
+        let mut one = up;
+        set(&mut one, "__name__", "admin_http_requests_total");
+        set(&mut one, "code", if is_canary { code } else { "200" });
+        one.samples = one.samples.iter().map(|sample| Sample { value: of(second(sample)), ..*sample }).collect();
+        if one.samples.iter().any(|sample| sample.value > 0.0) || !is_canary {
+            series.push(one);
+        }
+    }
 }
 
 #[test]
@@ -63,6 +91,10 @@ fn what_fails_is_not_let_in() {
         ("4 % by lines of status", end(some, |series, _| in_words(series, "status", "HTTP/1.1 200 OK", "HTTP/1.1 500 Internal Server Error"))),
         ("4 % of the tens of classes", end(some, |series, _| in_words(series, "status", "20x", "50x"))),
         ("4 % are a word among codes", end(some, |series, _| in_words(series, "code", "200", "error"))),
+        ("a counter that was idle has traffic, and fails", end(GOOD, |series, _| beside(series, 0.0, ten, ten, "500"))),
+        ("the same, with one request a second", end(GOOD, |series, _| beside(series, 3.0, one, one, "500"))),
+        ("the same, on the canary alone", end(GOOD, |series, _| beside(series, 0.0, ten, none, "500"))),
+        ("all fail, and an idle counter has nothing", end(BROKEN, |series, _| beside(series, 3.0, none, none, "200"))),
         ("all fail, in bursts", end(bursts, |_, _| {})),
         ("all of the one burst fail", end(at_last, |_, _| {})),
     ]), @r#"
@@ -82,6 +114,14 @@ fn what_fails_is_not_let_in() {
         10s Reject: error rate 4% (36 of 897 requests) exceeds 1% after 10s; primary 0%
     4 % are a word among codes
         10s Reject: error rate 4% (36 of 897 requests) exceeds 1% after 10s; primary 0%
+    a counter that was idle has traffic, and fails
+        10s Reject: admin_http_requests_total by code: error rate 100% (100 of 100 requests) exceeds 1% after 10s; primary 0%
+    the same, with one request a second
+        15s Reject: admin_http_requests_total by code: error rate 100% (15 of 15 requests) exceeds 1% after 15s; primary 0%
+    the same, on the canary alone
+        15s Reject: admin_http_requests_total by code: error rate 100% (100 of 100 requests) exceeds 1% after 15s; primary without requests
+    all fail, and an idle counter has nothing
+        10s Reject: error rate 100% (900 of 900 requests) exceeds 1% after 10s; primary 0%
     all fail, in bursts
         35s Reject: error rate 100% (3,600 of 3,600 requests) exceeds 1% after 35s; primary 0%
     all of the one burst fail
@@ -98,6 +138,12 @@ fn what_is_well_is_let_in() {
         ("the primary's has", end(GOOD, |series, _| renamed(series, of_the_primary, "job", "zz"))),
         ("another monitor's labels since 30 s", end(GOOD, |series, _| renamed(series, of_the_primary, "endpoint", "zz"))),
         ("a pod of the primary is found late", end(GOOD, |series, _| found_late(series))),
+        ("a counter that was idle has traffic", end(GOOD, |series, _| beside(series, 0.0, ten, ten, "200"))),
+        ("the same, on the primary alone", end(GOOD, |series, _| beside(series, 0.0, none, ten, "200"))),
+        ("the same, on the canary alone", end(GOOD, |series, _| beside(series, 0.0, ten, none, "200"))),
+        ("the same, and one request of the canary's fails", end(GOOD, |series, _| beside(series, 0.0, |at| (at / 30).min(1) as f64, ten, "500"))),
+        ("the same, and one of its requests is refused", end(GOOD, |series, _| beside(series, 0.0, |at| (at / 30).min(1) as f64, ten, "404"))),
+        ("a counter that stays idle", end(GOOD, |series, _| beside(series, 3.0, none, none, "200"))),
         ("in bursts", end(bursts, |_, _| {})),
     ]), @r"
     the job has another name since 30 s
@@ -109,6 +155,18 @@ fn what_is_well_is_let_in() {
     another monitor's labels since 30 s
         60s Promote: error rate 0% (0 of 5,387 requests, at most 0.06%; limit 1%); primary 0%
     a pod of the primary is found late
+        60s Promote: error rate 0% (0 of 5,387 requests, at most 0.06%; limit 1%); primary 0%
+    a counter that was idle has traffic
+        60s Promote: error rate 0% (0 of 5,387 requests, at most 0.06%; limit 1%); primary 0%
+    the same, on the primary alone
+        60s Promote: error rate 0% (0 of 5,387 requests, at most 0.06%; limit 1%); primary 0%
+    the same, on the canary alone
+        60s Promote: error rate 0% (0 of 5,387 requests, at most 0.06%; limit 1%); primary 0%
+    the same, and one request of the canary's fails
+        60s Promote: error rate 0% (0 of 5,387 requests, at most 0.06%; limit 1%); primary 0%
+    the same, and one of its requests is refused
+        60s Promote: error rate 0% (0 of 5,387 requests, at most 0.06%; limit 1%); primary 0%
+    a counter that stays idle
         60s Promote: error rate 0% (0 of 5,387 requests, at most 0.06%; limit 1%); primary 0%
     in bursts
         60s Promote: error rate 0% (0 of 3,596 requests, at most 0.09%; limit 1%); primary 0%

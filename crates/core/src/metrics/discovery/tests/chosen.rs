@@ -36,7 +36,7 @@ fn what_a_person_is_told_when_nothing_fits() {
 fn chosen(choice: &str, series: &[Series]) -> (Vec<String>, Vec<String>) {
     let mut pods = pods();
     pods.primary = pods.primary.with_address("10.0.0.1", "app-6d5f-aaaaa");
-    let Chosen { counters, not_judged } = choose(&Choice::parse(choice).unwrap(), Origin::Prometheus, series, &pods, "app").unwrap();
+    let Chosen { counters, not_judged, .. } = choose(&Choice::parse(choice).unwrap(), Origin::Prometheus, series, &pods, "app").unwrap();
     for found in &counters {
         let by_hand = recognise(&Choice::parse(found.spelling()).unwrap(), series, &pods, "app").unwrap();
         assert_eq!((by_hand.requests, by_hand.errors), (found.requests, found.errors), "spelled as {}", found.spelling());
@@ -162,7 +162,7 @@ fn pods_are_named_alike(#[case] labels: &[(&str, &str)], #[case] judged: usize, 
     let mut pods = pods();
     pods.primary = pods.primary.with_address("10.0.0.1", "app-6d5f-aaaaa");
     let series = [at("10.0.0.1:8080", http(500.0)), collected];
-    let Chosen { counters, not_judged } = choose(&Choice::Auto, Origin::Prometheus, &series, &pods, "app").unwrap();
+    let Chosen { counters, not_judged, .. } = choose(&Choice::Auto, Origin::Prometheus, &series, &pods, "app").unwrap();
     assert_eq!((counters.len(), counters[0].pod_label, not_judged), (judged, label, others.iter().map(ToString::to_string).collect()));
 }
 
@@ -209,4 +209,19 @@ fn a_flag_is_no_code(#[case] counted: &[(&str, f64)], #[case] found: Option<&str
     let series: Vec<Series> = counted.iter().map(|(status, value)| last("http_requests_total", &[("status", status)], *value)).collect();
     let recognised = recognise(&Choice::Auto, &series, &pods(), "app");
     assert_eq!(recognised.as_ref().ok().map(Found::description).as_deref(), found, "{recognised:?}");
+}
+
+/// They may have traffic by the time of the trial.
+#[rstest]
+#[case::beside_a_busy_one("auto", &[http(5000.0), named("gin_requests_total", 19.0), named("shop_http_requests_total", 0.0)], &["shop_http_requests_total by code", "gin_requests_total by code"])]
+#[case::beside_none("auto", &[http(3.0), named("gin_requests_total", 9.0)], &[])]
+#[case::of_others("auto", &[http(5000.0), named("shop_client_http_requests_total", 9.0)], &[])]
+#[case::its_own_histogram("auto", &[http(5000.0), named("http_request_duration_seconds_count", 1.0)], &[])]
+#[case::beside_what_was_asked_for("go", &[named("gin_requests_total", 9000.0), named("echo_requests_total", 3.0)], &[])]
+#[case::as_many_as_are_judged("auto", &[http(5000.0), named("a_http_requests_total", 1.0), named("b_http_requests_total", 1.0), named("c_http_requests_total", 1.0), named("d_http_requests_total", 1.0)],
+    &["a_http_requests_total by code", "b_http_requests_total by code", "c_http_requests_total by code"])]
+fn idle_ones_are_known_too(#[case] choice: &str, #[case] series: &[Series], #[case] expected: &[&str]) {
+    let chosen = choose(&Choice::parse(choice).unwrap(), Origin::Prometheus, series, &pods(), "app").unwrap();
+    assert_eq!(chosen.idle.iter().map(Found::description).collect::<Vec<_>>(), expected);
+    assert_eq!((chosen.counters.len(), chosen.not_judged.len()), (1, 0));
 }
