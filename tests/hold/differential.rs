@@ -37,6 +37,8 @@ struct Worlds {
     promotions: u32,
     /// Revisions count.
     undoes: bool,
+    /// The plain one has revisions that the other one does not: nothing can be undone in both alike any more.
+    has_more_revisions: bool,
     /// Of the held one's namespace, by which nothing is promoted.
     frozen: bool,
 }
@@ -63,6 +65,7 @@ impl Worlds {
             pending: Vec::new(),
             promotions: 0,
             undoes: steps.contains(&Step::Undo),
+            has_more_revisions: false,
             frozen: false,
         };
         let created = [&worlds.held, &worlds.plain].map(|world| send(world, &steps[0], false).is_ok());
@@ -79,6 +82,7 @@ impl Worlds {
             }
             Step::Promote => self.promote(),
             Step::Gate(gate) => self.gate(*gate),
+            Step::Undo if self.has_more_revisions => {}
             Step::Undo => self.undo(),
             Step::CleanUp(manager) => self.clean_up(manager),
             Step::OwnAnnotations => self.around_the_template(step.clone()),
@@ -181,8 +185,10 @@ impl Worlds {
         let pending = std::mem::take(&mut self.pending);
         let steps: Vec<Step> = pending.iter().map(|pending| pending.step.clone()).collect();
         assert!(!steps.is_empty(), "a request that was held");
-        // What was tried together is one revision.
-        let together = self.undoes && steps.len() > 1;
+        // What was tried together is one revision. A paused Deployment can't be undone, so that there are two of that in the plain one.
+        let with_undo = steps.len() > 1 && steps.contains(&Step::Undo);
+        self.has_more_revisions |= with_undo;
+        let together = self.undoes && steps.len() > 1 && !with_undo;
         if together {
             pause(&self.plain, true);
         }
