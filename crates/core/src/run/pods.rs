@@ -10,9 +10,11 @@ use crate::manifest::conditions;
 use crate::manifest::object;
 use crate::words::cut;
 
+mod containers;
 mod told;
 mod tries;
 
+use self::containers::{endings, finished, init_containers, is_resized, sidecars, waits_for};
 pub use self::told::{explained, unexplained};
 pub use self::tries::Tries;
 
@@ -124,16 +126,6 @@ pub(super) fn latest_ending(pod: &Value) -> Option<Timestamp> {
     containers.flat_map(endings).filter(|ended| !is_by_the_node(ended)).filter_map(finished).max()
 }
 
-fn endings(container: &Value) -> impl Iterator<Item = &Value> {
-    ["/state/terminated", "/lastState/terminated"]
-        .into_iter()
-        .filter_map(|state| container.pointer(state).filter(|ended| ended.is_object()))
-}
-
-fn finished(terminated: &Value) -> Option<Timestamp> {
-    text(terminated, "finishedAt").parse().ok()
-}
-
 /// Evicted, preempted, shut down with its node: a new pod takes its place. Kubelet also evicts a pod that exceeds the disk space which the
 /// template itself allows it; alone of all evictions that one is no disruption, and the template's fault.
 fn is_lost_with_its_node(pod: &Value) -> bool {
@@ -185,16 +177,20 @@ fn failure(pod: &Value, excused: Option<Timestamp>) -> Option<(String, Trouble)>
         return Some((reason, Trouble::Own));
     }
     if let Some(reason) = waiting(pod, &[BACK_OFF]) {
-        let ended = list(pod, "containerStatuses").iter().flat_map(endings).max_by_key(|ended| finished(ended));
-        if !ended.is_some_and(is_excused) {
-            return Some((reason, ended.map_or(Trouble::Own, |ended| ended_at(pod, ended))));
+        let newest = |ended: &&Value| finished(ended);
+        let ended = list(pod, "containerStatuses").iter().flat_map(endings).max_by_key(newest);
+        let of_init = init_containers(pod).filter(|one| waits_for(one, &[BACK_OFF])).flat_map(endings).max_by_key(newest);
+        if !of_init.or(ended).is_some_and(is_excused) {
+            let of_init =
+                of_init.map(|ended| Trouble::Ended { at: finished(ended), perhaps_by_a_probe: false, tries: Tries::of_init(pod) });
+            return Some((reason, of_init.or_else(|| ended.map(|ended| ended_at(pod, ended))).unwrap_or(Trouble::Own)));
         }
     }
     if let Some((sidecar, ended)) = sidecar_that_ended(pod).filter(|(_, ended)| !is_excused(ended)) {
         return Some((describe(sidecar, &format!("ended: {}", ending(ended)), text(ended, "message")), ended_at(pod, ended)));
     }
     // An init container may run again and again until what it waits for is there; a container that served must not end.
-    for container in list(pod, "containerStatuses") {
+    for container in list(pod, "containerStatuses").iter().filter(|container| !is_resized(pod, container)) {
         if let Some(ended) = endings(container).find(|ended| !is_by_the_node(ended) && !is_excused(ended)) {
             return Some((describe(container, &format!("ended: {}", ending(ended)), text(ended, "message")), ended_at(pod, ended)));
         }
@@ -212,15 +208,6 @@ fn sidecar_that_ended(pod: &Value) -> Option<(&Value, &Value)> {
     let ready: Timestamp = text(ready, "lastTransitionTime").parse().ok()?;
     let ended = |sidecar| endings(sidecar).find(|ended| !is_by_the_node(ended) && finished(ended).is_some_and(|at| at > ready));
     sidecars(pod).find_map(|sidecar| Some((sidecar, ended(sidecar)?)))
-}
-
-/// Init containers that go on.
-fn sidecars(pod: &Value) -> impl Iterator<Item = &Value> {
-    let goes_on = |name: &str| {
-        let containers = pod.pointer("/spec/initContainers").and_then(Value::as_array).into_iter().flatten();
-        containers.filter(|one| text(one, "name") == name).any(|one| text(one, "restartPolicy") == "Always")
-    };
-    list(pod, "initContainerStatuses").iter().filter(move |one| goes_on(text(one, "name")))
 }
 
 fn ended_at(pod: &Value, terminated: &Value) -> Trouble {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::pods::{Tries, Trouble, is_lost, is_ready, latest_ending};
+use super::pods::{Trouble, is_lost, is_ready, latest_ending};
 use crate::manifest::{conditions, references};
 use crate::{api::annotations::RUN_LABEL, manifest::object};
 
@@ -35,7 +35,7 @@ pub fn with(trouble: Trouble, primary: &Value, pods: &[Value]) -> Option<Shared>
         Trouble::Unready => !is_ready(pod),
         Trouble::Ended { at, tries, .. } => {
             let is_at_once = at.is_some_and(|at| latest_ending(pod).is_some_and(|ended| ended + TOGETHER >= at));
-            !is_ready(pod) || is_at_once || tries.are_those_of(Tries::of(pod))
+            !is_ready(pod) || is_at_once || tries.are_those_of(pod)
         }
     };
     let troubled = own.iter().filter(shares).count();
@@ -105,6 +105,7 @@ const FIRST_LOOK: Duration = Duration::from_mins(1);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::pods::Tries;
     use rstest::rstest;
     use serde_json::json;
 
@@ -186,6 +187,45 @@ mod tests {
         let ended = Trouble::Ended { at: at("02", own.1).parse().ok(), perhaps_by_a_probe: false, tries: Tries::of(&canary) };
         let pods = [pod("app-5d8f", began("01", others)), pod("app-5d8f", began("01", others)), pod("app-5d8f", ready(true))];
         assert_eq!(with(ended, &primary(), &pods), expected.then_some(Shared { troubled: 2, of: 3 }));
+    }
+
+    /// It waits for a store, and ends where that isn't there yet: so often, so many seconds after its pod's start.
+    #[rstest]
+    #[case::as_theirs_did((2, 35), (3, 50), true, true)]
+    #[case::oftener((4, 80), (1, 12), true, false)]
+    #[case::theirs_never_did((2, 35), (0, 2), true, false)]
+    #[case::the_store_is_gone((2, 35), (0, 2), false, true)]
+    fn an_init_container_may_need_some_tries(
+        #[values("", "Always")] policy: &str,
+        #[case] own: (i64, i64),
+        #[case] others: (i64, i64),
+        #[case] are_ready: bool,
+        #[case] expected: bool,
+    ) {
+        let at = |day: &str, seconds: i64| format!("2026-01-{day}T00:{:02}:{:02}Z", seconds / 60, seconds % 60);
+        let began = |day: &str, (times, after): (i64, i64), state: &str, is_ready: bool| {
+            let mut status = ready(is_ready);
+            let mut wait = json!({"name": "wait", "restartCount": times});
+            let ended = json!({"exitCode": i64::from(state == "waiting"), "finishedAt": at(day, after)});
+            if state == "waiting" {
+                wait["state"] = json!({"waiting": {"reason": "CrashLoopBackOff"}});
+                wait["lastState"] = json!({"terminated": ended});
+            } else {
+                wait["state"] = json!({"terminated": ended});
+            }
+            status["initContainerStatuses"] = json!([wait]);
+            status["startTime"] = json!(at(day, 0));
+            status
+        };
+        let mut canary = pod("app-canary-77f", began("02", own, "waiting", false));
+        canary["metadata"]["labels"] = json!({RUN_LABEL: "r"});
+        canary["spec"] = json!({"initContainers": [{"name": "wait", "restartPolicy": policy}]});
+        let health = crate::run::pods::health(&[canary], &json!({}), "r", crate::run::pods::Known::default());
+        let crate::run::pods::Health::Failed { trouble, .. } = health else { panic!("{health:?}") };
+        let pods =
+            [pod("app-5d8f", began("01", others, "terminated", are_ready)), pod("app-5d8f", began("01", others, "terminated", are_ready))];
+        assert_eq!(with(trouble, &primary(), &pods), expected.then_some(Shared { troubled: 2, of: 2 }));
+        assert_eq!(grace(trouble, &json!({})), Duration::ZERO);
     }
 
     #[test]

@@ -52,6 +52,42 @@ fn at_once(#[case] status: Value, #[case] reason: &str) {
     assert_eq!(failed(judge(status, false)).0, reason);
 }
 
+/// A change of resources in place starts a container anew where its template says so, once for each change.
+#[rstest]
+#[case::once("RestartContainer", 2, 1, None)]
+#[case::oftener(
+    "RestartContainer",
+    2,
+    2,
+    Some("container app ended: Error, exit code 143 (by itself, or stopped for a failing liveness probe: the pod's Events tell)")
+)]
+#[case::never_changed(
+    "RestartContainer",
+    1,
+    1,
+    Some("container app ended: Error, exit code 143 (by itself, or stopped for a failing liveness probe: the pod's Events tell)")
+)]
+#[case::need_not(
+    "NotRequired",
+    2,
+    1,
+    Some("container app ended: Error, exit code 143 (by itself, or stopped for a failing liveness probe: the pod's Events tell)")
+)]
+fn resources_may_be_changed_in_place(#[case] policy: &str, #[case] generation: i64, #[case] restarts: i64, #[case] expected: Option<&str>) {
+    let mut pod = pod(json!({
+        "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:10Z"}],
+        "containerStatuses": [{"name": "app", "restartCount": restarts, "state": {"running": {}},
+            "lastState": {"terminated": {"exitCode": 143, "reason": "Error", "finishedAt": "2026-01-01T00:00:20Z"}}}],
+    }));
+    pod["metadata"]["generation"] = json!(generation);
+    pod["spec"] = json!({"containers": [{"name": "app", "resizePolicy": [{"resourceName": "cpu", "restartPolicy": policy}]}]});
+    let reason = match health(&[pod], &json!({}), "r", Known { was_ready: true, excused: None }) {
+        Health::Failed { reason, .. } => Some(reason),
+        _ => None,
+    };
+    assert_eq!(reason.as_deref(), expected);
+}
+
 /// Once the pod is Ready; before, it may need some tries, as a proxy does that waits for its control plane.
 #[rstest]
 #[case::once_it_served("Always", "2026-01-01T00:00:40Z", Some("container proxy ended: Error, exit code 1"))]
