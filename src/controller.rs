@@ -8,6 +8,7 @@ mod again;
 mod events;
 mod failure;
 mod judge;
+mod monitors;
 mod namespaces;
 mod notices;
 mod observe;
@@ -31,12 +32,12 @@ use kube::{
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
-pub use self::telemetry::Metrics;
 use self::{again::Again, namespaces::Namespaces, notices::Notices, shares::Shares};
 pub(crate) use self::{
     failure::{Error, chain},
     namespaces::{Wishes, look as wishes},
 };
+pub use self::{monitors::Monitors, telemetry::Metrics};
 use crate::{
     clock,
     kubernetes::{WATCH_FOR, deployments},
@@ -78,6 +79,7 @@ pub struct Context {
     /// Steps under way, by namespace.
     shares: Shares,
     namespaces: Namespaces,
+    monitors: Monitors,
     notices: Notices,
 }
 
@@ -103,6 +105,7 @@ impl Context {
             remembered,
             shares: Shares::default(),
             namespaces: Namespaces::default(),
+            monitors: Monitors::default(),
             notices: Notices::new(notifier),
         }
     }

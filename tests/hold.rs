@@ -18,6 +18,7 @@ mod helm;
 mod hostile;
 mod injectors;
 mod limits;
+mod monitors;
 mod neighbours;
 mod overtaken;
 mod page;

@@ -110,6 +110,14 @@ fn the_environment_variables_are_known() {
     }
 }
 
+#[test]
+fn with_monitors_it_may_list_them_and_no_more() {
+    let role = objects(&repository().join("deploy/monitors/rbac.yaml")).remove(0);
+    let [rule] = list(&role["rules"]) else { panic!("{role}") };
+    let words = |part: &str| list(&rule[part]).iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ");
+    assert_eq!((words("resources"), words("verbs")), ("podmonitors servicemonitors".to_owned(), "list".to_owned()));
+}
+
 /// `deploy/page` adds arguments that are understood, a port that its Service finds, and no right but to ask who somebody is and what they may.
 #[test]
 fn the_page_is_opened_by_what_the_process_understands() {

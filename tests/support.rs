@@ -8,6 +8,7 @@ pub(crate) mod fixtures;
 pub(crate) mod gateway;
 pub(crate) mod gitops;
 pub(crate) mod helm;
+pub(crate) mod kinds;
 pub(crate) mod kubectl;
 pub(crate) mod mutator;
 pub(crate) mod namespace;

@@ -1,5 +1,6 @@
 //! The chart beside `deploy/`, and both as the API server makes them: asked by a dry run, so that its defaults are the real ones.
 
+use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::{NAMESPACE, name, objects, rendered, repository};
@@ -84,14 +85,16 @@ fn assert_same(left: &[Value], right: &[Value]) {
 }
 
 /// But for the namespace, which Helm makes itself (`--create-namespace`) and won't take as a part of a chart.
-#[test]
+#[rstest]
+#[case::the_default("deploy", &[])]
+#[case::with_monitors("deploy/monitors", &["--set=rbac.monitors=true"])]
 #[ignore = "needs a control plane"]
-fn the_chart_installs_what_kustomize_installs() {
+fn the_chart_installs_what_kustomize_installs(#[case] directory: &str, #[case] values: &[&str]) {
     let control_plane = api_server();
-    let deploy = repository().join("deploy").display().to_string();
+    let deploy = repository().join(directory).display().to_string();
     let kustomized = Kubectl::of(control_plane).run(&["kustomize", &deploy]).succeeded().stdout;
     let kustomized: Vec<Value> = objects(&kustomized).into_iter().filter(|object| object["kind"] != "Namespace").collect();
-    let chart = objects(&rendered(&[]).unwrap());
+    let chart = objects(&rendered(values).unwrap());
     assert_same(&stored(control_plane, &chart), &stored(control_plane, &kustomized));
 }
 

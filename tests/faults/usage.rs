@@ -23,6 +23,7 @@ use super::{
 use crate::support::{
     control_plane::{ControlPlane, api_server},
     eventually,
+    kinds::define,
     kubectl::Kubectl,
     results::row,
 };
@@ -37,7 +38,7 @@ struct MetricsServer {
 
 impl MetricsServer {
     fn start(control_plane: &'static ControlPlane, namespace: &str) -> Self {
-        define(control_plane);
+        define(control_plane, "metrics.k8s.io", "v1beta1", "PodMetrics", "pods");
         let (canary, ends) = (Arc::new([300, 100].map(AtomicU32::new)), Arc::new(AtomicBool::new(false)));
         let server = Self { canary: Arc::clone(&canary), ends: Arc::clone(&ends) };
         let namespace = namespace.to_owned();
@@ -60,25 +61,6 @@ impl Drop for MetricsServer {
     fn drop(&mut self) {
         self.ends.store(true, Ordering::Relaxed);
     }
-}
-
-fn define(control_plane: &ControlPlane) {
-    let any = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
-    let definition = json!({
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {
-            "name": "pods.metrics.k8s.io",
-            "annotations": {"api-approved.kubernetes.io": "unapproved, for a test"},
-        },
-        "spec": {
-            "group": "metrics.k8s.io",
-            "scope": "Namespaced",
-            "names": {"kind": "PodMetrics", "plural": "pods"},
-            "versions": [{"name": "v1beta1", "served": true, "storage": true, "schema": any}],
-        },
-    });
-    control_plane.apply("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/pods.metrics.k8s.io", &definition);
 }
 
 fn write(control_plane: &ControlPlane, namespace: &str, canary: (u32, u32)) {

@@ -5,12 +5,7 @@ use std::{fs, path::PathBuf};
 use coalmine_core::{api::annotations::Phase, manifest::object};
 use serde_json::{Value, json};
 
-use crate::support::{
-    control_plane::{ControlPlane, variable},
-    eventually,
-    kubectl::Output,
-    namespace::Namespace,
-};
+use crate::support::{control_plane::variable, eventually, kinds::define, kubectl::Output, namespace::Namespace};
 
 fn repository() -> PathBuf {
     variable("COALMINE_REPOSITORY").into()
@@ -25,28 +20,11 @@ fn deployment(namespace: &Namespace, name: &str) -> Value {
     namespace.control_plane.get(&format!("/apis/apps/v1/namespaces/{}/deployments/{name}", namespace.name))
 }
 
-/// As much of the Prometheus operator as its users' files need: the kind.
-fn with_service_monitors(control_plane: &ControlPlane) {
-    let any = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
-    let definition = json!({
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": "servicemonitors.monitoring.coreos.com"},
-        "spec": {
-            "group": "monitoring.coreos.com",
-            "scope": "Namespaced",
-            "names": {"kind": "ServiceMonitor", "plural": "servicemonitors"},
-            "versions": [{"name": "v1", "served": true, "storage": true, "schema": any}],
-        },
-    });
-    control_plane.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", &definition).expect("a kind");
-}
-
 #[test]
 #[ignore = "needs a control plane"]
 fn every_example_is_applied() {
     let namespace = Namespace::new();
-    with_service_monitors(namespace.control_plane);
+    define(namespace.control_plane, "monitoring.coreos.com", "v1", "ServiceMonitor", "servicemonitors");
     let files = fs::read_dir(repository().join("examples")).unwrap().map(|entry| PathBuf::from(entry.unwrap().file_name()));
     let manifests = files.filter(|file| file.extension().is_some_and(|extension| extension == "yaml"));
     let mut names: Vec<String> = manifests.map(|file| file.into_os_string().into_string().unwrap()).collect();
@@ -104,6 +82,7 @@ fn every_kustomization_is_understood() {
     assert_eq!(with.replacen(url, "", 1), without, "they differ in nothing else");
     assert!(built("deploy/prometheus").contains("kind: ClusterRole"));
     assert!(built("deploy/notifications").contains("name: coalmine-notifications-"));
+    assert!(built("deploy/monitors").contains("name: coalmine-monitors"));
     assert!(built("deploy/monitoring").contains("kind: PrometheusRule"));
     let with_cert_manager = built("certs/cert-manager");
     assert!(with_cert_manager.contains("cert-manager.io/inject-ca-from: coalmine/coalmine"));

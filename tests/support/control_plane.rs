@@ -103,11 +103,7 @@ impl ControlPlane {
 
     /// Any request; the body is JSON unless the content type says otherwise.
     pub(crate) fn send(&self, who: As, method: &str, path: &str, content_type: &str, body: &Value) -> Result<Value, Refused> {
-        let client = match who {
-            As::Administrator => &self.admin,
-            As::Controller => &self.controller,
-        };
-        answered(self.runtime.block_on(client.request::<Value>(http_request(method, path, content_type, body))))
+        answered(self.runtime.block_on(self.client_of(who).request::<Value>(http_request(method, path, content_type, body))))
     }
 
     /// As the administrator, by a program that names itself and no field manager.
@@ -129,7 +125,14 @@ impl ControlPlane {
     }
 
     pub(crate) fn client(&self) -> &Client {
-        &self.admin
+        self.client_of(As::Administrator)
+    }
+
+    pub(crate) fn client_of(&self, who: As) -> &Client {
+        match who {
+            As::Administrator => &self.admin,
+            As::Controller => &self.controller,
+        }
     }
 
     /// Something that goes on beside the tests.

@@ -43,20 +43,22 @@ impl Judging {
     ) -> Answer {
         let namespace = object::namespace(primary);
         let answer = match question {
-            Question::Pods => match pods::of_both(context, primary, canary).await {
-                Ok((canary, primary)) => {
-                    if let Some(pages) = pages {
-                        pages.reading.aim(&canary, &primary);
+            Question::Pods => {
+                match pods::of_both(context, primary, canary, pages.as_ref().map_or(&[], |pages| pages.monitored.as_slice())).await {
+                    Ok((canary, primary)) => {
+                        if let Some(pages) = pages {
+                            pages.reading.aim(&canary, &primary);
+                        }
+                        Ok(Answer::Pods { canary, primary })
                     }
-                    Ok(Answer::Pods { canary, primary })
+                    Err(error) => Err(failure(&error)),
                 }
-                Err(error) => Err(failure(&error)),
-            },
+            }
             Question::Present { origin, scope, names } => {
                 if origin == Origin::Pages && pages.is_none() {
                     let policy = Policy::of(object::annotations(primary)).unwrap_or_default();
-                    let begun = Pages::of(pages, context, primary, &policy);
-                    match pods::of_both(context, primary, canary).await {
+                    let begun = Pages::of(pages, context, primary, &policy).await;
+                    match pods::of_both(context, primary, canary, &begun.monitored).await {
                         Ok((canary, primary)) => begun.reading.aim(&canary, &primary),
                         Err(error) => return Answer::Failed(failure(&error)),
                     }

@@ -13,7 +13,7 @@ use crate::{clock, sources::pods::PodPages};
 use coalmine_core::{
     api::{origin::Origin, policy::Policy},
     manifest::object,
-    metrics::discovery::Choice,
+    metrics::{discovery::Choice, pages::Endpoint},
     run::times,
     standing::Standing,
 };
@@ -26,6 +26,8 @@ const AIMED_FOR: Duration = Duration::from_secs(10);
 pub(super) struct Pages {
     run: String,
     pub(super) reading: PodPages,
+    /// Where monitors say that the pods' pages are; looked up once.
+    pub(super) monitored: Vec<Endpoint>,
     /// When the pods were listed last.
     aimed: Option<Timestamp>,
 }
@@ -45,10 +47,10 @@ impl Memory {
         if !is_trying || !is_the_only || seen.policy().metrics == Choice::Nothing {
             return;
         }
-        let pages = Pages::of(&mut self.pages, context, primary, seen.policy());
+        let pages = Pages::of(&mut self.pages, context, primary, seen.policy()).await;
         let is_known = pages.aimed.is_some_and(|aimed| times::elapsed(aimed, clock::now()) < AIMED_FOR);
         if !is_known && seen.canary(primary).is_none_or(|canary| times::ready_since(canary).is_none()) {
-            let Ok(pods) = pods::of_primary(context, primary).await else { return };
+            let Ok(pods) = pods::of_primary(context, primary, &pages.monitored).await else { return };
             pages.reading.aim(&[], &pods);
             pages.aimed = Some(clock::now());
         }
@@ -56,12 +58,19 @@ impl Memory {
 }
 
 impl Pages {
-    pub(super) fn of<'a>(known: &'a mut Option<Self>, context: &Context, primary: &Value, policy: &Policy) -> &'a mut Self {
-        known.get_or_insert_with(|| {
-            let (namespace, name) = (object::namespace(primary), object::name(primary));
-            let reading = PodPages::begin(Arc::clone(&context.sources.pods), namespace, name, policy, &pod_spec(primary));
-            Self { run: Standing::of(primary).run_name().to_owned(), reading, aimed: None }
-        })
+    pub(super) async fn of<'a>(known: &'a mut Option<Self>, context: &Context, primary: &Value, policy: &Policy) -> &'a mut Self {
+        let begun = match known.take() {
+            Some(begun) => begun,
+            None => Self::begin(context, primary, policy).await,
+        };
+        known.insert(begun)
+    }
+
+    async fn begin(context: &Context, primary: &Value, policy: &Policy) -> Self {
+        let (namespace, name) = (object::namespace(primary), object::name(primary));
+        let monitored = context.monitors.of(&context.client, primary).await;
+        let reading = PodPages::begin(Arc::clone(&context.sources.pods), namespace, name, policy, &pod_spec(primary));
+        Self { run: Standing::of(primary).run_name().to_owned(), reading, monitored, aimed: None }
     }
 }
 

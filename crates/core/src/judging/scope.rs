@@ -10,7 +10,7 @@ use crate::{
     manifest::{conditions, object, references},
     metrics::{
         counting::{Members, Pods},
-        pages::{Place, places},
+        pages::{Endpoint, Place, monitored_places},
     },
     run::canary,
 };
@@ -39,6 +39,11 @@ pub struct Pod {
 impl Pod {
     /// As the API server has it.
     pub fn of(pod: &Value) -> Self {
+        Self::monitored(pod, &[])
+    }
+
+    /// The same where monitors say where its page is.
+    pub fn monitored(pod: &Value, endpoints: &[Endpoint]) -> Self {
         let text = |path: &str| pod.pointer(path).and_then(Value::as_str).map(str::to_owned);
         let owners = references::of(pod).iter().filter(|owner| references::text(owner, "kind") == "ReplicaSet");
         let is_ready = conditions::find(pod, "Ready").is_some_and(|ready| conditions::text(ready, "status") == "True");
@@ -50,7 +55,7 @@ impl Pod {
             node: text("/spec/nodeName"),
             created: text("/metadata/creationTimestamp").and_then(|created| created.parse().ok()),
             is_serving: is_ready && !object::is_being_deleted(pod),
-            places: places(pod),
+            places: monitored_places(pod, endpoints),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Where a pod may serve its metrics: what its annotations say, or else its ports in the order in which they are likely, each with the usual
-//! paths.
+//! Where a pod may serve its metrics: what its annotations say, or else what monitors say, and its ports in the order in which they are likely,
+//! each with the usual paths.
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ const PROBES: [&str; 3] = ["readinessProbe", "livenessProbe", "startupProbe"];
 /// A pod that declares more is tried at these only.
 const MOST_PORTS: usize = 12;
 /// A longer path is nobody's.
-const LONGEST_PATH: usize = 512;
+pub(super) const LONGEST_PATH: usize = 512;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scheme {
@@ -68,34 +68,49 @@ fn annotation<'a>(pod: &'a Value, name: &str) -> Option<&'a str> {
 }
 
 /// The places of this pod, the likeliest first; none where it says that it isn't to be scraped, or tells no port.
-pub fn places(pod: &Value) -> Vec<Place> {
+pub(super) fn places(pod: &Value, monitored: impl Iterator<Item = Place>) -> Vec<Place> {
     if annotation(pod, "scrape") == Some("false") {
         return Vec::new();
     }
     let port = annotation(pod, "port").and_then(|port| port.parse().ok());
     let hints = Hints::of(pod);
-    port.map_or_else(|| ports(pod), |port| vec![port]).into_iter().flat_map(|port| hints.at(port)).collect()
+    let mut all: Vec<Place> = monitored.filter(|_| port.is_none()).collect();
+    for place in port.map_or_else(|| ports(pod), |port| vec![port]).into_iter().flat_map(|port| hints.at(port)) {
+        if !all.contains(&place) {
+            all.push(place);
+        }
+    }
+    all
+}
+
+fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
+    let list = |name: &str| pod["spec"][name].as_array().into_iter().flatten();
+    // A sidecar is an init container that goes on.
+    let sidecars = list("initContainers").filter(|container| container.get("restartPolicy").and_then(Value::as_str) == Some("Always"));
+    list("containers").chain(sidecars)
+}
+
+/// The names and numbers of its ports, in the order in which they are declared.
+pub(super) fn declared(pod: &Value) -> impl Iterator<Item = (&str, u16)> {
+    let declared = containers(pod).flat_map(|container| container["ports"].as_array().into_iter().flatten());
+    let is_tcp = |port: &&Value| port.get("protocol").and_then(Value::as_str).is_none_or(|protocol| protocol == "TCP");
+    declared.filter(is_tcp).filter_map(|port| {
+        let number = port["containerPort"].as_u64().and_then(|number| u16::try_from(number).ok())?;
+        Some((port["name"].as_str().unwrap_or_default(), number))
+    })
 }
 
 fn ports(pod: &Value) -> Vec<u16> {
-    let list = |name: &str| pod.pointer(&format!("/spec/{name}")).and_then(Value::as_array).into_iter().flatten();
-    // A sidecar is an init container that goes on.
-    let sidecars = list("initContainers").filter(|container| container.get("restartPolicy").and_then(Value::as_str) == Some("Always"));
-    let declared =
-        list("containers").chain(sidecars).flat_map(|container| container.get("ports").and_then(Value::as_array).into_iter().flatten());
-    let is_tcp = |port: &&Value| port.get("protocol").and_then(Value::as_str).is_none_or(|protocol| protocol == "TCP");
     let mut ports: Vec<(usize, u16)> = Vec::new();
-    for port in declared.filter(is_tcp) {
-        let name = port.get("name").and_then(Value::as_str).unwrap_or_default();
+    for (name, number) in declared(pod) {
         let rank = USUAL_NAMES.iter().position(|usual| *usual == name).unwrap_or(USUAL_NAMES.len());
-        let number = port.get("containerPort").and_then(Value::as_u64).and_then(|number| u16::try_from(number).ok());
-        if let Some(number) = number.filter(|number| ports.iter().all(|(_, known)| known != number)) {
+        if ports.iter().all(|(_, known)| *known != number) {
             ports.push((rank, number));
         }
     }
     // A port need not be declared to be open; where the kubelet asks, something listens.
-    let asked = list("containers")
-        .flat_map(|container| PROBES.iter().filter_map(|probe| container.get(*probe)?.pointer("/httpGet/port")?.as_u64()));
+    let asked =
+        containers(pod).flat_map(|container| PROBES.iter().filter_map(|probe| container.get(*probe)?.pointer("/httpGet/port")?.as_u64()));
     for number in asked.filter_map(|number| u16::try_from(number).ok()) {
         if ports.iter().all(|(_, known)| *known != number) {
             ports.push((USUAL_NAMES.len(), number));
@@ -121,7 +136,7 @@ mod tests {
     }
 
     fn told(pod: &Value) -> String {
-        places(pod).iter().map(Place::to_string).collect::<Vec<_>>().join(" ")
+        places(pod, std::iter::empty()).iter().map(Place::to_string).collect::<Vec<_>>().join(" ")
     }
 
     #[rstest]
@@ -152,7 +167,7 @@ mod tests {
             {"containerPort": 50051, "name": "grpc"}, {"containerPort": 8080, "name": "http"}, {"containerPort": 53, "protocol": "UDP"},
             {"containerPort": 9090, "name": "metrics"}, {"containerPort": 8080}, {"containerPort": 70_000},
         ]);
-        let mut ports: Vec<u16> = places(&pod(json!({}), ports)).iter().map(|place| place.port).collect();
+        let mut ports: Vec<u16> = places(&pod(json!({}), ports), std::iter::empty()).iter().map(|place| place.port).collect();
         ports.dedup();
         assert_eq!(ports, [9090, 8080, 50051, 15090]);
     }
@@ -162,7 +177,8 @@ mod tests {
         let probe = |port: Value| json!({"httpGet": {"path": "/healthz", "port": port}});
         let containers =
             json!([{"readinessProbe": probe(json!(8080)), "livenessProbe": probe(json!(8081))}, {"readinessProbe": probe(json!("http"))}]);
-        let mut ports: Vec<u16> = places(&json!({"spec": {"containers": containers}})).iter().map(|place| place.port).collect();
+        let mut ports: Vec<u16> =
+            places(&json!({"spec": {"containers": containers}}), std::iter::empty()).iter().map(|place| place.port).collect();
         ports.dedup();
         assert_eq!(ports, [8080, 8081]);
     }
