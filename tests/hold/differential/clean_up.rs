@@ -82,3 +82,24 @@ fn annotations_are_taken_off_in_a_trial() {
     ends_as_without_coalmine(&[a.clone(), b.clone(), Step::OwnAnnotations, Step::Restart(1), Step::Promote, b.clone()]);
     ends_as_without_coalmine(&[a.clone(), a.clone(), b, Step::OwnAnnotations, a]);
 }
+
+/// Annotations are taken off what was read, after a part and a change of it.
+#[test]
+#[ignore = "needs a control plane"]
+fn annotations_go_from_what_was_read_beside_a_change() {
+    let probe = json!({"httpGet": {"path": "/", "port": 8080}});
+    let ports = json!([{"containerPort": 8080, "name": "http"}]);
+    let a = json!({
+        "metadata": {"annotations": {"a": "2", "b": ""}, "labels": {"app": "app", "team": "x"}},
+        "spec": {"nodeSelector": {}, "terminationGracePeriodSeconds": 5, "tolerations": [{"key": "a", "operator": "Exists"}],
+            "containers": [{"name": "app", "image": "registry.example/app:b", "env": variables(&["VA"]), "ports": ports, "readinessProbe": probe},
+                           {"name": "side", "image": "registry.example/side:b"}]},
+    });
+    let b = json!({
+        "metadata": {"annotations": {"a": "2", "b": ""}, "labels": {"app": "app", "tier": "web"}},
+        "spec": {"nodeSelector": {"disk": "ssd"}, "terminationGracePeriodSeconds": null, "tolerations": [{"key": "a", "operator": "Exists"}],
+            "containers": [{"name": "app", "image": "registry.example/app:b", "command": null, "env": variables(&["VD"]), "ports": ports, "readinessProbe": null}]},
+    });
+    let change = Step::Merge(json!({"spec": {"template": {"metadata": {"annotations": {"restartedAt": "2"}}}}}));
+    ends_as_without_coalmine(&[Step::ClientSideApply(a), Step::ServerSideApply(b), change, Step::OwnAnnotations]);
+}

@@ -1,5 +1,6 @@
 //! Sequences that once ended otherwise than without Coalmine, each by the name of what was wrong.
 
+use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::{
@@ -235,4 +236,28 @@ fn a_file_that_comes_again_after_changes_states_all_of_it() {
         ends_as_without_coalmine(&[first.clone(), b.clone(), variable("STAKATER"), emptied(), variable("VB"), b.clone(), Promote]);
         ends_as_without_coalmine(&[first.clone(), b.clone(), another_order.clone(), b.clone(), image.clone(), b.clone(), Promote]);
     }
+}
+
+/// An applier takes away a variable that somebody has changed since, beside another applier's part: it goes, for who takes it away owned it.
+#[rstest]
+#[case::alone("acx")]
+#[case::changed_before("axc")]
+#[case::beside_another_part("asxc")]
+#[case::after_an_earlier_part("abxc")]
+#[case::after_both("absxc")]
+#[ignore = "needs a control plane"]
+fn what_an_applier_takes_away_goes_although_it_was_changed(#[case] order: &str) {
+    let [a, b, c] = [("a", ["VD", "VC"]), ("b", ["VC", "VB"]), ("c", ["VA", "VC"])]
+        .map(|(image, env)| ServerSideApply(app(image, &variables(&env), &Value::Null)));
+    let second = SecondApply(json!({"spec": {"containers": [{"name": "app", "env": [{"name": "SECOND", "value": "1"}]}]}}));
+    let change = json!({"spec": {"template": {"spec": {"containers": [{"name": "app", "env": [{"name": "VD", "value": "3"}]}]}}}});
+    let change = Step::Strategic(change);
+    let steps = order.chars().map(|letter| match letter {
+        'a' => a.clone(),
+        'b' => b.clone(),
+        'c' => c.clone(),
+        's' => second.clone(),
+        _ => change.clone(),
+    });
+    ends_as_without_coalmine(&steps.collect::<Vec<Step>>());
 }

@@ -6,7 +6,11 @@ use coalmine_core::{
 };
 use serde_json::Value;
 
-use super::{Pending, Worlds, step::Step};
+use super::{
+    Pending, Worlds,
+    files::{app, ends_as_without_coalmine, variable, variables},
+    step::Step,
+};
 use crate::support::namespace::Namespace;
 
 impl Worlds {
@@ -41,4 +45,13 @@ impl Worlds {
             self.plain.await_seen();
         }
     }
+}
+
+/// A program changes what somebody has gone back to while that is on trial: one revision, which are two without Coalmine.
+#[test]
+#[ignore = "needs a control plane"]
+fn what_was_undone_is_changed_in_its_trial() {
+    let file = |image: &str| app(image, &variables(&["VA"]), &Value::Null);
+    let [a, b] = ["a", "b"].map(|image| Step::ClientSideApply(file(image)));
+    ends_as_without_coalmine(&[a, b, Step::Promote, Step::Put(file("c")), Step::Undo, variable("STAKATER"), Step::Promote, Step::Undo]);
 }

@@ -42,6 +42,9 @@ pub struct Owned<'a> {
     pub whole: bool,
     /// What a map or a list by keys of which theirs has left nothing was meant to become.
     pub emptied: Emptied,
+    /// What other appliers state, where that is known: an item of a list by keys that an applier takes away and none of them states goes, although
+    /// somebody has changed a field in it since.
+    pub of_others: Option<&'a Fields>,
 }
 
 /// The request shows one object where the last thing was taken away and where all was: a patch of the one names the thing, a patch of the
@@ -87,7 +90,8 @@ fn has_any_of(known: &Fields, base: &Value, theirs: &Value) -> bool {
 impl Owned<'_> {
     fn below(&self, name: &str) -> Self {
         let step = format!("f:{name}");
-        Self { known: self.known.below(&step), stated: self.stated.below(&step), ..*self }
+        let of_others = self.of_others.map(|fields| fields.below(&step));
+        Self { known: self.known.below(&step), stated: self.stated.below(&step), of_others, ..*self }
     }
 }
 
@@ -173,6 +177,9 @@ fn one_is_gone(owned: Owned<'_>, base: Option<&Value>, ours: Option<&Value>, the
 fn one_item(owned: Owned<'_>, base: Option<&Value>, ours: Option<&Value>, theirs: Option<&Value>) -> Merged {
     let changed = !equal(ours, base) && !equal(theirs, base);
     if changed && base.is_some() && ours.is_some() != theirs.is_some() {
+        if theirs.is_none() && owned.of_others.is_some_and(Fields::is_empty) {
+            return Ok(None);
+        }
         return one_is_gone(owned, base, ours, theirs);
     }
     merge_at(owned, NO_MAP, base, ours, theirs)
@@ -237,6 +244,7 @@ fn lists(owned: Owned<'_>, keys: &ListKeys, base: &[Value], ours: &[Value], thei
         return changed_list(owned, keys, base, ours, theirs);
     }
     let (known, owned_by_who_states) = (owned.known.items(), owned.stated.items());
+    let of_others = owned.of_others.map(Fields::items);
     let stated: Vec<&Value> = theirs.iter().filter(|item| owned_by_who_states.has(item)).collect();
     let ordered = in_order(keys, ours, &stated);
     let there: HashSet<String> = ordered.iter().map(|item| keys.of(item)).collect();
@@ -246,7 +254,8 @@ fn lists(owned: Owned<'_>, keys: &ListKeys, base: &[Value], ours: &[Value], thei
     let mut merged: HashMap<String, VecDeque<Value>> = HashMap::new();
     for item in &items {
         let Entry::Vacant(place) = merged.entry(keys.of(item)) else { continue };
-        let below = Owned { known: known.of(item), stated: owned_by_who_states.of(item), ..owned };
+        let of_others = of_others.as_ref().map(|fields| fields.of(item));
+        let below = Owned { known: known.of(item), stated: owned_by_who_states.of(item), of_others, ..owned };
         let [base, ours, theirs] = [&base, &ours, &theirs].map(|list| list.get(place.key()).map(Cow::as_ref));
         let together = match one_item(below, base, ours, theirs)? {
             Some(Value::Array(several)) => several.into(),
@@ -266,7 +275,7 @@ fn changed_list(owned: Owned<'_>, keys: &ListKeys, base: &[Value], ours: &[Value
     let mut merged = Vec::new();
     for key in ordered {
         let Some(item) = ours.get(key).or_else(|| theirs.get(key)) else { continue };
-        let below = Owned { known: known.of(item), stated: stated.of(item), ..owned };
+        let below = Owned { known: known.of(item), stated: stated.of(item), of_others: None, ..owned };
         merged.extend(one_item(below, base.get(key), ours.get(key), theirs.get(key))?);
     }
     Ok(Some(merged.into()))

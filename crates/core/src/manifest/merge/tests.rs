@@ -14,7 +14,7 @@ fn known() -> Fields {
 
 /// All of theirs was stated.
 fn owned(known: &Fields) -> Owned<'_> {
-    Owned { known, stated: known, asserted: false, whole: false, emptied: Emptied::ByItem }
+    Owned { known, stated: known, asserted: false, whole: false, emptied: Emptied::ByItem, of_others: None }
 }
 
 fn app(image: &str, env: &[(&str, &str)]) -> Value {

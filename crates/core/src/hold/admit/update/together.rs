@@ -103,7 +103,11 @@ impl Update<'_> {
             } else {
                 (managed_fields::applied_by(owners, &part.manager), Emptied::ByItem)
             };
-            let owned = Owned { known, stated: &stated, asserted, whole: part.change, emptied };
+            let appliers = parts.iter().filter(|other| !other.change && other.manager != part.manager);
+            let of_others =
+                appliers.fold(Fields::default(), |all, other| all.union(&managed_fields::applied_by(&held.owners, &other.manager)));
+            let owned =
+                Owned { known, stated: &stated, asserted, whole: part.change, emptied, of_others: (!part.change).then_some(&of_others) };
             states.push(merge(owned, live, states.last()?, &part.template)?);
         }
         Some(states)
