@@ -125,16 +125,7 @@ pub(super) fn send(world: &Namespace, step: &Step, dry_run: bool) -> Result<Valu
         }
         Step::Reload(body) => patch("Reloader", "application/strategic-merge-patch+json", body),
         Step::Operate(body) => patch("operator", "application/strategic-merge-patch+json", body),
-        Step::OwnAnnotations => {
-            world.await_seen();
-            let mut app = world.app();
-            let is_out = app["metadata"]["annotations"]["canary.enabled"] == "false";
-            app["metadata"]["annotations"] = json!({"canary.enabled": if is_out { "false" } else { "true" }});
-            app["metadata"].as_object_mut().expect("metadata").remove("resourceVersion");
-            let more = if dry_run { "&dryRun=All" } else { "" };
-            let path = format!("{}?fieldManager=annotator{more}", world.path("app"));
-            world.control_plane.send(As::Administrator, "PUT", &path, "application/json", &app).map_err(|refused| refused.message)
-        }
+        Step::OwnAnnotations => put_own_annotations(world, dry_run),
         Step::Restart(time) => {
             let stamp = json!({"kubectl.kubernetes.io/restartedAt": time.to_string()});
             let body = json!({"spec": {"template": {"metadata": {"annotations": stamp}}}});
@@ -158,6 +149,21 @@ pub(super) fn send(world: &Namespace, step: &Step, dry_run: bool) -> Result<Valu
         Step::Json(body) => patch("kubectl-patch", "application/json-patch+json", &by_place(body, &world.app())),
         Step::Scale(replicas) => patch("kubectl", "application/merge-patch+json", &json!({"spec": {"replicas": replicas}})),
         Step::Gate(_) | Step::Promote | Step::Reject | Step::Undo => unreachable!("no requests"),
+    }
+}
+
+/// Who writes what it has read says which state that was, and reads again where it is an older one by now.
+fn put_own_annotations(world: &Namespace, dry_run: bool) -> Result<Value, String> {
+    let more = if dry_run { "&dryRun=All" } else { "" };
+    let path = format!("{}?fieldManager=annotator{more}", world.path("app"));
+    loop {
+        let mut app = world.app();
+        let is_out = app["metadata"]["annotations"]["canary.enabled"] == "false";
+        app["metadata"]["annotations"] = json!({"canary.enabled": if is_out { "false" } else { "true" }});
+        match world.control_plane.send(As::Administrator, "PUT", &path, "application/json", &app) {
+            Err(refused) if refused.code == 409 => {}
+            answer => return answer.map_err(|refused| refused.message),
+        }
     }
 }
 
