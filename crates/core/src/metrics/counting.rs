@@ -19,6 +19,7 @@ mod reading;
 mod record;
 mod series;
 mod shared;
+mod start;
 mod tally;
 pub mod twins;
 
@@ -46,9 +47,6 @@ use crate::statistics::{Counts, Look};
 
 /// What is asked for beside the counters: whether a pod was scraped, and when its process began.
 pub const FACTS: [&str; 2] = ["up", PROCESS_START];
-
-/// How late a store may show its samples, in milliseconds.
-const LATEST_STORE: i64 = 300_000;
 
 /// On series of which it isn't known who wrote them.
 pub const UNVERIFIED: &str = "coalmine_unverified";
@@ -154,7 +152,8 @@ pub fn count(series: &[Series], pods: &Pods, reading: &Reading, window: Window) 
     let first_sample = groups.iter().filter_map(Group::first).min().unwrap_or(last_sample);
     let scrape_interval = groups::interval(&groups);
     let interval = scrape_interval.unwrap_or(0);
-    let start = start(on_our_clock(last_sample.saturating_sub(window.elapsed.max(0)), window.ready), window.begun, interval);
+    let first_of_primary = of(Role::Primary).filter_map(Group::first).min();
+    let start = start::of(window, last_sample, first_of_primary, interval);
 
     let scrapes = canary_scrapes(&groups, interval);
     let boundaries = boundaries(&scrapes, start, interval);
@@ -270,21 +269,6 @@ fn no_counter(falls: Vec<(Role, Fall)>, primaries: usize) -> Option<Fall> {
     let of_primary = falls.iter().filter(|(role, _)| *role == Role::Primary).count();
     let speaks = |role: Role| role == Role::Canary || of_primary * 2 >= primaries;
     falls.into_iter().find(|(role, _)| speaks(*role)).map(|(_, fall)| fall)
-}
-
-/// A store that shows its samples late makes the estimate early by as much, and a canary would seem to be observed since before it was there. Our
-/// clock says better when that was, unless the two differ by more than any store is late.
-fn on_our_clock(estimate: i64, ready: Option<i64>) -> i64 {
-    ready.filter(|ready| (0..=LATEST_STORE).contains(&ready.saturating_sub(estimate))).unwrap_or(estimate)
-}
-
-/// Samples are an interval or so older than the source's now, so every estimate is a little early: the latest one is the best. One that
-/// is much later, or earlier, is one clock or the other that was set, and must not move what was counted already.
-fn start(estimate: i64, known: Option<i64>, interval: i64) -> i64 {
-    match known {
-        Some(known) if !(0..=interval.saturating_mul(2).max(10_000)).contains(&estimate.saturating_sub(known)) => known,
-        _ => estimate,
-    }
 }
 
 /// When the canary was scraped. Samples of one scrape may carry slightly different times of their own.

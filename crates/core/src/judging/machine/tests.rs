@@ -19,6 +19,7 @@ mod ends;
 mod opponent;
 mod quiet;
 mod stories;
+mod takeover;
 mod world;
 
 use world::{READY, World, at, subject};
