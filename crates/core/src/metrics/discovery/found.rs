@@ -9,28 +9,47 @@ use crate::metrics::counting::{Bound, Failure, PodLabel, Reading, Selector, nati
 pub enum Unit {
     Seconds,
     Milliseconds,
+    Microseconds,
+    Nanoseconds,
 }
+
+/// What names of metrics end with. Others are in seconds, as they ought to be.
+const ENDINGS: [(&str, Unit); 11] = [
+    ("_milliseconds", Unit::Milliseconds),
+    ("_millis", Unit::Milliseconds),
+    ("_msec", Unit::Milliseconds),
+    ("_ms", Unit::Milliseconds),
+    ("_microseconds", Unit::Microseconds),
+    ("_micros", Unit::Microseconds),
+    ("_usec", Unit::Microseconds),
+    ("_us", Unit::Microseconds),
+    ("_nanoseconds", Unit::Nanoseconds),
+    ("_nanos", Unit::Nanoseconds),
+    ("_ns", Unit::Nanoseconds),
+];
 
 impl Unit {
     pub(super) fn of_metric(metric: &str) -> Self {
         let stem = metric.trim_end_matches("_bucket");
-        let is_milliseconds = ["_milliseconds", "_millis", "_ms"].iter().any(|ending| stem.ends_with(ending));
-        if is_milliseconds { Self::Milliseconds } else { Self::Seconds }
+        ENDINGS.iter().find(|(ending, _)| stem.ends_with(ending)).map_or(Self::Seconds, |(_, unit)| *unit)
+    }
+
+    fn of_a_second(self) -> f64 {
+        match self {
+            Self::Seconds => 1.0,
+            Self::Milliseconds => 1e3,
+            Self::Microseconds => 1e6,
+            Self::Nanoseconds => 1e9,
+        }
     }
 
     fn parsed(self, le: &str) -> Option<f64> {
         let value: f64 = le.parse().ok().filter(|value: &f64| value.is_finite())?;
-        Some(match self {
-            Self::Seconds => value,
-            Self::Milliseconds => value / 1000.0,
-        })
+        Some(value / self.of_a_second())
     }
 
     fn in_own_unit(self, seconds: f64) -> f64 {
-        match self {
-            Self::Seconds => seconds,
-            Self::Milliseconds => seconds * 1000.0,
-        }
+        seconds * self.of_a_second()
     }
 }
 
@@ -167,7 +186,7 @@ impl Found {
 /// What `Failure::GrpcStatus` holds, as a regular expression.
 const GRPC_FAILURES: &str = "(?i)unknown|deadline_?exceeded|unimplemented|internal|unavailable|data_?loss|2|4|12|13|14|15";
 /// The same for `Failure::HttpName`.
-const NAMED_FAILURES: &str = "(?i)5.+|errors?|err|fail(ed|ure)?|fault|exception|timed?.?out|deadline|panic(ked)?|crash(ed)?|fatal|unknown|deadline.?exceeded|unimplemented|internal|unavailable|data.?loss|\
+const NAMED_FAILURES: &str = "(?i)5.+|errors?|err|errored|fail(ed|ure)?|unsuccessful|not.?successful|no.?success|ko|nok|not.?ok|fault|exception|timed?.?out|deadline|panic(ked)?|crash(ed)?|fatal|unknown|deadline.?exceeded|unimplemented|internal|unavailable|data.?loss|\
                               (.+[.:])?(server.?error|internal.?(server.?)?error|bad.?gateway|service.?unavailable|gateway.?timeout|not.?implemented)";
 
 /// The YAML that says the same in full, when two selectors can say it.

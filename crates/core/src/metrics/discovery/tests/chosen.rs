@@ -3,6 +3,7 @@
 use rstest::rstest;
 
 use super::*;
+use crate::metrics::counting::{Bound, Reading};
 
 fn sentence(choice: &str, series: &[Series]) -> String {
     recognise(&Choice::parse(choice).unwrap(), series, &pods(), "app").unwrap_err().to_string()
@@ -224,4 +225,25 @@ fn idle_ones_are_known_too(#[case] choice: &str, #[case] series: &[Series], #[ca
     let chosen = choose(&Choice::parse(choice).unwrap(), Origin::Prometheus, series, &pods(), "app").unwrap();
     assert_eq!(chosen.idle.iter().map(Found::description).collect::<Vec<_>>(), expected);
     assert_eq!((chosen.counters.len(), chosen.not_judged.len()), (1, 0));
+}
+
+/// Bounds are in what the name of the histogram says; a limit of 250 ms lies at the second of each.
+#[rstest]
+#[case::seconds("took_bucket", ["0.1", "0.25", "1"])]
+#[case::milliseconds("took_ms_bucket", ["100", "250", "1000"])]
+#[case::milliseconds("took_msec_bucket", ["100", "250.0", "1000"])]
+#[case::microseconds("took_microseconds_bucket", ["100000", "250000", "1e+06"])]
+#[case::microseconds("took_us_bucket", ["100000", "2.5e+05", "1e+06"])]
+#[case::nanoseconds("took_ns_bucket", ["1e+08", "2.5e+08", "1e+09"])]
+fn bounds_are_in_the_unit_of_the_name(#[case] metric: &str, #[case] bounds: [&str; 3]) {
+    let buckets = bounds.map(|le| last(metric, &[("le", le)], 1.0));
+    let series = [&[http(5000.0), last(metric, &[("le", "+Inf")], 1.0)], &buckets[..]].concat();
+    let choice = format!("{{requests: http_requests_total, errors: 'http_requests_total{{code=~\"5..\"}}', latency: {metric}}}");
+    let found = recognise(&Choice::parse(&choice).unwrap(), &series, &pods(), "app").unwrap();
+    let limit = Duration::from_millis(250);
+    for reading in [found.slower_than(limit).unwrap(), found.slower_for_certain(limit).unwrap()] {
+        let Reading::Slower { bounds: asked, .. } = reading else { panic!("{reading:?}") };
+        assert_eq!(asked, [bounds[1]]);
+        assert_eq!(found.bound(&Bound::Known(asked[0].clone()), limit).unwrap(), limit);
+    }
 }
