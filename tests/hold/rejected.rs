@@ -163,3 +163,27 @@ fn kubectls_migration_withdraws_nothing() {
     namespace.apply(ServerSide, "B").succeeded();
     assert_stays_out(&namespace, "A");
 }
+
+/// What failed was that start of the live template: its image is pulled anew by a tag that stays, or a store was away.
+#[rstest]
+#[ignore = "needs a control plane"]
+fn a_restart_that_was_rejected_may_be_tried_again(#[values(ClientSide, ServerSide)] how: Apply) {
+    let _row = row("rollout restart, rejected, twice; B promoted; A", how.words(), "tried each time; A passes at once");
+    let namespace = Namespace::with_a(how);
+    for _ in 0..2 {
+        // A stamp is a time in seconds: within one it is the same restart, which stays out.
+        eventually("a restart that is tried", || {
+            namespace.kubectl.run(&["rollout", "restart", "deployment/app"]).succeeded();
+            let phase = object::phase(object::annotations(&namespace.app()));
+            if phase == Some(Phase::Held) { Ok(()) } else { Err(format!("{phase:?}")) }
+        });
+        namespace.judge(Phase::Running, "running");
+        namespace.judge(Phase::Rejected, "error rate 48.1%");
+    }
+    namespace.apply(how, "B").succeeded();
+    namespace.assert_held("B");
+    namespace.promote();
+    namespace.await_revision(2);
+    namespace.apply(how, "A").succeeded();
+    namespace.assert_phase("A", None, Some(Phase::RolledBack));
+}

@@ -70,6 +70,11 @@ pub fn images(template: &Value) -> BTreeMap<String, String> {
 /// What `kubectl rollout restart` writes into the template.
 const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 
+/// Whether one is the other, started again.
+pub fn is_restart_of(template: &Value, other: &Value) -> bool {
+    same(&without_restarts(template), &without_restarts(other))
+}
+
 /// The template as it was before it was only started again.
 pub fn without_restarts(template: &Value) -> Value {
     let annotations = template.pointer("/metadata/annotations").and_then(Value::as_object);

@@ -110,7 +110,8 @@ pub(in crate::hold) fn after_a_verdict(old: &Value, annotations: &mut Map<String
         return;
     }
     match (is, Record::of(old)) {
-        (Some(Phase::Rejected), Record::Valid(held)) => {
+        // The live template proved itself; that another start of it failed says nothing of the next one, nor of going back to it.
+        (Some(Phase::Rejected), Record::Valid(held)) if !template::is_restart_of(&held.template, object::template(old)) => {
             let verdict = Standing::read(annotations).message.unwrap_or("it was rejected").to_owned();
             rejected::remember(annotations, &held.template, &held.owners, &verdict);
         }

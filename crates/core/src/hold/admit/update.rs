@@ -48,18 +48,20 @@ pub(super) fn admit(settings: &Settings, request: &Request<'_>, old: &Value) -> 
     let rejected = update.held.clone().filter(|_| update.standing.phase == Some(Phase::Rejected));
     let mut admission = update.decide();
     if let Some(held) = rejected {
-        remember(&mut admission, before, &held);
+        remember(&mut admission, old, &held);
     }
     admission
 }
 
 /// Earlier commits kept no list of what they rejected: it joins the list where something else takes its place.
-fn remember(admission: &mut Admission, before: &Map<String, Value>, held: &Held) {
+fn remember(admission: &mut Admission, old: &Value, held: &Held) {
+    let before = object::annotations(old);
     if let Outcome::Changed(changed) = &mut admission.outcome
         && let Some(annotations) = metadata_map_mut(changed, "annotations")
         && annotations.get(key::HELD) != before.get(key::HELD)
         && !matches!(admission.effect, Effect::Cancelled | Effect::Bypassed | Effect::Skipped)
         && rejected::verdict(before, &held.template, &held.owners).is_none()
+        && !template::is_restart_of(&held.template, object::template(old))
     {
         rejected::remember(annotations, &held.template, &held.owners, Standing::read(before).message.unwrap_or("it was rejected"));
     }

@@ -18,8 +18,12 @@ fn b_rejected() -> Value {
 
 /// What another client's patch makes of the stored object.
 fn patched(stored: &Value, manager: &str, annotation: &str) -> (Value, Admission) {
+    patched_with(stored, manager, annotation, "1")
+}
+
+fn patched_with(stored: &Value, manager: &str, annotation: &str, value: &str) -> (Value, Admission) {
     let mut new = stored.clone();
-    new["spec"]["template"]["metadata"]["annotations"] = json!({annotation: "1"});
+    new["spec"]["template"]["metadata"]["annotations"] = json!({annotation: value});
     let answer = ask(stored, &new, "ann", manager);
     (answer.stored(&new).unwrap(), answer)
 }
@@ -72,6 +76,22 @@ fn what_somebody_else_has_on_trial_goes_on() {
     let (kept, answer) = apply(&restarted, "VY");
     assert_eq!((answer.effect, kept), (Effect::Kept, restarted));
     assert!(answer.warnings[0].contains("stays out"), "{:?}", answer.warnings);
+}
+
+/// As where an image is pulled anew by a tag that stays, or a store was away: what failed was that start.
+#[test]
+fn a_restart_that_failed_is_no_verdict_on_the_live_template() {
+    let restart = |stored: &Value, time: &str| patched_with(stored, "kubectl-rollout", "kubectl.kubernetes.io/restartedAt", time);
+    let first = rejected(&restart(&deployment("VX"), "1").0);
+    let (same, answer) = restart(&first, "1");
+    assert_eq!((answer.effect, same), (Effect::Kept, first.clone()), "the same one stays out");
+    let (second, answer) = restart(&first, "2");
+    assert_eq!((answer.effect, phase(&second)), (Effect::Held, "Held"));
+    assert_eq!(restart(&rejected(&second), "3").1.effect, Effect::Held);
+    // Who goes on to another and back isn't kept from it.
+    let other = promote(&apply(&first, "VY").0);
+    let (back, answer) = apply(&other, "VX");
+    assert_eq!((answer.effect, phase(&back)), (Effect::RolledBack, "RolledBack"));
 }
 
 #[test]
