@@ -10,7 +10,10 @@ pub fn unreached(services: &[Value], primary: &Value, canary: &Value) -> Option<
     let (primary_labels, canary_labels) = (labels(primary), labels(canary));
     let reaches = |service: &Value, labels: &Map<String, Value>| {
         let selector = service.pointer("/spec/selector").and_then(Value::as_object);
-        selector.is_some_and(|selector| !selector.is_empty() && selector.iter().all(|(name, value)| labels.get(name) == Some(value)))
+        // Another name for a host: nobody looks at its selector.
+        let is_a_name = service.pointer("/spec/type").and_then(Value::as_str) == Some("ExternalName");
+        !is_a_name
+            && selector.is_some_and(|selector| !selector.is_empty() && selector.iter().all(|(name, value)| labels.get(name) == Some(value)))
     };
     let of_primary: Vec<&Value> = services.iter().filter(|service| reaches(service, &primary_labels)).collect();
     if of_primary.is_empty() {
@@ -35,7 +38,9 @@ fn targets(service: &Value) -> impl Iterator<Item = &Value> {
 
 /// As far as the template says: a port need not be listed to be open, so only what one template lists and the other doesn't tells anything.
 fn opens(template: &Value, port: &Value) -> bool {
-    let containers = template.pointer("/spec/containers").and_then(Value::as_array).into_iter().flatten();
+    // Init containers that go on may serve, too.
+    let lists = ["/spec/containers", "/spec/initContainers"].into_iter().filter_map(|list| template.pointer(list));
+    let containers = lists.filter_map(Value::as_array).flatten();
     let mut ports = containers.filter_map(|container| container.get("ports")?.as_array()).flatten();
     let field = if port.is_string() { "name" } else { "containerPort" };
     ports.any(|listed| listed.get(field) == Some(port))
@@ -80,6 +85,17 @@ mod tests {
         insta::assert_snapshot!(words(&serving(json!("http")).unwrap()), @"Service app sends requests to port http, which no container of the held template opens: they fail there, or go elsewhere");
         assert!(words(&serving(json!(8080)).unwrap()).contains("to port 8080"));
         assert_eq!(serving(json!(9090)), None, "the primary's don't list it either");
+        let live = open(primary.clone(), json!([{"name": "http", "containerPort": 8080}]));
+        let mut in_a_sidecar = open(canary.clone(), json!([]));
+        in_a_sidecar["spec"]["template"]["spec"]["initContainers"] =
+            json!([{"name": "proxy", "restartPolicy": "Always", "ports": [{"name": "http", "containerPort": 8080}]}]);
+        let mut to_the_proxy = service("app", json!({"app": "app"}));
+        to_the_proxy["spec"]["ports"] = json!([{"port": 80, "targetPort": "http"}]);
+        assert_eq!(unreached(&[to_the_proxy], &live, &in_a_sidecar), None);
+        let mut name = service("app", json!({"app": "app", "tier": "web"}));
+        name["spec"]["type"] = json!("ExternalName");
+        assert_eq!(unreached(&[name.clone(), service("app", json!({"app": "app"}))], &primary, &canary), None);
+        assert!(matches!(unreached(&[name], &primary, &canary), Some(Unreached::NoService { .. })));
         let none = unreached(&[service("other", json!({"app": "other"})), service("headless", json!({}))], &primary, &canary);
         insta::assert_snapshot!(words(&none.unwrap()), @"no Service selects the pods of app: the canary may get no traffic");
     }

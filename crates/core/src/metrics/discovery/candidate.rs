@@ -69,8 +69,8 @@ impl<'a> Candidate<'a> {
             .iter()
             .filter_map(|(label, failure)| {
                 let holds = failure.of_values(label, series.iter().map(|series| series.label(label)))?;
-                let is_flag = *failure == Failure::HttpStatus && holds == Failure::GrpcStatus && is_flag(label, &series);
-                (!is_flag).then(|| ((*label).to_owned(), holds))
+                let is_none = *failure == Failure::HttpStatus && holds == Failure::GrpcStatus && is_no_code_of_grpc(label, &series);
+                (!is_none).then(|| ((*label).to_owned(), holds))
             })
             .collect();
         // Beside a code, a word says less: what the author calls an error may be the client's.
@@ -154,13 +154,15 @@ impl<'a> Candidate<'a> {
     }
 }
 
-/// Whether most requests say 1, which is no code of anything that works: it stands for yes, and nothing for no.
-fn is_flag(label: &str, series: &[&Series]) -> bool {
+/// Whether most requests say 1, which is no code of anything that works: it stands for yes, and nothing for no. Or 2, where nothing ever said 0: these
+/// are the classes of HTTP's codes.
+fn is_no_code_of_grpc(label: &str, series: &[&Series]) -> bool {
     let of = |is: fn(&str) -> bool| -> f64 {
         let values = series.iter().filter(|one| is(one.label(label))).filter_map(|one| one.samples.last());
         values.map(|sample| sample.value).filter(|value| value.is_finite()).sum()
     };
-    of(|value| value == "1") * 2.0 > of(|value| !value.is_empty())
+    let is_most = |requests: f64| requests * 2.0 > of(|value| !value.is_empty());
+    is_most(of(|value| value == "1")) || (is_most(of(|value| value == "2")) && of(|value| value == "0") <= 0.0)
 }
 
 /// The ports of pods that have a metric at more than one; pods that differ from each other are no reason to tell ports apart.

@@ -1,8 +1,9 @@
 //! Series that become others while a canary is tried, traffic that comes in bursts, and ways of writing that mean something else than they seem to.
 //! A row for each.
 
-use super::opponent::{counters, end, is_of_the_canary, second, set, told};
-use super::world::{BROKEN, FAILING, FINE, GOOD, NOTHING, PRIMARY, Traffic, tally};
+use super::opponent::{counters, end, end_of, is_of_the_canary, second, set, told};
+use super::world::{BROKEN, FAILING, FINE, GOOD, NOTHING, PRIMARY, Traffic, World, even, subject, tally};
+use super::*;
 use crate::metrics::counting::{Sample, Series as Counter, Tally};
 
 /// What was scraped after 30 seconds belongs to series with another value of this label.
@@ -73,6 +74,38 @@ fn beside(series: &mut Vec<Counter>, past: f64, canary: fn(i64) -> f64, primary:
             series.push(one);
         }
     }
+}
+
+/// A histogram of the second counter, with nothing slow in it.
+fn quick(series: &mut Vec<Counter>) {
+    let counted: Vec<Counter> = series.iter().filter(|one| one.name() == "admin_http_requests_total").cloned().collect();
+    for one in counted {
+        for le in ["0.1", "0.25", "+Inf"] {
+            let mut bucket = one.clone();
+            set(&mut bucket, "__name__", "admin_http_request_duration_seconds_bucket");
+            set(&mut bucket, "le", le);
+            series.push(bucket);
+        }
+    }
+}
+
+/// Which requests are slow nobody can say of the counter that has most of them.
+#[rstest]
+#[case::few_have_one(
+    true,
+    "160s Inconclusive { clean: false }: http_requests_total by code: found no latency histogram beside http_requests_total; name its buckets in canary.metrics under latency"
+)]
+#[case::a_good_part_has_one(false, "70s Promote: http_requests_total by code: error rate 0%")]
+fn a_limit_of_latency_is_shown_by_a_counter_that_must_show(#[case] are_few: bool, #[case] expected: &str) {
+    let mut subject = subject();
+    subject.policy.max_latency_p99 = Some(Duration::from_millis(250));
+    let writing: fn(&mut Vec<Counter>, i64) = |series, _| {
+        beside(series, 50.0, ten, ten, "200");
+        quick(series);
+    };
+    // By the past of the series the second one has had next to nothing.
+    let told = end_of(subject, World { writing, remembers: are_few, history: even(), ..World::default() });
+    assert!(told.contains(expected), "{told}");
 }
 
 #[test]

@@ -201,10 +201,12 @@ fn whatever_label_names_the_pod(#[case] labels: &[(&str, &str)], #[case] expecte
     assert_eq!(recognise(&Choice::Auto, &[series], &pods, "app").unwrap().pod_label, expected);
 }
 
-/// gRPC's code of one is that of a client that went.
+/// gRPC's code of one is that of a client that went; 2 is what went wrong for a reason that nobody knows.
 #[rstest]
 #[case::most_are_well(&[("1", 900.0), ("0", 100.0)], None)]
 #[case::most_went(&[("1", 100.0), ("0", 900.0)], Some("http_requests_total by status"))]
+#[case::classes(&[("2", 900.0), ("4", 50.0), ("5", 1.0)], None)]
+#[case::most_are_unknown(&[("2", 900.0), ("0", 100.0)], Some("http_requests_total by status"))]
 #[case::beside_codes(&[("1", 900.0), ("200", 100.0)], Some("http_requests_total by status"))]
 fn a_flag_is_no_code(#[case] counted: &[(&str, f64)], #[case] found: Option<&str>) {
     let series: Vec<Series> = counted.iter().map(|(status, value)| last("http_requests_total", &[("status", status)], *value)).collect();
