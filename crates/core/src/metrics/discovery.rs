@@ -70,7 +70,7 @@ const EXAMPLE: &str = "{requests: my_requests_total, errors: 'my_requests_total{
 pub struct Chosen {
     /// Each must be read, and none may reject; the one that counts most of what `auto` prefers is the first. At least one.
     pub counters: Vec<Found>,
-    /// Those that were idle, beside busy ones: they may have traffic by the time of the trial. Nothing but failures is looked for in them.
+    /// Those that were idle, beside these: they may have traffic by the time of the trial. Nothing but failures is looked for in them.
     pub idle: Vec<Found>,
     /// Busy ones beyond [`MOST_COUNTERS`], by name.
     pub not_judged: Vec<String>,
@@ -245,8 +245,9 @@ impl<'a> Discovery<'a> {
         let least = by_traffic.get(MOST_COUNTERS - 1).copied().unwrap_or(f64::NEG_INFINITY);
         let (judged, beyond): (Vec<&Candidate<'_>>, Vec<&Candidate<'_>>) = counters.into_iter().partition(|one| one.recent >= least);
         let found = |one: &Candidate<'_>| one.found(&self.own, self.pods);
-        let is_beside = *choice == Choice::Auto && judged.iter().any(|one| one.recent >= BUSY);
-        let idle = usable.iter().filter(|one| is_beside && one.recent < BUSY).map(found).collect();
+        let is_judged = |one: &Candidate<'_>| judged.iter().any(|other| std::ptr::eq(*other, one));
+        let is_idle = |one: &&Candidate<'_>| *choice == Choice::Auto && one.recent < BUSY && !is_judged(one);
+        let idle = usable.iter().filter(is_idle).map(found).collect();
         let not_judged = beyond.iter().map(|one| one.name()).collect();
         Chosen { counters: judged.iter().map(|one| found(one)).collect(), idle, not_judged }
     }

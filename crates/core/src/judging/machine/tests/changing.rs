@@ -1,8 +1,8 @@
 //! Series that become others while a canary is tried, traffic that comes in bursts, and ways of writing that mean something else than they seem to.
 //! A row for each.
 
-use super::opponent::{counters, end, end_of, is_of_the_canary, second, set, told};
-use super::world::{BROKEN, FAILING, FINE, GOOD, NOTHING, PRIMARY, Traffic, World, even, subject, tally};
+use super::opponent::{counters, end, end_of, forgiving, is_of_the_canary, second, set, told};
+use super::world::{BROKEN, FAILING, FINE, GOOD, NONE, NOTHING, PRIMARY, Traffic, World, even, subject, tally};
 use super::*;
 use crate::metrics::counting::{Sample, Series as Counter, Tally};
 
@@ -76,6 +76,14 @@ fn beside(series: &mut Vec<Counter>, past: f64, canary: fn(i64) -> f64, primary:
     }
 }
 
+/// Both have had next to nothing so far, and the second one has it all in the trial.
+fn of_a_quiet_night(series: &mut Vec<Counter>) {
+    for one in counters(series).filter(|one| !is_of_the_canary(one)) {
+        one.samples.iter_mut().for_each(|sample| sample.value = if one.labels["code"] == "200" { 4.0 } else { 0.0 });
+    }
+    beside(series, 1.0, ten, ten, "500");
+}
+
 /// A histogram of the second counter, with nothing slow in it.
 fn quick(series: &mut Vec<Counter>) {
     let counted: Vec<Counter> = series.iter().filter(|one| one.name() == "admin_http_requests_total").cloned().collect();
@@ -113,6 +121,7 @@ fn what_fails_is_not_let_in() {
     let some: Traffic = |_| (tally(90.0, 3.6, 0.0), PRIMARY);
     let later: Traffic = |second| (if second < 40 { FINE } else { FAILING }, PRIMARY);
     let bursts: Traffic = |second| in_bursts(second, tally(900.0, 900.0, 0.0));
+    let night = World { traffic: NONE, writing: |series, _| of_a_quiet_night(series), history: even(), ..World::default() };
     let at_last: Traffic =
         |second| if (57..59).contains(&second) { (tally(900.0, 900.0, 0.0), tally(2700.0, 0.0, 0.0)) } else { (NOTHING, NOTHING) };
     insta::assert_snapshot!(told(&[
@@ -127,6 +136,7 @@ fn what_fails_is_not_let_in() {
         ("a counter that was idle has traffic, and fails", end(GOOD, |series, _| beside(series, 0.0, ten, ten, "500"))),
         ("the same, with one request a second", end(GOOD, |series, _| beside(series, 3.0, one, one, "500"))),
         ("the same, on the canary alone", end(GOOD, |series, _| beside(series, 0.0, ten, none, "500"))),
+        ("nobody asks where most did, and the other fails", end_of(forgiving(), night)),
         ("all fail, and an idle counter has nothing", end(BROKEN, |series, _| beside(series, 3.0, none, none, "200"))),
         ("all fail, in bursts", end(bursts, |_, _| {})),
         ("all of the one burst fail", end(at_last, |_, _| {})),
@@ -153,6 +163,8 @@ fn what_fails_is_not_let_in() {
         15s Reject: admin_http_requests_total by code: error rate 100% (15 of 15 requests) exceeds 1% after 15s; primary 0%
     the same, on the canary alone
         15s Reject: admin_http_requests_total by code: error rate 100% (100 of 100 requests) exceeds 1% after 15s; primary without requests
+    nobody asks where most did, and the other fails
+        10s Reject: admin_http_requests_total by code: error rate 100% (100 of 100 requests) exceeds 1% after 10s; primary 0%
     all fail, and an idle counter has nothing
         10s Reject: error rate 100% (900 of 900 requests) exceeds 1% after 10s; primary 0%
     all fail, in bursts

@@ -217,7 +217,7 @@ fn a_flag_is_no_code(#[case] counted: &[(&str, f64)], #[case] found: Option<&str
 /// They may have traffic by the time of the trial.
 #[rstest]
 #[case::beside_a_busy_one("auto", &[http(5000.0), named("gin_requests_total", 19.0), named("shop_http_requests_total", 0.0)], &["shop_http_requests_total by code", "gin_requests_total by code"])]
-#[case::beside_none("auto", &[http(3.0), named("gin_requests_total", 9.0)], &[])]
+#[case::all_are("auto", &[http(3.0), named("gin_requests_total", 9.0)], &["http_requests_total by code"])]
 #[case::of_others("auto", &[http(5000.0), named("shop_client_http_requests_total", 9.0)], &[])]
 #[case::its_own_histogram("auto", &[http(5000.0), named("http_request_duration_seconds_count", 1.0)], &[])]
 #[case::beside_what_was_asked_for("go", &[named("gin_requests_total", 9000.0), named("echo_requests_total", 3.0)], &[])]
