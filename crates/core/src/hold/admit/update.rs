@@ -136,6 +136,8 @@ impl Update<'_> {
         if !self.comes_again(sent)
             && !self.asks_to_retry()
             && rejected::remembers_any(self.before)
+            // It runs already, past Coalmine: to start it again lets nothing in.
+            && !template::is_restart_of(sent, live)
             && let Some(verdict) = rejected::verdict(self.before, sent, &self.sent_owners())
         {
             return self.keep_out(verdict.to_owned());

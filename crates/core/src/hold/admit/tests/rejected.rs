@@ -94,6 +94,16 @@ fn a_restart_that_failed_is_no_verdict_on_the_live_template() {
     assert_eq!((answer.effect, phase(&back)), (Effect::RolledBack, "RolledBack"));
 }
 
+/// It came in while no Coalmine was asked.
+#[test]
+fn what_runs_although_it_was_rejected_may_be_started_again() {
+    let mut stored = b_rejected();
+    stored["spec"]["template"] = template("VY");
+    let (restarted, answer) = patched(&stored, "kubectl-rollout", "kubectl.kubernetes.io/restartedAt");
+    assert_eq!((answer.effect, phase(&restarted)), (Effect::Held, "Held"));
+    assert_eq!(restarted["spec"]["template"], template("VY"));
+}
+
 #[test]
 fn nobody_but_admission_writes_the_memory() {
     let stored = b_rejected();
