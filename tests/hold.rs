@@ -24,6 +24,7 @@ mod overtaken;
 mod page;
 mod passing;
 mod plugin;
+mod policies;
 mod rejected;
 mod requesters;
 mod rights;

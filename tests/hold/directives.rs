@@ -4,7 +4,7 @@
 use rstest::rstest;
 
 use super::twins::{
-    Do::{Apply, Edit, EditBy, GetAndReplace, Patch, Promote, Replace, Run},
+    Do::{Apply, ApplySet, Edit, EditBy, GetAndReplace, Patch, Promote, Replace, Run},
     play,
 };
 use crate::support::{
@@ -52,6 +52,11 @@ const ENV_REPLACED: Do = Patch(
 #[case::resize_policy_in_a_trial(&[Apply("B"), Patch("strategic", r#"{"spec":{"template":{"spec":{"containers":[{"name":"app","resizePolicy":[{"resourceName":"cpu","restartPolicy":"RestartContainer"}]}]}}}}"#), Patch("strategic", r#"{"spec":{"template":{"spec":{"containers":[{"name":"app","resizePolicy":[{"resourceName":"memory","restartPolicy":"NotRequired"}]}]}}}}"#)])]
 #[case::replaced_after_promotion(&[Apply("B"), Promote, GetAndReplace("/image:.registry/s/side:1/side:2/"), Promote, Apply("A")])]
 #[case::replaced_by_a_file_in_a_trial_of_another(&[Apply("B"), Run(&["set", "env", "deployment/app", "-c=app", "NEW=1"]), Replace("C", &[])])]
+#[case::last_applied_edited_and_promoted(&[Apply("B"), EditBy(&["apply", "edit-last-applied", "deployment/app"], "s/side:1/side:2/")])]
+#[case::last_applied_edited_and_applied(&[Apply("C"), EditBy(&["apply", "edit-last-applied", "deployment/app"], "s/side:1/side:2/"), Apply("F")])]
+#[case::last_applied_edited_and_back(&[Apply("C"), EditBy(&["apply", "edit-last-applied", "deployment/app"], "s/side:1/side:2/"), Apply("A")])]
+#[case::by_a_set(&[ApplySet("A"), ApplySet("B"), Promote, ApplySet("C")])]
+#[case::by_a_set_and_back(&[ApplySet("A"), ApplySet("B"), ApplySet("A"), ApplySet("C")])]
 #[case::last_applied_edited_in_a_trial(&[Apply("C"), EditBy(&["apply", "edit-last-applied", "deployment/app"], "s/side:1/side:2/"), Promote, Apply("A")])]
 #[case::created_with_save_config(&[Run(&["delete", "deployment/app"]), Do::Create("A"), Run(&["annotate", "deployment/app", "later=1"]), Apply("B")])]
 #[ignore = "needs a control plane"]

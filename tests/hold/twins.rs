@@ -74,7 +74,12 @@ pub(super) fn compared(world: &Namespace) -> Value {
     annotations.retain(|name, _| !name.starts_with(key::STATE_PREFIX) && name != key::REVISION && name != key::LAST_APPLIED);
     let mut labels = object::metadata_map(&app, "labels").clone();
     labels.remove(key::ACTIVE_LABEL);
-    let last_applied = records.last_applied.map(|text| text.replace(&world.name, "NAMESPACE"));
+    // A hash of the namespace's name, too.
+    let set = labels
+        .remove("applyset.kubernetes.io/part-of")
+        .and_then(|set| Some(set.as_str()?.to_owned()))
+        .unwrap_or_else(|| "NAMESPACE".to_owned());
+    let last_applied = records.last_applied.map(|text| text.replace(&world.name, "NAMESPACE").replace(&set, "NAMESPACE"));
     let mut spec = records.spec;
     if let Some(time) = spec.pointer_mut("/template/metadata/annotations/kubectl.kubernetes.io~1restartedAt") {
         time.take();

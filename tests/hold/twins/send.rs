@@ -25,6 +25,8 @@ pub(in crate::hold) enum Do {
     Apply(&'static str),
     /// By the other way of applying than the one before.
     ApplyOtherwise(&'static str, &'static [&'static str]),
+    /// In a set, which prunes what isn't in it any more.
+    ApplySet(&'static str),
     Replace(&'static str, &'static [&'static str]),
     Run(&'static [&'static str]),
     Edit(&'static str),
@@ -62,7 +64,9 @@ pub(in crate::hold) enum Body {
     Revision { annotations: bool },
 }
 
-use Do::{ApplyOtherwise, ByClientSide, Create, Edit, EditBy, GetAndApply, GetAndReplace, Patch, Promote, Replace, Run, RunAs, Send};
+use Do::{
+    ApplyOtherwise, ApplySet, ByClientSide, Create, Edit, EditBy, GetAndApply, GetAndReplace, Patch, Promote, Replace, Run, RunAs, Send,
+};
 
 pub(super) fn other(how: Apply) -> Apply {
     if how == ClientSide { ServerSide } else { ClientSide }
@@ -72,6 +76,13 @@ pub(super) fn send(world: &Namespace, how: Apply, step: Do) -> Output {
     match step {
         Do::Apply(version) => world.kubectl.apply(how, &manifest(version)),
         ApplyOtherwise(version, more) => world.kubectl.apply_with(other(how), &manifest(version), more),
+        ApplySet(version) => {
+            let mut arguments = vec!["apply", "-f", "-", "--prune", "--applyset=set"];
+            if how == ServerSide {
+                arguments.extend(["--server-side", "--force-conflicts"]);
+            }
+            world.kubectl.run_with(&arguments, &manifest(version).to_string(), &[("KUBECTL_APPLYSET", "true")])
+        }
         Replace(version, more) => {
             let arguments = [&["replace", "-f", "-"], more].concat();
             // kubectl reads the version first: the Deployment controller may come in between.

@@ -15,8 +15,10 @@ use crate::{
         held::{Held, Operation},
     },
     manifest::{
+        fields::Fields,
         last_applied,
         managed_fields::{self, Change, template_owners},
+        merge::{Emptied, Owned, merge},
         object::{self, metadata_map_mut, text},
         template,
     },
@@ -121,8 +123,24 @@ impl Update<'_> {
             self.mark_last_applied();
             return said;
         }
+        if let Some(edited) = self.edited_last_applied(held) {
+            return Some(edited);
+        }
         let drops = self.before.contains_key(key::LAST_APPLIED) && !self.sent.contains_key(key::LAST_APPLIED);
         held.last_applied.clone().filter(|_| !drops)
+    }
+
+    /// Who edits what stands there (`kubectl apply edit-last-applied`) sees the live template in it, and would have seen the held one.
+    fn edited_last_applied(&self, held: &Held) -> Option<String> {
+        let (before, sent) = (text(self.before, key::LAST_APPLIED)?, text(self.sent, key::LAST_APPLIED)?);
+        if before == sent || !last_applied::is_marked(sent) {
+            return None;
+        }
+        let [before, ours, theirs] = [before, held.last_applied.as_deref()?, sent].map(last_applied::template);
+        let (known, stated) = (self.known(held), Fields::default());
+        let owned = Owned { known: &known, stated: &stated, asserted: false, whole: true, emptied: Emptied::ByItem };
+        let template = merge(owned, &before?, &ours?, &theirs?)?;
+        Some(last_applied::with_template(&last_applied::without_state(sent), &template))
     }
 
     /// While a template is held, last-applied describes the live one, and kubectl always has something to send.
