@@ -12,7 +12,7 @@ mod explain;
 mod gates;
 mod kubelet;
 mod page;
-mod pages;
+pub(crate) mod pages;
 mod silence;
 pub(crate) mod stage;
 mod stories;

@@ -7,8 +7,9 @@ mod pages;
 mod pods;
 mod usage;
 
+use jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use self::pages::Pages;
 use super::{Context, observe::Seen};
@@ -19,7 +20,7 @@ use crate::{
 use coalmine_core::{
     facts::{event::Event, judgement::Round},
     hold::admit::FIELD_MANAGER,
-    judging::{Judge, News, Step, Subject, usage::Usage},
+    judging::{Judge, News, Step, Subject, collecting::baseline, usage::Usage},
     manifest::{key::Key, object},
     run::evidence::{self, Evidence, Reads},
     standing::Standing,
@@ -49,11 +50,11 @@ pub(super) async fn judge(context: &Context, primary: &Value, seen: &Seen) -> Op
     // Taken out while questions are under way: one primary is worked on by one task at a time.
     let mut memory = context.memory.lock().await.remove(&key).unwrap_or_default();
     let judged = memory.judge(context, primary, seen).await;
-    let due = judged.as_ref().and_then(|_| memory.evidence.due(clock::now()));
+    let due = judged.as_ref().map(|_| memory.due(clock::now())).unwrap_or_default();
     context.memory.lock().await.insert(key, memory);
     let (judgement, news) = judged?;
-    if let Some((canary, text)) = seen.canary(primary).zip(due) {
-        context.show_evidence(canary, text).await;
+    if let Some(canary) = seen.canary(primary).filter(|_| !due.is_empty()) {
+        context.annotate(canary, &due).await;
     }
     for news in news {
         if let News::NoHistory(failure) = &news {
@@ -99,6 +100,13 @@ impl Memory {
         Some((judgement, news))
     }
 
+    /// What is to be written on the canary now: for people, and for who takes over.
+    fn due(&mut self, now: Timestamp) -> Map<String, Value> {
+        let evidence = self.evidence.due(now).map(|text| (evidence::ANNOTATION, text));
+        let baseline = self.pages.as_mut().and_then(|pages| pages.baseline(now)).map(|text| (baseline::ANNOTATION, text));
+        evidence.into_iter().chain(baseline).map(|(name, text)| (name.to_owned(), text.into())).collect()
+    }
+
     /// Goes on from what stands on the canary: another replica may have led until now.
     fn see(&mut self, canary: &Value, run: &str, news: &[News]) {
         if !self.evidence.is_of(run) {
@@ -116,15 +124,15 @@ impl Memory {
 }
 
 impl Context {
-    /// For people: that it can't be written holds nothing up.
-    async fn show_evidence(&self, canary: &Value, text: String) {
+    /// That it can't be written holds nothing up.
+    async fn annotate(&self, canary: &Value, annotations: &Map<String, Value>) {
         if self.may_write().is_err() {
             return;
         }
-        let patch = Patch::Merge(json!({"metadata": {"annotations": {evidence::ANNOTATION: text}}}));
+        let patch = Patch::Merge(json!({"metadata": {"annotations": annotations}}));
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         if let Err(error) = self.deployments(object::namespace(canary)).patch(object::name(canary), &parameters, &patch).await {
-            tracing::debug!(error = %super::chain(&error), name = object::name(canary), "failed to write the evidence");
+            tracing::debug!(error = %super::chain(&error), name = object::name(canary), "failed to write what was seen");
         }
     }
 }

@@ -59,6 +59,16 @@ impl PodPages {
         Self { shared, task, wished: (policy.clone(), pod_spec.clone()) }
     }
 
+    /// Goes on from what another replica has read of this run.
+    pub fn restore(&self, text: &str, run: &str) {
+        self.shared.collected().restore(text, run, clock::now());
+    }
+
+    /// What another replica would go on from.
+    pub fn baseline(&self, run: &str) -> Option<String> {
+        self.shared.collected().baseline(run)
+    }
+
     /// The pods whose pages are read from now on.
     pub fn aim(&self, canary: &[Pod], primary: &[Pod]) {
         self.shared.collected().aim(canary, primary);

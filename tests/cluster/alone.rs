@@ -7,3 +7,4 @@ mod load;
 mod node;
 mod reinstalled;
 mod removal;
+mod takeover;

@@ -8,7 +8,7 @@ use super::{
     traffic::Traffic,
 };
 
-const BY_PAGES: &str = "{source: pages, requests: http_requests_total, errors: 'http_requests_total{code=~\"5..\"}'}";
+pub(crate) const BY_PAGES: &str = "{source: pages, requests: http_requests_total, errors: 'http_requests_total{code=~\"5..\"}'}";
 
 #[test]
 #[ignore = "needs a whole cluster"]

@@ -57,7 +57,7 @@ impl Judging {
             Question::Present { origin, scope, names } => {
                 if origin == Origin::Pages && pages.is_none() {
                     let policy = Policy::of(object::annotations(primary)).unwrap_or_default();
-                    let begun = Pages::of(pages, context, primary, &policy).await;
+                    let begun = Pages::of(pages, context, primary, Some(canary), &policy).await;
                     match pods::of_both(context, primary, canary, &begun.monitored).await {
                         Ok((canary, primary)) => begun.reading.aim(&canary, &primary),
                         Err(error) => return Answer::Failed(failure(&error)),

@@ -12,6 +12,7 @@ use super::{
 use crate::{clock, sources::pods::PodPages};
 use coalmine_core::{
     api::{origin::Origin, policy::Policy},
+    judging::collecting::baseline,
     manifest::object,
     metrics::{discovery::Choice, pages::Endpoint},
     run::times,
@@ -20,6 +21,9 @@ use coalmine_core::{
 
 /// Until the primary's pods are looked at again, before there is a canary to be judged.
 const AIMED_FOR: Duration = Duration::from_secs(10);
+
+/// What another replica would miss is no more than that.
+const KEPT_FOR: Duration = Duration::from_secs(15);
 
 /// The pods' own pages, as they are read for one run.
 #[derive(Debug)]
@@ -30,6 +34,8 @@ pub(super) struct Pages {
     pub(super) monitored: Vec<Endpoint>,
     /// When the pods were listed last.
     aimed: Option<Timestamp>,
+    /// When the baseline was written last.
+    kept: Option<Timestamp>,
 }
 
 impl Memory {
@@ -47,7 +53,7 @@ impl Memory {
         if !is_trying || !is_the_only || seen.policy().metrics == Choice::Nothing {
             return;
         }
-        let pages = Pages::of(&mut self.pages, context, primary, seen.policy()).await;
+        let pages = Pages::of(&mut self.pages, context, primary, seen.canary(primary), seen.policy()).await;
         let is_known = pages.aimed.is_some_and(|aimed| times::elapsed(aimed, clock::now()) < AIMED_FOR);
         if !is_known && seen.canary(primary).is_none_or(|canary| times::ready_since(canary).is_none()) {
             let Ok(pods) = pods::of_primary(context, primary, &pages.monitored).await else { return };
@@ -58,19 +64,39 @@ impl Memory {
 }
 
 impl Pages {
-    pub(super) async fn of<'a>(known: &'a mut Option<Self>, context: &Context, primary: &Value, policy: &Policy) -> &'a mut Self {
+    pub(super) async fn of<'a>(
+        known: &'a mut Option<Self>,
+        context: &Context,
+        primary: &Value,
+        canary: Option<&Value>,
+        policy: &Policy,
+    ) -> &'a mut Self {
         let begun = match known.take() {
             Some(begun) => begun,
-            None => Self::begin(context, primary, policy).await,
+            None => Self::begin(context, primary, canary, policy).await,
         };
         known.insert(begun)
     }
 
-    async fn begin(context: &Context, primary: &Value, policy: &Policy) -> Self {
+    async fn begin(context: &Context, primary: &Value, canary: Option<&Value>, policy: &Policy) -> Self {
         let (namespace, name) = (object::namespace(primary), object::name(primary));
         let monitored = context.monitors.of(&context.client, primary).await;
         let reading = PodPages::begin(Arc::clone(&context.sources.pods), namespace, name, policy, &pod_spec(primary));
-        Self { run: Standing::of(primary).run_name().to_owned(), reading, monitored, aimed: None }
+        let run = Standing::of(primary).run_name().to_owned();
+        if let Some(text) = canary.and_then(|canary| object::annotation(canary, baseline::ANNOTATION)) {
+            reading.restore(text, &run);
+        }
+        Self { run, reading, monitored, aimed: None, kept: None }
+    }
+
+    /// What another replica that takes over goes on from, if it is time to write it.
+    pub(super) fn baseline(&mut self, now: Timestamp) -> Option<String> {
+        if self.kept.is_some_and(|kept| times::elapsed(kept, now) < KEPT_FOR) {
+            return None;
+        }
+        let text = self.reading.baseline(&self.run)?;
+        self.kept = Some(now);
+        Some(text)
     }
 }
 

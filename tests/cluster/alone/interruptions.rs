@@ -21,13 +21,13 @@ use crate::support::{
     within,
 };
 
-const PAUSE: Duration = Duration::from_millis(100);
+pub(super) const PAUSE: Duration = Duration::from_millis(100);
 const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/coalmine/leases/coalmine";
 
 const COALMINE_PODS: &str = "--selector=app.kubernetes.io/name=coalmine";
 
 /// Every pod of Coalmine at once, without a word of warning; returns when others serve in their place.
-fn kill_coalmine(control_plane: &ControlPlane) {
+pub(super) fn kill_coalmine(control_plane: &ControlPlane) {
     let kubectl = Kubectl::of(control_plane).in_namespace("coalmine");
     let names = || kubectl.run(&["get", "pods", COALMINE_PODS, "--output=name"]).succeeded().stdout;
     let killed = names();

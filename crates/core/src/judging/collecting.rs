@@ -1,6 +1,7 @@
 //! What is read of the pods' metrics pages for one run: which pods', where and when, and what was found so far, as the series that a scraper would
 //! have made of it. It begins with the hold, so that the primary has a past when the canary is Ready. It reads nothing itself.
 
+pub mod baseline;
 mod draw;
 mod pace;
 mod side;

@@ -161,3 +161,86 @@ fn what_comes_over_tls_from_nobody_known_is_marked() {
     insta::assert_snapshot!(read(true), @"http_requests_total 1 , up 2");
     insta::assert_snapshot!(read(false), @"http_requests_total 1 true, up 2 true");
 }
+
+/// Three pods from the hold on, and a canary that is Ready at second 30, as another replica finds them at second 50.
+fn of_a_leader(until: i64) -> Collected {
+    let mut collected = Collected::new("shop", "app", wishes(), true);
+    let primary = ["a", "b", "c"].map(|name| pod(&format!("app-6d5f-{name}"), &format!("10.0.0.{}", name.as_bytes()[0]), -50));
+    for second in 0..=until {
+        let canary = (second >= 30).then(|| pod("app-canary-77f-ccccc", "10.0.0.9", 25));
+        collected.aim(canary.as_slice(), &primary);
+        let ours = |target: &Target| if target.is_canary { counter((second - 30) * 90) } else { counter(1000 + second * 90) };
+        let read = |target: &Target| if target.place.path == "/metrics" && target.place.port == 8080 { ours(target) } else { Read::Silent };
+        round(&mut collected, second, read);
+    }
+    collected.samples(&["http_requests_total".to_owned()], &[]);
+    collected
+}
+
+#[test]
+fn another_replica_goes_on_from_what_stands_on_the_canary() {
+    let before = of_a_leader(50);
+    let text = before.baseline("r1").unwrap();
+    let mut after = Collected::new("shop", "app", wishes(), true);
+    after.restore(&text, "r1", at(65));
+    let samples = after.record.series().iter().map(|one| one.samples.len()).max();
+    assert_eq!(samples, Some(24));
+    let line = |one: &Series| {
+        let ends = [one.samples.first().unwrap(), one.samples.last().unwrap()];
+        let ends = ends.map(|sample| format!("{}@{}", sample.value, sample.at / 1000 - 1_800_000_000));
+        format!("{} {} {}", one.name(), one.label("pod"), ends.join(" "))
+    };
+    let lines: Vec<String> = after.record.series().iter().map(line).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    http_requests_total app-6d5f-a 1000@0 5500@50
+    http_requests_total app-6d5f-b 1090@0 5500@50
+    http_requests_total app-6d5f-c 1090@0 5500@50
+    http_requests_total app-canary-77f-ccccc 0@30 1800@50
+    up app-6d5f-a 1@0 1@50
+    up app-6d5f-b 1@0 1@50
+    up app-6d5f-c 1@0 1@50
+    up app-canary-77f-ccccc 1@30 1@50
+    ");
+    assert_eq!((after.began, after.needs_a_round()), (before.began, false), "nobody is there yet to be read");
+    assert!(after.present().is_ok());
+}
+
+#[test]
+fn what_is_not_of_this_run_is_nothing() {
+    let text = of_a_leader(50).baseline("r1").unwrap();
+    let restored = |text: &str, run: &str, now: i64, wishes: Wishes| {
+        let mut after = Collected::new("shop", "app", wishes, true);
+        after.restore(text, run, at(now));
+        after.record.series().len()
+    };
+    assert_eq!(restored(&text, "r1", 65, wishes()), 8);
+    let others = Wishes::of(&Policy { max_latency_p99: Some(Duration::from_millis(250)), ..Policy::default() }, &json!({}));
+    assert_eq!(restored(&text, "r1", 65, others), 0, "something else is wanted now");
+    assert_eq!(restored(&text, "r2", 65, wishes()), 0, "another run");
+    assert_eq!(restored(&text, "r1", 40, wishes()), 0, "it knows the future");
+    for broken in ["", "anything", &text[1..], &text[..text.len() / 2], &"A".repeat(20_000)] {
+        assert_eq!(restored(broken, "r1", 65, wishes()), 0);
+    }
+    let mut late = of_a_leader(3);
+    late.restore(&text, "r1", at(65));
+    assert_eq!(late.record.series().len(), 6, "what was read counts for more");
+    assert_eq!(late.baseline("r1"), None, "there is no canary yet");
+}
+
+#[test]
+fn a_run_with_much_to_tell_is_kept_shorter_or_not_at_all() {
+    let with_codes = |codes: i64| {
+        let mut collected = Collected::new("shop", "app", wishes(), true);
+        let primary: Vec<Pod> = (0..8).map(|n| pod(&format!("app-6d5f-{n}"), &format!("10.0.1.{n}"), -50)).collect();
+        for second in 0..30 {
+            collected.aim(&[pod("app-canary-77f-ccccc", "10.0.0.9", -1)], &primary);
+            let line = |code: i64| format!("http_requests_total{{code=\"{code}\"}} {}\n", second * 7919 % 1000 * code);
+            let text: String = (100..100 + codes).map(line).collect();
+            round(&mut collected, second, |_| page(&text));
+        }
+        collected.baseline("r1")
+    };
+    assert!(with_codes(5).is_some_and(|text| text.len() <= 12 << 10));
+    assert!(with_codes(30).is_none_or(|text| text.len() <= 12 << 10));
+    assert_eq!(with_codes(90), None);
+}
