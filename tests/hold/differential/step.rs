@@ -157,6 +157,8 @@ fn put_own_annotations(world: &Namespace, dry_run: bool) -> Result<Value, String
     let more = if dry_run { "&dryRun=All" } else { "" };
     let path = format!("{}?fieldManager=annotator{more}", world.path("app"));
     loop {
+        // By its status it is known that it was read.
+        world.await_seen();
         let mut app = world.app();
         let is_out = app["metadata"]["annotations"]["canary.enabled"] == "false";
         app["metadata"]["annotations"] = json!({"canary.enabled": if is_out { "false" } else { "true" }});

@@ -138,7 +138,7 @@ impl Update<'_> {
         }
         let [before, ours, theirs] = [before, held.last_applied.as_deref()?, sent].map(last_applied::template);
         let (known, stated) = (self.known(held), Fields::default());
-        let owned = Owned { known: &known, stated: &stated, asserted: false, whole: true, emptied: Emptied::ByItem };
+        let owned = Owned { known: &known, stated: &stated, asserted: false, whole: true, emptied: Emptied::ByItem, of_others: None };
         let template = merge(owned, &before?, &ours?, &theirs?)?;
         Some(last_applied::with_template(&last_applied::without_state(sent), &template))
     }
