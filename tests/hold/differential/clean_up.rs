@@ -79,6 +79,7 @@ fn annotations_are_taken_off_in_a_trial() {
     let (a, b) = (app("a", &variables(&["VA"]), &json!({"a": "1"})), app("b", &json!([]), &Value::Null));
     let (a, b) = (Step::ClientSideApply(a), Step::ClientSideApply(b));
     ends_as_without_coalmine(&[a.clone(), b.clone(), Step::OwnAnnotations]);
+    ends_as_without_coalmine(&[a.clone(), Step::OwnAnnotations, b.clone(), Step::OwnAnnotations]);
     ends_as_without_coalmine(&[a.clone(), b.clone(), Step::OwnAnnotations, Step::Restart(1), Step::Promote, b.clone()]);
     ends_as_without_coalmine(&[a.clone(), a.clone(), b, Step::OwnAnnotations, a]);
 }

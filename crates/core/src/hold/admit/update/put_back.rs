@@ -126,8 +126,9 @@ impl Update<'_> {
         if let Some(edited) = self.edited_last_applied(held) {
             return Some(edited);
         }
-        let drops = self.before.contains_key(key::LAST_APPLIED) && !self.sent.contains_key(key::LAST_APPLIED);
-        held.last_applied.clone().filter(|_| !drops)
+        // Who takes all annotations off what was read takes that of the held template, which they can't see, too.
+        let drops = [key::LAST_APPLIED, key::HELD].iter().any(|name| self.before.contains_key(*name) && !self.sent.contains_key(*name));
+        held.last_applied.clone().filter(|_| !drops || self.sent.contains_key(key::LAST_APPLIED))
     }
 
     /// Who edits what stands there (`kubectl apply edit-last-applied`) sees the live template in it, and would have seen the held one.
