@@ -2,6 +2,7 @@
 //! to an opted-in Deployment, and to one that no Coalmine knows, which gets the requests that passed, and those whose template was
 //! promoted when it was.
 
+mod again;
 mod clean_up;
 mod files;
 mod gates;
@@ -22,7 +23,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRu
 use rstest::rstest;
 use serde_json::Value;
 
-use self::step::{Gate, Step, pause, send};
+use self::step::{Step, pause, send};
 use crate::support::{
     namespace::{Namespace, Records, held, records},
     results::row,
@@ -211,39 +212,6 @@ impl Worlds {
         self.compare("after a promotion");
         for step in steps.iter().filter(|step| step.is_file() && !matches!(step, Step::Put(_))) {
             self.again(step);
-        }
-    }
-
-    /// What an applier of the live template would take back in part of what was on trial, it takes back when it states it once more.
-    fn state_the_rest(&mut self, pending: &[Pending]) {
-        if template::same(object::template(&self.held.app()), object::template(&self.plain.app())) {
-            return;
-        }
-        let live = pending.iter().filter(|pending| pending.is_live && pending.step.applier().is_some());
-        for Pending { step, .. } in live {
-            let answer = send(&self.held, step, true).expect("what passed before passes again");
-            if held(&answer).is_none() {
-                continue;
-            }
-            send(&self.held, step, false).expect("what a dry run let pass");
-            self.gate(Gate::Approve);
-            assert!(self.is_let(), "{step:?} is on trial");
-            self.held.promote();
-        }
-    }
-
-    /// The same file again is a no-op, unless it is none without Coalmine either (kubectl never settles some lists with a name twice).
-    /// It is sent to both: the API server may change its records even so.
-    fn again(&self, step: &Step) {
-        let settles = |world: &Namespace, dry_run: bool| {
-            let before = world.app()["metadata"]["generation"].clone();
-            let after = send(world, step, dry_run).expect("the same again");
-            after["metadata"]["generation"] == before
-        };
-        if settles(&self.plain, true) {
-            assert!(settles(&self.plain, false), "a dry run tells the truth");
-            assert!(settles(&self.held, false), "the same file again is a no-op");
-            self.compare("after the same file again");
         }
     }
 
