@@ -40,6 +40,8 @@ const MOST_AT_ONCE: usize = 200;
 const MOST_OF_A_SINK: usize = 4;
 /// Before Deployments are looked through again, where something was left.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
+/// No answer of the API server is waited for longer.
+const LONGEST_LOOK: Duration = Duration::from_mins(2);
 const PAGE: u32 = 100;
 
 /// Namespace and name of a Deployment.
@@ -117,6 +119,8 @@ pub(super) async fn run(context: &Context) {
     let mut under_way = FuturesUnordered::<BoxFuture<'_, Done>>::new();
     // Told, and not yet taken away from the object: `true`.
     let mut tasks: HashMap<Task, bool> = HashMap::new();
+    // Who looked before it was taken away finds it afterwards: it is not told again.
+    let mut marked: HashMap<Task, Instant> = HashMap::new();
     let mut looks = tokio::time::interval(LOOK_AGAIN);
     let mut is_first = true;
     let mut sweep: Option<BoxFuture<'_, ()>> = None;
@@ -135,14 +139,18 @@ pub(super) async fn run(context: &Context) {
                 Done::Found(found) => for (primary, notice, sink) in found {
                     let task = (notice.id(object::uid(&primary)), sink.name.clone());
                     let is_told = match tasks.get(&task) {
-                        None => false,
+                        None => marked.contains_key(&task),
                         Some(true) => true,
                         Some(false) => continue,
                     };
                     tasks.insert(task.clone(), false);
                     under_way.push(tell(context, notifier, primary, notice, sink, is_told).map(|marked| Done::Told(task, marked)).boxed());
                 },
-                Done::Told(task, true) => drop(tasks.remove(&task)),
+                Done::Told(task, true) => {
+                    tasks.remove(&task);
+                    marked.retain(|_, since| since.elapsed() < LONGEST_LOOK);
+                    marked.insert(task, Instant::now());
+                }
                 Done::Told(task, false) => {
                     tasks.insert(task, true);
                     context.notices.left.store(true, Ordering::Relaxed);

@@ -38,7 +38,9 @@ async fn one_page_under_several_targets_is_counted_once() {
     let of = |side: fn(&coalmine_core::statistics::Look) -> f64| whole.iter().map(side).sum::<f64>() / seconds;
     assert!(close_to(of(|look| look.canary.requests), REQUESTS_PER_SECOND), "{whole:?}");
     assert!(close_to(of(|look| look.primary.requests), 3.0 * REQUESTS_PER_SECOND), "{whole:?}");
-    assert!(counted.details.iter().all(|detail| detail.primary.len() == 3), "{:?}", counted.details);
+    // Within the first look, which begins with the canary, not every pod may have been scraped.
+    let of_whole = &counted.details[1..counted.details.len() - 1];
+    assert!(of_whole.iter().all(|detail| detail.primary.len() == 3), "{:?}", counted.details);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
