@@ -2,6 +2,7 @@
 //! it, and takes it away as each sink was told. Works only while this replica leads; whoever leads next looks through all Deployments once. Never
 //! in the way of a verdict: it is only handed names, in a queue of bounded length, and what finds no place there is looked for later.
 
+mod ledger;
 mod tell;
 
 use std::{
@@ -20,7 +21,10 @@ use kube::{Api, api::ListParams};
 use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc};
 
-use self::tell::{mark, tell};
+use self::{
+    ledger::{Ledger, Task},
+    tell::{mark, tell},
+};
 use super::{Context, Error, chain, observe};
 use crate::notify::{Notifier, Outcome};
 use coalmine_core::{
@@ -40,15 +44,10 @@ const MOST_AT_ONCE: usize = 200;
 const MOST_OF_A_SINK: usize = 4;
 /// Before Deployments are looked through again, where something was left.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
-/// No answer of the API server is waited for longer.
-const LONGEST_LOOK: Duration = Duration::from_mins(2);
 const PAGE: u32 = 100;
 
 /// Namespace and name of a Deployment.
 type Key = (String, String);
-/// What is told once: a notice's id and a sink.
-type Task = (String, String);
-
 /// The queue, and whom it leads to.
 pub(super) struct Notices {
     notifier: Option<Arc<Notifier>>,
@@ -117,15 +116,12 @@ pub(super) async fn run(context: &Context) {
     let Some(notifier) = &context.notices.notifier else { return std::future::pending().await };
     let mut queue = context.notices.queue.lock().await;
     let mut under_way = FuturesUnordered::<BoxFuture<'_, Done>>::new();
-    // Told, and not yet taken away from the object: `true`.
-    let mut tasks: HashMap<Task, bool> = HashMap::new();
-    // Who looked before it was taken away finds it afterwards: it is not told again.
-    let mut marked: HashMap<Task, Instant> = HashMap::new();
+    let mut ledger = Ledger::default();
     let mut looks = tokio::time::interval(LOOK_AGAIN);
     let mut is_first = true;
     let mut sweep: Option<BoxFuture<'_, ()>> = None;
     loop {
-        notifier.metrics.waiting(tasks.len());
+        notifier.metrics.waiting(ledger.open());
         tokio::select! {
             _ = looks.tick(), if sweep.is_none() => {
                 if context.notices.left.swap(false, Ordering::Relaxed) || is_first {
@@ -134,26 +130,18 @@ pub(super) async fn run(context: &Context) {
                 is_first = false;
             }
             () = async { if let Some(sweep) = &mut sweep { sweep.await } }, if sweep.is_some() => sweep = None,
-            Some(key) = queue.recv(), if tasks.len() < MOST_AT_ONCE => under_way.push(look(context, notifier, key).boxed()),
+            Some(key) = queue.recv(), if ledger.open() < MOST_AT_ONCE => under_way.push(look(context, notifier, key).boxed()),
             Some(done) = under_way.next() => match done {
                 Done::Found(found) => for (primary, notice, sink) in found {
                     let task = (notice.id(object::uid(&primary)), sink.name.clone());
-                    let is_told = match tasks.get(&task) {
-                        None => marked.contains_key(&task),
-                        Some(true) => true,
-                        Some(false) => continue,
-                    };
-                    tasks.insert(task.clone(), false);
+                    let Some(is_told) = ledger.begin(&task) else { continue };
                     under_way.push(tell(context, notifier, primary, notice, sink, is_told).map(|marked| Done::Told(task, marked)).boxed());
                 },
-                Done::Told(task, true) => {
-                    tasks.remove(&task);
-                    marked.retain(|_, since| since.elapsed() < LONGEST_LOOK);
-                    marked.insert(task, Instant::now());
-                }
-                Done::Told(task, false) => {
-                    tasks.insert(task, true);
-                    context.notices.left.store(true, Ordering::Relaxed);
+                Done::Told(task, is_closed) => {
+                    ledger.end(task, is_closed, Instant::now());
+                    if !is_closed {
+                        context.notices.left.store(true, Ordering::Relaxed);
+                    }
                 }
             },
         }

@@ -2,7 +2,7 @@
 //! Kubernetes client, `now` is an argument, and the package's dependencies keep it so.
 //!
 //! ```text
-//!  words, names, lease   small things that all the others share
+//!  words, names, packed, lease   small things that all the others share
 //!  api        what a user writes, and what it may be
 //!  manifest   objects as JSON: templates, field owners, merges, last-applied; `workload` has what is true of Deployments alone
 //!  standing   what Coalmine's own annotations say about a Deployment, decoded in one place
@@ -29,6 +29,7 @@ pub mod message;
 pub mod metrics;
 pub mod names;
 pub mod notify;
+pub mod packed;
 pub mod page;
 pub mod run;
 pub mod standing;

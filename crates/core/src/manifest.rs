@@ -12,5 +12,6 @@ pub mod managed_fields;
 pub mod merge;
 pub mod object;
 pub mod references;
+pub mod service;
 pub mod template;
 pub mod workload;

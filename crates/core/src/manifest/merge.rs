@@ -87,7 +87,17 @@ fn has_any_of(known: &Fields, base: &Value, theirs: &Value) -> bool {
     }
 }
 
-impl Owned<'_> {
+impl<'a> Owned<'a> {
+    /// Of a change that somebody made of the whole of base.
+    pub fn change(known: &'a Fields, stated: &'a Fields, emptied: Emptied) -> Self {
+        Self { known, stated, asserted: false, whole: true, emptied, of_others: None }
+    }
+
+    /// Of an applier's part, which counts as it is stated.
+    pub fn asserted(known: &'a Fields, stated: &'a Fields) -> Self {
+        Self { known, stated, asserted: true, whole: false, emptied: Emptied::ByItem, of_others: None }
+    }
+
     fn below(&self, name: &str) -> Self {
         let step = format!("f:{name}");
         let of_others = self.of_others.map(|fields| fields.below(&step));

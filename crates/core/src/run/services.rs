@@ -1,25 +1,21 @@
 //! Does the canary get traffic? It does when every Service that selects the primary's pods selects the canary's too.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::{facts::event::Unreached, manifest::object};
+use crate::{
+    facts::event::Unreached,
+    manifest::{object, service::sends_to},
+};
 
 /// Whether a Service selects the primary's pods but not the canary's, or none selects any.
 pub fn unreached(services: &[Value], primary: &Value, canary: &Value) -> Option<Unreached> {
     let labels = |deployment: &Value| object::metadata_map(object::template(deployment), "labels").clone();
     let (primary_labels, canary_labels) = (labels(primary), labels(canary));
-    let reaches = |service: &Value, labels: &Map<String, Value>| {
-        let selector = service.pointer("/spec/selector").and_then(Value::as_object);
-        // Another name for a host: nobody looks at its selector.
-        let is_a_name = service.pointer("/spec/type").and_then(Value::as_str) == Some("ExternalName");
-        !is_a_name
-            && selector.is_some_and(|selector| !selector.is_empty() && selector.iter().all(|(name, value)| labels.get(name) == Some(value)))
-    };
-    let of_primary: Vec<&Value> = services.iter().filter(|service| reaches(service, &primary_labels)).collect();
+    let of_primary: Vec<&Value> = services.iter().filter(|service| sends_to(service, &primary_labels)).collect();
     if of_primary.is_empty() {
         return Some(Unreached::NoService { primary: object::name(primary).to_owned() });
     }
-    if let Some(missing) = of_primary.iter().find(|service| !reaches(service, &canary_labels)) {
+    if let Some(missing) = of_primary.iter().find(|service| !sends_to(service, &canary_labels)) {
         return Some(Unreached::NotSelected { service: object::name(missing).to_owned() });
     }
     let (live, held) = (object::template(primary), object::template(canary));

@@ -1,5 +1,6 @@
 //! The table of the hold, on plain JSON. The same rows run against real API servers in `tests/hold`.
 
+mod arbitrary;
 mod changes;
 mod clients;
 mod earlier;
@@ -8,7 +9,6 @@ mod limits;
 mod rejected;
 mod together;
 
-use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -243,24 +243,6 @@ fn only_the_held_template_is_promoted_and_only_by_the_controller() {
 }
 
 #[test]
-fn a_rejected_template_stays_out_until_it_is_retried() {
-    let (mut rejected, _) = apply(&deployment("VX"), "VY");
-    rejected["metadata"]["annotations"][key::PHASE] = json!("Rejected");
-    rejected["metadata"]["annotations"][key::MESSAGE] = json!("error rate 100%");
-    let (again, answer) = apply(&rejected, "VY");
-    assert_eq!(again, rejected);
-    insta::assert_snapshot!(answer.warnings.join("\n"), @r#"
-canary: this template stays out: error rate 100%
-canary: to try it again: kubectl annotate deploy/app --overwrite canary.retry=$(date +%s)
-"#);
-    let mut retried = rejected.clone();
-    retried["metadata"]["annotations"]["canary.retry"] = json!("1");
-    let changed = ask(&rejected, &retried, "ann", "kubectl-annotate").stored(&retried).unwrap();
-    assert_eq!(phase(&changed), "Held");
-    assert_ne!(object::annotation(&changed, key::RUN), object::annotation(&rejected, key::RUN));
-}
-
-#[test]
 fn bypass_counts_only_with_its_template() {
     let a = deployment("VX");
     let mut new = applied(&a, "VY");
@@ -285,56 +267,4 @@ fn zero_replicas_and_opting_out_let_the_template_through() {
     assert_eq!(changed["spec"]["template"], template("VY"));
     assert_eq!(phase(&changed), "Cancelled");
     assert!(object::annotation(&changed, key::HELD).is_none());
-}
-
-fn arbitrary_json() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        any::<i64>().prop_map(Value::from),
-        "[a-z]{0,6}".prop_map(Value::from),
-        Just(json!("true")),
-        Just(json!("held")),
-        Just(json!("Running"))
-    ];
-    leaf.prop_recursive(5, 60, 6, |inner| {
-        let keys = prop_oneof![
-            Just("metadata"),
-            Just("annotations"),
-            Just("labels"),
-            Just("managedFields"),
-            Just("fieldsV1"),
-            Just("f:spec"),
-            Just("f:template"),
-            Just("spec"),
-            Just("template"),
-            Just("canary.enabled"),
-            Just("canary.state/held"),
-            Just("canary.state/phase"),
-            Just("canary.retry"),
-            Just("kubectl.kubernetes.io/last-applied-configuration"),
-            Just("coalmine.dev/active")
-        ]
-        .prop_map(str::to_owned);
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::btree_map(keys, inner, 0..8).prop_map(|map| Value::Object(map.into_iter().collect()))
-        ]
-    })
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
-    #[test]
-    fn arbitrary_objects_never_panic_and_the_patch_applies(old in arbitrary_json(), new in arbitrary_json(), by_controller in any::<bool>()) {
-        let user = if by_controller { settings().controller } else { "ann".to_owned() };
-        for old in [Some(&old), None] {
-            let request = Request { username: &user, groups: &[], field_manager: "kubectl", name: "app", old, new: &new, dry_run: false, held_merged: None };
-            let answer = admit(&settings(), &request);
-            prop_assert_eq!(&answer, &admit(&settings(), &request));
-            prop_assert!(answer.warnings.iter().all(|w| w.chars().count() <= 120 && !w.contains(char::is_control)));
-            // Panics where the patch does not fit.
-            prop_assert_eq!(answer.stored(&new).is_none(), matches!(answer.outcome, Outcome::Denied(_)));
-        }
-    }
 }

@@ -2,17 +2,14 @@
 //! read, or is of another run, or of another version of Coalmine, is as if nothing stood there. Fewer moments are kept than were read; a counter's
 //! increase from one to the next is whole all the same.
 
-use std::collections::BTreeSet;
-use std::io::{Read as _, Write as _};
+use std::{collections::BTreeSet, error::Error};
 
-use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
-use flate2::{Compression, read::DeflateDecoder, write::DeflateEncoder};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Collected;
 use crate::metrics::counting::{Labels, Record, Sample, Series};
-use crate::names::digest;
+use crate::{names::digest, packed};
 
 /// On the canary.
 pub const ANNOTATION: &str = "coalmine.dev/baseline";
@@ -83,9 +80,7 @@ impl Collected {
         let values = |one: &Series| (one.labels.clone(), at.iter().map(|at| value(one, at)).collect::<Vec<_>>());
         let series = self.record.series().iter().map(values).filter(|(_, values)| values.iter().any(Option::is_some)).collect();
         let kept = Kept { version: VERSION, run: run.to_owned(), of: self.wanted(), began: self.began, at: at.to_vec(), series };
-        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
-        encoder.write_all(&serde_json::to_vec(&kept).ok()?).ok()?;
-        Some(STANDARD_NO_PAD.encode(encoder.finish().ok()?))
+        packed::pack(&serde_json::to_vec(&kept).ok()?).ok()
     }
 
     /// Labels that are left out, and series that are summed up, are others where this is another.
@@ -95,10 +90,8 @@ impl Collected {
 }
 
 fn read(text: &str) -> Option<Kept> {
-    let packed = STANDARD_NO_PAD.decode(Some(text).filter(|text| text.len() <= LONGEST)?).ok()?;
-    let mut json = Vec::new();
-    DeflateDecoder::new(packed.as_slice()).take(LARGEST_UNPACKED).read_to_end(&mut json).ok()?;
-    serde_json::from_slice(&json).ok()
+    let text = Some(text).filter(|text| text.len() <= LONGEST)?;
+    serde_json::from_slice(&packed::unpack::<Box<dyn Error>>(text, LARGEST_UNPACKED).ok()?).ok()
 }
 
 /// Takes away what lies closest to its neighbours, until no more than `most` are left. The first and the last stay.

@@ -18,6 +18,7 @@ mod ends;
 
 mod opponent;
 mod quiet;
+mod sources;
 mod stories;
 mod takeover;
 mod world;

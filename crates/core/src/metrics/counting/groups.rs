@@ -71,15 +71,15 @@ impl Group<'_> {
         let added = sum(&mut requests().filter_map(|counter| counter.samples.last())) - had;
         let (seen, before) =
             (last.saturating_sub(first).max(1) as f64, first.saturating_sub(first_sample).saturating_add(FOUND_WITHIN) as f64);
-        had > A_PAST && had > UNUSUAL * added / seen * before
+        had > A_LITTLE && had > UNUSUAL * added / seen * before
     }
 }
 
 /// How long a pod may serve before it is scraped for the first time.
 const FOUND_WITHIN: i64 = 60_000;
-/// What a new pod has counted may be so many times what it goes on to count; less than that is no past worth a thought.
+/// What was counted while nobody looked may be so many times what is usual, and a little; more was counted by another, or long before.
 const UNUSUAL: f64 = 20.0;
-const A_PAST: f64 = 1000.0;
+const A_LITTLE: f64 = 1000.0;
 
 /// One group for each pod, in order of role and name.
 pub(super) fn chosen<'a>(series: &'a [Series], pods: &Pods, reading: &Reading) -> Vec<Group<'a>> {

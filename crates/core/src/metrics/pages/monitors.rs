@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::places::{LONGEST_PATH, Place, Scheme, declared, places};
-use crate::manifest::object;
+use crate::manifest::{object, service::sends_to};
 
 /// Where they name more, the others are left out.
 const MOST: usize = 8;
@@ -61,7 +61,7 @@ pub fn endpoints(primary: &Value, pod_monitors: &[Value], service_monitors: &[Va
         let ports = |endpoint: &Value| ["portNumber", "port", "targetPort"].iter().find_map(|key| Port::of(&endpoint[*key]));
         list(monitor, "podMetricsEndpoints").filter_map(move |endpoint| of(endpoint, ports(endpoint)?))
     });
-    let serving = || services.iter().filter(|service| sends_to(service, label));
+    let serving = || services.iter().filter(|service| sends_to(service, labels));
     let by_service = service_monitors.iter().filter(|monitor| reaches(monitor, namespace)).flat_map(|monitor| {
         let services = serving().filter(|service| selects(monitor, |name| object::label(service, name)));
         services.flat_map(|service| {
@@ -112,11 +112,6 @@ fn selects<'a>(monitor: &Value, label: impl Fn(&str) -> Option<&'a str>) -> bool
         }
     };
     equal && selector["matchExpressions"].as_array().into_iter().flatten().all(holds)
-}
-
-fn sends_to<'a>(service: &Value, label: impl Fn(&str) -> Option<&'a str>) -> bool {
-    let selector = service["spec"]["selector"].as_object();
-    selector.is_some_and(|selector| !selector.is_empty() && selector.iter().all(|(name, value)| label(name) == value.as_str()))
 }
 
 /// The pods' port behind a Service's.

@@ -140,3 +140,21 @@ fn an_edit_of_managed_fields_alone_is_no_statement() {
     back["metadata"]["annotations"]["note"] = json!("1");
     assert_eq!(ask(&stored, &back, "flux", "kubectl").effect, Effect::Withdrawn);
 }
+
+#[test]
+fn a_rejected_template_stays_out_until_it_is_retried() {
+    let (mut rejected, _) = apply(&deployment("VX"), "VY");
+    rejected["metadata"]["annotations"][key::PHASE] = json!("Rejected");
+    rejected["metadata"]["annotations"][key::MESSAGE] = json!("error rate 100%");
+    let (again, answer) = apply(&rejected, "VY");
+    assert_eq!(again, rejected);
+    insta::assert_snapshot!(answer.warnings.join("\n"), @r#"
+canary: this template stays out: error rate 100%
+canary: to try it again: kubectl annotate deploy/app --overwrite canary.retry=$(date +%s)
+"#);
+    let mut retried = rejected.clone();
+    retried["metadata"]["annotations"]["canary.retry"] = json!("1");
+    let changed = ask(&rejected, &retried, "ann", "kubectl-annotate").stored(&retried).unwrap();
+    assert_eq!(phase(&changed), "Held");
+    assert_ne!(object::annotation(&changed, key::RUN), object::annotation(&rejected, key::RUN));
+}

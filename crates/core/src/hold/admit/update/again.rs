@@ -10,7 +10,7 @@ use crate::{
         fields::Fields,
         last_applied,
         managed_fields::{self, Change, template_owners},
-        merge::{self, Emptied, Owned, merge},
+        merge::{self, Owned, merge},
         object, template,
     },
 };
@@ -36,7 +36,7 @@ impl Update<'_> {
         let asserted = if let Some(file) = file.as_ref().filter(|_| !applies) {
             merge::state(&known, merge::Stated { file, sent, live }, &held.template)
         } else {
-            let owned = Owned { known: &known, stated: &stated, asserted: true, whole: false, emptied: Emptied::ByItem, of_others: None };
+            let owned = Owned::asserted(&known, &stated);
             merge(owned, live, &held.template, sent)?
         };
         let mut record = held.clone();
@@ -87,7 +87,7 @@ impl Update<'_> {
     pub(super) fn with_the_live_one_stated(&self, held: &Held) -> Option<Value> {
         let live = object::template(self.old);
         let (known, stated) = (self.known(held), managed_fields::applied_by(&self.sent_owners(), &self.manager));
-        let owned = Owned { known: &known, stated: &stated, asserted: true, whole: false, emptied: Emptied::ByItem, of_others: None };
+        let owned = Owned::asserted(&known, &stated);
         merge(owned, live, &held.template, live)
     }
 

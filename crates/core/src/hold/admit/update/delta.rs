@@ -53,7 +53,7 @@ impl Update<'_> {
         let contested = known.set(&known, live, sent).common(&known.changed(&known, live, &held.template));
         let sent = &contested.difference(&stated).copied(live, sent);
         let emptied = emptied_by(&self.manager);
-        let owned = Owned { known: &known, stated: &stated, asserted: false, whole: true, emptied, of_others: None };
+        let owned = Owned::change(&known, &stated, emptied);
         let merged = merge(owned, live, &held.template, sent)?;
         let mut record = held.clone();
         if self.sends_last_applied() {
@@ -128,7 +128,7 @@ pub(super) fn in_few(mut parts: Vec<Contribution>, more: Contribution, known: &F
         let stated = Fields::default();
         later.iter().chain([&more]).try_fold(first.template.clone(), |ours, part| {
             let emptied = emptied_by(&part.manager);
-            merge(Owned { known, stated: &stated, asserted: false, whole: true, emptied, of_others: None }, live, &ours, &part.template)
+            merge(Owned::change(known, &stated, emptied), live, &ours, &part.template)
         })
     });
     match (before, together) {

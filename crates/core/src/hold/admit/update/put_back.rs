@@ -127,8 +127,9 @@ impl Update<'_> {
             return Some(edited);
         }
         // Who takes all annotations off what was read takes that of the held template, which they can't see, too.
-        let drops = [key::LAST_APPLIED, key::HELD].iter().any(|name| self.before.contains_key(*name) && !self.sent.contains_key(*name));
-        held.last_applied.clone().filter(|_| !drops || self.sent.contains_key(key::LAST_APPLIED))
+        let stated = self.sent.contains_key(key::LAST_APPLIED);
+        let goes = |name: &str| self.before.contains_key(name) && !self.sent.contains_key(name);
+        held.last_applied.clone().filter(|_| stated || !(goes(key::LAST_APPLIED) || goes(key::HELD)))
     }
 
     /// Who edits what stands there (`kubectl apply edit-last-applied`) sees the live template in it, and would have seen the held one.
@@ -139,7 +140,7 @@ impl Update<'_> {
         }
         let [before, ours, theirs] = [before, held.last_applied.as_deref()?, sent].map(last_applied::template);
         let (known, stated) = (self.known(held), Fields::default());
-        let owned = Owned { known: &known, stated: &stated, asserted: false, whole: true, emptied: Emptied::ByItem, of_others: None };
+        let owned = Owned::change(&known, &stated, Emptied::ByItem);
         let template = merge(owned, &before?, &ours?, &theirs?)?;
         Some(last_applied::with_template(&last_applied::without_state(sent), &template))
     }

@@ -106,8 +106,11 @@ impl Update<'_> {
             let appliers = parts.iter().filter(|other| !other.change && other.manager != part.manager);
             let of_others =
                 appliers.fold(Fields::default(), |all, other| all.union(&managed_fields::applied_by(&held.owners, &other.manager)));
-            let owned =
-                Owned { known, stated: &stated, asserted, whole: part.change, emptied, of_others: (!part.change).then_some(&of_others) };
+            let owned = if part.change {
+                Owned::change(known, &stated, emptied)
+            } else {
+                Owned { asserted, of_others: Some(&of_others), ..Owned::asserted(known, &stated) }
+            };
             states.push(merge(owned, live, states.last()?, &part.template)?);
         }
         Some(states)

@@ -5,14 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Counter, Group, PodLabel, SCRAPER_LABELS, Signature, Targets};
+use super::{A_LITTLE, Counter, Group, PodLabel, SCRAPER_LABELS, Signature, Targets, UNUSUAL};
 use crate::metrics::counting::Labels;
 
 /// A target that was away for longer may be of another process.
 const LONGEST_GAP: i64 = 180_000;
-/// What was counted in the gap is at most so many times what was usual, and a little.
-const UNUSUAL: f64 = 20.0;
-const A_LITTLE: f64 = 1000.0;
 
 /// Joins what belongs together of one pod.
 pub(super) fn join(groups: &mut BTreeMap<Signature, Group<'_>>, targets: &Targets<'_>) {
