@@ -73,6 +73,11 @@ impl Monitors {
 }
 
 async fn services(client: &Client, namespace: &str) -> Vec<Value> {
-    let found = Api::<Service>::namespaced(client.clone(), namespace).list(&ListParams::default()).await;
-    found.map(|found| found.items.iter().filter_map(|one| observe::json(one, "a Service").ok()).collect()).unwrap_or_default()
+    match Api::<Service>::namespaced(client.clone(), namespace).list(&ListParams::default()).await {
+        Ok(found) => found.items.iter().filter_map(|one| observe::json(one, "a Service").ok()).collect(),
+        Err(error) => {
+            tracing::debug!(namespace, %error, "no Services are read, so that monitors of them say nothing");
+            Vec::new()
+        }
+    }
 }

@@ -153,10 +153,9 @@ fn probe(written: Written) -> Result<Probe, CheckProblem> {
             written.only("a query", &["query", "source", "min", "max", "minRatio", "maxRatio", "ignoreBelow"])?;
             query(written)
         }
-        (None, Some(_), None, None) => {
+        (None, Some(cron_job), None, None) => {
             written.only("a job", &["job"])?;
-            let cron_job = written.job.unwrap_or_default();
-            if is_object_name(&cron_job) { Ok(Probe::Job { cron_job }) } else { Err(CheckProblem::Job(plain(&cron_job))) }
+            if is_object_name(cron_job) { Ok(Probe::Job { cron_job: cron_job.clone() }) } else { Err(CheckProblem::Job(plain(cron_job))) }
         }
         (None, None, Some(_), None) => {
             written.only("a url", &["url", "json", "equals", "min", "max"])?;
