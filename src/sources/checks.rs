@@ -8,7 +8,8 @@ use super::fair::Shares;
 use super::pods::Fetcher;
 use super::{Error, Pages, Problem, Scope, Source};
 use coalmine_core::api::checks::{Bounds, Names, Origin, Probe, Rules, View, question};
-use coalmine_core::judging::checks::{Outcome, Progress, judge};
+use coalmine_core::facts::checked::{Outcome, Unknown};
+use coalmine_core::judging::checks::{Progress, judge};
 use coalmine_core::metrics::counting::{Members, PodLabel};
 
 /// The maximum number of values of a run: more are not needed to tell its median.
@@ -72,7 +73,7 @@ impl Sources {
 
     /// The outcome so far. `None` for what is asked by no source.
     pub async fn check(&self, probe: &Probe, asked: Asked<'_>) -> Result<Option<Outcome>, Error> {
-        let late = || Outcome::Unknown(format!("no answer within {} s, waiting for its turn included", CHECKED_WITHIN.as_secs()));
+        let late = || Outcome::Unknown(Unknown::Late { seconds: CHECKED_WITHIN.as_secs() });
         match probe {
             Probe::Query { origin, query, bounds } => {
                 let answer = tokio::time::timeout(CHECKED_WITHIN, self.query(*origin, query, bounds, asked));
@@ -110,7 +111,7 @@ impl Sources {
         // The list was admitted under other rules, or is in a ConfigMap.
         let (canary, primary) = match (question(&pods.canary), question(&pods.primary)) {
             (Ok(canary), Ok(primary)) => (canary, primary),
-            (Err(error), _) | (_, Err(error)) => return Ok(Outcome::Unknown(format!("query{error}"))),
+            (Err(error), _) | (_, Err(error)) => return Ok(Outcome::Unknown(Unknown::Query(error.to_string()))),
         };
         let _place = self.queries.take(namespace).await;
         let step = step(asked.since, asked.interval);
@@ -120,8 +121,8 @@ impl Sources {
         let outcome = judge(bounds, &canary, &primary, steps, asked.progress);
         Ok(match outcome {
             // A user who asked for another namespace's series, or scrapes without a namespace, is told why there are none.
-            Outcome::Unknown(words) if canary.is_empty() && view != View::All => {
-                Outcome::Unknown(format!("{words} of namespace {namespace}"))
+            Outcome::Unknown(Unknown::NoSeries { .. }) if view != View::All => {
+                Outcome::Unknown(Unknown::NoSeries { namespace: Some(namespace.to_owned()) })
             }
             outcome => outcome,
         })

@@ -18,7 +18,7 @@ use serde_json::Value;
 use self::headers::Headers;
 use super::http;
 use coalmine_core::api::checks::{Expected, is_allowed, target};
-use coalmine_core::judging::checks::{Outcome, exceeds};
+use coalmine_core::facts::checked::{Bound, Failed, Outcome, PageFault, PageLacks, Passed, Unknown};
 use coalmine_core::metrics::counting::bracketed;
 
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -54,13 +54,13 @@ impl Pages {
     pub async fn check(&self, url: &str, address: Option<&str>, pointer: &str, expected: &Expected) -> Outcome {
         let url = match address {
             Some(address) => url.replace("{{address}}", &bracketed(address)),
-            None if url.contains("{{address}}") => return Outcome::Unknown("the canary has no address".to_owned()),
+            None if url.contains("{{address}}") => return Outcome::Unknown(Unknown::Page(PageLacks::Address)),
             None => url.to_owned(),
         };
         // With all names in it a text may be another address than it was.
         let url = match self.target(&url) {
             Ok(url) => url,
-            Err(reason) => return Outcome::Unknown(format!("url: {reason}")),
+            Err(reason) => return Outcome::Unknown(Unknown::Page(PageLacks::Url(reason))),
         };
         let mut outcome = self.once(&url, pointer, expected).await;
         for _ in 1..TRIES {
@@ -86,9 +86,8 @@ impl Pages {
 
     async fn once(&self, url: &Url, pointer: &str, expected: &Expected) -> Outcome {
         match self.read(url, pointer).await {
-            Err(reason) => Outcome::Unknown(format!("the page can't be read: {reason}")),
-            Ok(None) => Outcome::Failed(format!("the page has no {}", place(pointer))),
-            Ok(Some(value)) => compare(&value, place(pointer), expected),
+            Err(reason) => Outcome::Unknown(Unknown::Page(PageLacks::Answer(reason))),
+            Ok(value) => compare(value.as_ref(), pointer, expected),
         }
     }
 
@@ -108,23 +107,21 @@ impl Pages {
     }
 }
 
-/// The value on the page is not told: the user may have no right to see it.
-fn compare(value: &Value, place: &str, expected: &Expected) -> Outcome {
-    match expected {
-        Expected::Equals(expected) if value == expected => Outcome::Passed(format!("{place} is {expected}")),
-        Expected::Equals(expected) => Outcome::Failed(format!("{place} isn't {expected}")),
-        Expected::Within { min, max } => {
-            let Some(value) = value.as_f64() else { return Outcome::Failed(format!("{place} is no number")) };
-            match exceeds(value, *min, *max) {
-                Some(words) => Outcome::Failed(format!("{place} {words}")),
-                None => Outcome::Passed(format!("{place} is within its bounds")),
-            }
-        }
+/// What is at this place of the page, if anything, beside what is expected there.
+fn compare(value: Option<&Value>, pointer: &str, expected: &Expected) -> Outcome {
+    let fault = match (value, expected) {
+        (None, _) => Some(PageFault::Missing),
+        (Some(value), Expected::Equals(expected)) => (value != expected).then(|| PageFault::IsNot(expected.clone())),
+        (Some(value), Expected::Within { min, max }) => match value.as_f64() {
+            Some(value) => Bound::broken(value, *min, *max).map(PageFault::Beyond),
+            None => Some(PageFault::NoNumber),
+        },
+    };
+    let pointer = pointer.to_owned();
+    match fault {
+        Some(fault) => Outcome::Failed(Failed::Page { pointer, fault }),
+        None => Outcome::Passed(Passed::Page { pointer, expected: expected.clone() }),
     }
-}
-
-fn place(pointer: &str) -> &str {
-    if pointer.is_empty() { "the whole page" } else { pointer }
 }
 
 /// Names that lead to addresses which aren't asked lead nowhere.
@@ -191,22 +188,25 @@ mod tests {
     }
 
     #[rstest]
-    #[case("200 OK", r#"{"database":{"state":"up"}}"#, Outcome::Passed("/database/state is \"up\"".to_owned()))]
-    #[case("200 OK", r#"{"database":{"state":"secret"}}"#, Outcome::Failed("/database/state isn't \"up\"".to_owned()))]
-    #[case("200 OK", r#"{"database":"up"}"#, Outcome::Failed("the page has no /database/state".to_owned()))]
-    #[case("200 OK", "<html>", Outcome::Unknown("the page can't be read: it isn't JSON".to_owned()))]
-    #[case("302 Found", "", Outcome::Unknown("the page can't be read: it leads elsewhere".to_owned()))]
-    #[case("500 Oops", "{}", Outcome::Unknown("the page can't be read: status 500".to_owned()))]
+    #[case("200 OK", r#"{"database":{"state":"up"}}"#, |pointer, expected| Outcome::Passed(Passed::Page { pointer, expected }))]
+    #[case("200 OK", r#"{"database":{"state":"secret"}}"#, |pointer, _| Outcome::Failed(Failed::Page { pointer, fault: PageFault::IsNot(json!("up")) }))]
+    #[case("200 OK", r#"{"database":"up"}"#, |pointer, _| Outcome::Failed(Failed::Page { pointer, fault: PageFault::Missing }))]
+    #[case("200 OK", "<html>", |_, _| Outcome::Unknown(Unknown::Page(PageLacks::Answer("it isn't JSON".to_owned()))))]
+    #[case("302 Found", "", |_, _| Outcome::Unknown(Unknown::Page(PageLacks::Answer("it leads elsewhere".to_owned()))))]
+    #[case("500 Oops", "{}", |_, _| Outcome::Unknown(Unknown::Page(PageLacks::Answer("status 500".to_owned()))))]
     #[tokio::test]
-    async fn outcomes(#[case] status: &str, #[case] body: &str, #[case] expected: Outcome) {
+    async fn outcomes(#[case] status: &str, #[case] body: &str, #[case] outcome: fn(String, Expected) -> Outcome) {
         let (pages, url) = pages(vec![answer(status, body); 3]).await;
-        assert_eq!(pages.check(&url, None, "/database/state", &Expected::Equals(json!("up"))).await, expected);
+        let expected = Expected::Equals(json!("up"));
+        assert_eq!(pages.check(&url, None, "/database/state", &expected).await, outcome("/database/state".to_owned(), expected));
     }
 
     #[tokio::test]
     async fn one_bad_answer_does_not_decide() {
         let (pages, url) = pages(vec![answer("500 Oops", ""), answer("200 OK", "7")]).await;
-        assert_eq!(pages.check(&url, None, "", &Expected::Equals(json!(7))).await, Outcome::Passed("the whole page is 7".to_owned()));
+        let expected = Expected::Equals(json!(7));
+        let outcome = pages.check(&url, None, "", &expected).await;
+        assert_eq!(outcome, Outcome::Passed(Passed::Page { pointer: String::new(), expected }));
     }
 
     #[tokio::test]
@@ -254,14 +254,14 @@ mod tests {
     }
 
     #[rstest]
-    #[case(r#"{"lag": 7.5}"#, Outcome::Passed("/lag is within its bounds".to_owned()))]
-    #[case(r#"{"lag": 12}"#, Outcome::Failed("/lag exceeds 10".to_owned()))]
-    #[case(r#"{"lag": 0}"#, Outcome::Failed("/lag is below 1".to_owned()))]
-    #[case(r#"{"lag": "7"}"#, Outcome::Failed("/lag is no number".to_owned()))]
+    #[case(r#"{"lag": 7.5}"#, |pointer, expected| Outcome::Passed(Passed::Page { pointer, expected }))]
+    #[case(r#"{"lag": 12}"#, |pointer, _| Outcome::Failed(Failed::Page { pointer, fault: PageFault::Beyond(Bound::Above(10.0)) }))]
+    #[case(r#"{"lag": 0}"#, |pointer, _| Outcome::Failed(Failed::Page { pointer, fault: PageFault::Beyond(Bound::Below(1.0)) }))]
+    #[case(r#"{"lag": "7"}"#, |pointer, _| Outcome::Failed(Failed::Page { pointer, fault: PageFault::NoNumber }))]
     #[tokio::test]
-    async fn numbers(#[case] body: &str, #[case] expected: Outcome) {
+    async fn numbers(#[case] body: &str, #[case] outcome: fn(String, Expected) -> Outcome) {
         let (pages, url) = pages(vec![answer("200 OK", body); 3]).await;
         let within = Expected::Within { min: Some(1.0), max: Some(10.0) };
-        assert_eq!(pages.check(&url, None, "/lag", &within).await, expected);
+        assert_eq!(pages.check(&url, None, "/lag", &within).await, outcome("/lag".to_owned(), within));
     }
 }

@@ -104,17 +104,21 @@ async fn pods_are_told_apart_by_address_and_checks_are_asked() {
     };
     let probe: Probe = parse_list("[{name: a, query: max(backlog), max: 10}]").unwrap().remove(0).probe;
     let confined = own.check(&probe, asked(Progress::Over)).await.unwrap().unwrap();
-    assert_eq!(confined, Outcome::Unknown(format!("the query found no series of namespace {}", world.scope.namespace)));
+    assert_eq!(confined, Outcome::Unknown(Unknown::NoSeries { namespace: Some(world.scope.namespace.clone()) }));
     let passed = ask(r#"query: 'max(backlog{instance=~"{{pods}}"})', max: 10"#, Progress::Over).await.unwrap();
-    assert_eq!(passed, Outcome::Passed("7".to_owned()));
+    assert_eq!(passed, Outcome::Passed(Passed::Query(vec![Amount::Plain(7.0)])));
     let failed = ask(r#"query: 'scalar(max(backlog{instance=~"{{pods}}"}))', max: 5"#, Progress::Late).await.unwrap();
-    assert!(matches!(&failed, Outcome::Failed(sentence) if sentence.starts_with("7 exceeds 5 (middle of ")), "{failed:?}");
+    let Outcome::Failed(Failed::Query(breach)) = &failed else { panic!("{failed:?}") };
+    assert_eq!((breach.amount, breach.bound), (Amount::Plain(7.0), Bound::Above(5.0)));
     let alike =
         ask(r#"query: 'avg(rate(http_requests_total{code="200",instance=~"{{pods}}",job="pods"}[5s]))', maxRatio: 1.5"#, Progress::Over)
             .await;
-    assert!(matches!(&alike, Ok(Outcome::Passed(sentence)) if sentence.ends_with(" times the primary's")), "{alike:?}");
+    assert!(
+        matches!(&alike, Ok(Outcome::Passed(Passed::Query(amounts))) if matches!(amounts[..], [Amount::TimesThePrimarys(_)])),
+        "{alike:?}"
+    );
     let nothing = ask("query: nowhere_to_be_found, max: 5", Progress::Over).await.unwrap();
-    assert_eq!(nothing, Outcome::Unknown("the query found no series".to_owned()));
+    assert_eq!(nothing, Outcome::Unknown(Unknown::NoSeries { namespace: None }));
     let unknown = ask("query: 'function_of_tomorrow(backlog)', max: 5", Progress::Early).await.unwrap_err();
     assert!(unknown.problem.is_permanent() && unknown.to_string().contains("unknown function"), "{unknown}");
 }

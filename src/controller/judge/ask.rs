@@ -23,7 +23,8 @@ use coalmine_core::{
         origin::Origin,
         policy::Policy,
     },
-    judging::{Answer, Checks, Failure, Question, Samples, checks::Outcome, usage::Usage},
+    facts::checked::Outcome,
+    judging::{Answer, Checks, Failure, Question, Samples, usage::Usage},
     manifest::object,
 };
 

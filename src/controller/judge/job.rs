@@ -12,8 +12,9 @@ use super::super::{Context, Error, observe};
 use crate::kubernetes::is_refusal;
 use crate::sources::Asked;
 use coalmine_core::{
+    facts::checked::{Failed, JobLacks, Outcome, Passed, Unknown},
     hold::admit::FIELD_MANAGER,
-    judging::{checks::Outcome, job},
+    judging::job,
     manifest::object,
     words::cut,
 };
@@ -28,13 +29,12 @@ pub(super) async fn run(context: &Context, canary: &Value, check: &str, cron_job
     let Some(found) = jobs.get_opt(&name).await.map_err(Error::api("get the Job of a check"))? else {
         let cron_jobs = Api::<DynamicObject>::namespaced_with(context.client.clone(), namespace, &resource("CronJob", "cronjobs"));
         let Some(template) = cron_jobs.get_opt(cron_job).await.map_err(Error::api("get the CronJob of a check"))? else {
-            return Ok(Outcome::Unknown(format!("there is no CronJob {cron_job} in this namespace")));
+            return Ok(lacks(JobLacks::CronJob(cron_job.to_owned())));
         };
         let Some(address) = asked.scope.pods.canary.addresses.keys().next() else { return Ok(Outcome::Waiting) };
         let template = observe::json(&template, "the CronJob")?;
         if !job::may_run(&template) {
-            let words = format!("the CronJob {cron_job} has no label {}: \"true\", which lets a check run it", job::CHECK_LABEL);
-            return Ok(Outcome::Unknown(words));
+            return Ok(lacks(JobLacks::Label(cron_job.to_owned())));
         }
         let job = job::build(&template, canary, asked.primary, check, address);
         context.may_write()?;
@@ -42,28 +42,30 @@ pub(super) async fn run(context: &Context, canary: &Value, check: &str, cron_job
         return match jobs.create(&parameters, &observe::dynamic(job)?).await {
             Ok(_) => Ok(Outcome::Waiting),
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(Outcome::Waiting),
-            Err(kube::Error::Api(status)) if is_refusal(status.code) => {
-                Ok(Outcome::Unknown(format!("the Job can't be created: {}", cut(&status.message))))
-            }
+            Err(kube::Error::Api(status)) if is_refusal(status.code) => Ok(lacks(JobLacks::Creation(cut(&status.message)))),
             Err(error) => Err(Error::api("create the Job of a check")(error)),
         };
     };
     let found = observe::json(&found, "the Job")?;
     if job::is_in_the_way(&found, canary) {
-        return Ok(Outcome::Unknown(format!("a Job {name} is there that is not this canary's; rename it, or the check")));
+        return Ok(lacks(JobLacks::Place(name)));
     }
     if !job::is_of(&found, canary) {
         // An earlier canary's, on its way out.
         return Ok(Outcome::Waiting);
     }
     match job::state(&found) {
-        job::State::Running => Ok(Outcome::Unknown(job::under_way(&found))),
-        job::State::Succeeded => Ok(Outcome::Passed(format!("Job {name} succeeded"))),
+        job::State::Running => Ok(lacks(JobLacks::End { name, stage: job::stage(&found) })),
+        job::State::Succeeded => Ok(Outcome::Passed(Passed::Job(name))),
         job::State::Failed(reason) => {
-            let words = last_words(context, namespace, &name).await.map(|words| format!("; its last words: {words}")).unwrap_or_default();
-            Ok(Outcome::Failed(format!("Job {name} failed ({reason}){words}")))
+            let last_words = last_words(context, namespace, &name).await;
+            Ok(Outcome::Failed(Failed::Job { name, reason, last_words }))
         }
     }
+}
+
+fn lacks(what: JobLacks) -> Outcome {
+    Outcome::Unknown(Unknown::Job(what))
 }
 
 /// The end of the log of the Job's last pod. Missing words never change a verdict.

@@ -110,6 +110,8 @@ pub const CANARY_REQUESTED_BY_GROUPS: &str = "coalmine.dev/requested-by-groups";
 
 /// Set on a Deployment while the controller has something to do with it: what its watch selects.
 pub const ACTIVE_LABEL: &str = "coalmine.dev/active";
+/// On a `CronJob` that checks may run, with the value `"true"`.
+pub const CHECK_LABEL: &str = "coalmine.dev/check";
 /// On every canary Deployment and its pods.
 pub const ROLE_LABEL: &str = "coalmine.dev/role";
 pub const ROLE_CANARY: &str = "canary";

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::checked::Outcome;
 use crate::api::origin::Origin;
 use crate::metrics::counting::{Fall, Lacking, Shared};
 use crate::metrics::discovery::{Chosen, LatencyError, NotFound};
@@ -157,29 +158,6 @@ pub enum Measured {
     ErrorRate,
     /// Requests slower than this are counted as errors are.
     Slower(Duration),
-}
-
-/// What a check says.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    /// Not decided yet.
-    Waiting,
-    Passed(String),
-    Failed(String),
-    /// The question has no usable answer; never a reason to promote.
-    Unknown(String),
-}
-
-impl Outcome {
-    /// The outcome of a check that only warns: it is told, and keeps nothing from being promoted.
-    #[must_use]
-    pub fn as_a_warning(self) -> Self {
-        match self {
-            Self::Failed(words) | Self::Unknown(words) => Self::Passed(format!("only a warning: {words}")),
-            Self::Waiting => Self::Passed("only a warning, and not decided yet".to_owned()),
-            passed @ Self::Passed(_) => passed,
-        }
-    }
 }
 
 /// The series that were chosen to be read.

@@ -5,7 +5,7 @@
 //! few values is neither passed nor failed.
 
 use crate::api::checks::Bounds;
-pub use crate::facts::judgement::Outcome;
+use crate::facts::checked::{Amount, Bound, Breach, Failed, Outcome, Passed, Side, Unknown};
 use crate::metrics::counting::{Labels, Series};
 use crate::statistics;
 
@@ -34,8 +34,8 @@ pub fn judge(bounds: &Bounds, canary: &[Series], primary: &[Series], steps: usiz
 
 /// One number to be judged: its middle value over the run and over the last third.
 struct Middle {
-    of: String,
-    unit: Unit,
+    series: Vec<(String, String)>,
+    unit: fn(f64) -> Amount,
     low: Option<f64>,
     high: Option<f64>,
     whole: f64,
@@ -43,36 +43,28 @@ struct Middle {
     values: usize,
 }
 
-#[derive(Clone, Copy)]
-enum Unit {
-    Plain,
-    /// Times the primary's value.
-    Ratio,
-}
-
-fn middles(bounds: &Bounds, canary: &[Series], primary: &[Series], steps: usize) -> Result<Vec<Middle>, String> {
+fn middles(bounds: &Bounds, canary: &[Series], primary: &[Series], steps: usize) -> Result<Vec<Middle>, Unknown> {
     if canary.is_empty() {
-        return Err("the query found no series".to_owned());
+        return Err(Unknown::NoSeries { namespace: None });
     }
     let mut middles = Vec::new();
     if bounds.min.is_some() || bounds.max.is_some() {
-        for series in canary {
-            let Values { whole, recent, count, .. } = values(series, steps)?;
-            let of = if canary.len() > 1 { described(&series.labels) } else { String::new() };
-            middles.push(Middle { of, unit: Unit::Plain, low: bounds.min, high: bounds.max, whole, recent, values: count });
+        for one in canary {
+            let Values { whole, recent, count, .. } = values(one, Side::Canary, steps)?;
+            let series = if canary.len() > 1 { described(&one.labels) } else { Vec::new() };
+            middles.push(Middle { series, unit: Amount::Plain, low: bounds.min, high: bounds.max, whole, recent, values: count });
         }
     }
     if bounds.needs_primary() {
         let ([canary], [primary]) = (canary, primary) else {
-            let sides = format!("{} series of the canary and {} of the primary", canary.len(), primary.len());
-            return Err(format!("a ratio needs one series on each side, found {sides}; use sum, avg or max"));
+            return Err(Unknown::SeveralSeries { canary: canary.len(), primary: primary.len() });
         };
-        let (canary, primary) = (values(canary, steps)?, values(primary, steps).map_err(|reason| format!("{reason} for the primary"))?);
+        let (canary, primary) = (values(canary, Side::Canary, steps)?, values(primary, Side::Primary, steps)?);
         let ignore_below = bounds.ignore_below.unwrap_or(0.0);
         let whole = ratio(canary.whole, primary.whole, primary.usual_most, ignore_below)?;
         let recent = ratio(canary.recent, primary.recent, primary.recent_most, ignore_below)?;
-        let (low, high) = (bounds.min_ratio, bounds.max_ratio);
-        middles.push(Middle { of: String::new(), unit: Unit::Ratio, low, high, whole, recent, values: canary.count });
+        let (unit, low, high) = (Amount::TimesThePrimarys as fn(f64) -> Amount, bounds.min_ratio, bounds.max_ratio);
+        middles.push(Middle { series: Vec::new(), unit, low, high, whole, recent, values: canary.count });
     }
     Ok(middles)
 }
@@ -83,37 +75,22 @@ fn verdict(middles: &[Middle], progress: Progress) -> Outcome {
         match progress {
             Progress::Early => None,
             Progress::Late => whole.filter(|_| recent.is_some()),
-            Progress::Over => whole.or_else(|| recent.map(|sentence| format!("{sentence}, in the last third of the run"))),
+            Progress::Over => whole.or_else(|| recent.map(|breach| Breach { in_the_last_third: true, ..breach })),
         }
     });
     match (failed, progress) {
-        (Some(sentence), _) => Outcome::Failed(sentence),
+        (Some(breach), _) => Outcome::Failed(Failed::Query(breach)),
         (None, Progress::Early | Progress::Late) => Outcome::Waiting,
-        (None, Progress::Over) => Outcome::Passed(middles.iter().map(Middle::said).collect::<Vec<_>>().join(", ")),
+        (None, Progress::Over) => Outcome::Passed(Passed::Query(middles.iter().map(|middle| (middle.unit)(middle.whole)).collect())),
     }
 }
 
 impl Middle {
     /// How a value breaks a bound, if it does.
-    fn breach(&self, value: f64) -> Option<String> {
-        let (word, bound) = match (self.low, self.high) {
-            (Some(low), _) if value < low => ("is below", low),
-            (_, Some(high)) if value > high => ("exceeds", high),
-            _ => return None,
-        };
-        let what = match self.unit {
-            Unit::Plain => number(value),
-            Unit::Ratio => format!("{} times the primary's", number(value)),
-        };
-        let of = if self.of.is_empty() { String::new() } else { format!(" of {}", self.of) };
-        Some(format!("{what}{of} {word} {} (middle of {} values)", number(bound), self.values))
-    }
-
-    fn said(&self) -> String {
-        match self.unit {
-            Unit::Plain => number(self.whole),
-            Unit::Ratio => format!("{} times the primary's", number(self.whole)),
-        }
+    fn breach(&self, value: f64) -> Option<Breach> {
+        let bound = Bound::broken(value, self.low, self.high)?;
+        let (amount, series) = ((self.unit)(value), self.series.clone());
+        Some(Breach { amount, series, bound, values: self.values, in_the_last_third: false })
     }
 }
 
@@ -126,15 +103,15 @@ struct Values {
     count: usize,
 }
 
-fn values(series: &Series, steps: usize) -> Result<Values, String> {
+fn values(series: &Series, side: Side, steps: usize) -> Result<Values, Unknown> {
     let values: Vec<f64> = series.samples.iter().map(|sample| sample.value).filter(|value| !value.is_nan()).collect();
     if values.len() < FEWEST || values.len() * 3 < steps {
-        return Err(format!("the query gave a number in {} of {} steps", values.len(), steps.max(values.len())));
+        return Err(Unknown::TooFewValues { side, values: values.len(), steps: steps.max(values.len()) });
     }
     // What ended is not what is: a page may have died with the last good value on it.
     let ended = series.samples.iter().rev().take_while(|sample| sample.value.is_nan()).count();
     if ended * 3 > series.samples.len().max(steps) {
-        return Err(format!("the query gave no number in the last {ended} steps"));
+        return Err(Unknown::Ended { side, steps: ended });
     }
     let last_third = (values.len() / 3).max(FEWEST);
     let last = &values[values.len() - last_third..];
@@ -157,48 +134,21 @@ fn ninth_tenth(values: &[f64]) -> f64 {
 }
 
 /// Nothing over nothing is as it should be; something over nothing says nothing, unless the user said from where on it counts.
-fn ratio(canary: f64, primary: f64, primary_most: f64, ignore_below: f64) -> Result<f64, String> {
+fn ratio(canary: f64, primary: f64, primary_most: f64, ignore_below: f64) -> Result<f64, Unknown> {
     if canary < 0.0 || primary < 0.0 {
-        return Err(format!("a ratio of negative values says nothing ({} and {})", number(canary), number(primary)));
+        return Err(Unknown::Negative { canary, primary });
     }
     // Two infinities are alike, and their quotient would be no number.
     if canary.is_infinite() && primary.is_infinite() {
         return Ok(1.0);
     }
-    statistics::ratio(canary, primary, primary_most, ignore_below)
-        .ok_or_else(|| "the primary was 0 all the time: a ratio says nothing; set ignoreBelow or max".to_owned())
+    statistics::ratio(canary, primary, primary_most, ignore_below).ok_or(Unknown::PrimaryWasZero)
 }
 
-/// Which of two bounds a value breaks, in words; the value itself is not told.
-pub fn exceeds(value: f64, min: Option<f64>, max: Option<f64>) -> Option<String> {
-    let above = max.filter(|max| value > *max).map(|max| format!("exceeds {}", number(max)));
-    above.or_else(|| min.filter(|min| value < *min).map(|min| format!("is below {}", number(min))))
-}
-
-/// As short as a person would write it.
-pub(super) fn number(value: f64) -> String {
-    if value.is_infinite() {
-        return if value > 0.0 { "infinity".to_owned() } else { "-infinity".to_owned() };
-    }
-    let size = value.abs();
-    if value.fract().abs() < f64::EPSILON && size < 1e15 {
-        return format!("{value:.0}");
-    }
-    let digits = if size >= 100.0 {
-        1
-    } else if size >= 0.1 {
-        3
-    } else {
-        6
-    };
-    let text = format!("{value:.digits$}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
-fn described(labels: &Labels) -> String {
-    let pairs: Vec<String> =
-        labels.iter().filter(|(name, _)| *name != "__name__").take(3).map(|(name, value)| format!("{name}={value}")).collect();
-    format!("{{{}}}", pairs.join(","))
+/// The first labels of a series tell it from the others.
+fn described(labels: &Labels) -> Vec<(String, String)> {
+    let own = labels.iter().filter(|(name, _)| *name != "__name__");
+    own.take(3).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 #[cfg(test)]

@@ -3,12 +3,10 @@
 
 use serde_json::{Value, json};
 
-use crate::api::annotations::PRIMARY_ANNOTATION;
+use crate::api::annotations::{CHECK_LABEL, PRIMARY_ANNOTATION};
+use crate::facts::checked::JobStage;
 use crate::manifest::{conditions, references, workload::KIND};
 use crate::{manifest::object, names::shortened, words::cut};
-
-/// On a `CronJob` that checks may run, with the value `"true"`.
-pub const CHECK_LABEL: &str = "coalmine.dev/check";
 
 /// A Job's name becomes a label of its pods.
 const LONGEST_NAME: usize = 63;
@@ -100,18 +98,17 @@ pub fn state(job: &Value) -> State {
     State::Running
 }
 
-/// What a Job that has not ended waits for, in words.
-pub fn under_way(job: &Value) -> String {
-    let name = object::name(job);
+/// How far a Job is that has not ended.
+pub fn stage(job: &Value) -> JobStage {
     let count = |field: &str| job.pointer("/status").and_then(|status| status.get(field)).and_then(Value::as_u64).unwrap_or_default();
     if job.pointer("/spec/suspend").and_then(Value::as_bool) == Some(true) {
-        return format!("Job {name} is suspended");
+        return JobStage::Suspended;
     }
     match (count("active"), count("ready"), count("failed")) {
-        (0, _, 0) => format!("Job {name} has no pod yet"),
-        (1.., 0, 0) => format!("Job {name} waits for its pod to be Ready"),
-        (_, _, failed @ 1..) => format!("Job {name} is tried again: its pods failed {failed} times"),
-        _ => format!("Job {name} runs"),
+        (0, _, 0) => JobStage::NoPod,
+        (1.., 0, 0) => JobStage::PodNotReady,
+        (_, _, failed @ 1..) => JobStage::TriedAgain { failed },
+        _ => JobStage::Runs,
     }
 }
 
@@ -232,12 +229,12 @@ mod tests {
 
     #[test]
     fn what_a_job_waits_for() {
-        let job = |spec: Value, status: Value| under_way(&json!({"metadata": {"name": "j"}, "spec": spec, "status": status}));
-        assert_eq!(job(json!({"suspend": true}), json!({})), "Job j is suspended");
-        assert_eq!(job(json!({"suspend": false}), json!({})), "Job j has no pod yet");
-        assert_eq!(job(json!({}), json!({"active": 1, "ready": 0})), "Job j waits for its pod to be Ready");
-        assert_eq!(job(json!({}), json!({"active": 1, "ready": 1})), "Job j runs");
-        assert_eq!(job(json!({}), json!({"active": 1, "failed": 2})), "Job j is tried again: its pods failed 2 times");
+        let job = |spec: Value, status: Value| stage(&json!({"metadata": {"name": "j"}, "spec": spec, "status": status}));
+        assert_eq!(job(json!({"suspend": true}), json!({})), JobStage::Suspended);
+        assert_eq!(job(json!({"suspend": false}), json!({})), JobStage::NoPod);
+        assert_eq!(job(json!({}), json!({"active": 1, "ready": 0})), JobStage::PodNotReady);
+        assert_eq!(job(json!({}), json!({"active": 1, "ready": 1})), JobStage::Runs);
+        assert_eq!(job(json!({}), json!({"active": 1, "failed": 2})), JobStage::TriedAgain { failed: 2 });
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::checks::Outcome;
 use super::step::{ASK_AGAIN, Round};
+use crate::facts::checked::Outcome;
 use crate::facts::judgement::{Decision, Finding, Judgement, Waiting};
 
 /// What one check said.
@@ -55,6 +55,7 @@ pub(super) fn join(metrics: Round, checks: Vec<Said>, is_past_deadline: bool) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::checked::{Amount, Failed, Passed, Unknown};
     use crate::message::findings::words;
 
     fn done(decision: Decision) -> Round {
@@ -62,8 +63,8 @@ mod tests {
     }
 
     fn said(outcome: Outcome) -> Vec<Said> {
-        let passed =
-            Said { name: "cpu".to_owned(), outcome: Outcome::Passed("0.9 times the primary's".to_owned()), served: Duration::ZERO };
+        let amount = Passed::Query(vec![Amount::TimesThePrimarys(0.9)]);
+        let passed = Said { name: "cpu".to_owned(), outcome: Outcome::Passed(amount), served: Duration::ZERO };
         vec![passed, Said { name: "smoke".to_owned(), outcome, served: Duration::from_secs(12) }]
     }
 
@@ -79,10 +80,10 @@ mod tests {
         let blind =
             || Round::Waiting(Waiting { look_again: ASK_AGAIN, findings: vec![Finding::NoAnswer("refused".to_owned())], is_blind: true });
         let outcomes = [
-            Outcome::Passed("Job succeeded".to_owned()),
-            Outcome::Failed("Job failed".to_owned()),
+            Outcome::Passed(Passed::Job("smoke".to_owned())),
+            Outcome::Failed(Failed::Job { name: "smoke".to_owned(), reason: "DeadlineExceeded: ".to_owned(), last_words: None }),
             Outcome::Waiting,
-            Outcome::Unknown("no series".to_owned()),
+            Outcome::Unknown(Unknown::NoSeries { namespace: None }),
         ];
         let mut all = Vec::new();
         for outcome in outcomes {
@@ -95,21 +96,21 @@ mod tests {
         }
         all.dedup();
         insta::assert_snapshot!(all.join("\n"), @r"
-        Promote: only probes reach the canary: does the Service's targetPort fit?; check cpu: 0.9 times the primary's; check smoke: Job succeeded
+        Promote: only probes reach the canary: does the Service's targetPort fit?; check cpu: 0.9 times the primary's; check smoke: Job smoke succeeded
         Inconclusive { clean: true }: only probes reach the canary: does the Service's targetPort fit?
         Waiting, blind true: refused
         Waiting, blind false: 
-        Reject: check smoke after 12s: Job failed
+        Reject: check smoke after 12s: Job smoke failed (DeadlineExceeded: )
         Waiting, blind false: check smoke is not decided yet
         Inconclusive { clean: false }: check smoke is not decided yet
         Inconclusive { clean: false }: only probes reach the canary: does the Service's targetPort fit?; check smoke is not decided yet
         Waiting, blind true: refused
         Waiting, blind false: 
-        Waiting, blind false: check smoke: no series
-        Inconclusive { clean: false }: check smoke: no series
-        Inconclusive { clean: false }: only probes reach the canary: does the Service's targetPort fit?; check smoke: no series
+        Waiting, blind false: check smoke: the query found no series
+        Inconclusive { clean: false }: check smoke: the query found no series
+        Inconclusive { clean: false }: only probes reach the canary: does the Service's targetPort fit?; check smoke: the query found no series
         Waiting, blind true: refused
-        Waiting, blind false: check smoke: no series
+        Waiting, blind false: check smoke: the query found no series
         ");
     }
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::checks::{Outcome, Progress};
+use super::checks::Progress;
 use super::scope::Pod;
 use crate::api::checks::{Check, Origin};
+use crate::facts::checked::Outcome;
 use crate::metrics::counting::{Counted, History, PodLabel, Reading, Scope, Series, Window};
 use crate::metrics::pages::Place;
 use crate::metrics::stores::{Error, Problem};

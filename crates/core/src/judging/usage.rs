@@ -12,8 +12,9 @@ use jiff::Timestamp;
 
 use self::pod::Amounts;
 pub use self::pod::PodUsage;
-use super::checks::{Outcome, Progress, number};
+use super::checks::Progress;
 use crate::api::checks::MaxRatios;
+use crate::facts::checked::{Beside, Failed, Outcome, Passed, Resource, Unknown, UsageLacks};
 use crate::metrics::counting::{Members, Pods};
 use crate::run::times::elapsed;
 use crate::statistics;
@@ -99,45 +100,41 @@ impl Usage {
     /// The outcome so far.
     pub fn outcome(&self, most: &MaxRatios, progress: Progress, now: Timestamp) -> Outcome {
         match &self.trouble {
-            Some(Trouble::Refused(words)) => return Outcome::Unknown(words.clone()),
+            Some(Trouble::Refused(words)) => return Outcome::Unknown(Unknown::Refused(words.clone())),
             _ if progress != Progress::Over => return Outcome::Waiting,
             _ => {}
         }
         let counted: Vec<&Reading> = self.readings.iter().filter(|reading| Some(reading.began) >= self.from).collect();
-        if let Some(words) = self.lacking(&counted, now) {
-            return Outcome::Unknown(words);
+        if let Some(lacking) = self.lacking(&counted, now) {
+            return Outcome::Unknown(lacking);
         }
         let resources = [Resource::Cpu, Resource::Memory].map(|resource| Some((resource, resource.of_ratios(most)?)));
         let (mut passed, mut unknown) = (Vec::new(), None);
         for (resource, most) in resources.into_iter().flatten() {
             match resource.judge(most, &counted) {
-                Outcome::Passed(words) => passed.push(words),
-                failed @ Outcome::Failed(_) => return failed,
-                other => unknown = unknown.or(Some(other)),
+                Ok(Ok(beside)) => passed.push(beside),
+                Ok(Err(failed)) => return Outcome::Failed(failed),
+                Err(lacks) => unknown = unknown.or(Some(lacks)),
             }
         }
-        unknown.unwrap_or_else(|| Outcome::Passed(passed.join(", ")))
+        unknown.map_or(Outcome::Passed(Passed::Usage(passed)), |lacks| Outcome::Unknown(Unknown::Usage(lacks)))
     }
 
     /// Why these are too few to be judged by.
-    fn lacking(&self, counted: &[&Reading], now: Timestamp) -> Option<String> {
-        let trouble = || match &self.trouble {
-            Some(Trouble::Refused(words) | Trouble::Passing(words)) => Some(words.clone()),
-            None => None,
+    fn lacking(&self, counted: &[&Reading], now: Timestamp) -> Option<Unknown> {
+        let or_trouble = |lacks| match &self.trouble {
+            Some(Trouble::Refused(words) | Trouble::Passing(words)) => Unknown::Refused(words.clone()),
+            None => Unknown::Usage(lacks),
         };
         let Some(newest) = counted.last() else {
-            let none = "the cluster has no resource metrics of the canary's pod yet";
-            let too_old = "the cluster's resource metrics of the canary's pod are all of its warm-up, or of the first half of the duration";
-            return Some(trouble().unwrap_or_else(|| if self.readings.is_empty() { none } else { too_old }.to_owned()));
+            return Some(or_trouble(if self.readings.is_empty() { UsageLacks::Canary } else { UsageLacks::Late }));
         };
         if elapsed(newest.ended, now) > FRESH {
-            return Some(
-                trouble().unwrap_or_else(|| "the cluster's resource metrics of the canary's pod are not renewed any more".to_owned()),
-            );
+            return Some(or_trouble(UsageLacks::Renewed));
         }
         match counted.iter().filter(|reading| reading.primary.is_some()).count() {
-            0 => Some("the cluster has no resource metrics of the primary's pods".to_owned()),
-            few if few < FEWEST => Some(format!("{few} reading of the cluster's resource metrics so far; at least {FEWEST} are needed")),
+            0 => Some(Unknown::Usage(UsageLacks::Primary)),
+            found if found < FEWEST => Some(Unknown::Usage(UsageLacks::Readings { found, needed: FEWEST })),
             _ => None,
         }
     }
@@ -148,20 +145,7 @@ fn average(all: &[Amounts]) -> Option<Amounts> {
     (!all.is_empty()).then(|| Amounts { cpu: sum(|amounts| amounts.cpu), memory: sum(|amounts| amounts.memory) })
 }
 
-#[derive(Debug, Clone, Copy)]
-enum Resource {
-    Cpu,
-    Memory,
-}
-
 impl Resource {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Cpu => "CPU",
-            Self::Memory => "memory",
-        }
-    }
-
     fn of_ratios(self, ratios: &MaxRatios) -> Option<f64> {
         match self {
             Self::Cpu => ratios.cpu,
@@ -176,14 +160,8 @@ impl Resource {
         }
     }
 
-    fn written(self, amounts: Amounts) -> String {
-        match self {
-            Self::Cpu => format!("{:.0}m", amounts.cpu * 1000.0),
-            Self::Memory => format!("{:.0}Mi", amounts.memory / MEBIBYTE),
-        }
-    }
-
-    fn judge(self, most: f64, counted: &[&Reading]) -> Outcome {
+    /// Whether the canary's pod uses at most so many times what the primary's do; an error where the readings can't tell.
+    fn judge(self, most: f64, counted: &[&Reading]) -> Result<Result<Beside, Failed>, UsageLacks> {
         let mut ratios: Vec<(f64, Amounts, Amounts)> = counted
             .iter()
             .filter_map(|reading| {
@@ -193,24 +171,14 @@ impl Resource {
             })
             .collect();
         ratios.sort_by(|one, other| one.0.total_cmp(&other.0));
-        let Some([low, high]) = middle(&ratios) else {
-            return Outcome::Unknown(format!("the cluster's resource metrics say nothing of {}", self.name()));
-        };
+        let [low, high] = middle(&ratios).ok_or(UsageLacks::Resource(self))?;
         if low.0 <= most && high.0 > most {
-            let (name, low, high, most) = (self.name(), number(low.0), number(high.0), number(most));
-            return Outcome::Unknown(format!(
-                "readings of {name} disagree: {low} and {high} times the primary's, of which {most} is allowed; another one is needed"
-            ));
+            return Err(UsageLacks::Agreement { resource: self, low: low.0, high: high.0, most });
         }
-        let (ratio, canary, primary) = low;
-        let taken_as = if self.of(primary) < self.of(FLOOR) { format!(" (taken as {})", self.written(FLOOR)) } else { String::new() };
-        let (ours, theirs) = (self.written(canary), self.written(primary));
-        let said = format!("{} {ours} beside {theirs}{taken_as} of an average pod of the primary", self.name());
-        if ratio > most {
-            let (ratio, most, readings) = (number(ratio), number(most), ratios.len());
-            return Outcome::Failed(format!("{said}: {ratio} times as much, and {most} is allowed (middle of {readings} readings)"));
-        }
-        Outcome::Passed(said)
+        let (ratio, canary, primary) = (low.0, self.of(low.1), self.of(low.2));
+        let taken_as = Some(self.of(FLOOR)).filter(|floor| primary < *floor);
+        let beside = Beside { resource: self, canary, primary, taken_as };
+        Ok(if ratio > most { Err(Failed::Usage { beside, ratio, most, readings: ratios.len() }) } else { Ok(beside) })
     }
 }
 

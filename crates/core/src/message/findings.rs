@@ -1,13 +1,14 @@
 //! The sentences of judgements: every one with the numbers that it rests on, so that no verdict surprises. One line each.
 
 mod analysis;
+mod checked;
 mod unobserved;
 
 use std::time::Duration;
 
 pub use self::analysis::{outlook, rate, sentence, starved};
 use crate::api::quantity::{format_count, format_duration, format_percentage};
-use crate::facts::judgement::{Finding, Measure, Measured, Outcome, Past, Reading};
+use crate::facts::judgement::{Finding, Measure, Measured, Past, Reading};
 use crate::metrics::counting::Lacking;
 use crate::metrics::discovery::{Chosen, Found, NotFound};
 use crate::statistics::{ClientCounts, ClientErrors, Silence};
@@ -93,11 +94,7 @@ fn finding(found: &Finding) -> String {
         Finding::StayedReady(served) => format!("its pod stayed Ready for {}; canary.metrics is none", format_duration(*served)),
         Finding::NotFound(nothing) => nothing.to_string(),
         Finding::Latency(error) => error.to_string(),
-        Finding::Check { name, outcome, served } => match outcome {
-            Outcome::Failed(words) => format!("check {name} after {}: {words}", format_duration(*served)),
-            Outcome::Passed(words) | Outcome::Unknown(words) => format!("check {name}: {words}"),
-            Outcome::Waiting => format!("check {name} is not decided yet"),
-        },
+        Finding::Check { name, outcome, served } => checked::words(name, outcome, *served),
         Finding::CheckList(words) | Finding::NoAnswer(words) => words.clone(),
     }
 }

@@ -1,8 +1,12 @@
-//! The sentences of every outcome, and each special value.
+//! Every outcome, told in its sentence, and each special value.
+
+use std::time::Duration;
 
 use rstest::rstest;
 
 use super::*;
+use crate::facts::judgement::Finding;
+use crate::message::findings::words;
 use crate::metrics::counting::Sample;
 
 fn series(values: &[f64]) -> Series {
@@ -15,6 +19,19 @@ const WITHIN_HALF_AGAIN: Bounds = Bounds { min: None, max: None, min_ratio: None
 
 fn over(bounds: &Bounds, canary: &[f64]) -> Outcome {
     judge(bounds, &[series(canary)], &[], canary.len(), Progress::Over)
+}
+
+/// As it is told after no time; what failed is an error.
+fn told(outcome: Outcome) -> Result<String, String> {
+    let failed = matches!(outcome, Outcome::Failed(_));
+    let words = words(&[Finding::Check { name: "c".to_owned(), outcome, served: Duration::ZERO }]);
+    let sentence = |start| words.strip_prefix(start).map(str::to_owned).ok_or(words.clone());
+    if failed { sentence("check c after 0ms: ").and_then(Err) } else { sentence("check c: ") }
+}
+
+fn unknown(outcome: Outcome) -> String {
+    assert!(matches!(outcome, Outcome::Unknown(_)), "{outcome:?}");
+    told(outcome).unwrap()
 }
 
 const NAN: f64 = f64::NAN;
@@ -32,8 +49,7 @@ const INF: f64 = f64::INFINITY;
 #[case::infinite(&[INF, INF, INF], Err("infinity exceeds 100 (middle of 3 values)"))]
 #[case::minus_infinite(&[-INF, -INF, -INF], Ok("-infinity"))]
 fn at_the_end(#[case] values: &[f64], #[case] expected: Result<&str, &str>) {
-    let expected = expected.map_or_else(|failed| Outcome::Failed(failed.to_owned()), |passed| Outcome::Passed(passed.to_owned()));
-    assert_eq!(over(&MAX_100, values), expected);
+    assert_eq!(told(over(&MAX_100, values)), expected.map(str::to_owned).map_err(str::to_owned));
 }
 
 #[rstest]
@@ -42,23 +58,23 @@ fn at_the_end(#[case] values: &[f64], #[case] expected: Result<&str, &str>) {
 #[case::it_ended(&[50.0, 55.0, 50.0, NAN, NAN, NAN], "the query gave no number in the last 3 steps")]
 #[case::mostly_missing(&[NAN, NAN, NAN, NAN, NAN, NAN, 50.0, 50.0], "the query gave a number in 2 of 8 steps")]
 fn too_little_is_unknown(#[case] values: &[f64], #[case] reason: &str) {
-    assert_eq!(over(&MAX_100, values), Outcome::Unknown(reason.to_owned()));
+    assert_eq!(unknown(over(&MAX_100, values)), reason);
     assert_eq!(judge(&MAX_100, &[series(values)], &[], values.len(), Progress::Late), Outcome::Waiting);
 }
 
 #[test]
 fn nothing_found_is_unknown_at_the_end() {
     assert_eq!(judge(&MAX_100, &[], &[], 12, Progress::Late), Outcome::Waiting);
-    assert_eq!(judge(&MAX_100, &[], &[], 12, Progress::Over), Outcome::Unknown("the query found no series".to_owned()));
+    assert_eq!(unknown(judge(&MAX_100, &[], &[], 12, Progress::Over)), "the query found no series");
 }
 
 #[test]
 fn it_fails_early_only_when_nothing_speaks_for_it() {
     let bad = series(&[500.0; 6]);
     let recovering = series(&[500.0, 500.0, 500.0, 500.0, 50.0, 50.0]);
-    let failed = Outcome::Failed("500 exceeds 100 (middle of 6 values)".to_owned());
     assert_eq!(judge(&MAX_100, std::slice::from_ref(&bad), &[], 6, Progress::Early), Outcome::Waiting);
-    assert_eq!(judge(&MAX_100, &[bad], &[], 6, Progress::Late), failed);
+    let late = judge(&MAX_100, &[bad], &[], 6, Progress::Late);
+    assert_eq!(told(late), Err("500 exceeds 100 (middle of 6 values)".to_owned()));
     assert_eq!(judge(&MAX_100, &[recovering], &[], 6, Progress::Late), Outcome::Waiting);
 }
 
@@ -66,10 +82,8 @@ fn it_fails_early_only_when_nothing_speaks_for_it() {
 fn each_of_several_series_must_keep_to_it() {
     let named = |name: &str, values: &[f64]| Series { labels: Labels::from([("queue".to_owned(), name.to_owned())]), ..series(values) };
     let queues = [named("mail", &[1.0, 1.0, 1.0]), named("bills", &[101.0, 102.0, 103.0])];
-    assert_eq!(
-        judge(&MAX_100, &queues, &[], 3, Progress::Over),
-        Outcome::Failed("102 of {queue=bills} exceeds 100 (middle of 3 values)".to_owned())
-    );
+    let end = judge(&MAX_100, &queues, &[], 3, Progress::Over);
+    assert_eq!(told(end), Err("102 of {queue=bills} exceeds 100 (middle of 3 values)".to_owned()));
 }
 
 #[rstest]
@@ -79,8 +93,7 @@ fn each_of_several_series_must_keep_to_it() {
 #[case::both_infinite(INF, INF, Ok("1 times the primary's"))]
 fn ratios(#[case] canary: f64, #[case] primary: f64, #[case] expected: Result<&str, &str>) {
     let outcome = judge(&WITHIN_HALF_AGAIN, &[series(&[canary; 3])], &[series(&[primary; 3])], 3, Progress::Over);
-    let expected = expected.map_or_else(|failed| Outcome::Failed(failed.to_owned()), |passed| Outcome::Passed(passed.to_owned()));
-    assert_eq!(outcome, expected);
+    assert_eq!(told(outcome), expected.map(str::to_owned).map_err(str::to_owned));
 }
 
 #[rstest]
@@ -91,7 +104,7 @@ fn ratios(#[case] canary: f64, #[case] primary: f64, #[case] expected: Result<&s
 #[case(vec![vec![-1.0, -1.0]], vec![vec![1.0, 1.0]], "a ratio of negative values says nothing (-1 and 1)")]
 fn ratios_of_what_has_none(#[case] canary: Vec<Vec<f64>>, #[case] primary: Vec<Vec<f64>>, #[case] reason: &str) {
     let all = |values: &[Vec<f64>]| values.iter().map(|values| series(values)).collect::<Vec<_>>();
-    assert_eq!(judge(&WITHIN_HALF_AGAIN, &all(&canary), &all(&primary), 2, Progress::Over), Outcome::Unknown(reason.to_owned()));
+    assert_eq!(unknown(judge(&WITHIN_HALF_AGAIN, &all(&canary), &all(&primary), 2, Progress::Over)), reason);
 }
 
 #[rstest]
@@ -102,24 +115,14 @@ fn ratios_of_what_has_none(#[case] canary: Vec<Vec<f64>>, #[case] primary: Vec<V
 fn what_is_small_is_no_reason(#[case] canary: f64, #[case] primary: f64, #[case] expected: Result<&str, &str>) {
     let bounds = Bounds { ignore_below: Some(0.05), ..WITHIN_HALF_AGAIN };
     let outcome = judge(&bounds, &[series(&[canary; 3])], &[series(&[primary; 3])], 3, Progress::Over);
-    let expected = expected.map_or_else(|failed| Outcome::Failed(failed.to_owned()), |passed| Outcome::Passed(passed.to_owned()));
-    assert_eq!(outcome, expected);
+    assert_eq!(told(outcome), expected.map(str::to_owned).map_err(str::to_owned));
 }
 
 #[test]
 fn a_primary_that_was_mostly_idle_is_what_it_was_when_it_was_not() {
     let primary = series(&[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 4.0, 4.0]);
     let outcome = judge(&WITHIN_HALF_AGAIN, &[series(&[6.0; 10])], &[primary], 10, Progress::Over);
-    assert_eq!(outcome, Outcome::Passed("1.5 times the primary's".to_owned()));
-}
-
-#[rstest]
-#[case(Outcome::Failed("2 exceeds 1".to_owned()), "only a warning: 2 exceeds 1")]
-#[case(Outcome::Unknown("no series".to_owned()), "only a warning: no series")]
-#[case(Outcome::Waiting, "only a warning, and not decided yet")]
-#[case(Outcome::Passed("1".to_owned()), "1")]
-fn a_warning_decides_nothing(#[case] outcome: Outcome, #[case] words: &str) {
-    assert_eq!(outcome.as_a_warning(), Outcome::Passed(words.to_owned()));
+    assert_eq!(told(outcome), Ok("1.5 times the primary's".to_owned()));
 }
 
 proptest::proptest! {

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use super::asking::pod_label;
 use super::{ASK_AGAIN, Judge, News, Refused, Round, Series, State, Until};
 use crate::api::checks::{self, Check};
+use crate::facts::checked::{Outcome, Unknown};
 use crate::facts::judgement::{Decision, Finding, Reading};
-use crate::judging::checks::Outcome;
 use crate::judging::counters::{Counter, assign_roles};
 use crate::judging::joined::{Said, join};
 use crate::judging::pace::UNKNOWN_INTERVAL;
@@ -193,13 +193,14 @@ impl Judge {
         let (metrics, served) = (metrics.clone(), self.subject.served(now));
         let (mut outcomes, mut said, mut refused, mut failed) = (outcomes.into_iter(), Vec::new(), Vec::new(), None);
         for check in list {
-            let outcome = match self.refusal(check).map(|words| Ok(Outcome::Unknown(words.to_owned()))).or_else(|| outcomes.next()) {
+            let unknown = |words| Outcome::Unknown(Unknown::Refused(words));
+            let outcome = match self.refusal(check).map(|words| Ok(unknown(words.to_owned()))).or_else(|| outcomes.next()) {
                 Some(Ok(outcome)) => outcome,
                 Some(Err(Failure { words, is_refusal: true, .. })) => {
                     refused.push(Refused { check: check.clone(), words: words.clone(), until: now + AFTER_A_REFUSAL });
-                    Outcome::Unknown(words)
+                    unknown(words)
                 }
-                Some(Err(failure)) if check.warn => Outcome::Unknown(failure.words),
+                Some(Err(failure)) if check.warn => unknown(failure.words),
                 Some(Err(failure)) => {
                     failed = failed.or(Some(failure));
                     continue;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::api::checks::Checks as List;
-use crate::judging::checks::Outcome;
+use crate::facts::checked::{Failed, Outcome, Passed};
 use crate::judging::question::Answer;
 use crate::judging::question::Failure;
 use crate::metrics::counting::History;

@@ -3,6 +3,8 @@
 use serde_json::json;
 
 use super::*;
+use crate::facts::judgement::Finding;
+use crate::message::findings::words;
 
 const BOTH: MaxRatios = MaxRatios { cpu: Some(1.5), memory: Some(2.0) };
 
@@ -49,12 +51,15 @@ fn read(until: i64, canary: fn(i64) -> Option<Used>, primary: fn(i64) -> Option<
 }
 
 fn end(usage: &Usage, second: i64) -> String {
-    match usage.outcome(&BOTH, Progress::Over, at(second)) {
-        Outcome::Passed(words) => format!("passed: {words}"),
-        Outcome::Failed(words) => format!("failed: {words}"),
-        Outcome::Unknown(words) => format!("unknown: {words}"),
-        Outcome::Waiting => "waiting".to_owned(),
-    }
+    let outcome = usage.outcome(&BOTH, Progress::Over, at(second));
+    let kind = match &outcome {
+        Outcome::Passed(_) => "passed",
+        Outcome::Failed(_) => "failed",
+        Outcome::Unknown(_) => "unknown",
+        Outcome::Waiting => "waiting",
+    };
+    let told = words(&[Finding::Check { name: "c".to_owned(), outcome, served: Duration::ZERO }]);
+    format!("{kind}: {}", told.trim_start_matches("check c").trim_start_matches(" after 0ms").trim_start_matches(": "))
 }
 
 #[test]
@@ -124,11 +129,11 @@ fn a_refusal_is_told_at_once_and_a_failure_when_it_matters() {
     let pods = pods();
     let mut usage = begun();
     usage.took(Err(Trouble::Refused("no such API".to_owned())), &pods, at(1));
-    assert_eq!(usage.outcome(&BOTH, Progress::Early, at(1)), Outcome::Unknown("no such API".to_owned()));
+    assert_eq!(usage.outcome(&BOTH, Progress::Early, at(1)), Outcome::Unknown(Unknown::Refused("no such API".to_owned())));
     let mut usage = begun();
     usage.took(Err(Trouble::Passing("busy".to_owned())), &pods, at(1));
     assert_eq!(usage.outcome(&BOTH, Progress::Early, at(1)), Outcome::Waiting);
-    assert_eq!(usage.outcome(&BOTH, Progress::Over, at(60)), Outcome::Unknown("busy".to_owned()));
+    assert_eq!(usage.outcome(&BOTH, Progress::Over, at(60)), Outcome::Unknown(Unknown::Refused("busy".to_owned())));
     // What was read before is enough.
     let mut usage = read(60, |_| Some((310, 210)), |_| Some((200, 200)));
     usage.took(Err(Trouble::Passing("busy".to_owned())), &pods, at(62));

@@ -110,8 +110,9 @@ fn a_worker() {
     insta::assert_snapshot!(end_of(subject.clone(), World::default()), @"60s Promote: its pod stayed Ready for 60s; canary.metrics is none");
     subject.policy.checks = Some(List::ConfigMap("more".to_owned()));
     insta::assert_snapshot!(end_of(subject.clone(), World::default()), @"60s Promote: its pod stayed Ready for 60s; canary.metrics is none; check smoke: Job app-canary-smoke succeeded");
-    let check = Ok(Outcome::Failed("Job app-canary-smoke failed".to_owned()));
-    insta::assert_snapshot!(end_of(subject, World { check, ..World::default() }), @"0s Reject: check smoke after 0ms: Job app-canary-smoke failed");
+    let failed = Failed::Job { name: "app-canary-smoke".to_owned(), reason: "BackoffLimitExceeded".to_owned(), last_words: None };
+    let check = Ok(Outcome::Failed(failed));
+    insta::assert_snapshot!(end_of(subject, World { check, ..World::default() }), @"0s Reject: check smoke after 0ms: Job app-canary-smoke failed (BackoffLimitExceeded)");
 }
 
 #[test]

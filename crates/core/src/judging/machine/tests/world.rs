@@ -101,7 +101,7 @@ pub(super) struct World {
 
 impl Default for World {
     fn default() -> Self {
-        let check = Ok(Outcome::Passed("Job app-canary-smoke succeeded".to_owned()));
+        let check = Ok(Outcome::Passed(Passed::Job("app-canary-smoke".to_owned())));
         Self {
             second: 0,
             traffic: GOOD,
