@@ -232,3 +232,24 @@ fn users_may_ask_for_what_probes_ask_for() {
         160s Inconclusive { clean: true }: the canary got no requests, so nothing can be said about it
     ");
 }
+
+/// A store that shows each sample of both sides so many seconds after it was scraped only makes a verdict later by that.
+#[test]
+fn samples_that_come_late_make_the_verdict_late() {
+    fn hide<const LATE: i64>(series: &mut Vec<Counter>, now: i64) {
+        series.iter_mut().for_each(|one| one.samples.retain(|sample| sample.at <= at(now - LATE).as_millisecond()));
+        series.retain(|one| !one.samples.is_empty());
+    }
+    let told = [
+        ("good, 20 s", end(GOOD, hide::<20>)),
+        ("good, 90 s", end(GOOD, hide::<90>)),
+        ("bad, 20 s", end(BROKEN, hide::<20>)),
+        ("bad, 90 s", end(BROKEN, hide::<90>)),
+    ];
+    insta::assert_snapshot!(told.map(|(what, came)| format!("{what}: {came}")).join("\n"), @r"
+    good, 20 s: 75s Promote: error rate 0% (0 of 4,938 requests, at most 0.07%; limit 1%); primary 0%
+    good, 90 s: 145s Promote: error rate 0% (0 of 4,938 requests, at most 0.07%; limit 1%); primary 0%
+    bad, 20 s: 30s Reject: error rate 100% (900 of 900 requests) exceeds 1% after 30s; primary 0%
+    bad, 90 s: 100s Reject: error rate 100% (900 of 900 requests) exceeds 1% after 1m40s; primary 0%
+    ");
+}
