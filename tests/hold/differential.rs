@@ -133,8 +133,9 @@ impl Worlds {
         }
         // Who states the live template takes its part of the held one back, and after the others' says what it leaves empty.
         if let Some(applier) = step.applier() {
+            let said_so = self.pending.last().is_some_and(|pending| pending.is_live && pending.step == *step);
             self.pending.retain(|pending| pending.step.applier() != Some(applier));
-            if annotation(&after).is_some() && annotation(&after) != annotation(&before) {
+            if annotation(&after).is_some() && (said_so || annotation(&after) != annotation(&before)) {
                 self.pending.push(Pending { step: step.clone(), is_live: true });
             }
         }

@@ -74,6 +74,7 @@ fn a_null_stated_last_owns_what_others_fill() {
     ends_as_without_coalmine(&[a.clone(), b.clone(), Restart(1), b.clone(), a.clone()]);
     for part in [second, in_list] {
         ends_as_without_coalmine(&[a.clone(), part("1"), a.clone(), Promote]);
+        ends_as_without_coalmine(&[a.clone(), part("1"), a.clone(), a.clone()]);
         ends_as_without_coalmine(&[a.clone(), part("1"), a.clone(), part("1"), Promote, a.clone()]);
         ends_as_without_coalmine(&[a.clone(), part("1"), a.clone(), part("2"), b.clone(), Promote]);
         ends_as_without_coalmine(&[a.clone(), b.clone(), part("1"), a.clone(), part("2"), Promote]);

@@ -7,7 +7,9 @@
 mod asking;
 mod taking;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -40,6 +42,7 @@ enum Series {
         /// Whether some of them may be one.
         are_compared: bool,
         attempts: u8,
+        newcomers: Newcomers,
     },
     /// The primary's past has been looked at, or can't be.
     Measured {
@@ -47,7 +50,33 @@ enum Series {
         counters: Vec<Counter>,
         /// When.
         at: Timestamp,
+        newcomers: Newcomers,
     },
+}
+
+/// The counters that only the canary shows, and only once it serves: they are looked for while it does.
+#[derive(Debug, Clone, Default)]
+struct Newcomers {
+    /// The names of what the primary's pods had when the series were chosen.
+    shown: BTreeSet<String>,
+    /// How long the canary had served when it was looked at last.
+    looked: Option<Duration>,
+}
+
+/// Of the duration, before the canary is looked at for the first time: what fails in a counter of its own shall not serve to the end.
+const FIRST_LOOK: u32 = 4;
+/// Between two of them beyond the duration, at least.
+const NEXT_LOOK: Duration = Duration::from_mins(1);
+
+impl Newcomers {
+    /// Once soon after it began, again when the canary might be promoted, and from time to time as long as it isn't.
+    fn are_due(&self, served: Duration, duration: Duration) -> bool {
+        match self.looked {
+            None => served >= duration / FIRST_LOOK,
+            Some(looked) if looked < duration => served >= duration,
+            Some(looked) => served.saturating_sub(looked) >= duration.max(NEXT_LOOK),
+        }
+    }
 }
 
 impl Series {

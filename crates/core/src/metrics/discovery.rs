@@ -6,9 +6,11 @@
 
 mod candidate;
 mod found;
+mod newcomers;
 mod presets;
 
 pub use found::{Found, Histogram, LatencyError, Unit};
+pub use newcomers::{newcomers, shown};
 pub use presets::{PRESETS, Preset, kept_labels};
 
 use std::collections::BTreeSet;
@@ -164,10 +166,7 @@ impl<'a> Discovery<'a> {
     /// One question has one label for pods: one that all the counters have, if there is such a label. What the others count can't be asked for then, and
     /// is told.
     fn name_pods_alike(&self, chosen: &mut Chosen) {
-        let names = |label: PodLabel, found: &Found| {
-            let mut series = self.own.iter().filter(|one| !found.reading.weigh(&one.labels).is_nothing());
-            series.all(|one| self.pods.identify_by(label, &one.labels).is_some())
-        };
+        let names = |label: PodLabel, found: &Found| self.names(label, found);
         let Some(first) = chosen.counters.first().map(|found| found.pod_label) else { return };
         let is_all = |label: &PodLabel| chosen.counters.iter().all(|found| names(*label, found));
         let label = std::iter::once(first).chain(PodLabel::ALL).find(is_all).unwrap_or(first);
@@ -180,6 +179,12 @@ impl<'a> Discovery<'a> {
         chosen
             .not_judged
             .extend(others.iter().map(|found| format!("{}, whose pods the label {} names", found.description(), found.pod_label.name())));
+    }
+
+    /// Whether this label names the pods of all that a counter reads.
+    fn names(&self, label: PodLabel, found: &Found) -> bool {
+        let mut series = self.own.iter().filter(|one| !found.reading.weigh(&one.labels).is_nothing());
+        series.all(|one| self.pods.identify_by(label, &one.labels).is_some())
     }
 
     fn part(&self, choice: &Choice) -> Result<Chosen, NotFound> {

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Judge, Series};
+use super::{Judge, Newcomers, Series};
 use crate::api::checks::{self, Check};
 use crate::api::origin::Origin;
+use crate::api::policy::Policy;
 use crate::judging::checks::Progress;
 use crate::judging::counters::Counter;
 use crate::judging::pace::UNKNOWN_INTERVAL;
@@ -16,7 +17,7 @@ use crate::judging::scope;
 use crate::judging::subject::Subject;
 use crate::judging::twins;
 use crate::metrics::counting::{PodLabel, Reading, Scope};
-use crate::metrics::discovery;
+use crate::metrics::discovery::{self, Choice};
 use crate::run::times::elapsed;
 
 /// How far back the primary's own errors are looked at, and in which windows, for the dispersion (statistics, 3.4).
@@ -49,8 +50,12 @@ impl Judge {
                 let readings = counters.iter().flat_map(Counter::readings_of_the_past).cloned().collect();
                 about_history(*origin, scope, pod_label(counters), readings)
             }
-            Series::Measured { origin, counters, at } if !origin.abilities().past && elapsed(*at, now) >= MEASURED_FOR => {
+            Series::Measured { origin, counters, at, .. } if !origin.abilities().past && elapsed(*at, now) >= MEASURED_FOR => {
                 about_history(*origin, scope, pod_label(counters), readings(counters).cloned().collect())
+            }
+            Series::Measured { origin, newcomers, .. } if self.looks_for(*origin, newcomers, now) => {
+                let names = discovery::wanted(&policy.metrics, policy.max_latency_p99.is_some());
+                Question::Present { origin: *origin, scope, names }
             }
             Series::Measured { origin, counters, .. } => {
                 let origin = *origin;
@@ -60,6 +65,12 @@ impl Judge {
                 Question::Samples(Samples { origin, scope, pod_label: pod_label(counters), readings, interval, epoch })
             }
         }
+    }
+
+    fn looks_for(&self, origin: Origin, newcomers: &Newcomers, now: Timestamp) -> bool {
+        let Policy { metrics, duration, .. } = &self.subject.policy;
+        let is_open = metrics.parts().contains(&Choice::Auto) && origin.abilities().discovery;
+        is_open && newcomers.are_due(self.subject.served(now), *duration)
     }
 
     /// The pages, if they are due. Only beside a source that answers: nothing is decided while it is silent.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::asking::pod_label;
-use super::{ASK_AGAIN, Judge, News, Refused, Round, Series, State, Until};
+use super::{ASK_AGAIN, Judge, Newcomers, News, Refused, Round, Series, State, Until};
 use crate::api::checks::{self, Check};
 use crate::facts::checked::{Outcome, Unknown};
 use crate::facts::judgement::{Decision, Finding, Reading};
@@ -18,7 +18,7 @@ use crate::judging::scope;
 use crate::judging::statement::{self, Known};
 use crate::judging::twins;
 use crate::metrics::counting::{self, Counted, History, PodLabel, Scope};
-use crate::metrics::discovery::{self, Choice, NotFound};
+use crate::metrics::discovery::{self, Choice, MOST_COUNTERS, NotFound};
 use crate::statistics::Counts;
 
 /// After a question that failed. A little less than two seconds: a wake-up after two may come a little early.
@@ -39,6 +39,9 @@ impl Judge {
                 self.primary_is_down = !scope::serves(&primary, &self.subject.primary);
                 self.scope = Some((now, Arc::new(Scope { namespace: self.subject.namespace.clone(), pods })));
             }
+            (Kind::Present, Answer::Present(series)) if self.is_measured() => self.take_newcomers(&series, now),
+            // It has had them before: a page that doesn't answer is silent, which its counts tell.
+            (Kind::Present, Answer::NoPage { .. }) if self.is_measured() => self.take_newcomers(&[], now),
             (Kind::Present, Answer::Present(series)) => self.take_present(Ok(&series), now),
             // The same question gets the same answer; another source may have one.
             (Kind::Present, Answer::Failed(Failure { words, is_refusal: true, .. })) if self.has_another_source() => {
@@ -73,12 +76,15 @@ impl Judge {
         let (Some((_, scope)), Series::Unknown { tried }) = (&self.scope, &mut self.series) else { return };
         let (policy, origins, mut tried) = (&self.subject.policy, self.subject.origins(), std::mem::take(tried));
         let origin = origins.get(tried.len()).copied().unwrap_or_default();
+        let shown = series.as_ref().map(|series| discovery::shown(series, &scope.pods)).unwrap_or_default();
         let chosen = series.and_then(|series| discovery::choose(&policy.metrics, origin, series, &scope.pods, &self.subject.primary));
         match chosen {
             Ok(chosen) => {
                 let busy = chosen.counters.iter().map(|found| Counter::new(found, &self.subject));
                 let counters = busy.chain(chosen.idle.iter().map(|found| Counter::idle(found, &self.subject))).collect();
-                self.series = Series::Found { origin, counters, chosen: Box::new((chosen, tried)), are_compared: false, attempts: 0 };
+                let newcomers = Newcomers { shown, looked: None };
+                let chosen = Box::new((chosen, tried));
+                self.series = Series::Found { origin, counters, chosen, are_compared: false, attempts: 0, newcomers };
             }
             Err(nothing) => {
                 tried.push(nothing);
@@ -119,8 +125,11 @@ impl Judge {
             let (chosen, instead_of) = std::mem::take(chosen.as_mut());
             self.news.push(News::Reading(Reading { chosen, origin: *origin, instead_of }));
         }
-        let (Series::Found { origin, counters, .. } | Series::Measured { origin, counters, .. }) = &mut self.series else { return };
-        let (origin, mut counters) = (*origin, std::mem::take(counters));
+        let (Series::Found { origin, counters, newcomers, .. } | Series::Measured { origin, counters, newcomers, .. }) = &mut self.series
+        else {
+            return;
+        };
+        let (origin, newcomers, mut counters) = (*origin, std::mem::take(newcomers), std::mem::take(counters));
         for counter in &mut counters {
             let (asked, is_young) =
                 (if is_first { counter.readings_of_the_past().count() } else { counter.readings().len() }, !origin.abilities().past);
@@ -134,7 +143,25 @@ impl Judge {
         }
         let are_named = matches!(self.subject.policy.metrics, Choice::Several(_));
         assign_roles(&mut counters, are_named);
-        self.series = Series::Measured { origin, counters, at: now };
+        self.series = Series::Measured { origin, counters, at: now, newcomers };
+    }
+
+    fn is_measured(&self) -> bool {
+        matches!(self.series, Series::Measured { .. })
+    }
+
+    /// All is counted anew with those that came, over the whole time that the pod served.
+    fn take_newcomers(&mut self, series: &[counting::Series], now: Timestamp) {
+        let (Some((_, scope)), Series::Measured { counters, newcomers, .. }) = (&self.scope, &mut self.series) else { return };
+        newcomers.looked = Some(self.subject.served(now));
+        let label = pod_label(counters);
+        let mut found = discovery::newcomers(&self.subject.policy.metrics, series, &newcomers.shown, label, &scope.pods);
+        found.truncate(MOST_COUNTERS.saturating_sub(counters.len()));
+        if !found.is_empty() {
+            newcomers.shown.extend(found.iter().map(|found| found.metric().to_owned()));
+            counters.extend(found.iter().map(|found| Counter::idle(found, &self.subject)));
+            self.epoch += 1;
+        }
     }
 
     /// Where there is no history to be had, errors are taken as independent; the cap on what one scrape may say still holds.

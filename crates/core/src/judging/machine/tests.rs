@@ -15,7 +15,7 @@ use crate::statistics::Counts;
 
 mod changing;
 mod ends;
-
+mod newcomers;
 mod opponent;
 mod quiet;
 mod sources;
@@ -66,7 +66,8 @@ fn time_takes_away_the_pods_and_the_answer() {
     world.until(&mut judge, 9);
     world.story.clear();
     world.until(&mut judge, 20);
-    assert_eq!(world.asked(), ["samples #0", "pods", "samples #0", "samples #0"], "one question a scrape; the pods every 15 s");
+    // One question a scrape; the pods every 15 s, and at a quarter of the duration what else the canary counts.
+    assert_eq!(world.asked(), ["samples #0", "pods", "present", "samples #0", "samples #0"]);
 }
 
 #[test]
@@ -74,7 +75,9 @@ fn the_deadline_ends_any_wait() {
     let (mut judge, mut world) = waiting();
     world.broken = Some(("samples", 1, Failure::refusal("too many series")));
     let deadline = 600 - READY;
-    for (second, expected) in [(deadline - 5, vec!["pods", "samples #0"]), (deadline - 1, vec![]), (deadline, vec!["samples #0"])] {
+    for (second, expected) in
+        [(deadline - 5, vec!["pods", "present", "samples #0"]), (deadline - 1, vec![]), (deadline, vec!["samples #0"])]
+    {
         world.second = second;
         world.story.clear();
         world.round(&mut judge);

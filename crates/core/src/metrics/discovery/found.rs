@@ -107,6 +107,14 @@ impl Found {
         }
     }
 
+    /// The name of what counts the requests.
+    pub fn metric(&self) -> &str {
+        match &self.reading {
+            Reading::Labelled { requests, .. } | Reading::Separate { requests, .. } => requests.metric(),
+            Reading::Slower { buckets, .. } => buckets.metric(),
+        }
+    }
+
     /// What a person may ask Prometheus to see the same series, each pod's by itself.
     pub fn queries(&self, namespace: &str) -> Vec<String> {
         let pod = self.pod_label.name();

@@ -38,6 +38,7 @@ fn rejected() {
     3s wait 1s
     4s ask samples #0
     4s wait 1s
+    5s ask present
     5s ask samples #0
     5s wait 5s
     10s ask samples #0
@@ -132,6 +133,7 @@ fn rejected_by_the_pages() {
     4s ask samples #0
     4s ask pages of 4 at :8080/metrics
     4s wait 1s
+    5s ask present
     5s ask samples #0
     5s ask pages of 4 at :8080/metrics
     5s Reject: error rate 100% (450 of 450 requests) exceeds 1% after 5s; primary 0%; counted on the pods' own pages
@@ -177,6 +179,7 @@ fn promoted() {
     4s ask configmap more
     4s ask checks smoke
     4s wait 1s
+    5s ask present
     5s ask samples #0
     5s ask configmap more
     5s ask checks smoke
@@ -190,6 +193,7 @@ fn promoted() {
     15s ask configmap more
     15s ask checks smoke
     15s wait 5s
+    20s ask present
     20s ask samples #0
     20s ask configmap more
     20s ask checks smoke
@@ -216,6 +220,7 @@ fn inconclusive() {
     3s wait 1s
     4s ask samples #0
     4s wait 1s
+    5s ask present
     5s ask samples #0
     5s wait 5s
     10s ask samples #0
@@ -223,6 +228,7 @@ fn inconclusive() {
     15s ask pods
     15s ask samples #0
     15s wait 5s
+    20s ask present
     20s ask samples #0
     20s wait 5s: the canary got no requests, so nothing can be said about it
     25s ask samples #0
