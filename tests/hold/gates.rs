@@ -3,7 +3,7 @@
 
 use coalmine_core::{
     api::annotations::{self as key, Phase},
-    manifest::object,
+    manifest::{answers::is_about_another, object},
 };
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use crate::support::{
     control_plane::As,
     eventually, fixtures,
     kubectl::{Apply::ServerSide, Output},
-    namespace::Namespace,
+    namespace::{Namespace, promotion_of},
 };
 
 /// A namespace in which ann and bob may write, and carol may look.
@@ -195,6 +195,31 @@ fn a_trial_is_ended_by_hand() {
     team.annotate("ann", "canary.promote=it is fine").succeeded();
     team.namespace.promote();
     team.namespace.assert_phase("B", None, Some(Phase::Promoted));
+}
+
+/// The judge's questions may take long, and the promotion rests on what was seen before them.
+#[test]
+#[ignore = "needs a control plane"]
+fn what_is_said_between_the_verdict_and_the_promotion_counts() {
+    let team = Team::with_b_tried(&json!({}));
+    let words: [&[&str]; 4] = [
+        &["annotate", "deploy/app", "canary.max-error-rate=0.1%"],
+        &["scale", "deploy/app", "--replicas=0"],
+        &["annotate", "deploy/app", "canary.paused=true"],
+        &["annotate", "deploy/app", "canary.reject=the fair"],
+    ];
+    for said in words {
+        let judged = promotion_of(&team.namespace.app());
+        team.kubectl("bob", said).succeeded();
+        let refused = team.namespace.patch(As::Controller, &judged).expect_err("it was judged by what was asked before");
+        assert!(is_about_another(refused.code, &refused.message), "{} {}", refused.code, refused.message);
+        team.namespace.assert_phase("A", Some("B"), Some(Phase::Running));
+    }
+    team.namespace.judge(Phase::Rejected, "bob decided: the fair; template kept out");
+    // The same words about the next template.
+    team.apply("ann", "C", &json!({})).succeeded();
+    let unheard = team.annotate("bob", "canary.reject=the fair").succeeded();
+    insta::assert_snapshot!(team.said(&unheard), @"Warning: canary: canary.reject said the same before this trial, and counts when it changes: give another reason");
 }
 
 /// A tool that waits goes on waiting, and sees why.

@@ -171,6 +171,10 @@ pub fn said_too_early(key: &str) -> String {
     warning(&format!("canary: {key} counts while this template is on trial, in a request of its own; nothing was done"))
 }
 
+pub fn said_before(key: &str) -> String {
+    warning(&format!("canary: {key} said the same before this trial, and counts when it changes: give another reason"))
+}
+
 pub fn approved(waits: bool) -> String {
     warning(if waits {
         "canary: approved; the template is let in"

@@ -118,7 +118,7 @@ pub enum Changed {
     Replicas(i64),
 }
 
-/// Why the canary may get no traffic.
+/// Why the canary may get no traffic, or the primary none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unreached {
     /// No Service selects the primary's pods.
@@ -127,6 +127,10 @@ pub enum Unreached {
     NotSelected { service: String },
     /// One sends requests to a port that the held template doesn't open.
     NoPort { service: String, port: String },
+    /// One was changed together with the template, and selects none of the primary's pods any more.
+    Ahead { service: String },
+    /// One sends to the primary's pods by a port that only the held template opens.
+    PortAhead { service: String, port: String },
 }
 
 /// What the API server refused.

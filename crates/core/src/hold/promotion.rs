@@ -1,5 +1,6 @@
 //! The patches by which the controller writes to a primary. Each begins with its preconditions: that the template on trial is still the
-//! one that was judged, and its phase still the one that was seen. If either changed, the API server refuses the whole patch.
+//! one that was judged, and its phase still the one that was seen. If either changed, the API server refuses the whole patch. A promotion also
+//! rests on what was asked and said while it was judged, which may take long: it asks for the very object that was looked at.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -9,9 +10,16 @@ use crate::manifest::object;
 use crate::run::times;
 use crate::standing::Standing;
 
+/// Changes with the spec and the annotations, and with nothing else.
+/// Source: `PrepareForUpdate` in <https://github.com/kubernetes/kubernetes/blob/v1.37.2/pkg/registry/apps/deployment/strategy.go>.
+const GENERATION: &str = "/metadata/generation";
+
 /// Promotes `template`, which must be the held one: admission checks that again.
 pub fn patch(primary: &Value, template: &Value, message: &str, now: &str) -> Value {
     let mut operations = preconditions(primary);
+    // The API server counts changes of the spec and of annotations: a rejection by hand, a pause, another limit, fewer replicas.
+    let looked_at = primary.pointer(GENERATION).map(|generation| json!({"op": "test", "path": GENERATION, "value": generation}));
+    operations.extend(looked_at);
     operations.push(json!({"op": "replace", "path": "/spec/template", "value": template}));
     operations.push(put(key::MESSAGE, message));
     operations.push(put(key::SINCE, now));
@@ -144,6 +152,16 @@ mod tests {
         let mut superseded = json!({"metadata": {"annotations": {"canary.state/held": "c", "canary.state/phase": "Running", "canary.state/run": "r"}}, "spec": {"template": 1}});
         json_patch::patch(&mut superseded, &parsed).unwrap_err();
         assert_eq!(superseded["spec"]["template"], 1);
+    }
+
+    #[test]
+    fn what_was_said_while_it_was_judged_counts() {
+        let mut primary = json!({"metadata": {"generation": 7, "annotations": {"canary.state/phase": "Running"}}, "spec": {"template": 0}});
+        let parsed: json_patch::Patch = serde_json::from_value(patch(&primary, &json!(1), "fine", "now")).unwrap();
+        json_patch::patch(&mut primary.clone(), &parsed).unwrap();
+        primary["metadata"]["generation"] = json!(8);
+        json_patch::patch(&mut primary, &parsed).unwrap_err();
+        assert_eq!(primary["spec"]["template"], 0);
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub struct Pod {
     pub created: Option<Timestamp>,
     /// Ready, and not on its way out.
     pub is_serving: bool,
+    pub is_leaving: bool,
     /// Where it may serve its metrics.
     pub places: Vec<Place>,
 }
@@ -55,6 +56,7 @@ impl Pod {
             node: text("/spec/nodeName"),
             created: text("/metadata/creationTimestamp").and_then(|created| created.parse().ok()),
             is_serving: is_ready && !object::is_being_deleted(pod),
+            is_leaving: object::is_being_deleted(pod),
             places: monitored_places(pod, endpoints),
         }
     }
@@ -67,8 +69,8 @@ pub fn of_primary_alone(primary: &[Pod], deployment: &str) -> Pods {
 
 /// `before` are those that were named earlier in the run: what a pod has served counts after it has gone.
 pub(super) fn pods(canary: &[Pod], primary: &[Pod], deployment: &str, before: Option<&Pods>) -> Pods {
-    // A label can be written by anybody.
-    let canaries: Vec<&Pod> = canary.iter().filter(|pod| is_of(pod, &canary::name(deployment))).collect();
+    // A label can be written by anybody. A template that comes back has the name of its earlier run, whose pod may take long to stop.
+    let canaries: Vec<&Pod> = canary.iter().filter(|pod| is_of(pod, &canary::name(deployment)) && !pod.is_leaving).collect();
     let owned: Vec<&Pod> = primary.iter().filter(|pod| is_of(pod, deployment)).collect();
     let mut primary = named(&owned);
     // By name alone: an address may be another pod's by now.
@@ -117,6 +119,7 @@ mod tests {
             pod("app-canary-77f-abcde", "app-canary-77f", "10.0.0.9"),
             pod("twin-canary-77f-fffff", "twin-canary-77f", "10.0.0.8"),
             Pod { replica_sets: Vec::new(), ..pod("app-canary-77f-by-hand", "", "10.0.0.7") },
+            Pod { is_leaving: true, ..pod("app-canary-77f-ggggg", "app-canary-77f", "10.0.0.10") },
         ];
         let primary = [
             pod("app-6d5f-aaaaa", "app-6d5f", "10.0.0.1"),

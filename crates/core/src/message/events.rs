@@ -92,6 +92,12 @@ pub fn unreached(how: &Unreached) -> String {
         Unreached::NoPort { service, port } => format!(
             "Service {service} sends requests to port {port}, which no container of the held template opens: they fail there, or go elsewhere"
         ),
+        Unreached::Ahead { service } => format!(
+            "Service {service} selects pods of the held template and none of the live one: until that is promoted, the canary alone serves what it sends"
+        ),
+        Unreached::PortAhead { service, port } => format!(
+            "Service {service} sends requests to port {port}, which the held template opens and the live one doesn't: they fail at its pods until the promotion"
+        ),
     }
 }
 

@@ -46,6 +46,8 @@ pub enum Trouble {
     Ended { at: Option<Timestamp>, perhaps_by_a_probe: bool, tries: Tries },
 }
 
+/// In the words about a container that waits and ran before.
+pub const ENDED_BEFORE: &str = " (last: ";
 const MISSING: &str = "CreateContainerConfigError";
 const BACK_OFF: &str = "CrashLoopBackOff";
 /// Waiting reasons that time does not mend.
@@ -228,7 +230,7 @@ fn waiting(pod: &Value, reasons: &[&str]) -> Option<String> {
         if text(waiting, "reason").ends_with("ContainerError") && OF_THE_NODE.iter().any(|words| text(waiting, "message").contains(words)) {
             return None;
         }
-        let ended = container.pointer("/lastState/terminated").map(|ended| format!(" (last: {})", ending(ended))).unwrap_or_default();
+        let ended = container.pointer("/lastState/terminated").map(|ended| format!("{ENDED_BEFORE}{})", ending(ended))).unwrap_or_default();
         Some(describe(container, &format!("{}{ended}", text(waiting, "reason")), text(waiting, "message")))
     })
 }

@@ -39,6 +39,7 @@ pub(super) fn admit(request: &Request<'_>, old: &Value, mut decided: Admission) 
             return Admission::denied(denied::approval_weakened());
         }
         if said.is_empty() {
+            decided.warnings.extend(OnTrial::unheard(request, old, &after).map(message::said_before));
             return decided;
         }
         let mut records = Vec::new();
@@ -86,6 +87,16 @@ impl OnTrial {
         let held = Held::decode(is.held?).ok()?;
         let asked = Policy::of(after).ok().and_then(|policy| policy.gates.approval);
         Some(Self { run: run.to_owned(), phase, applier: held.user, asked })
+    }
+
+    /// What a person says in the very words that stand there from an earlier trial: nothing changes, and nobody hears it.
+    fn unheard(request: &Request<'_>, old: &Value, after: &Map<String, Value>) -> Option<&'static str> {
+        let standing = Standing::read(after);
+        let is_heard = |name: &str| if name == key::APPROVE { standing.approved().is_some() } else { standing.order().is_some() };
+        let changes_nothing =
+            ["/metadata/annotations", "/metadata/labels", "/spec"].iter().all(|part| old.pointer(part) == request.new.pointer(part));
+        let by_hand = request.field_manager == "kubectl-annotate" && changes_nothing;
+        [key::REJECT, key::PROMOTE, key::APPROVE].into_iter().find(|name| by_hand && after.contains_key(*name) && !is_heard(name))
     }
 
     fn record(&self, name: &str, after: &Map<String, Value>, request: &Request<'_>) -> Result<(Effect, &'static str, String), String> {

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    AHEAD, AT_ONCE, Action, Observed, POD_STARTS, Plan, READY_POD_ANNOTATION, elapsed, end, inconclusive, is_past_deadline, live_is_broken,
-    promotion, ready_since, steady,
+    AHEAD, AT_ONCE, Action, Observed, OnTrial, POD_STARTS, Plan, READY_POD_ANNOTATION, elapsed, end, inconclusive, is_past_deadline,
+    live_is_broken, promotion, ready_since, steady,
 };
 use crate::{
     api::annotations::Phase,
@@ -18,7 +18,8 @@ use crate::{
     },
     manifest::object,
     run::{
-        pods::{Health, Trouble},
+        live,
+        pods::{ENDED_BEFORE, Health, Trouble},
         shared::{self, Shared},
     },
 };
@@ -35,7 +36,7 @@ pub(super) fn running(observed: &Observed<'_>, namesake: &Value, now: Timestamp)
     let tried_for = tried_for(observed, now);
     let deadline = observed.policy.deadline;
     let was_ready = ready_since(namesake).is_some();
-    match &observed.health {
+    match &of_its_own(observed, tried_for) {
         Health::Missing(words) if tried_for < FOR_WHAT_IS_MISSING && !past => {
             let event = Event::ConfigMissing { words: words.clone(), patience: FOR_WHAT_IS_MISSING };
             Plan::then(vec![Action::Publish(event)], FOR_WHAT_MAY_COME)
@@ -68,6 +69,21 @@ pub(super) fn running(observed: &Observed<'_>, namesake: &Value, now: Timestamp)
             }
         }
     }
+}
+
+/// A container that never ran for want of what the live template's next pod would want, too, proves nothing: it is waited for.
+fn of_its_own(observed: &Observed<'_>, tried_for: Duration) -> Health {
+    let live = object::template(observed.primary);
+    let (OnTrial::Template(held), Health::Missing(words) | Health::Failed { reason: words, trouble: Trouble::Own }) =
+        (observed.held, &observed.health)
+    else {
+        return observed.health.clone();
+    };
+    let is_missing = matches!(observed.health, Health::Missing(_)) && tried_for >= FOR_WHAT_IS_MISSING && live::misses(live, words);
+    if words.contains(ENDED_BEFORE) || !(is_missing || live::pulls(live, held, words)) {
+        return observed.health.clone();
+    }
+    Health::Starting(Some(words.clone()))
 }
 
 /// Its time was written by a clock that was ahead: by ours it would not have served for as long.

@@ -187,3 +187,31 @@ fn what_stands_there_already_is_said_no_more() {
     let (_, answer) = annotated(&running, "ann", "team", Some("shop"));
     assert_eq!((answer.effect, object::annotation(&running, key::ORDER)), (Effect::Kept, None));
 }
+
+/// `kubectl annotate --overwrite` with what stands there already says that it annotated, and changes nothing.
+#[rstest]
+#[case::reject(key::REJECT, "no")]
+#[case::promote(key::PROMOTE, "fine")]
+fn the_same_words_as_in_an_earlier_trial_are_told_to_be_unheard(#[case] name: &str, #[case] reason: &str) {
+    let stored = in_phase(&b_held(&[(name, reason)]), Phase::Running);
+    let (after, answer) = annotated(&stored, "bob", name, Some(reason));
+    assert_eq!(words(&answer), format!("canary: {name} said the same before this trial, and counts when it changes: give another reason"));
+    assert_eq!(after, stored);
+    let (after, answer) = annotated(&stored, "bob", name, Some("another"));
+    assert!(!words(&answer).contains("before this trial"), "{}", words(&answer));
+    // It is heard now: to say it again says nothing more.
+    assert_eq!(words(&annotated(&after, "bob", name, Some("another")).1), "");
+}
+
+/// Its run has the name of the earlier one.
+#[test]
+fn an_approval_of_the_same_template_in_an_earlier_trial_is_told_to_be_unheard() {
+    let held = b_held(&[("canary.approval", "required")]);
+    let (approved, _) = annotated(&held, "bob", key::APPROVE, Some(run(&held)));
+    let (back, answer) = apply(&approved, "VX");
+    assert_eq!(answer.effect, Effect::Withdrawn);
+    let again = apply(&back, "VY").0;
+    assert_eq!((run(&again), Standing::of(&again).approved()), (run(&held), None));
+    let told = words(&annotated(&again, "bob", key::APPROVE, Some(run(&held))).1);
+    assert_eq!(told, "canary: canary.approve said the same before this trial, and counts when it changes: give another reason");
+}

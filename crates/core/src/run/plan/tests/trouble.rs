@@ -1,5 +1,7 @@
 //! What the pods tell, the canary's and the primary's.
 
+use rstest::rstest;
+
 use super::*;
 use crate::run::pods::Tries;
 
@@ -99,6 +101,30 @@ fn what_is_missing_is_waited_for_a_while() {
     Write { phase: Rejected, message: Some("container app CreateContainerConfigError: secret \"key\" not found (after 1h1m); template kept out") }
     look again: Some(1s)
     "#);
+}
+
+/// The registry is away, or somebody deleted the Secret: the live template's next pod would not start either.
+#[rstest]
+#[case::an_image(Health::Failed { reason: r#"container app ImagePullBackOff: Back-off pulling image "proxy:1": ErrImagePull: 503"#.to_owned(), trouble: Trouble::Own })]
+#[case::a_secret(Health::Missing(r#"container app CreateContainerConfigError: secret "key" not found"#.to_owned()))]
+fn what_the_live_template_lacks_as_well_rejects_nobody(#[case] health: Health) {
+    let given = |held: &str| {
+        let mut given = Given::new("Running").canary("r1", false).saying("canary.state/since", "2025-12-31T23:59:00Z");
+        given.health = health.clone();
+        let template = |image: &str, secret: &str| json!({"spec": {"containers": [{"name": "app", "image": image, "envFrom": [{"secretRef": {"name": secret}}]}, {"name": "proxy", "image": "proxy:1"}]}});
+        given.primary["spec"]["template"] = template("app:1", if held == "another" { "other" } else { "key" });
+        if held == "another" {
+            given.primary["spec"]["template"]["spec"]["containers"][1]["image"] = json!("proxy:0");
+        }
+        given.held = Some(OnTrial::Template(Box::leak(Box::new(template("app:2", "key")))));
+        given
+    };
+    let told = given("the same").plan();
+    assert!(told.starts_with("CanaryNotReady app-canary is not Ready after 30s: container app "), "{told}");
+    let told = given("the same").old().plan();
+    assert!(told.starts_with("Write { phase: Inconclusive"), "{told}");
+    let told = given("another").plan();
+    assert!(told.starts_with("Write { phase: Rejected"), "{told}");
 }
 
 #[test]
