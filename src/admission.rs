@@ -64,7 +64,9 @@ pub struct Webhook {
     pub metrics: Metrics,
 }
 
-/// `/admit` for `deployments`, `/admit-again` for what others made of the answer, `/admit-status` for `deployments/status`.
+/// `/admit` for `deployments`, `/admit-again` for what others made of the answer, `/admit-status` for `deployments/status`. What a newer version
+/// wants to be asked besides is registered while replicas of this one still answer: its entries are below `/since`, and get what they got
+/// before there were any.
 pub fn router(webhook: Arc<Webhook>) -> Router {
     Router::new()
         .route("/admit", post(admit_deployment))
@@ -72,6 +74,7 @@ pub fn router(webhook: Arc<Webhook>) -> Router {
         .route("/admit/{*way_out}", post(admit_deployment))
         .route("/admit-again", post(admit_again))
         .route("/admit-status", post(admit_status))
+        .route("/since/{*entry}", post(admit_newer))
         .layer(middleware::from_fn_with_state(LONGEST_WAIT, in_time))
         .with_state((webhook, Intake::default()))
 }
@@ -140,6 +143,16 @@ async fn admit_status(State((webhook, intake)): State<(Arc<Webhook>, Intake)>, r
         let changed = request.old_object.as_ref().and_then(|old| status::admit_status(old, &request.object, by_controller));
         Ok(review::status_response(&request, changed.as_ref()))
     });
+    answered(answer.await)
+}
+
+/// Nothing of it is known here but that somebody waits for an answer.
+async fn admit_newer(State((_, intake)): State<(Arc<Webhook>, Intake)>, request: Request) -> Response {
+    let taken = match taken(&intake, request).await {
+        Ok(taken) => taken,
+        Err(refusal) => return refusal.denial(),
+    };
+    let answer = caught("let a request pass", async { Ok(review::status_response(&review::read(&taken.body)?, None)) });
     answered(answer.await)
 }
 

@@ -155,6 +155,17 @@ fn the_service_and_the_webhook_find_the_container() {
     }
 }
 
+/// The registration is there before the replicas that answer it: a path that those of the version before don't know denies all that it is asked
+/// about. They let pass what is below `/since`.
+#[test]
+fn replicas_of_the_first_version_answer_every_entry() {
+    let known = ["/admit", "/admit-again", "/admit-status"];
+    for webhook in list(&deployed("MutatingWebhookConfiguration")[0]["webhooks"]) {
+        let path = webhook["clientConfig"]["service"]["path"].as_str().unwrap();
+        assert!(known.contains(&path) || path.starts_with("/admit/") || path.starts_with("/since/"), "{path}: name it /since/VERSION/...");
+    }
+}
+
 #[test]
 fn the_webhook_never_stands_in_the_way_of_its_own_repair() {
     for webhook in list(&deployed("MutatingWebhookConfiguration")[0]["webhooks"]) {

@@ -136,6 +136,22 @@ fn what_passes_after_a_fault(#[case] user: &str, #[case] annotations: Value, #[c
     assert_eq!(admission.effect, expected);
 }
 
+/// While replicas of two versions answer, the older one is asked by entries that came with the newer.
+#[rstest]
+#[case::of_a_newer_version("/since/0.2.0/services", StatusCode::OK)]
+#[case::misspelt("/admit-agian", StatusCode::NOT_FOUND)]
+#[tokio::test]
+async fn an_entry_of_a_newer_version_denies_nothing(#[case] path: &str, #[case] expected: StatusCode) {
+    let annotations = json!({"canary.enabled": "true"});
+    let review = json!({"request": {"uid": "u", "oldObject": app("a", annotations.clone()), "object": app("b", annotations)}});
+    let (status, text) = post(&router(Arc::new(webhook())), path, review.to_string()).await;
+    assert_eq!(status, expected);
+    if expected == StatusCode::OK {
+        let answer: Value = text.parse().unwrap();
+        assert_eq!(answer["response"], json!({"uid": "u", "allowed": true}));
+    }
+}
+
 #[tokio::test]
 async fn a_review_that_does_not_end_is_given_up() {
     let limit = Duration::from_millis(20);

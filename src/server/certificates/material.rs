@@ -69,8 +69,9 @@ const SERVING: &str = "tls.crt";
 const SERVING_KEY: &str = "tls.key";
 const STATE: &str = "state.json";
 
+/// What a newer version says besides is passed over: while replicas of both run, the older must not take the Secret for a broken one.
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 struct State {
     authority: Validity,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -245,6 +245,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_a_newer_version_writes_besides_makes_no_certificate_anew() {
+        let server = ApiServer::default();
+        let (mut keeper, bundle, _) = keeper(&server);
+        keeper.step(start()).await.unwrap();
+        let (before, trusted, writes) = (stored(&server), bundle.borrow().clone(), server.writes());
+        let mut secret: Secret = server.stored("secrets", SECRET).unwrap();
+        let data = secret.data.as_mut().unwrap();
+        let state = String::from_utf8(data["state.json"].0.clone()).unwrap().replacen('{', r#"{"algorithm": "new", "#, 1);
+        data.insert("state.json".to_owned(), k8s_openapi::ByteString(state.into_bytes()));
+        server.store("secrets", SECRET, serde_json::to_value(secret).unwrap());
+        keeper.step(start()).await.unwrap();
+        assert_eq!((stored(&server), bundle.borrow().clone(), server.writes()), (before, trusted, writes), "nothing is written");
+    }
+
+    #[tokio::test]
     async fn whoever_starts_over_is_rid_of_the_key_that_leaked_and_no_replica_brings_it_back() {
         let server = ApiServer::default();
         let ((mut first, bundle, _), (mut second, other_bundle, _)) = (keeper(&server), keeper(&server));
