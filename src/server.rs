@@ -7,6 +7,7 @@ pub mod admin;
 pub mod certificates;
 pub mod clients;
 mod connections;
+mod exposition;
 mod listening;
 pub mod tls;
 

@@ -9,10 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus_client::registry::Registry;
+
+use super::exposition;
 
 /// What must hold before this replica gets requests.
 #[derive(Clone, Debug, Default)]
@@ -81,10 +83,13 @@ async fn ready(State(readiness): State<Readiness>) -> Response {
     (status, text).into_response()
 }
 
-async fn metrics(State(registry): State<Arc<Registry>>) -> Response {
+async fn metrics(State(registry): State<Arc<Registry>>, headers: HeaderMap) -> Response {
     let mut text = String::new();
     match prometheus_client::encoding::text::encode(&mut text, &registry) {
-        Ok(()) => ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response(),
+        Ok(()) => {
+            let (kind, text) = exposition::page(text, exposition::is_open(&headers));
+            ([(header::CONTENT_TYPE, kind)], text).into_response()
+        }
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("failed to write the metrics: {error}\n")).into_response(),
     }
 }
@@ -126,7 +131,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn metrics_in_the_open_metrics_format() {
+    async fn metrics_are_in_the_page() {
         let mut registry = Registry::default();
         let counter = Counter::<u64>::default();
         registry.register("reviews", "Admission reviews", counter.clone());

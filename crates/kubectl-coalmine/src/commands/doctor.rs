@@ -12,7 +12,9 @@ use crate::{
 };
 
 /// What Coalmine's webhooks are called.
-const WEBHOOK: &str = "coalmine.dev";
+const WEBHOOK: &str = ".coalmine.dev";
+/// Those of them without whose answer nothing may pass.
+const MUST_ANSWER: [&str; 3] = ["deployments.coalmine.dev", "live.coalmine.dev", "state.coalmine.dev"];
 
 /// One finding: what was looked at, and what is wrong with it if anything is.
 struct Finding {
@@ -45,15 +47,32 @@ async fn configuration(cluster: &Cluster) -> Result<String> {
     let list =
         api.list(&ListParams::default()).await.map_err(|error| refused(error, "list", "mutatingwebhookconfigurations", "the cluster"))?;
     let all: Vec<Value> = list.items.iter().map(plain).collect::<Result<_>>()?;
-    let ours = all.iter().find(|configuration| hooks(configuration).any(|hook| text(hook, "/name").ends_with(WEBHOOK)));
-    let ours = ours.context("there is none: install Coalmine (kubectl apply -k deploy)")?;
+    registered(&all)
+}
+
+/// What of Coalmine's is registered, if it is all that keeps a template that nobody tried from going live.
+fn registered(all: &[Value]) -> Result<String> {
+    let are_ours = |configuration: &&Value| hooks(configuration).any(|hook| text(hook, "/name").ends_with(WEBHOOK));
+    let ours: Vec<&Value> = all.iter().filter(are_ours).collect();
+    let names = || ours.iter().map(|ours| object::name(ours)).collect::<Vec<_>>().join(" and ");
+    let [ours] = ours[..] else {
+        anyhow::ensure!(!ours.is_empty(), "there is none: install Coalmine (kubectl apply -k deploy)");
+        anyhow::bail!("there are several, {}: two Coalmines take each other's holds for forged; keep one", names());
+    };
+    let name = object::name(ours);
     let without = hooks(ours).filter(|hook| text(hook, "/clientConfig/caBundle").is_empty()).count();
-    anyhow::ensure!(
-        without == 0,
-        "{} has {without} webhooks without caBundle: Coalmine writes it when it starts, so look at its log",
-        object::name(ours)
-    );
-    Ok(format!("{} with {} webhooks", object::name(ours), hooks(ours).count()))
+    anyhow::ensure!(without == 0, "{name} has {without} webhooks without caBundle: Coalmine writes it when it starts, so look at its log");
+    for needed in MUST_ANSWER {
+        let hook = hooks(ours).find(|hook| text(hook, "/name") == needed);
+        let hook =
+            hook.with_context(|| format!("{name} has no webhook {needed}: install Coalmine completely (kubectl apply -k deploy)"))?;
+        let policy = text(hook, "/failurePolicy");
+        anyhow::ensure!(
+            policy == "Fail",
+            "webhook {needed} of {name} has failurePolicy {policy}, expected Fail: while Coalmine can't be reached, templates go live untried"
+        );
+    }
+    Ok(format!("{name} with {} webhooks", hooks(ours).count()))
 }
 
 fn hooks(configuration: &Value) -> impl Iterator<Item = &Value> {
@@ -98,5 +117,46 @@ async fn answers(cluster: &Cluster) -> Result<String> {
         }
         Err(kube::Error::Api(status)) => anyhow::bail!("{}", status.message),
         Err(error) => Err(error).context("failed to ask"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn configuration(name: &str) -> Value {
+        let entry = |name: &str, policy: &str| json!({"name": name, "failurePolicy": policy, "clientConfig": {"caBundle": "YQ=="}});
+        let others = [entry("status.coalmine.dev", "Ignore"), entry("advice.coalmine.dev", "Ignore")];
+        let hooks: Vec<Value> = MUST_ANSWER.map(|name| entry(name, "Fail")).into_iter().chain(others).collect();
+        json!({"metadata": {"name": name}, "webhooks": hooks})
+    }
+
+    #[test]
+    fn what_lets_templates_pass_untried_is_told() {
+        let kyverno = json!({"metadata": {"name": "policies"}, "webhooks": [{"name": "mutate.kyverno.svc"}]});
+        let said = |change: &dyn Fn(&mut Vec<Value>)| {
+            let mut all = vec![kyverno.clone(), configuration("zz-coalmine")];
+            change(&mut all);
+            registered(&all).unwrap_or_else(|error| format!("{error:#}"))
+        };
+        assert_eq!(said(&|_| {}), "zz-coalmine with 5 webhooks");
+        assert_eq!(said(&|all| drop(all.pop())), "there is none: install Coalmine (kubectl apply -k deploy)");
+        assert_eq!(
+            said(&|all| all.push(configuration("team-zz-coalmine"))),
+            "there are several, zz-coalmine and team-zz-coalmine: two Coalmines take each other's holds for forged; keep one"
+        );
+        assert_eq!(
+            said(&|all| all[1]["webhooks"][1]["clientConfig"]["caBundle"] = json!("")),
+            "zz-coalmine has 1 webhooks without caBundle: Coalmine writes it when it starts, so look at its log"
+        );
+        assert_eq!(
+            said(&|all| drop(all[1]["webhooks"].as_array_mut().map(|hooks| hooks.remove(2)))),
+            "zz-coalmine has no webhook state.coalmine.dev: install Coalmine completely (kubectl apply -k deploy)"
+        );
+        assert_eq!(
+            said(&|all| all[1]["webhooks"][0]["failurePolicy"] = json!("Ignore")),
+            "webhook deployments.coalmine.dev of zz-coalmine has failurePolicy Ignore, expected Fail: while Coalmine can't be reached, templates go \
+             live untried"
+        );
     }
 }
