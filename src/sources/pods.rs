@@ -37,7 +37,7 @@ pub struct PodPages {
     shared: Arc<Shared>,
     task: JoinHandle<()>,
     /// What the wishes were made of.
-    wished: (Policy, Value),
+    wished: (Policy, [Value; 2]),
 }
 
 #[derive(Debug)]
@@ -49,14 +49,18 @@ struct Shared {
     rounds: watch::Sender<u64>,
 }
 
+fn wishes(policy: &Policy, pod_specs: &[Value; 2]) -> Wishes {
+    Wishes::of(policy, &pod_specs.each_ref())
+}
+
 impl PodPages {
-    /// Of the primary of this name; `pod_spec` is its template's.
-    pub fn begin(fetcher: Arc<Fetcher>, namespace: &str, primary: &str, policy: &Policy, pod_spec: &Value) -> Self {
-        let collected = Mutex::new(Collected::new(namespace, primary, Wishes::of(policy, pod_spec), fetcher.verifies));
+    /// Of the primary of this name; `pod_specs` are the live template's and the held one's.
+    pub fn begin(fetcher: Arc<Fetcher>, namespace: &str, primary: &str, policy: &Policy, pod_specs: [Value; 2]) -> Self {
+        let collected = Mutex::new(Collected::new(namespace, primary, wishes(policy, &pod_specs), fetcher.verifies));
         let (rounds, _) = watch::channel(0);
         let shared = Arc::new(Shared { namespace: namespace.to_owned(), fetcher, collected, changed: Notify::new(), rounds });
         let task = tokio::spawn(Arc::clone(&shared).run());
-        Self { shared, task, wished: (policy.clone(), pod_spec.clone()) }
+        Self { shared, task, wished: (policy.clone(), pod_specs) }
     }
 
     /// Goes on from what another replica has read of this run.
@@ -76,10 +80,10 @@ impl PodPages {
     }
 
     /// What the user wants to be read may change during a run.
-    pub fn wish(&mut self, policy: &Policy, pod_spec: &Value) {
-        if self.wished.0 != *policy || self.wished.1 != *pod_spec {
-            self.wished = (policy.clone(), pod_spec.clone());
-            self.shared.collected().wish(Wishes::of(policy, pod_spec));
+    pub fn wish(&mut self, policy: &Policy, pod_specs: [Value; 2]) {
+        if self.wished.0 != *policy || self.wished.1 != pod_specs {
+            self.shared.collected().wish(wishes(policy, &pod_specs));
+            self.wished = (policy.clone(), pod_specs);
         }
     }
 

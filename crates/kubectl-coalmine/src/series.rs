@@ -86,7 +86,7 @@ fn address(url: &str) -> Result<http::Uri> {
 async fn of_pages(cluster: &Cluster, primary: &Value, policy: &Policy, pods: &[Pod]) -> Result<Vec<Series>, String> {
     let (namespace, name) = (object::namespace(primary), object::name(primary));
     let pod_spec = primary.pointer("/spec/template/spec").cloned().unwrap_or_default();
-    let mut collected = Collected::new(namespace, name, Wishes::of(policy, &pod_spec), true);
+    let mut collected = Collected::new(namespace, name, Wishes::of(policy, &[&pod_spec]), true);
     collected.aim(&[], pods);
     let tried = |(tried, _): (String, bool)| format!("found no metrics page of {name}'s pods: {tried}");
     for _ in 0..SEARCHES {

@@ -88,6 +88,8 @@ pub struct CounterParameters {
     pub latency: Option<Latency>,
     /// Rates per second, one for each probe and scraper whose requests are in this counter: see [`super::probes`].
     pub probes: Vec<f64>,
+    /// The same of the canary's pod: another template may be probed otherwise.
+    pub canary_probes: Vec<f64>,
 }
 
 impl CounterParameters {
@@ -102,6 +104,7 @@ impl CounterParameters {
             client_errors: Some(Dispersion::default()),
             latency: None,
             probes: Vec::new(),
+            canary_probes: Vec::new(),
         }
     }
 }

@@ -12,6 +12,7 @@ use super::{
 use crate::{clock, sources::pods::PodPages};
 use coalmine_core::{
     api::{origin::Origin, policy::Policy},
+    hold::held::Record,
     judging::collecting::baseline,
     manifest::object,
     metrics::{discovery::Choice, pages::Endpoint},
@@ -47,7 +48,7 @@ impl Memory {
             self.pages = None;
         }
         if let Some(pages) = &mut self.pages {
-            pages.reading.wish(seen.policy(), &pod_spec(primary));
+            pages.reading.wish(seen.policy(), pod_specs(primary));
         }
         let is_the_only = context.sources.offered().first() == Some(&Origin::Pages) && seen.policy().metrics.origin().is_none();
         if !is_trying || !is_the_only || seen.policy().metrics == Choice::Nothing {
@@ -81,7 +82,7 @@ impl Pages {
     async fn begin(context: &Context, primary: &Value, canary: Option<&Value>, policy: &Policy) -> Self {
         let (namespace, name) = (object::namespace(primary), object::name(primary));
         let monitored = context.monitors.of(&context.client, primary).await;
-        let reading = PodPages::begin(Arc::clone(&context.sources.pods), namespace, name, policy, &pod_spec(primary));
+        let reading = PodPages::begin(Arc::clone(&context.sources.pods), namespace, name, policy, pod_specs(primary));
         let run = Standing::of(primary).run_name().to_owned();
         if let Some(text) = canary.and_then(|canary| object::annotation(canary, baseline::ANNOTATION)) {
             reading.restore(text, &run);
@@ -100,6 +101,8 @@ impl Pages {
     }
 }
 
-fn pod_spec(primary: &Value) -> Value {
-    primary.pointer("/spec/template/spec").cloned().unwrap_or_default()
+/// The live template's, and the held one's.
+fn pod_specs(primary: &Value) -> [Value; 2] {
+    let of = |template: &Value| template.get("spec").cloned().unwrap_or_default();
+    [of(object::template(primary)), Record::of(primary).valid().map(|held| of(&held.template)).unwrap_or_default()]
 }

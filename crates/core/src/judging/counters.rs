@@ -55,7 +55,8 @@ impl Counter {
     pub(super) fn new(chosen: &Found, subject: &Subject) -> Self {
         let (name, limit) = (chosen.description(), subject.policy.max_latency_p99);
         let Policy { ignore_paths, .. } = &subject.policy;
-        let [found, more] = [probes::without(chosen, &subject.pod_spec, ignore_paths), probes::without_certain(chosen, ignore_paths)];
+        let both = [&subject.pod_spec, &subject.held_pod_spec];
+        let [found, more] = [probes::without(chosen, &both, ignore_paths), probes::without_certain(chosen, ignore_paths)];
         let with_more = (found.reading != more.reading).then(|| Box::new(Self::of(more, name.clone(), limit)));
         Self { with_more, ..Self::of(found, name, limit) }
     }
@@ -130,7 +131,8 @@ impl Counter {
         let mut parameters = statistics::CounterParameters::new(interval);
         parameters.must_show = self.must_show;
         parameters.is_idle = self.is_idle;
-        parameters.probes = self.probes(subject, errors.scrape_interval);
+        let [of_primary, of_canary] = self.probes(subject, errors.scrape_interval);
+        (parameters.probes, parameters.canary_probes) = (of_primary, of_canary);
         parameters.evenness = self.past.evenness;
         parameters.dispersion = self.past.errors;
         let compares = subject.policy.client_errors == ClientErrors::Compare && self.found.reading.tells_client_errors();
@@ -165,13 +167,15 @@ impl Counter {
         Some(Seen { counter, scrapes: clock.scrapes(errors), clock, lacking, latency, bounds, counted: errors })
     }
 
-    /// Rates of what is no traffic, unless the past shows that this counter leaves it out, or nothing is known of it.
-    fn probes(&self, subject: &Subject, scrape_interval: Option<i64>) -> Vec<f64> {
+    /// Rates of what is no traffic, at the primary's pods and at the canary's, unless the past shows that this counter leaves it out, or nothing
+    /// is known of it.
+    fn probes(&self, subject: &Subject, scrape_interval: Option<i64>) -> [Vec<f64>; 2] {
         let every = scrape_interval.and_then(|interval| Some(Duration::from_millis(u64::try_from(interval).ok()?)));
         // The pods' own pages are read for a minute, and only where there is much more traffic than that.
-        let rates = probes::rates(&self.found, &subject.pod_spec, every, false);
-        let are_counted = !self.past.looks.is_empty() && statistics::probes::are_counted(self.past.looks.iter().copied(), &rates);
-        if are_counted { rates } else { Vec::new() }
+        let rates = |pod_spec| probes::rates(&self.found, pod_spec, every, false);
+        let of_primary = rates(&subject.pod_spec);
+        let are_counted = !self.past.looks.is_empty() && statistics::probes::are_counted(self.past.looks.iter().copied(), &of_primary);
+        if are_counted { [of_primary, rates(&subject.held_pod_spec)] } else { Default::default() }
     }
 
     fn timed<'a>(

@@ -36,6 +36,8 @@ pub struct Subject {
     pub page: Hints,
     /// Of the live template, for its probes.
     pub pod_spec: Value,
+    /// The same of the held one, which may be probed otherwise.
+    pub held_pod_spec: Value,
     /// Who can be asked, in order of preference.
     pub sources: Vec<Origin>,
     /// Whether the pods' own pages may be read beside another source.
@@ -68,6 +70,7 @@ impl Subject {
             policy,
             page: primary.pointer("/spec/template").map(Hints::of).unwrap_or_default(),
             pod_spec: primary.pointer("/spec/template/spec").cloned().unwrap_or_default(),
+            held_pod_spec: canary.pointer("/spec/template/spec").cloned().unwrap_or_default(),
             sources: vec![Origin::Prometheus],
             reads_pages: true,
             rest: Duration::ZERO,

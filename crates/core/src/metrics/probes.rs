@@ -3,6 +3,7 @@
 //!
 //! A reading in the user's own words is left alone.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -44,9 +45,9 @@ struct Probe {
     per_second: f64,
 }
 
-/// The counters without the series that are known to be no traffic. `pod_spec` is the template's.
-pub fn without(found: &Found, pod_spec: &Value, ignored: &[String]) -> Found {
-    without_paths(found, &paths(pod_spec, ignored))
+/// The counters without the series that are known to be no traffic. `pod_specs` are the templates'.
+pub fn without(found: &Found, pod_specs: &[&Value], ignored: &[String]) -> Found {
+    without_paths(found, &paths(pod_specs, ignored))
 }
 
 /// The same, with those that may be traffic too: users may ask for what probes ask for.
@@ -73,8 +74,9 @@ fn without_paths(found: &Found, paths: &str) -> Found {
 }
 
 /// A pattern of the paths that are no traffic.
-fn paths(pod_spec: &Value, ignored: &[String]) -> String {
-    let own = probes(pod_spec).into_iter().filter_map(|probe| probe.path).map(|path| escaped(&path));
+fn paths(pod_specs: &[&Value], ignored: &[String]) -> String {
+    let own: BTreeSet<String> =
+        pod_specs.iter().flat_map(|pod_spec| probes(pod_spec)).filter_map(|probe| probe.path).map(|path| escaped(&path)).collect();
     let all = certain().into_iter().chain([PERHAPS_USUAL_PATHS.to_owned()]).chain(own).chain(by_user(ignored));
     all.collect::<Vec<_>>().join("|")
 }
@@ -101,9 +103,9 @@ pub struct Marks {
 }
 
 impl Marks {
-    pub fn new(pod_spec: &Value, ignored: &[String]) -> Self {
+    pub fn new(pod_specs: &[&Value], ignored: &[String]) -> Self {
         let by_label: [(&'static [&'static str], String); 4] = [
-            (&ROUTE_LABELS, paths(pod_spec, ignored)),
+            (&ROUTE_LABELS, paths(pod_specs, ignored)),
             (&SERVICE_LABELS, USUAL_SERVICES.to_owned()),
             (&NAME_LABELS, USUAL_NAMES.to_owned()),
             (&AGENT_LABELS, USUAL_AGENTS.to_owned()),
@@ -228,7 +230,7 @@ mod tests {
     #[case::where_users_are_too(&[("path", "/")], true)]
     #[case::another_label(&[("topic", "/healthz")], true)]
     fn what_is_no_traffic_is_left_out(#[case] labels: &[(&str, &str)], #[case] expected: bool) {
-        let found = without(&found(None), &pod_spec(), &["/lb/*".to_owned()]);
+        let found = without(&found(None), &[&pod_spec()], &["/lb/*".to_owned()]);
         let of = |name: &str, more: &str| -> Labels {
             let all = labels.iter().copied().chain([("__name__", name), ("code", "200"), ("le", more)]);
             all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
@@ -253,7 +255,7 @@ mod tests {
         let labels: Labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let ignored = ["/lb/*".to_owned()];
         let counts = |found: Found| !found.reading.weigh(&labels).is_nothing();
-        assert!(!counts(without(&found(None), &pod_spec(), &ignored)));
+        assert!(!counts(without(&found(None), &[&pod_spec()], &ignored)));
         assert_eq!(counts(without_certain(&found(None), &ignored)), expected);
         assert_eq!([1.5, 1.7].map(|per_second| are_traffic(per_second, &[0.2, 0.1])), [false, true]);
     }
@@ -276,7 +278,7 @@ mod tests {
         let reading = Reading::Separate { requests: Selector::of("a"), errors: Selector::of("b") };
         let by_hand = Found { preset: None, reading, ..found(None) };
         assert!(rates(&by_hand, &pod_spec(), None, true).is_empty());
-        assert_eq!(without(&by_hand, &pod_spec(), &["/x".to_owned()]), by_hand);
+        assert_eq!(without(&by_hand, &[&pod_spec()], &["/x".to_owned()]), by_hand);
     }
 
     #[rstest]
@@ -285,6 +287,6 @@ mod tests {
     #[case(json!({"containers": [null, {"livenessProbe": 5}, {"readinessProbe": {"httpGet": 1, "periodSeconds": -1}}]}))]
     fn nonsense_is_survived(#[case] pod_spec: Value) {
         assert!(rates(&found(None), &pod_spec, None, false).len() <= 1);
-        without(&found(None), &pod_spec, &[]);
+        without(&found(None), &[&pod_spec], &[]);
     }
 }

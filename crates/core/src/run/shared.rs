@@ -88,13 +88,14 @@ impl Alone {
 }
 
 /// Whether none of the primary's pods was ever available, so that there is nothing to protect: its condition `Available` is false, and has
-/// been since the Deployment came to be.
+/// been since the Deployment came to be. One that is Ready gets requests, however long it must be so to count as available (`minReadySeconds`).
 pub fn never_served(primary: &Value) -> bool {
     let time = |value: Option<&Value>| value.and_then(Value::as_str).and_then(|text| text.parse::<Timestamp>().ok());
     let never_since = conditions::find(primary, "Available")
         .filter(|condition| conditions::text(condition, "status") == "False")
         .and_then(|condition| time(condition.get("lastTransitionTime")));
-    let none_now = primary.pointer("/status/availableReplicas").and_then(Value::as_i64).unwrap_or_default() == 0;
+    let has_none = |count: &str| primary.pointer(count).and_then(Value::as_i64).unwrap_or_default() == 0;
+    let none_now = has_none("/status/availableReplicas") && has_none("/status/readyReplicas");
     let made = time(primary.pointer("/metadata/creationTimestamp"));
     none_now && made.zip(never_since).is_some_and(|(made, since)| super::times::elapsed(made, since) <= FIRST_LOOK)
 }
@@ -253,12 +254,18 @@ mod tests {
     }
 
     #[rstest]
-    #[case::never("False", "2026-01-01T00:00:03Z", 0, true)]
-    #[case::an_outage("False", "2026-01-01T08:00:00Z", 0, false)]
-    #[case::serving("True", "2026-01-01T00:00:03Z", 2, false)]
-    #[case::some_serve("False", "2026-01-01T00:00:03Z", 1, false)]
-    fn a_primary_that_never_served(#[case] status: &str, #[case] since: &str, #[case] available: i64, #[case] expected: bool) {
-        let primary = json!({"metadata": {"creationTimestamp": "2026-01-01T00:00:00Z"}, "status": {"availableReplicas": available,
+    #[case::never("False", "2026-01-01T00:00:03Z", (0, 0), true)]
+    #[case::an_outage("False", "2026-01-01T08:00:00Z", (0, 0), false)]
+    #[case::serving("True", "2026-01-01T00:00:03Z", (2, 2), false)]
+    #[case::some_serve("False", "2026-01-01T00:00:03Z", (1, 1), false)]
+    #[case::ready_and_too_young_to_be_available("False", "2026-01-01T00:00:03Z", (2, 0), false)]
+    fn a_primary_that_never_served(
+        #[case] status: &str,
+        #[case] since: &str,
+        #[case] (ready, available): (i64, i64),
+        #[case] expected: bool,
+    ) {
+        let primary = json!({"metadata": {"creationTimestamp": "2026-01-01T00:00:00Z"}, "status": {"readyReplicas": ready, "availableReplicas": available,
             "conditions": [{"type": "Available", "status": status, "lastTransitionTime": since}]}});
         assert_eq!(never_served(&primary), expected);
         assert!(!never_served(&json!({})), "nothing is known");

@@ -104,13 +104,14 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    pub(super) fn new(rates: &[f64]) -> Self {
-        let probes = Probes::new(rates);
-        Self { canary: Lane { probes: probes.clone(), waited: Duration::ZERO }, probes, primary: Vec::new() }
+    pub(super) fn new(canary: &[f64], primary: &[f64]) -> Self {
+        let canary = Lane { probes: Probes::new(canary), waited: Duration::ZERO };
+        Self { canary, probes: Probes::new(primary), primary: Vec::new() }
     }
 
+    /// The canary's pod has.
     pub(super) fn have_probes(&self) -> bool {
-        !self.probes.are_none()
+        !self.canary.probes.are_none()
     }
 
     /// Pods of the primary that were ever seen.
@@ -152,11 +153,17 @@ mod tests {
 
     #[test]
     fn a_pod_that_was_not_scraped_is_owed_its_probes_later() {
-        let mut lanes = Lanes::new(&[1.0]);
+        let mut lanes = Lanes::new(&[1.0], &[1.0]);
         let first = lanes.take_off(&look(111.0, &[Some(111.0), None]));
         assert_eq!((first.canary.requests, first.primary[0].map(|pod| pod.requests)), (100.0, Some(100.0)));
         let second = lanes.take_off(&look(110.0, &[Some(110.0), Some(221.0)]));
         assert_eq!(second.primary.iter().flatten().map(|pod| pod.requests).collect::<Vec<_>>(), [100.0, 200.0]);
+    }
+
+    #[test]
+    fn each_side_has_its_own_probes() {
+        let taken = Lanes::new(&[2.0], &[0.5]).take_off(&look(121.0, &[Some(106.0)]));
+        assert_eq!((taken.canary.requests, taken.primary[0].map(|pod| pod.requests)), (100.0, Some(100.0)));
     }
 
     #[test]

@@ -73,8 +73,8 @@ impl CounterTest {
         Self {
             run: *run,
             budget,
-            lanes: Lanes::new(&counter.probes),
-            timed_lanes: Lanes::new(&counter.probes),
+            lanes: Lanes::new(&counter.canary_probes, &counter.probes),
+            timed_lanes: Lanes::new(&counter.canary_probes, &counter.probes),
             errors: Trial::new(Parameters { alpha: budget.errors, dispersion: counter.dispersion, ..common }),
             clients,
             silence: SilenceTest::new(SilenceParameters { alpha: budget.silence, planned, evenness: counter.evenness }),

@@ -155,6 +155,7 @@ fn probes_are_no_traffic() {
     let mut counter = counter(&[part(24, (5.0, 0.0, 0.0), (455.0, 0.0, 0.0))]);
     let promoted = |counter: &Counter| judged(counter, Deadline::Reached).verdict() == Verdict::Promote;
     counter.parameters.probes = vec![1.0];
+    counter.parameters.canary_probes = vec![1.0];
     let result = judged(&counter, Deadline::Reached);
     assert_eq!(result.findings.first(), Some(&Finding::OnlyProbes), "{result:?}");
     assert!(!result.joined.clean && !promoted(&counter));
@@ -239,6 +240,7 @@ fn looks() -> impl Strategy<Value = Vec<(PodCounts, Vec<Option<PodCounts>>)>> {
 fn anything(looks: Vec<(PodCounts, Vec<Option<PodCounts>>)>, smallest: Option<f64>, probes: Vec<f64>) -> Counter {
     let mut counter = counter(&[]);
     counter.parameters.evenness = smallest.map(|smallest| Evenness { smallest, variation: 0.001 });
+    counter.parameters.canary_probes = probes.iter().rev().skip(1).copied().collect();
     counter.parameters.probes = probes;
     counter.looks = (1..)
         .zip(looks)

@@ -4,7 +4,6 @@ mod tls;
 
 use futures::future::join_all;
 use rstest::rstest;
-use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -79,7 +78,7 @@ fn answer(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
 
 /// What is found on the page at this port of this machine.
 async fn found(port: u16, within: Duration) -> Result<String, String> {
-    let wishes = Wishes::of(&policy::Policy::default(), &json!({}));
+    let wishes = Wishes::of(&policy::Policy::default(), &[]);
     match Fetcher::at_home().read("shop", "127.0.0.1", &place(port, "/metrics"), &wishes, within).await.0 {
         Read::Page(page) => {
             Ok(page.series.iter().map(|(labels, value)| format!("{} {value}", labels["__name__"])).collect::<Vec<_>>().join(" "))
@@ -185,7 +184,7 @@ mod hostile {
         let silent = silent().await;
         let answer = answer("200 OK", "", PAGE);
         let good = serve_always(answer).await;
-        let (fetcher, wishes) = (Fetcher::at_home(), Wishes::of(&policy::Policy::default(), &json!({})));
+        let (fetcher, wishes) = (Fetcher::at_home(), Wishes::of(&policy::Policy::default(), &[]));
         let places = [place(silent, "/metrics"), place(good, "/metrics")];
         let hostile = join_all((0..SHARE * 8).map(|_| fetcher.read("hostile", "127.0.0.1", &places[0], &wishes, SHORT)));
         let shop = async {
@@ -258,7 +257,7 @@ async fn led(location: impl Fn(u16) -> String, path: &str) -> Result<String, Str
         }
     });
     let response = Fetcher::new(None).unwrap().plain.get(format!("http://127.0.0.1:{port}{path}")).send().await.unwrap();
-    let wishes = Wishes::of(&policy::Policy::default(), &json!({}));
+    let wishes = Wishes::of(&policy::Policy::default(), &[]);
     let page = super::page(response, &wishes).await.map_err(|error| format!("{error:?}"))??;
     Ok(page.series.len().to_string())
 }

@@ -82,6 +82,7 @@ impl<'a> World<'a> {
             policy,
             page: Hints::default(),
             pod_spec: Value::Null,
+            held_pod_spec: Value::Null,
             sources: vec![source],
             reads_pages: false,
             rest: Duration::ZERO,

@@ -1,7 +1,5 @@
 //! What is made of the pages of a run.
 
-use serde_json::json;
-
 use super::*;
 use crate::api::policy::Policy;
 use crate::metrics::counting::{Members, Pods};
@@ -13,7 +11,7 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn wishes() -> Wishes {
-    Wishes::of(&Policy::default(), &json!({}))
+    Wishes::of(&Policy::default(), &[])
 }
 
 fn pod(name: &str, address: &str, created: i64) -> Pod {
@@ -141,7 +139,7 @@ fn other_wishes_need_another_round() {
     collected.want_all();
     assert!(collected.needs_a_round(), "it was narrowed down meanwhile");
     let policy = Policy { max_latency_p99: Some(Duration::from_millis(250)), ..Policy::default() };
-    collected.wish(Wishes::of(&policy, &json!({})));
+    collected.wish(Wishes::of(&policy, &[]));
     assert!(collected.present().unwrap().is_empty());
 }
 
@@ -214,7 +212,7 @@ fn what_is_not_of_this_run_is_nothing() {
         after.record.series().len()
     };
     assert_eq!(restored(&text, "r1", 65, wishes()), 8);
-    let others = Wishes::of(&Policy { max_latency_p99: Some(Duration::from_millis(250)), ..Policy::default() }, &json!({}));
+    let others = Wishes::of(&Policy { max_latency_p99: Some(Duration::from_millis(250)), ..Policy::default() }, &[]);
     assert_eq!(restored(&text, "r1", 65, others), 0, "something else is wanted now");
     assert_eq!(restored(&text, "r2", 65, wishes()), 0, "another run");
     assert_eq!(restored(&text, "r1", 40, wishes()), 0, "it knows the future");

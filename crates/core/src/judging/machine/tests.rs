@@ -17,6 +17,7 @@ mod changing;
 mod ends;
 mod newcomers;
 mod opponent;
+mod probed;
 mod quiet;
 mod sources;
 mod stories;

@@ -31,11 +31,11 @@ pub struct Wishes {
 }
 
 impl Wishes {
-    /// All that discovery may look at.
-    pub fn of(policy: &Policy, pod_spec: &Value) -> Self {
+    /// All that discovery may look at. `pod_specs` are the templates'.
+    pub fn of(policy: &Policy, pod_specs: &[&Value]) -> Self {
         let names = discovery::wanted(&policy.metrics, policy.max_latency_p99.is_some());
         let labels = discovery::labels(&policy.metrics);
-        Self { metrics: pattern(&names), names, bounds: BTreeSet::new(), labels, marks: Marks::new(pod_spec, &policy.ignore_paths) }
+        Self { metrics: pattern(&names), names, bounds: BTreeSet::new(), labels, marks: Marks::new(pod_specs, &policy.ignore_paths) }
     }
 
     /// What one reading reads.
@@ -187,7 +187,7 @@ mod tests {
 
     fn wishes() -> Wishes {
         let spec = json!({"containers": [{"readinessProbe": {"httpGet": {"path": "/up", "port": 1}}}]});
-        Wishes::of(&Policy::default(), &spec)
+        Wishes::of(&Policy::default(), &[&spec])
     }
 
     fn read(page: &str, chunk: usize) -> Page {

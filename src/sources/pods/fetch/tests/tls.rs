@@ -42,7 +42,7 @@ async fn serve_tls(by: &Authority) -> u16 {
 async fn read(port: u16, authorities: Option<&str>) -> String {
     let fetcher = Fetcher { is_of_a_pod: |address| address.is_loopback(), ..Fetcher::new(authorities.map(str::as_bytes)).unwrap() };
     let place = Place { scheme: Scheme::Https, ..place(port, "/metrics") };
-    match fetcher.read("shop", "127.0.0.1", &place, &Wishes::of(&policy::Policy::default(), &json!({})), TIMEOUT).await.0 {
+    match fetcher.read("shop", "127.0.0.1", &place, &Wishes::of(&policy::Policy::default(), &[]), TIMEOUT).await.0 {
         Read::Page(page) => format!("{} series", page.series.len()),
         Read::Silent => "silent".to_owned(),
         Read::Refused(words) => words,

@@ -125,6 +125,7 @@ fn probes_are_no_traffic() {
         "readinessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1},
         "livenessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1},
     }]});
+    subject.held_pod_spec = subject.pod_spec.clone();
     let probed: Traffic = |_| (tally(2.0, 0.0, 0.0), PRIMARY);
     insta::assert_snapshot!(end_of(subject, World { traffic: probed, history: even(), ..World::default() }), @"580s Inconclusive { clean: false }: only probes reach the canary: does the Service's targetPort fit?; the canary finished 0 requests, an ordinary pod of the primary 50,921: requests may hang, or clients may not have come to it");
 }

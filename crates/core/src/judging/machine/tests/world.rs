@@ -30,6 +30,7 @@ pub(super) fn subject() -> Subject {
         policy: Policy::default(),
         page: Hints::default(),
         pod_spec: Value::Null,
+        held_pod_spec: Value::Null,
         sources: vec![Origin::Prometheus],
         reads_pages: false,
         rest: Duration::ZERO,
