@@ -237,7 +237,9 @@ fn users_may_ask_for_what_probes_ask_for() {
 #[test]
 fn samples_that_come_late_make_the_verdict_late() {
     fn hide<const LATE: i64>(series: &mut Vec<Counter>, now: i64) {
-        series.iter_mut().for_each(|one| one.samples.retain(|sample| sample.at <= at(now - LATE).as_millisecond()));
+        for one in series.iter_mut() {
+            one.samples.retain(|sample| sample.at <= at(now - LATE).as_millisecond());
+        }
         series.retain(|one| !one.samples.is_empty());
     }
     let told = [
