@@ -65,15 +65,18 @@ struct Newcomers {
 
 /// Of the duration, before the canary is looked at for the first time: what fails in a counter of its own shall not serve to the end.
 const FIRST_LOOK: u32 = 4;
+/// As much is left of it at the last look, where nothing is known of the time before: what is found then must still be counted.
+const LAST_QUARTER: u32 = 4;
 /// Between two of them beyond the duration, at least.
 const NEXT_LOOK: Duration = Duration::from_mins(1);
 
 impl Newcomers {
     /// Once soon after it began, again when the canary might be promoted, and from time to time as long as it isn't.
-    fn are_due(&self, served: Duration, duration: Duration) -> bool {
+    fn are_due(&self, served: Duration, duration: Duration, has_past: bool) -> bool {
+        let end = if has_past { duration } else { duration.saturating_sub(duration / LAST_QUARTER) };
         match self.looked {
             None => served >= duration / FIRST_LOOK,
-            Some(looked) if looked < duration => served >= duration,
+            Some(looked) if looked < end => served >= end,
             Some(looked) => served.saturating_sub(looked) >= duration.max(NEXT_LOOK),
         }
     }

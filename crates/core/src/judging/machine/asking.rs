@@ -70,7 +70,7 @@ impl Judge {
     fn looks_for(&self, origin: Origin, newcomers: &Newcomers, now: Timestamp) -> bool {
         let Policy { metrics, duration, .. } = &self.subject.policy;
         let is_open = metrics.parts().contains(&Choice::Auto) && origin.abilities().discovery;
-        is_open && newcomers.are_due(self.subject.served(now), *duration)
+        is_open && newcomers.are_due(self.subject.served(now), *duration, origin.abilities().past)
     }
 
     /// The pages, if they are due. Only beside a source that answers: nothing is decided while it is silent.

@@ -121,6 +121,9 @@ fn by_the_pods_own_pages_too() {
     let mut by_pages = subject();
     by_pages.sources = vec![Origin::Pages];
     let writing: fn(&mut Vec<Counter>, i64) = |series, _| grpc(series, is_of_the_canary, "Unavailable", at_once);
+    let end = end_of(by_pages.clone(), World { writing, history: even(), ..World::default() });
+    assert!(end.contains("Reject"), "{end}");
+    let writing: fn(&mut Vec<Counter>, i64) = |series, _| grpc(series, is_of_the_canary, "Unavailable", from_40_on);
     let end = end_of(by_pages, World { writing, history: even(), ..World::default() });
     assert!(end.contains("Reject"), "{end}");
 }
