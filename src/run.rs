@@ -226,12 +226,13 @@ fn spawn_certificates(parts: &mut Parts, arguments: &Arguments, client: &Client,
     }
     let names = certificates::names(&arguments.service_name, &arguments.namespace, arguments.webhook_url.as_ref());
     let secrets = Api::namespaced(client.clone(), &arguments.namespace);
-    let (keeper, bundle) = own::Keeper::new(secrets, names, Arc::clone(current), condition);
+    let (keeper, bundle) = own::Keeper::new(secrets, names.clone(), Arc::clone(current), condition);
     parts.spawn("certificate", keeper.run(parts.stop.clone()));
     let registrar = registration::Registrar::new(
         Api::all(client.clone()),
         arguments.webhook_name.clone(),
         arguments.namespace.clone(),
+        names,
         bundle,
         readiness.register("webhook"),
     );

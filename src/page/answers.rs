@@ -15,6 +15,7 @@ use crate::clock;
 /// Namespaces that are asked about one by one for one answer.
 const MOST_NAMESPACES: usize = 500;
 const NOT_ALL: &str = "There are too many namespaces to look through all of them: choose one by ?namespace=NAME.";
+const MAY_BE_OLD: &str = "The API server could not be asked a moment ago: what is shown may be older.";
 const STILL_READING: &str = "The Deployments are still being read. They are shown in a moment.";
 
 pub(super) async fn list(State(page): State<Arc<Page>>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
@@ -39,7 +40,8 @@ pub(super) async fn list(State(page): State<Arc<Page>>, RawQuery(query): RawQuer
     };
     watched.with(|rows| {
         let selection = page::select(rows.values().filter(|row| seen.has(&row.namespace)), &filter);
-        html(StatusCode::OK, page::list(&selection, &filter, seen.note, clock::now()))
+        let note = watched.may_be_old().then_some(MAY_BE_OLD).or(seen.note);
+        html(StatusCode::OK, page::list(&selection, &filter, note, clock::now()))
     })
 }
 

@@ -33,6 +33,8 @@ const SWEEP: Duration = Duration::from_secs(5);
 const PAGE: u32 = 25;
 /// Changes that one who is slow may miss without being told that it was many.
 const CHANGES: usize = 64;
+/// A watch that failed is begun anew within that time, or fails again.
+const TRIED_AGAIN: Duration = Duration::from_secs(45);
 /// For the first list.
 const FIRST_WITHIN: Duration = Duration::from_secs(15);
 
@@ -63,6 +65,8 @@ pub(super) struct Watched {
     changes: broadcast::Sender<Arc<Change>>,
     is_whole: watch::Sender<bool>,
     looked: Mutex<Instant>,
+    /// When the API server could not be asked last, unless something was heard of it since.
+    unheard: Mutex<Option<Instant>>,
 }
 
 impl Live {
@@ -82,6 +86,7 @@ impl Live {
             changes: broadcast::Sender::new(CHANGES),
             is_whole: watch::Sender::new(false),
             looked: Mutex::new(Instant::now()),
+            unheard: Mutex::default(),
         });
         *current = Some(Arc::clone(&watched));
         tokio::spawn(self.clone().run(Arc::clone(&watched)));
@@ -126,6 +131,16 @@ impl Watched {
     pub(super) async fn is_whole(&self) -> bool {
         let mut whole = self.is_whole.subscribe();
         tokio::time::timeout(FIRST_WITHIN, whole.wait_for(|whole| *whole)).await.is_ok_and(|waited| waited.is_ok())
+    }
+
+    /// Whether the rows may be older than they look. A watch that goes on says nothing until something happens.
+    pub(super) fn may_be_old(&self) -> bool {
+        let unheard = *self.unheard.lock().unwrap_or_else(PoisonError::into_inner);
+        unheard.is_some_and(|at| at.elapsed() < TRIED_AGAIN)
+    }
+
+    fn heard(&self, of: bool) {
+        *self.unheard.lock().unwrap_or_else(PoisonError::into_inner) = (!of).then(Instant::now);
     }
 
     /// Looks at all rows; to be done quickly.
@@ -199,6 +214,11 @@ async fn follow(watched: &Watched, events: impl Stream<Item = watcher::Result<wa
     let mut fresh = Rows::new();
     let mut namespace: Arc<str> = Arc::default();
     while let Some(event) = events.next().await {
+        match &event {
+            // It says that a list is asked for.
+            Ok(watcher::Event::Init) => {}
+            heard => watched.heard(heard.is_ok()),
+        }
         match event {
             Ok(watcher::Event::Init) => fresh.clear(),
             Ok(watcher::Event::InitApply(object)) => {
@@ -224,4 +244,37 @@ async fn follow(watched: &Watched, events: impl Stream<Item = watcher::Result<wa
 fn json(mut object: DynamicObject) -> Option<Value> {
     object.metadata.managed_fields = None;
     serde_json::to_value(object).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+    use serde_json::json;
+
+    use super::*;
+
+    fn app(held: &str) -> DynamicObject {
+        let annotations = json!({"canary.enabled": "true", "canary.state/phase": held});
+        let app = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "app", "namespace": "shop", "annotations": annotations}});
+        serde_json::from_value(app).unwrap()
+    }
+
+    #[tokio::test]
+    async fn rows_of_an_api_server_that_is_away_may_be_old() {
+        let watched = Watched {
+            rows: RwLock::default(),
+            changes: broadcast::Sender::new(CHANGES),
+            is_whole: watch::Sender::new(false),
+            looked: Mutex::new(Instant::now()),
+            unheard: Mutex::default(),
+        };
+        let list = || vec![Ok(watcher::Event::Init), Ok(watcher::Event::InitApply(app("Running"))), Ok(watcher::Event::InitDone)];
+        follow(&watched, stream::iter(list())).await;
+        assert!(watched.is_whole().await && !watched.may_be_old());
+        let failed = || Err(watcher::Error::NoResourceVersion);
+        follow(&watched, stream::iter([failed(), Ok(watcher::Event::Init), failed()])).await;
+        assert!(watched.may_be_old() && watched.with(BTreeMap::len) == 1);
+        follow(&watched, stream::iter([Ok(watcher::Event::Apply(app("Promoted")))])).await;
+        assert!(!watched.may_be_old());
+    }
 }

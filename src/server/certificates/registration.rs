@@ -31,8 +31,12 @@ pub enum Error {
     Timeout { verb: &'static str, name: String },
     #[error("failed to build the patch of MutatingWebhookConfiguration {name:?}")]
     Patch { name: String, source: serde_json::Error },
-    #[error("failed to find MutatingWebhookConfiguration {name:?}: is Coalmine installed completely?")]
+    #[error("failed to find MutatingWebhookConfiguration {name:?}: is Coalmine installed completely, and --webhook-name its name?")]
     Missing { name: String },
+    #[error(
+        "MutatingWebhookConfiguration {name:?} asks Service {service:?}, whom the API server would not believe: is that --service-name?"
+    )]
+    Stranger { name: String, service: String },
 }
 
 #[derive(Debug)]
@@ -41,6 +45,8 @@ pub struct Registrar {
     name: String,
     /// Of Coalmine itself.
     namespace: String,
+    /// What the certificate is for.
+    names: Vec<String>,
     bundle: watch::Receiver<String>,
     condition: Condition,
 }
@@ -50,17 +56,18 @@ impl Registrar {
         configurations: Api<MutatingWebhookConfiguration>,
         name: String,
         namespace: String,
+        names: Vec<String>,
         bundle: watch::Receiver<String>,
         condition: Condition,
     ) -> Self {
-        Self { configurations, name, namespace, bundle, condition }
+        Self { configurations, name, namespace, names, bundle, condition }
     }
 
     pub async fn run(mut self, stop: CancellationToken) {
         let only_ours = watcher::Config::default().fields(&format!("metadata.name={}", self.name)).timeout(60);
         // Content doesn't matter here, each event leads to a look; errors of the watch are the look's errors too.
         let mut changes = watcher(self.configurations.clone(), only_ours).default_backoff().map_ok(drop).boxed();
-        let mut failures = 0;
+        let (mut failures, mut was_ready) = (0, false);
         loop {
             let pause = if self.bundle.borrow_and_update().is_empty() {
                 LOOK_EVERY
@@ -68,7 +75,7 @@ impl Registrar {
                 match self.step().await {
                     Ok(()) => {
                         self.condition.holds();
-                        failures = 0;
+                        (failures, was_ready) = (0, true);
                         LOOK_EVERY
                     }
                     Err(error) => {
@@ -76,8 +83,8 @@ impl Registrar {
                             tracing::warn!(error = &error as &dyn std::error::Error, "cannot keep caBundle current");
                         }
                         // A replica that was ready stays so while the API server is away: nobody took the bundle away.
-                        if matches!(error, Error::Missing { .. }) {
-                            self.condition.fails(error.to_string());
+                        if matches!(error, Error::Missing { .. }) || !was_ready {
+                            self.condition.fails(format!("{:#}", anyhow::Error::from(error)));
                         }
                         failures += 1;
                         super::retry_after(RETRY_AFTER, failures, LOOK_EVERY)
@@ -97,6 +104,9 @@ impl Registrar {
     async fn step(&self) -> Result<(), Error> {
         let found = self.ask("read", self.configurations.get_opt(&self.name)).await?;
         let configuration = found.ok_or_else(|| Error::Missing { name: self.name.clone() })?;
+        if let Some(service) = stranger(&configuration, &self.names) {
+            return Err(Error::Stranger { name: self.name.clone(), service });
+        }
         let bundle = self.bundle.borrow().clone();
         let Some(patch) = patch(&configuration, &self.namespace, bundle.as_bytes()) else { return Ok(()) };
         let patch = serde_json::from_value(patch).map_err(|source| Error::Patch { name: self.name.clone(), source })?;
@@ -112,6 +122,13 @@ impl Registrar {
             Err(_) => Err(Error::Timeout { verb, name: self.name.clone() }),
         }
     }
+}
+
+/// A Service of another name than our own, such as a prefix makes of it: every request that is asked about would fail.
+fn stranger(configuration: &MutatingWebhookConfiguration, names: &[String]) -> Option<String> {
+    let services = configuration.webhooks.iter().flatten().filter_map(|webhook| webhook.client_config.service.as_ref());
+    let mut hosts = services.map(|service| format!("{}.{}.svc", service.name, service.namespace));
+    hosts.find(|host| !names.contains(host))
 }
 
 /// Sets the bundle of each entry that has another one, and leaves our namespace out where it isn't. The names are tested, since entries are
@@ -170,7 +187,7 @@ mod tests {
         let entry = |name: &str| {
             json!({"name": name, "admissionReviewVersions": ["v1"], "sideEffects": "None", "future": {"field": 1},
             "namespaceSelector": {"matchExpressions": [{"key": NAME_LABEL, "operator": "NotIn", "values": ["kube-system", "canaries"]}]},
-            "clientConfig": {"service": {"namespace": "coalmine", "name": "coalmine", "path": "/admit"}}})
+            "clientConfig": {"service": {"namespace": "canaries", "name": "coalmine", "path": "/admit"}}})
         };
         json!({"metadata": {"name": "coalmine"}, "webhooks": [entry("deployments.coalmine.dev"), entry("status.coalmine.dev")]})
     }
@@ -179,7 +196,9 @@ mod tests {
         let readiness = Readiness::default();
         let (sender, bundle) = watch::channel("trusted".to_owned());
         let condition = readiness.register("webhook");
-        (Registrar::new(Api::all(server.client()), "coalmine".to_owned(), "canaries".to_owned(), bundle, condition), sender, readiness)
+        let names = crate::server::certificates::names("coalmine", "canaries", None);
+        let registrar = Registrar::new(Api::all(server.client()), "coalmine".to_owned(), "canaries".to_owned(), names, bundle, condition);
+        (registrar, sender, readiness)
     }
 
     fn bundles(server: &ApiServer) -> Vec<Value> {
@@ -226,6 +245,19 @@ mod tests {
         let server = ApiServer::default();
         let (registrar, _sender, _) = registrar(&server);
         insta::assert_snapshot!(registrar.step().await.unwrap_err(),
-            @r#"failed to find MutatingWebhookConfiguration "coalmine": is Coalmine installed completely?"#);
+            @r#"failed to find MutatingWebhookConfiguration "coalmine": is Coalmine installed completely, and --webhook-name its name?"#);
+    }
+
+    /// As `namePrefix` of a kustomization makes it.
+    #[tokio::test]
+    async fn a_service_that_the_certificate_is_not_for_is_told_and_its_replica_never_ready() {
+        let server = ApiServer::default();
+        let mut renamed = configuration();
+        renamed["webhooks"][1]["clientConfig"]["service"]["name"] = json!("team-coalmine");
+        server.store(PLURAL, "coalmine", renamed);
+        let (registrar, _sender, readiness) = registrar(&server);
+        insta::assert_snapshot!(registrar.step().await.unwrap_err(),
+            @r#"MutatingWebhookConfiguration "coalmine" asks Service "team-coalmine.canaries.svc", whom the API server would not believe: is that --service-name?"#);
+        assert_eq!((server.writes(), readiness.is_ready()), (0, false));
     }
 }
