@@ -21,6 +21,10 @@ fn a_null_takes_what_is_a_default_from_its_owner() {
     let container = SecondApply(json!({"spec": {"containers": [{"name": "second", "image": "registry.example/second:1"}]}}));
     let nulls =
         ServerSideApply(of("a", &Value::Null, json!({"resources": null, "env": [{"name": "VD", "value": "1"}], "readinessProbe": null})));
+    let (created, part) = (ClientSideApply(of("b", &Value::Null, json!({}))), ServerSideApply(of("a", &Value::Null, json!({}))));
+    let restarted = Merge(json!({"spec": {"template": {"metadata": {"annotations": {"restartedAt": "3"}}}}}));
+    let annotation = SecondApply(json!({"metadata": {"annotations": {"second": "1"}}}));
+    ends_as_without_coalmine(&[created, part, annotation, restarted, container.clone()]);
     ends_as_without_coalmine(&[first.clone(), container.clone(), nulls.clone(), Promote, nulls.clone(), container.clone()]);
     ends_as_without_coalmine(&[first, container.clone(), nulls.clone(), container, nulls]);
 }

@@ -11,7 +11,7 @@ use super::fields::Fields;
 mod held;
 mod owner;
 
-pub use held::{Application, Change, LeftPart, again, all, applied_by, asserted, follow, restated, updated, updated_by};
+pub use held::{Application, Change, LeftPart, again, all, applied_by, as_stated, asserted, follow, restated, updated, updated_by};
 pub use owner::Owner;
 
 /// Who owns which fields of a template: an owner and its `f:template` subtree.

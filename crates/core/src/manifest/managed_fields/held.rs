@@ -116,6 +116,22 @@ pub fn restated(held: &TemplateOwners, sent: &TemplateOwners, manager: &str) -> 
     restated
 }
 
+/// Who else owns what, once a `sender` has stated another part than before: `owners` are told by the live template's and by what each part changes of it.
+/// What another applier of `parts` took although the value stays is still taken: a `null` takes a default from its owner.
+pub fn as_stated(mut owners: TemplateOwners, live: &TemplateOwners, held: &TemplateOwners, sender: &str, parts: &[&str]) -> TemplateOwners {
+    let others = parts.iter().filter(|part| **part != sender);
+    let stated = others.fold(Fields::default(), |all, part| all.union(&applied_by(held, part)));
+    let has_part = |owner: &Owner| owner.is_application_of(sender) || parts.iter().any(|part| owner.is_application_of(part));
+    for (owner, fields) in live.iter().filter(|(owner, _)| !has_part(owner)) {
+        let taken = Fields::read(fields).difference(&of(held, owner)).common(&stated);
+        match of(&owners, owner).difference(&taken).write() {
+            Some(fields) => owners.insert(owner.clone(), fields),
+            None => owners.remove(owner),
+        };
+    }
+    owners
+}
+
 /// A request by which an applier states its part of what makes another template of the live one.
 #[derive(Debug, Clone, Copy)]
 pub struct Application<'a> {

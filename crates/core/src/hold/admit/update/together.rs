@@ -119,8 +119,8 @@ impl Update<'_> {
     /// Who owns what of the last of these states: as if what its applier has left had never been there.
     fn owners_after(&self, held: &Held, parts: &[Contribution], states: &[Value], known: &Fields) -> TemplateOwners {
         let sent_owners = self.sent_owners();
-        let mut owners = template_owners(self.old.get("metadata").unwrap_or(&Value::Null));
-        let mut from = object::template(self.old);
+        let live = template_owners(self.old.get("metadata").unwrap_or(&Value::Null));
+        let (mut owners, mut from) = (live.clone(), object::template(self.old));
         for (part, to) in parts.iter().zip(states) {
             let change = Change { from, to };
             let stated = if part.manager == self.manager { &sent_owners } else { &held.owners };
@@ -131,7 +131,9 @@ impl Update<'_> {
             };
             from = to;
         }
-        owners
+        let stated = parts.iter().filter(|part| !part.change && !part.again);
+        let managers: Vec<&str> = stated.map(|part| part.manager.as_str()).collect();
+        managed_fields::as_stated(owners, &live, &held.owners, &self.manager, &managers)
     }
 
     /// Holds what came of `held` and this request. The canary starts over only if that is another template.
