@@ -4,6 +4,8 @@
 mod renewed;
 mod settings;
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -15,8 +17,8 @@ use self::renewed::Renewed;
 pub use self::settings::{Settings, SettingsError};
 use super::{Error, Problem, Scope, Source, Wanted, http};
 use coalmine_core::metrics::{
-    counting::Series,
-    stores::prometheus::{answer, query, summed},
+    counting::{Labels, Series},
+    stores::prometheus::{answer, parts, present, query, summed},
 };
 
 /// The maximum number of questions at once: a bound on memory, and on Coalmine's load on Prometheus.
@@ -34,6 +36,8 @@ pub struct Prometheus {
     url: String,
     settings: Settings,
     permits: Semaphore,
+    /// It takes no longer questions, as far as is known.
+    longest: AtomicUsize,
 }
 
 impl Prometheus {
@@ -41,7 +45,7 @@ impl Prometheus {
         let client = Renewed::new(settings.clone())?;
         settings.header_map("namespace")?;
         let url = settings.url.trim_end_matches('/').to_owned();
-        Ok(Self { client, url, settings, permits: Semaphore::new(AT_ONCE) })
+        Ok(Self { client, url, settings, permits: Semaphore::new(AT_ONCE), longest: AtomicUsize::new(usize::MAX) })
     }
 
     fn dialect(&self) -> query::Dialect<'_> {
@@ -64,6 +68,42 @@ impl Prometheus {
         let _permit = self.permits.acquire().await.ok();
         let body = self.ask(namespace, query, http::LARGEST_ANSWER).await.map_err(failed)?;
         answer::parse(&body, bounds, most).map_err(failed)
+    }
+
+    /// All of these questions, whose answers have no more than `most` series together. Who takes none so long is asked shorter ones from then on.
+    async fn query_in_parts(
+        &self,
+        namespace: &str,
+        bounds: &[String],
+        most: usize,
+        questions: impl Fn(usize) -> Vec<String>,
+    ) -> Result<Vec<Series>, Error> {
+        let mut longest = self.longest.load(Ordering::Relaxed);
+        loop {
+            let mut all = Vec::new();
+            let mut failed = None;
+            for question in questions(longest) {
+                match self.query_with(namespace, &question, Some(bounds), most).await {
+                    Ok(series) => all.extend(series),
+                    Err(error) => {
+                        failed = Some(error);
+                        break;
+                    }
+                }
+            }
+            let shorter = || parts::LENGTHS.into_iter().find(|length| *length < longest);
+            match (failed, all.len()) {
+                (None, found) if found > most => {
+                    return Err(Error { target: format!("Prometheus at {}", self.url), problem: Problem::TooManySeries(most) });
+                }
+                (None, _) => return Ok(all),
+                (Some(error), _) => match shorter().filter(|_| error.problem.is_of_length()) {
+                    Some(shorter) => longest = shorter,
+                    None => return Err(error),
+                },
+            }
+            self.longest.fetch_min(longest, Ordering::Relaxed);
+        }
     }
 
     /// A user's own query. It takes none of the places of the questions that every verdict needs.
@@ -109,26 +149,29 @@ impl Prometheus {
 impl Source for Prometheus {
     fn present<'a>(&'a self, scope: &'a Scope, metrics: &'a [String]) -> BoxFuture<'a, Result<Vec<Series>, Error>> {
         Box::pin(async move {
-            let query = query::present(scope, metrics, self.dialect());
-            let series = self.query_with(&scope.namespace, &query, Some(&[]), answer::MOST_ROWS).await?;
+            let questions = |longest| present::present(scope, metrics, self.dialect(), longest);
+            let series = self.query_in_parts(&scope.namespace, &[], answer::MOST_ROWS, questions).await?;
+            // One that several labels name is in several parts.
+            let mut known = BTreeSet::<Labels>::new();
+            let series = series.into_iter().filter(|one| known.insert(one.labels.clone())).collect();
             Ok(self.dialect().translated(series))
         })
     }
 
     fn samples<'a>(&'a self, scope: &'a Scope, wanted: &'a Wanted) -> BoxFuture<'a, Result<Vec<Series>, Error>> {
         Box::pin(async move {
+            let (namespace, dialect) = (&scope.namespace, self.dialect());
             let series = match &wanted.sums {
                 None => {
-                    let query = query::samples(scope, wanted, self.dialect());
-                    self.query_with(&scope.namespace, &query, Some(&wanted.bounds), MOST_SERIES_OF_A_RUN).await?
+                    let questions = |longest| query::samples_in_parts(scope, wanted, dialect, longest);
+                    self.query_in_parts(namespace, &wanted.bounds, MOST_SERIES_OF_A_RUN, questions).await?
                 }
                 Some(sums) => {
-                    let query = summed::samples(scope, wanted, sums, self.dialect());
-                    let series = self.query_with(&scope.namespace, &query, Some(&wanted.bounds), answer::MOST_ROWS).await?;
-                    summed::at_the_scrapes(series)
+                    let questions = |longest| summed::samples_in_parts(scope, wanted, sums, dialect, longest);
+                    summed::at_the_scrapes(self.query_in_parts(namespace, &wanted.bounds, answer::MOST_ROWS, questions).await?)
                 }
             };
-            Ok(self.dialect().translated(series))
+            Ok(dialect.translated(series))
         })
     }
 

@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use coalmine_core::judging::Failure;
 use coalmine_core::metrics::counting::{History, Members, PodLabel, Pods, Reading, Selector};
+use coalmine_core::metrics::discovery::{Choice, wanted};
 
 const TIMEOUT: Duration = Duration::from_millis(500);
 const GOOD: &str =
@@ -262,4 +263,26 @@ async fn missing_credentials_are_told() {
 fn settings_that_cannot_work_are_refused_at_the_start(#[case] settings: Settings, #[case] sentence: &str) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     assert_eq!(Prometheus::new(settings).unwrap_err().to_string(), sentence);
+}
+
+/// `VictoriaMetrics` takes 16 KiB, where nobody tells it otherwise; discovery alone asks for more.
+#[tokio::test]
+async fn who_takes_no_long_questions_is_asked_short_ones() {
+    let words = r#"{"status":"error","errorType":"422","error":"too long query; got 57152 bytes; mustn't exceed `-search.maxQueryLen=16384` bytes"}"#;
+    let pods = Pods { canary: Members::of_names(["app-canary-77f-ccccc"]), primary: Members::of_names(["app-6d5f-aaaaa"]) };
+    let (scope, metrics) = (Scope { namespace: "shop".to_owned(), pods }, wanted(&Choice::Auto, true));
+    let parts = present::present(&scope, &metrics, query::Dialect::default(), parts::LENGTHS[0]).len();
+    let mut behaviours = vec![answer("422 Unprocessable Entity", "", words)];
+    behaviours.extend(vec![answer("200 OK", "", GOOD); 2 * parts]);
+    let (client, served) = server(behaviours, TIMEOUT).await;
+    for _ in 0..2 {
+        assert_eq!(client.present(&scope, &metrics).await.unwrap().len(), 1, "what several parts answer is one");
+    }
+    let length = |question: &String| {
+        let (_, body) = question.split_once("\r\n\r\n").unwrap();
+        body.len() - "query=".len() - 2 * body.matches('%').count()
+    };
+    let lengths: Vec<usize> = served.await.unwrap().iter().map(length).collect();
+    assert!(lengths[0] > 16_384 && lengths[1..].iter().all(|length| *length <= 16_384), "{lengths:?}");
+    assert_eq!(lengths.len(), 1 + 2 * parts, "it is known from then on");
 }

@@ -57,6 +57,19 @@ impl Problem {
             _ => false,
         }
     }
+
+    /// Whether a shorter question would have been answered: `VictoriaMetrics` takes 16 KiB, Mimir as much as it is told, and gateways that let nothing
+    /// but GET through what fits into an address.
+    pub fn is_of_length(&self) -> bool {
+        match self {
+            Self::Refused(words) => {
+                ["too long query", "maxQueryLen", "query-expression-size", "raw query size"].iter().any(|part| words.contains(part))
+            }
+            Self::Status { status, message, .. } => matches!(status, 413 | 414 | 431) || message.contains("too long query"),
+            _ => false,
+        }
+    }
+
     /// Whether less would have been answered. Servers say so in words of their own: `query processing would load too many samples`, `exceeded the
     /// maximum number of samples`.
     pub fn is_of_size(&self) -> bool {

@@ -5,7 +5,7 @@ use super::*;
 const VERDICT: &str = "error rate 100%; template kept out";
 
 /// Writes the verdict as the controller does.
-fn rejected(held: &Value) -> Value {
+pub(super) fn rejected(held: &Value) -> Value {
     let mut new = held.clone();
     new["metadata"]["annotations"][key::PHASE] = json!("Rejected");
     new["metadata"]["annotations"][key::MESSAGE] = json!(VERDICT);

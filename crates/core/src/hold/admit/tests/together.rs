@@ -191,3 +191,20 @@ fn the_live_template_stated_again_takes_back_what_another_one_set() {
     let again = stated(&rejected, "flux", &["app"], &a);
     assert!(ask(&rejected, &again, "flux", "flux").stored(&again).is_none_or(|stored| stored == rejected));
 }
+
+/// Neither states it whole, and it comes again by a part.
+#[test]
+fn what_was_rejected_stays_out_when_it_comes_of_several_again() {
+    let together = send(&send(&live(), "flux", &["app"], &b()).0, "kubectl", &["side"], &with_side("1")).0;
+    let rejected = super::rejected::rejected(&together);
+    let (side, answer) = send(&rejected, "flux", &["app"], object::template(&live()));
+    assert_eq!((answer.effect, record(&side).template), (Effect::Held, with_side("1")), "the other part is tried alone");
+    let (again, answer) = send(&side, "flux", &["app"], &b());
+    assert_eq!((answer.effect, object::phase(object::annotations(&again))), (Effect::Kept, Some(Phase::Rejected)));
+    assert_eq!(record(&again).template, both("1"));
+    assert!(answer.warnings[0].contains("stays out"), "{:?}", answer.warnings);
+    assert_eq!(send(&again, "flux", &["app"], &b()).0, again, "no write");
+    // And the other part is left to be tried, as before.
+    let (side, answer) = send(&again, "flux", &["app"], object::template(&live()));
+    assert_eq!((answer.effect, record(&side).template), (Effect::Held, with_side("1")));
+}

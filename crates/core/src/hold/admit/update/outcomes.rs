@@ -164,12 +164,17 @@ impl Update<'_> {
         if let Some(held) = on_trial.filter(|held| held.manager != self.manager) {
             return self.keep_out_of_the_trial(&held, &verdict);
         }
-        self.warn_kept_out(&verdict);
         let record = self.record();
+        self.keep_out_with(record, Who::Alone, verdict)
+    }
+
+    /// With this record of it.
+    pub(super) fn keep_out_with(mut self, record: Held, who: Who, verdict: String) -> Admission {
+        self.warn_kept_out(&verdict);
         if let Err(refused) = self.put_back(&record, None) {
             return refused;
         }
-        self.start_run_of(&record.template, Who::Alone);
+        self.start_run_of(&record.template, who);
         if let Some(annotations) = metadata_map_mut(&mut self.changed, "annotations") {
             annotations.insert(key::PHASE.to_owned(), Phase::Rejected.as_str().into());
             annotations.insert(key::MESSAGE.to_owned(), verdict.into());

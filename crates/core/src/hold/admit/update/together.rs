@@ -8,6 +8,7 @@ use crate::{
     hold::{
         admit::Admission,
         held::{Contribution, Held, Operation},
+        rejected,
     },
     manifest::{
         fields::Fields,
@@ -142,10 +143,14 @@ impl Update<'_> {
             let changed = record != *held;
             return self.keep_holding(record, changed);
         }
+        let who = if record.contributions.is_empty() { Who::Alone } else { Who::Besides };
+        let rejected = rejected::verdict(self.before, &record.template, &record.owners).filter(|_| !self.asks_to_retry());
+        if let Some(verdict) = rejected.map(str::to_owned) {
+            return self.keep_out_with(record, who, verdict);
+        }
         if let Err(refused) = self.put_back(&record, None) {
             return refused;
         }
-        let who = if record.contributions.is_empty() { Who::Alone } else { Who::Besides };
         let run = self.start_run_of(&record.template, who);
         let mut managers: Vec<&str> = record.contributions.iter().map(|part| part.manager.as_str()).collect();
         if managers.is_empty() {

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::parts;
 use crate::api::promql::is_scalar;
-use crate::metrics::counting::{Members, PodLabel, Sample, Scope, Series, escaped};
-use crate::metrics::discovery::{AGO, AGO_LABEL, kept_labels};
+use crate::metrics::counting::{PodLabel, Sample, Scope, Series, escaped};
 use crate::metrics::stores::Wanted;
 
 /// How this store names things.
@@ -19,42 +19,8 @@ pub struct Dialect<'a> {
     pub pod_label: Option<&'a str>,
 }
 
-/// Of histograms these pods are enough to know the bounds.
-const PODS_WITH_BUCKETS: usize = 5;
 /// On the series of a part of an answer. Without it, `or` would take a series for another that has the same labels and another name.
 pub(super) const PART_LABEL: &str = "coalmine_part";
-
-/// The last sample of each series, whatever label names the pods, and that of an hour ago. Series of known names are summed up over the labels that
-/// nobody looks at; of histograms, some pods are asked about.
-pub fn present(scope: &Scope, metrics: &[String], dialect: Dialect<'_>) -> String {
-    let (buckets, counters): (Vec<String>, Vec<String>) = metrics.iter().cloned().partition(|name| name.ends_with("_bucket"));
-    let kept = kept_labels(metrics).map(|labels| labels.join(","));
-    let asked = |scope: &Scope, metrics: &[String], offset: &str| -> Vec<String> {
-        // Names with dots have labels with dots, which older servers can't group by.
-        let (dotted, plain): (Vec<String>, Vec<String>) = metrics.iter().cloned().partition(|name| name.contains("[.]"));
-        let labels = PodLabel::ALL.into_iter().filter(|label| !scope.pods.pattern(*label).is_empty());
-        let of_label = |label: PodLabel| {
-            let selector = |metrics: &[String]| format!("{{{}}}{offset}", matchers(scope, metrics, label, dialect));
-            let summed = |selector: String| match &kept {
-                Some(labels) => format!("sum by (__name__,le,{},{labels}) ({selector})", place_labels(dialect).join(",")),
-                None => selector,
-            };
-            let plain = (!plain.is_empty()).then(|| summed(selector(&plain)));
-            let dotted = (!dotted.is_empty()).then(|| selector(&dotted));
-            [plain, dotted].into_iter().flatten().collect::<Vec<_>>()
-        };
-        labels.flat_map(of_label).collect()
-    };
-    let all = |scope: &Scope, metrics: &[String], offset: &str| asked(scope, metrics, offset).join(" or ");
-    let mut parts = vec![all(scope, &counters, "")];
-    let before = all(scope, &counters, &format!(" offset {AGO}"));
-    parts.push(format!("label_replace({before},\"{AGO_LABEL}\",\"{AGO}\",\"\",\"\")"));
-    if !buckets.is_empty() {
-        let some = all(&with_few_pods(scope), &buckets, "");
-        parts.push(format!("label_replace({some},\"{PART_LABEL}\",\"buckets\",\"\",\"\")"));
-    }
-    parts.join(" or ")
-}
 
 /// What tells where a series comes from.
 pub(super) fn place_labels(dialect: Dialect<'_>) -> Vec<String> {
@@ -62,20 +28,13 @@ pub(super) fn place_labels(dialect: Dialect<'_>) -> Vec<String> {
     of_pods.map(|label| quoted(label).into_owned()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-fn with_few_pods(scope: &Scope) -> Scope {
-    let mut scope = scope.clone();
-    let Members { names, addresses } = &mut scope.pods.primary;
-    *names = names.iter().take(PODS_WITH_BUCKETS).cloned().collect();
-    *addresses = addresses
-        .iter()
-        .filter(|(_, pod)| names.is_empty() || names.contains(*pod))
-        .take(PODS_WITH_BUCKETS)
-        .map(|(address, pod)| (address.clone(), pod.clone()))
-        .collect();
-    scope
+/// All samples of some time, in questions of a length.
+pub fn samples_in_parts(scope: &Scope, wanted: &Wanted, dialect: Dialect<'_>, longest: usize) -> Vec<String> {
+    let question = |scope: &Scope| (!scope.pods.pattern(wanted.pod_label).is_empty()).then(|| samples(scope, wanted, dialect));
+    parts::by_pods(scope, longest, &question)
 }
 
-/// All samples of some time.
+/// The same in one.
 pub fn samples(scope: &Scope, wanted: &Wanted, dialect: Dialect<'_>) -> String {
     let selector = bounded(matchers(scope, &wanted.metrics, wanted.pod_label, dialect), &wanted.bounds);
     let seconds = wanted.since.as_secs().max(1);
@@ -184,8 +143,7 @@ pub fn encoded(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::api::promql;
-    use crate::metrics::counting::Pods;
-    use crate::metrics::discovery::{Choice, wanted};
+    use crate::metrics::counting::{Members, Pods};
 
     fn scope() -> Scope {
         let pods = Pods { canary: Members::of_names(["app-canary-77f-ccccc"]), primary: Members::of_names(["app-6d5f-aaaaa"]) };
@@ -217,8 +175,6 @@ mod tests {
             sums: None,
         };
         insta::assert_snapshot!(samples(&scope(), &wanted, dialect), @r#"{__name__=~"up",workload_pod=~"app-canary-77f-ccccc|app-6d5f-aaaaa",namespace=~"|default",cluster="eu1",env!="test"}[5s]"#);
-        let query = present(&scope(), &wanted.metrics, dialect);
-        assert_eq!(query.matches("cluster=\"eu1\",env!=\"test\"").count(), query.matches("__name__=~").count(), "{query}");
         let labels = |name: &str| [(name.to_owned(), "a".to_owned())].into();
         let series = |name: &str| Series { labels: labels(name), samples: Vec::new() };
         assert_eq!(dialect.translated(vec![series("workload_pod"), series("other")]), [series("pod"), series("other")]);
@@ -237,47 +193,6 @@ mod tests {
             sums: None,
         };
         insta::assert_snapshot!(samples(&scope(), &wanted, dialect), @r#"{__name__=~"up","k8s.pod.name"=~"app-canary-77f-ccccc|app-6d5f-aaaaa",namespace=~"|default"}[5s]"#);
-        assert!(present(&scope(), &wanted.metrics, dialect).contains(r#"sum by (__name__,le,"k8s.pod.name",exported_namespace"#));
-    }
-
-    #[test]
-    fn discovery_asks_by_every_label_in_one_query() {
-        let mut scope = scope();
-        scope.pods.primary = scope.pods.primary.with_address("10.0.0.1", "app-6d5f-aaaaa");
-        let query = present(&scope, &["my_total".to_owned()], Dialect::default());
-        insta::assert_snapshot!(query.replace(" or ", "\nor "), @r#"
-        {__name__=~"my_total",pod=~"app-canary-77f-ccccc|app-6d5f-aaaaa",namespace=~"|default"}
-        or {__name__=~"my_total",pod_name=~"app-canary-77f-ccccc|app-6d5f-aaaaa",namespace=~"|default"}
-        or {__name__=~"my_total",exported_pod=~"app-canary-77f-ccccc|app-6d5f-aaaaa",exported_namespace=~"|default"}
-        or {__name__=~"my_total",kubernetes_pod=~"app-canary-77f-ccccc|app-6d5f-aaaaa",kubernetes_namespace=~"|default"}
-        or {__name__=~"my_total",kubernetes_pod_name=~"app-canary-77f-ccccc|app-6d5f-aaaaa",kubernetes_namespace=~"|default"}
-        or {__name__=~"my_total",k8s_pod_name=~"app-canary-77f-ccccc|app-6d5f-aaaaa",k8s_namespace_name=~"|default"}
-        or {__name__=~"my_total",instance=~"10[.]0[.]0[.]1(:[0-9]+)?"}
-        or label_replace({__name__=~"my_total",pod=~"app-canary-77f-ccccc|app-6d5f-aaaaa",namespace=~"|default"} offset 1h
-        or {__name__=~"my_total",pod_name=~"app-canary-77f-ccccc|app-6d5f-aaaaa",namespace=~"|default"} offset 1h
-        or {__name__=~"my_total",exported_pod=~"app-canary-77f-ccccc|app-6d5f-aaaaa",exported_namespace=~"|default"} offset 1h
-        or {__name__=~"my_total",kubernetes_pod=~"app-canary-77f-ccccc|app-6d5f-aaaaa",kubernetes_namespace=~"|default"} offset 1h
-        or {__name__=~"my_total",kubernetes_pod_name=~"app-canary-77f-ccccc|app-6d5f-aaaaa",kubernetes_namespace=~"|default"} offset 1h
-        or {__name__=~"my_total",k8s_pod_name=~"app-canary-77f-ccccc|app-6d5f-aaaaa",k8s_namespace_name=~"|default"} offset 1h
-        or {__name__=~"my_total",instance=~"10[.]0[.]0[.]1(:[0-9]+)?"} offset 1h,"coalmine_ago","1h","","")
-        "#);
-        promql_parser::parser::parse(&query).unwrap();
-    }
-
-    /// Ten pods of Spring Boot have hundreds of thousands of buckets.
-    #[test]
-    fn buckets_are_asked_of_some_pods_and_summed_up() {
-        let names: Vec<String> = (0..40).map(|pod| format!("app-6d5f-{pod:05}")).collect();
-        let mut scope = scope();
-        scope.pods.primary = Members::of_names(names.clone());
-        let query = present(&scope, &wanted(&Choice::Auto, true), Dialect::default());
-        let (counters, buckets) = query.rsplit_once(" or label_replace(").unwrap();
-        assert!(!counters.contains("_bucket|") && buckets.contains("_seconds(_bucket)?"), "{buckets}");
-        assert!(counters.contains(&names[39]) && !buckets.contains(&names[5]) && buckets.contains(&names[4]));
-        let summed = "sum by (__name__,le,exported_namespace,exported_pod,instance,k8s_namespace_name,k8s_pod_name,";
-        let dotted = query.matches("{__name__=~\"http[.]server").count();
-        assert_eq!(query.matches(summed).count() + dotted, query.matches("__name__=~").count(), "{query}");
-        promql_parser::parser::parse(&query).unwrap();
     }
 
     #[test]

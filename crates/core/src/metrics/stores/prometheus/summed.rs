@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use super::parts;
 use super::query::{Dialect, PART_LABEL, bounded, matchers, place_labels, quoted, whole_seconds};
 use crate::metrics::counting::{FACTS, Labels, Part, Sample, Scope, Series, escaped};
 use crate::metrics::stores::{Sums, Wanted};
@@ -11,8 +12,13 @@ use crate::metrics::stores::{Sums, Wanted};
 /// On the series that tell when a target was scraped, as seconds.
 const TIME: &str = "time";
 
-/// As [`super::query::samples`], in one question too.
-pub fn samples(scope: &Scope, wanted: &Wanted, sums: &Sums, dialect: Dialect<'_>) -> String {
+/// As [`super::query::samples_in_parts`].
+pub fn samples_in_parts(scope: &Scope, wanted: &Wanted, sums: &Sums, dialect: Dialect<'_>, longest: usize) -> Vec<String> {
+    let question = |scope: &Scope| (!scope.pods.pattern(wanted.pod_label).is_empty()).then(|| samples(scope, wanted, sums, dialect));
+    parts::by_pods(scope, longest, &question)
+}
+
+fn samples(scope: &Scope, wanted: &Wanted, sums: &Sums, dialect: Dialect<'_>) -> String {
     let selector = |metrics: &[String]| matchers(scope, metrics, wanted.pod_label, dialect);
     let named = |part: &str, query: &str| format!("label_replace({query},\"{PART_LABEL}\",\"{part}\",\"\",\"\")");
     let summed = sums.parts.iter().enumerate().map(|(number, part)| {
