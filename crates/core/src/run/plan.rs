@@ -232,8 +232,11 @@ fn promotion(observed: &Observed<'_>, good: Good) -> Plan {
 
 /// Not while the primary is at fault: a promotion into a paused Deployment starts nothing, and says so.
 fn promoted(observed: &Observed<'_>, good: Good, approved: Option<Approved>) -> Plan {
-    let is_paused = observed.primary.pointer("/spec/paused").and_then(Value::as_bool) == Some(true);
-    Plan::then(vec![Action::Promote(Promotion { good, approved, is_paused })], AT_ONCE)
+    Plan::then(vec![Action::Promote(Promotion { good, approved, is_paused: is_paused(observed.primary) })], AT_ONCE)
+}
+
+fn is_paused(primary: &Value) -> bool {
+    primary.pointer("/spec/paused").and_then(Value::as_bool) == Some(true)
 }
 
 /// Nothing could be shown. `clean`: nothing speaks against it either, so the user's own choice counts.
@@ -274,5 +277,14 @@ fn evict(namesake: &Value) -> Action {
 /// The end of a run that this program can't go on with, through a fault of its own or for lack of a right, once there is no more time.
 pub fn after_a_failure(primary: &Value, held: OnTrial<'_>, policy: &Policy, now: Timestamp, why: Verdict) -> Option<Action> {
     let running = Standing::of(primary).is_running() && !matches!(held, OnTrial::Newer(_));
-    (running && is_past_deadline(primary, policy, now)).then(|| kept_out(Phase::Inconclusive, why))
+    // A Deployment that only wants to be told is kept from nothing.
+    let lets_in = policy.mode == Mode::Report && matches!(held, OnTrial::Template(_));
+    let end = |verdict| {
+        if !lets_in {
+            return kept_out(Phase::Inconclusive, verdict);
+        }
+        let good = Good { verdict, despite: Some(Despite::Report(Phase::Inconclusive)) };
+        Action::Promote(Promotion { good, approved: None, is_paused: is_paused(primary) })
+    };
+    (running && is_past_deadline(primary, policy, now)).then(|| end(why))
 }

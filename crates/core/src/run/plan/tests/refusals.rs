@@ -89,4 +89,13 @@ fn a_fault_of_our_own_ends_at_the_deadline_too() {
     assert_eq!(end(Given { held: Some(OnTrial::Newer(9)), ..Given::new("Running").old() }), None, "the newer version ends it");
     let ended = end(Given::new("Running").old()).unwrap();
     insta::assert_snapshot!(written(&ended), @r#"Write { phase: Inconclusive, message: Some("a fault of Coalmine's own kept it from being judged; its log has the place; template kept out") }"#);
+    // Unless the Deployment only wants to be told.
+    let template = template();
+    let in_report = |with: &[(&str, &str)]| {
+        let policy = Policy::parse(&with.iter().copied().collect()).unwrap();
+        let primary = Given::new("Running").old().primary;
+        written(&after_a_failure(&primary, OnTrial::Template(&template), &policy, now(), Verdict::Fault).unwrap())
+    };
+    insta::assert_snapshot!(in_report(&[("canary.mode", "report")]), @r#"Promote { message: "canary.mode is report; it would have been inconclusive: a fault of Coalmine's own kept it from being judged; its log has the place; template promoted" }"#);
+    assert!(in_report(&[]).starts_with("Write { phase: Inconclusive"));
 }
