@@ -4,6 +4,8 @@
 
 mod ledger;
 mod tell;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::HashMap,
@@ -39,9 +41,11 @@ use coalmine_core::{
 
 /// Names of Deployments that wait to be looked at.
 const QUEUE: usize = 1000;
-/// Notifications under way at once, and of those the ones that wait for an answer of one sink.
+/// Notifications under way at once, of which a sink in trouble has its share, and of those the ones that wait for an answer of one sink.
 const MOST_AT_ONCE: usize = 200;
 const MOST_OF_A_SINK: usize = 4;
+/// Deployments that are looked at, at once.
+const MOST_LOOKS: usize = 16;
 /// Before Deployments are looked through again, where something was left.
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 const PAGE: u32 = 100;
@@ -56,13 +60,16 @@ pub(super) struct Notices {
     queue: tokio::sync::Mutex<mpsc::Receiver<Key>>,
     /// Something was not told that stands on an object.
     left: AtomicBool,
-    /// Of each sink: places, and until when nothing should be sent there.
+    /// Of each sink.
     gates: HashMap<String, Gate>,
 }
 
 struct Gate {
     places: Semaphore,
+    /// Until then nothing should be sent there.
     closed_until: Mutex<Option<Instant>>,
+    /// The last try has another behind it.
+    is_troubled: AtomicBool,
 }
 
 /// What a piece of work leads to.
@@ -75,7 +82,7 @@ enum Done {
 impl Notices {
     pub(super) fn new(notifier: Option<Arc<Notifier>>) -> Self {
         let (enter, queue) = mpsc::channel(QUEUE);
-        let gate = || Gate { places: Semaphore::new(MOST_OF_A_SINK), closed_until: Mutex::new(None) };
+        let gate = || Gate { places: Semaphore::new(MOST_OF_A_SINK), closed_until: Mutex::default(), is_troubled: AtomicBool::default() };
         let gates = notifier.iter().flat_map(|notifier| notifier.sinks.iter()).map(|sink| (sink.name.clone(), gate())).collect();
         Self { notifier, enter, queue: tokio::sync::Mutex::new(queue), left: AtomicBool::new(false), gates }
     }
@@ -117,6 +124,8 @@ pub(super) async fn run(context: &Context) {
     let mut queue = context.notices.queue.lock().await;
     let mut under_way = FuturesUnordered::<BoxFuture<'_, Done>>::new();
     let mut ledger = Ledger::default();
+    let share = (MOST_AT_ONCE / context.notices.gates.len().max(1)).max(MOST_OF_A_SINK);
+    let is_troubled = |sink: &str| context.notices.is_troubled(sink);
     let mut looks = tokio::time::interval(LOOK_AGAIN);
     let mut is_first = true;
     let mut sweep: Option<BoxFuture<'_, ()>> = None;
@@ -130,10 +139,15 @@ pub(super) async fn run(context: &Context) {
                 is_first = false;
             }
             () = async { if let Some(sweep) = &mut sweep { sweep.await } }, if sweep.is_some() => sweep = None,
-            Some(key) = queue.recv(), if ledger.open() < MOST_AT_ONCE => under_way.push(look(context, notifier, key).boxed()),
+            Some(key) = queue.recv(), if ledger.open_but(is_troubled) < MOST_AT_ONCE && under_way.len() < ledger.open() + MOST_LOOKS => under_way.push(look(context, notifier, key).boxed()),
             Some(done) = under_way.next() => match done {
                 Done::Found(found) => for (primary, notice, sink) in found {
                     let task = (notice.id(object::uid(&primary)), sink.name.clone());
+                    // It stays on its object until there is room.
+                    if is_troubled(&sink.name) && !ledger.has_room(&task, share) {
+                        context.notices.left.store(true, Ordering::Relaxed);
+                        continue;
+                    }
                     let Some(is_told) = ledger.begin(&task) else { continue };
                     under_way.push(tell(context, notifier, primary, notice, sink, is_told).map(|marked| Done::Told(task, marked)).boxed());
                 },
@@ -219,9 +233,21 @@ impl Notices {
         }
     }
 
+    /// Whether the last try there was in vain, and is to be repeated: what goes there may stay for long.
+    fn is_troubled(&self, sink: &str) -> bool {
+        self.gates.get(sink).is_some_and(|gate| gate.is_troubled.load(Ordering::Relaxed))
+    }
+
+    fn answered(&self, sink: &Sink, well: bool) {
+        if let Some(gate) = self.gates.get(&sink.name) {
+            gate.is_troubled.store(!well, Ordering::Relaxed);
+        }
+    }
+
     fn close(&self, sink: &Sink, pause: Duration) {
         if let Some(gate) = self.gates.get(&sink.name) {
-            *gate.closed_until.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now().checked_add(pause);
+            let mut until = gate.closed_until.lock().unwrap_or_else(PoisonError::into_inner);
+            *until = (*until).max(Instant::now().checked_add(pause));
         }
     }
 }

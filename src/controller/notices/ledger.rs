@@ -25,6 +25,16 @@ impl Ledger {
         self.open.len()
     }
 
+    /// The same without those of sinks that are left aside.
+    pub(super) fn open_but(&self, is_aside: impl Fn(&str) -> bool) -> usize {
+        self.open.keys().filter(|(_, sink)| !is_aside(sink)).count()
+    }
+
+    /// Whether there is room for it among `share` tasks of its sink.
+    pub(super) fn has_room(&self, task: &Task, share: usize) -> bool {
+        self.open.contains_key(task) || self.open.keys().filter(|(_, sink)| *sink == task.1).count() < share
+    }
+
     /// Begins what was found on an object, and says whether its sink was told already. `None` where somebody is at it.
     pub(super) fn begin(&mut self, task: &Task) -> Option<bool> {
         let is_told = match self.open.get(task) {
@@ -62,6 +72,21 @@ mod tests {
         assert_eq!((ledger.begin(&task("a")), ledger.begin(&task("a")), ledger.begin(&task("b"))), (Some(false), None, Some(false)));
         ledger.end(task("a"), false, now);
         assert_eq!((ledger.begin(&task("a")), ledger.begin(&task("a")), ledger.open()), (Some(true), None, 2));
+    }
+
+    /// One that swallows what it gets keeps nobody from telling the others.
+    #[test]
+    fn a_sink_has_its_share_and_no_more() {
+        let mut ledger = Ledger::default();
+        for id in ["a", "b"] {
+            assert!(ledger.has_room(&task(id), 2));
+            ledger.begin(&task(id));
+        }
+        let of_another = ("c".to_owned(), "pager".to_owned());
+        assert_eq!((ledger.open_but(|sink| sink == "ledger"), ledger.open_but(|_| false)), (0, 2));
+        assert_eq!([task("c"), of_another, task("a")].map(|task| ledger.has_room(&task, 2)), [false, true, true]);
+        ledger.end(task("a"), true, Instant::now());
+        assert!(ledger.has_room(&task("c"), 2));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use coalmine_core::{
     notify::{
         outbox::{self, Notice},
         sinks::Sink,
-        tries::{self, Next},
+        tries::{Next, Tries},
     },
 };
 
@@ -40,7 +40,8 @@ pub(super) async fn tell(context: &Context, notifier: &Notifier, primary: Value,
 async fn until_told(context: &Context, notifier: &Notifier, primary: &Value, notice: &Notice, sink: &Sink) -> bool {
     let letter = notifier.letter(notice).about(object::namespace(primary), object::name(primary), object::uid(primary));
     let (namespace, name, phase) = (letter.namespace, letter.name, notice.phase.as_str());
-    for tried in 1..=tries::MOST {
+    let mut tries = Tries::default();
+    loop {
         let answer = {
             let _place = context.notices.place(sink).await;
             if context.may_write().is_err() {
@@ -48,15 +49,17 @@ async fn until_told(context: &Context, notifier: &Notifier, primary: &Value, not
             }
             notifier.post(sink, &letter).await
         };
-        match tries::next(&answer, tried) {
+        match tries.after(&answer) {
             Next::Told => {
                 tracing::info!(namespace, name, phase, sink = sink.name, "told");
                 notifier.metrics.count(&sink.name, Outcome::Sent);
+                context.notices.answered(sink, true);
                 return true;
             }
             Next::Again { after, all } => {
                 tracing::info!(namespace, name, phase, sink = sink.name, ?answer, "not told, tried again in {} s", after.as_secs());
                 notifier.metrics.count(&sink.name, Outcome::Retried);
+                context.notices.answered(sink, false);
                 if all {
                     context.notices.close(sink, after);
                 }
@@ -71,7 +74,6 @@ async fn until_told(context: &Context, notifier: &Notifier, primary: &Value, not
             }
         }
     }
-    true
 }
 
 /// Takes it away from the object. What is lost then is told again.
