@@ -84,7 +84,7 @@ impl Sources {
             Probe::Page { url, pointer, expected } => {
                 let page = async {
                     let _place = self.readings.take(&asked.scope.namespace).await;
-                    let address = asked.scope.pods.canary.addresses.keys().next().map(String::as_str);
+                    let address = asked.scope.pods.canary.reached_at();
                     self.pages.check(&asked.names(String::new()).fill(url), address, pointer, expected).await
                 };
                 Ok(Some(tokio::time::timeout(CHECKED_WITHIN, page).await.unwrap_or_else(|_| late())))

@@ -1,8 +1,11 @@
 //! Series as they are found in the wild: one page under several targets, other clusters, renamed labels, and codes that are neither good nor the
 //! server's error.
 
+use std::collections::BTreeSet;
+
 use coalmine::sources::{Source, Wanted};
 use coalmine_core::metrics::counting::{FACTS, Series, Tally};
+use coalmine_core::metrics::stores::prometheus::{present, query::Dialect};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
@@ -41,6 +44,18 @@ async fn one_page_under_several_targets_is_counted_once() {
     // Within the first look, which begins with the canary, not every pod may have been scraped.
     let of_whole = &counted.details[1..counted.details.len() - 1];
     assert!(of_whole.iter().all(|detail| detail.primary.len() == 3), "{:?}", counted.details);
+    // A store that takes no long questions is asked in parts.
+    let names = discovery::wanted(&Choice::Auto, true);
+    let known = async |longest: usize| {
+        let mut known = BTreeSet::new();
+        for question in present::present(&world.scope, &names, Dialect::default(), longest) {
+            known.extend(world.client.query(&question).await.unwrap().into_iter().map(|one| one.labels));
+        }
+        known
+    };
+    let whole = known(usize::MAX).await;
+    assert!(whole.iter().any(|labels| labels.contains_key("code")), "{whole:?}");
+    assert_eq!(known(4096).await, whole);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -31,7 +31,7 @@ pub(super) async fn run(context: &Context, canary: &Value, check: &str, cron_job
         let Some(template) = cron_jobs.get_opt(cron_job).await.map_err(Error::api("get the CronJob of a check"))? else {
             return Ok(lacks(JobLacks::CronJob(cron_job.to_owned())));
         };
-        let Some(address) = asked.scope.pods.canary.addresses.keys().next() else { return Ok(Outcome::Waiting) };
+        let Some(address) = asked.scope.pods.canary.reached_at() else { return Ok(Outcome::Waiting) };
         let template = observe::json(&template, "the CronJob")?;
         if !job::may_run(&template) {
             return Ok(lacks(JobLacks::Label(cron_job.to_owned())));

@@ -84,6 +84,18 @@ impl Selector {
         Self { text, matchers: self.matchers.iter().cloned().chain(matchers).collect(), ..self.clone() }
     }
 
+    /// The same at one port more, where it is of targets at one.
+    #[must_use]
+    pub fn also_at_port(&self, port: u16, other: u16) -> Self {
+        let (one, both) = (format!("instance=~\".+:{port}\""), format!("instance=~\".+:({port}|{other})\""));
+        if !self.text.contains(&one) {
+            return self.clone();
+        }
+        let matchers = Self::parse(&format!("x{{{both}}}")).map(|one| one.matchers).unwrap_or_default();
+        let others = self.matchers.iter().filter(|matcher| matcher.name != "instance").cloned();
+        Self { text: self.text.replace(&one, &both), matchers: others.chain(matchers).collect(), ..self.clone() }
+    }
+
     /// As it is asked of Prometheus for one namespace, unless it says that itself.
     pub fn text_in(&self, namespace: &str) -> String {
         if self.labels().any(|label| label == "namespace") {
@@ -197,6 +209,15 @@ mod tests {
         assert!(matches("10.0.0.1:8081", "/") && matches("[fd00::1]:8081", ""));
         assert!(!matches("10.0.0.1:80", "/") && !matches("10.0.0.1:8081", "/healthz") && !matches("10.0.0.1:8081", "/a.\"b"));
         assert_eq!(selector.text(), "requests.total{instance=~\".+:8081\"}");
+        let moved = selector.also_at_port(8081, 9091);
+        let at = |instance: &str| {
+            moved.matches(
+                &[("__name__", "requests.total"), ("instance", instance)].map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            )
+        };
+        assert!(at("10.0.0.1:8081") && at("10.0.0.1:9091") && !at("10.0.0.1:80"));
+        assert_eq!(moved.text(), "requests.total{instance=~\".+:(8081|9091)\"}");
+        assert_eq!(Selector::of("a").also_at_port(8081, 9091), Selector::of("a"));
         assert!(
             !selector.without("path").matches(&[("__name__", "other")].map(|(name, value)| (name.to_owned(), value.to_owned())).into())
         );

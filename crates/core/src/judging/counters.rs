@@ -53,6 +53,8 @@ pub(super) struct Past {
 
 impl Counter {
     pub(super) fn new(chosen: &Found, subject: &Subject) -> Self {
+        let moved = chosen.port.and_then(|port| probes::moved(&subject.pod_spec, &subject.held_pod_spec, port));
+        let chosen = &moved.map_or_else(|| chosen.clone(), |other| chosen.also_at_port(other));
         let (name, limit) = (chosen.description(), subject.policy.max_latency_p99);
         let Policy { ignore_paths, .. } = &subject.policy;
         let both = [&subject.pod_spec, &subject.held_pod_spec];

@@ -100,7 +100,9 @@ fn named(pods: &[&Pod]) -> Members {
 
 fn with_addresses(members: Members, pods: &[&Pod]) -> Members {
     // An address of the node's network says nothing about the pod.
-    let own = pods.iter().filter(|pod| !pod.on_host_network);
+    let (on_nodes, own): (Vec<&Pod>, Vec<&Pod>) = pods.iter().partition(|pod| pod.on_host_network);
+    let members = Members { on_nodes: on_nodes.into_iter().filter_map(|pod| pod.address.clone()).collect(), ..members };
+    let own = own.into_iter();
     let addresses = own.filter_map(|pod| Some((pod.address.clone()?, pod.name.clone())));
     addresses.fold(members, |members, (address, pod)| members.with_address(address, pod))
 }
@@ -129,7 +131,12 @@ mod tests {
         ];
         let pods = pods(&canary, &primary, "app", None);
         assert_eq!(pods.canary, Members::of_names(["app-canary-77f-abcde"]).with_address("10.0.0.9", "app-canary-77f-abcde"));
-        assert_eq!(pods.primary, Members::of_names(["app-6d5f-aaaaa", "app-6d5f-bbbbb"]).with_address("10.0.0.1", "app-6d5f-aaaaa"));
+        let named = Members::of_names(["app-6d5f-aaaaa", "app-6d5f-bbbbb"]).with_address("10.0.0.1", "app-6d5f-aaaaa");
+        assert_eq!(pods.primary, Members { on_nodes: ["192.168.0.1".to_owned()].into(), ..named });
+        // There it is reached by checks.
+        let on_node = Pod { on_host_network: true, ..pod("app-canary-77f-abcde", "app-canary-77f", "192.168.0.1") };
+        let reached = super::pods(&[on_node], &[], "app", None).canary;
+        assert_eq!((reached.reached_at(), pods.canary.reached_at()), (Some("192.168.0.1"), Some("10.0.0.9")));
         // A pod that went has served what it served; its address may be another's.
         let later = super::pods(&canary, &[pod("app-6d5f-eeeee", "app-6d5f", "10.0.0.1")], "app", Some(&pods));
         let names = ["app-6d5f-aaaaa", "app-6d5f-bbbbb", "app-6d5f-eeeee"];

@@ -15,6 +15,7 @@ use crate::statistics::Counts;
 
 mod changing;
 mod ends;
+mod moved;
 mod newcomers;
 mod opponent;
 mod probed;

@@ -61,6 +61,8 @@ pub struct Members {
     pub names: BTreeSet<String>,
     /// Pod address to pod name.
     pub addresses: BTreeMap<String, String>,
+    /// Of pods on their node's network, which are reached there; whose a series is such an address doesn't say.
+    pub on_nodes: BTreeSet<String>,
 }
 
 impl Members {
@@ -72,6 +74,11 @@ impl Members {
     pub fn with_address(mut self, address: impl Into<String>, pod: impl Into<String>) -> Self {
         self.addresses.insert(address.into(), pod.into());
         self
+    }
+
+    /// Where one of them is reached.
+    pub fn reached_at(&self) -> Option<&str> {
+        self.addresses.keys().chain(&self.on_nodes).next().map(String::as_str)
     }
 
     pub fn is_empty(&self) -> bool {

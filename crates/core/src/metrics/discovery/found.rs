@@ -185,6 +185,15 @@ impl Found {
         }
     }
 
+    /// The same where another template serves it at another port.
+    #[must_use]
+    pub fn also_at_port(&self, other: u16) -> Self {
+        let (Some(port), Reading::Labelled { requests, failures }) = (self.port, &self.reading) else { return self.clone() };
+        let at_both = |selector: &Selector| selector.also_at_port(port, other);
+        let latency = self.latency.clone().map(|histogram| Histogram { buckets: at_both(&histogram.buckets), ..histogram });
+        Self { reading: Reading::Labelled { requests: at_both(requests), failures: failures.clone() }, latency, ..self.clone() }
+    }
+
     fn histogram(&self) -> Result<&Histogram, LatencyError> {
         let metric = || self.reading.metrics().first().map(|metric| (*metric).to_owned()).unwrap_or_default();
         self.latency.as_ref().ok_or_else(|| LatencyError::NoHistogram { metric: metric() })

@@ -22,7 +22,10 @@ fn halves(scope: &Scope) -> Option<[Scope; 2]> {
     let half = |canary: &Members, is_of: &dyn Fn(&str) -> bool| {
         let names = primary.names.iter().filter(|name| is_of(name)).cloned().collect();
         let addresses = primary.addresses.iter().filter(|(_, name)| is_of(name)).map(|(at, name)| (at.clone(), name.clone())).collect();
-        Scope { namespace: scope.namespace.clone(), pods: Pods { canary: canary.clone(), primary: Members { names, addresses } } }
+        Scope {
+            namespace: scope.namespace.clone(),
+            pods: Pods { canary: canary.clone(), primary: Members { names, addresses, ..Members::default() } },
+        }
     };
     Some([half(canary, &|name| name < middle.as_str()), half(&Members::default(), &|name| name >= middle.as_str())])
 }
