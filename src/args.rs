@@ -110,6 +110,10 @@ pub struct Arguments {
     #[arg(long, env = "COALMINE_DATADOG_APPLICATION_KEY_FILE", requires = "datadog_api_key_file")]
     pub datadog_application_key_file: Option<PathBuf>,
 
+    /// Authorities (PEM) that Datadog's certificate is checked against; an image without certificates needs them
+    #[arg(long, env = "COALMINE_DATADOG_CA_FILE")]
+    pub datadog_ca_file: Option<PathBuf>,
+
     /// Let checks see the series of all namespaces; otherwise a matcher for their own is put into every selector of a query
     #[arg(long, env = "COALMINE_CHECKS_SEE_ALL_NAMESPACES")]
     pub checks_see_all_namespaces: bool,

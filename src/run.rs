@@ -205,7 +205,7 @@ fn notifications(arguments: &Arguments) -> notify::Settings {
 async fn client() -> anyhow::Result<Client> {
     let mut config = kube::Config::infer().await.context("failed to find out how to reach the API server")?;
     config.default_retry = false;
-    // HTTPS_PROXY is for notifications alone. In a cluster it is not looked at anyway.
+    // HTTPS_PROXY is for notifications and Datadog alone. In a cluster it is not looked at anyway.
     if config.proxy_url.is_some() && ["HTTPS_PROXY", "https_proxy"].iter().any(|name| std::env::var_os(name).is_some()) {
         config.proxy_url = None;
     }

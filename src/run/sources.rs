@@ -10,7 +10,8 @@ use crate::sources::{Source, datadog, prometheus};
 pub(super) fn datadog_source(arguments: &Arguments) -> anyhow::Result<Option<Arc<dyn Source>>> {
     let keys = arguments.datadog_api_key_file.clone().zip(arguments.datadog_application_key_file.clone());
     let Some((api_key_file, application_key_file)) = keys else { return Ok(None) };
-    let settings = datadog::Settings { url: arguments.datadog_url.to_string(), api_key_file, application_key_file };
+    let (url, ca_file) = (arguments.datadog_url.to_string(), arguments.datadog_ca_file.clone());
+    let settings = datadog::Settings { url, api_key_file, application_key_file, ca_file };
     let source = datadog::Datadog::new(settings).context("failed to set up the Datadog client")?;
     Ok(Some(Arc::new(source)))
 }

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use reqwest::Client;
 use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client};
 
 use super::{Error, Problem, Scope, Source, Wanted, http};
 use crate::clock;
@@ -29,6 +29,18 @@ pub struct Settings {
     pub url: String,
     pub api_key_file: PathBuf,
     pub application_key_file: PathBuf,
+    /// Those of the system, otherwise.
+    pub ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    #[error("failed to read {path:?}")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("failed to use {path:?}: expected certificates of authorities (PEM)")]
+    Authorities { path: PathBuf },
+    #[error("there are no authorities to check its certificate against: name them by --datadog-ca-file")]
+    NoAuthorities,
 }
 
 /// A client of one account.
@@ -39,13 +51,18 @@ pub struct Datadog {
 }
 
 impl Datadog {
-    pub fn new(settings: Settings) -> reqwest::Result<Self> {
-        let mut builder = Client::builder().timeout(TIMEOUT).redirect(Policy::none()).no_proxy();
-        if !settings.url.starts_with("https:") {
+    /// Through the proxy that `HTTPS_PROXY` names, if it does: it is not in the cluster.
+    pub fn new(settings: Settings) -> Result<Self, SettingsError> {
+        let mut builder = Client::builder().timeout(TIMEOUT).redirect(Policy::none());
+        if let Some(path) = &settings.ca_file {
+            let pem = std::fs::read(path).map_err(|source| SettingsError::Read { path: path.clone(), source })?;
+            let authorities = Certificate::from_pem_bundle(&pem).ok().filter(|authorities| !authorities.is_empty());
+            builder = builder.tls_certs_only(authorities.ok_or_else(|| SettingsError::Authorities { path: path.clone() })?);
+        } else if !settings.url.starts_with("https:") {
             // An image without any certificate must still speak plain HTTP.
             builder = builder.tls_certs_only([]);
         }
-        Ok(Self { client: builder.build()?, settings })
+        Ok(Self { client: builder.build().map_err(|_| SettingsError::NoAuthorities)?, settings })
     }
 
     /// Series with the position of the query that they answer.

@@ -22,13 +22,33 @@ fn scope() -> Scope {
     Scope { namespace: "shop".to_owned(), pods }
 }
 
+#[test]
+fn authorities_that_are_none_are_told_at_start() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let directory = tempfile::Directory::new();
+    let settings = |ca_file| Settings {
+        url: "https://api.datadoghq.eu".to_owned(),
+        api_key_file: PathBuf::new(),
+        application_key_file: PathBuf::new(),
+        ca_file: Some(ca_file),
+    };
+    let error = |file| Datadog::new(settings(file)).unwrap_err().to_string();
+    insta::assert_snapshot!(error(PathBuf::from("/none/ca.crt")), @r#"failed to read "/none/ca.crt""#);
+    let words = error(directory.file("empty.crt", "no certificate"));
+    assert!(words.ends_with(r#"empty.crt": expected certificates of authorities (PEM)"#), "{words}");
+    insta::assert_snapshot!(SettingsError::NoAuthorities, @"there are no authorities to check its certificate against: name them by --datadog-ca-file");
+    let made = rcgen::generate_simple_self_signed(["datadog.test".to_owned()]).unwrap();
+    assert!(Datadog::new(settings(directory.file("ca.crt", &made.cert.pem()))).is_ok());
+}
+
 /// Answers one question, and hands over what was asked.
 async fn stand_in(status: &str, body: &str) -> (Datadog, tokio::task::JoinHandle<String>, tempfile::Directory) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let directory = tempfile::Directory::new();
     let [api_key_file, application_key_file] = ["api", "application"].map(|name| directory.file(name, &format!("{name}-key\n")));
-    let settings = Settings { url: format!("http://{}", listener.local_addr().unwrap()), api_key_file, application_key_file };
+    let settings =
+        Settings { url: format!("http://{}", listener.local_addr().unwrap()), api_key_file, application_key_file, ca_file: None };
     let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
     let served = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();

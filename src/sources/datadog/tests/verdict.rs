@@ -72,7 +72,8 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let files = tempfile::Directory::new();
         let [api_key_file, application_key_file] = ["api", "application"].map(|name| files.file(name, "key"));
-        let settings = Settings { url: format!("http://{}", listener.local_addr().unwrap()), api_key_file, application_key_file };
+        let settings =
+            Settings { url: format!("http://{}", listener.local_addr().unwrap()), api_key_file, application_key_file, ca_file: None };
         let router = Router::new().route("/api/v1/query", get(answer)).with_state(Arc::clone(&account));
         tokio::spawn(axum::serve(listener, router).into_future());
         Self { account, datadog: Datadog::new(settings).unwrap(), _files: files }
