@@ -27,6 +27,8 @@ use coalmine_core::{
 const MOST_SILENT_FAILURES: u32 = 3;
 /// For the questions of one judgement, all together.
 const JUDGED_WITHIN: Duration = Duration::from_secs(45);
+/// What is older is looked at again before anything follows from it.
+const LOOKED_WITHIN: Duration = Duration::from_secs(2);
 /// After a judgement that did not come.
 const JUDGED_AGAIN: Duration = Duration::from_secs(2);
 /// For a step that finds its namespace's share taken.
@@ -103,9 +105,14 @@ async fn step(context: &Context, namespace: &str, name: &str) -> Result<Option<D
         context.notices.wake(namespace, name);
     }
     let held = Record::of(&primary);
-    let seen = observe::Seen::look(context, &primary).await?;
+    let looked = clock::moment();
+    let mut seen = observe::Seen::look(context, &primary).await?;
     context.metrics.work.sees(&Key::of(&primary), Standing::of(&primary).phase, plan::deadline(&primary, seen.policy()));
     let judgement = judged(context, &primary, &seen).await;
+    // Meanwhile its pod may have ended, or somebody have frozen the namespace.
+    if clock::moment().saturating_sub(looked) > LOOKED_WITHIN {
+        seen = observe::Seen::look(context, &primary).await?;
+    }
     let alone_for = {
         let mut remembered = context.remembered.lock().await;
         remembered.entry(Key::of(&primary)).or_default().alone.see(seen.is_in_trouble_alone(), clock::now())
