@@ -94,7 +94,7 @@ pub struct Arguments {
     pub read_pages: bool,
 
     /// Authorities (PEM) that certificates of the pods' own metrics pages are checked against, where `prometheus.io/scheme` is https; without it such
-    /// pages may reject a canary and promote none
+    /// pages may reject a canary and promote none. JSON pages that checks ask for are believed by them, too
     #[arg(long, env = "COALMINE_PAGES_CA_FILE")]
     pub pages_ca_file: Option<PathBuf>,
 

@@ -181,8 +181,9 @@ fn spawn_controller(
     let prometheus = prometheus.context("failed to set up the Prometheus client")?;
     let prometheus = prometheus.map(|source| counted(Origin::Prometheus, Arc::new(source)));
     let datadog = datadog_source(arguments)?.map(|source| counted(Origin::Datadog, source));
-    let pages = Pages::new(arguments.page_headers_directory.clone(), api_server()).context("failed to set up the client for pages")?;
     let authorities = arguments.pages_ca_file.as_deref().map(std::fs::read).transpose().context("failed to read --pages-ca-file")?;
+    let pages = Pages::new(arguments.page_headers_directory.clone(), api_server(), authorities.as_deref());
+    let pages = pages.context("failed to set up the client for pages")?;
     let fetcher = Fetcher::new(authorities.as_deref()).context("failed to set up the client for metrics pages")?.counted(&questions);
     let sources = Sources::new(prometheus, datadog, pages, arguments.read_pages, fetcher, rules(arguments));
     let label = arguments.canary_label.clone();

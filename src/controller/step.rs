@@ -218,7 +218,7 @@ mod tests {
         let sources = Sources::new(
             Some(Arc::new(source)),
             None,
-            Pages::new(None, Vec::new()).unwrap(),
+            Pages::new(None, Vec::new(), None).unwrap(),
             false,
             crate::sources::pods::Fetcher::new(None).unwrap(),
             coalmine_core::api::checks::Rules::default(),

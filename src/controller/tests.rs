@@ -36,7 +36,7 @@ use crate::{
 /// For a process that leads.
 fn context(client: Client) -> Context {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let pages = Pages::new(None, Vec::new()).unwrap();
+    let pages = Pages::new(None, Vec::new(), None).unwrap();
     let rules = coalmine_core::api::checks::Rules::default();
     let sources = Sources::new(None, None, pages, false, pods::Fetcher::new(None).unwrap(), rules);
     let metrics = Metrics::register(&mut prometheus_client::registry::Registry::default());

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Url};
+use reqwest::{Certificate, Client, Url};
 use serde_json::Value;
 
 use self::headers::Headers;
@@ -37,16 +37,23 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// `headers` is the directory of the operator's headers for hosts, `refused` what is no page of anybody's, such as the API server.
-    pub fn new(headers: Option<PathBuf>, refused: Vec<IpAddr>) -> reqwest::Result<Self> {
+    /// `headers` is the directory of the operator's headers for hosts, `refused` what is no page of anybody's, such as the API server;
+    /// `authorities` (PEM) are believed besides the system's.
+    pub fn new(headers: Option<PathBuf>, refused: Vec<IpAddr>, authorities: Option<&[u8]>) -> reqwest::Result<Self> {
         let refused: Arc<[IpAddr]> = refused.into();
-        Self::resolving(&(Arc::new(Allowed(Arc::clone(&refused))) as Arc<dyn Resolve>), headers, refused)
+        Self::resolving(&(Arc::new(Allowed(Arc::clone(&refused))) as Arc<dyn Resolve>), headers, refused, authorities)
     }
 
-    fn resolving(resolver: &Arc<dyn Resolve>, headers: Option<PathBuf>, refused: Arc<[IpAddr]>) -> reqwest::Result<Self> {
+    fn resolving(
+        resolver: &Arc<dyn Resolve>,
+        headers: Option<PathBuf>,
+        refused: Arc<[IpAddr]>,
+        authorities: Option<&[u8]>,
+    ) -> reqwest::Result<Self> {
+        let own = authorities.map(Certificate::from_pem_bundle).transpose()?.unwrap_or_default();
         let builder = || Client::builder().timeout(TIMEOUT).redirect(Policy::none()).no_proxy().dns_resolver(Arc::clone(resolver));
         // An image without certificates can still read plain HTTP.
-        let client = builder().build().or_else(|_| builder().tls_certs_only([]).build())?;
+        let client = builder().tls_certs_merge(own.clone()).build().or_else(|_| builder().tls_certs_only(own).build())?;
         Ok(Self { client, headers: Headers::new(headers), refused })
     }
 
@@ -95,6 +102,9 @@ impl Pages {
         let request = self.client.get(url.clone()).headers(self.headers.of(url).await?);
         let (status, body) = http::answer(LARGEST_PAGE, request, TIMEOUT).await.map_err(|problem| match problem {
             super::Problem::Timeout(_) => "no answer in time".to_owned(),
+            super::Problem::NoConnection(words) if words.contains("invalid peer certificate") => {
+                "its certificate is not believed (--pages-ca-file)".to_owned()
+            }
             super::Problem::NoConnection(_) => "no connection".to_owned(),
             super::Problem::Redirect(_) => "it leads elsewhere".to_owned(),
             super::Problem::TooLarge(_) => "it is too long".to_owned(),
@@ -148,6 +158,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::sources::pods::fetch::tests::tls::{authority, serve_tls};
 
     /// Leads every name to one server.
     struct Always(SocketAddr);
@@ -162,7 +173,7 @@ mod tests {
     impl Pages {
         /// Leads every name to one server, as no resolver of a cluster would.
         pub(in crate::sources) fn leading_to(address: SocketAddr) -> Self {
-            Self::resolving(&(Arc::new(Always(address)) as Arc<dyn Resolve>), None, Arc::new([])).unwrap()
+            Self::resolving(&(Arc::new(Always(address)) as Arc<dyn Resolve>), None, Arc::new([]), None).unwrap()
         }
     }
 
@@ -178,7 +189,7 @@ mod tests {
             }
         });
         (
-            Pages::resolving(&(Arc::new(Always(address)) as Arc<dyn Resolve>), None, Arc::new([])).unwrap(),
+            Pages::resolving(&(Arc::new(Always(address)) as Arc<dyn Resolve>), None, Arc::new([]), None).unwrap(),
             format!("http://app.test:{}/health", address.port()),
         )
     }
@@ -209,6 +220,24 @@ mod tests {
         assert_eq!(outcome, Outcome::Passed(Passed::Page { pointer: String::new(), expected }));
     }
 
+    /// The image holds no authorities, and a page of the company's has a certificate of the company's.
+    #[tokio::test]
+    async fn an_authority_of_ones_own_is_believed_and_no_other() {
+        let (own, other) = (authority(), authority());
+        let port = serve_tls(&own).await;
+        let outcome = async |pem: Option<&str>| {
+            let resolver = Arc::new(Always(SocketAddr::from(([127, 0, 0, 1], port)))) as Arc<dyn Resolve>;
+            let pages = Pages::resolving(&resolver, None, Arc::new([]), pem.map(str::as_bytes)).unwrap();
+            let outcome = pages.check(&format!("https://app.shop.svc:{port}/"), None, "", &Expected::Equals(json!(7))).await;
+            format!("{outcome:?}")
+        };
+        assert!(outcome(Some(&own.pem)).await.contains("it isn't JSON"), "it is read");
+        for pem in [Some(other.pem.as_str()), None] {
+            let said = outcome(pem).await;
+            assert!(said.contains("its certificate is not believed (--pages-ca-file)"), "{said}");
+        }
+    }
+
     #[tokio::test]
     async fn names_that_lead_home_are_not_asked() {
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -219,7 +248,7 @@ mod tests {
         let everything = Expected::Equals(json!(1));
         let own: Vec<IpAddr> =
             tokio::net::lookup_host((host.trim(), 0)).await.map(|all| all.map(|one| one.ip()).collect()).unwrap_or_default();
-        let pages = Pages::new(None, own.clone()).unwrap();
+        let pages = Pages::new(None, own.clone(), None).unwrap();
         let by_number = own.iter().map(|address| bracketed(&address.to_string()));
         for host in by_number.chain([host.trim().to_owned(), "localhost".to_owned(), "2130706433".to_owned()]) {
             let outcome = pages.check(&format!("http://{host}:{port}/"), None, "", &everything).await;

@@ -3,7 +3,7 @@
 //!
 //! What is read, when, and what is made of it is `judging::collecting`'s to say.
 
-mod fetch;
+pub(in crate::sources) mod fetch;
 mod glance;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -86,7 +86,7 @@ async fn pods_are_told_apart_by_address_and_checks_are_asked() {
 
     let sources = |rules: Rules| {
         let metrics = Arc::new(Prometheus::new(Settings::new(world.client.url())).unwrap());
-        Sources::new(Some(metrics), None, Pages::new(None, Vec::new()).unwrap(), false, Fetcher::new(None).unwrap(), rules)
+        Sources::new(Some(metrics), None, Pages::new(None, Vec::new(), None).unwrap(), false, Fetcher::new(None).unwrap(), rules)
     };
     // Nothing writes a namespace here.
     let (all, own) = (sources(Rules { see_all_namespaces: true, ..Rules::default() }), sources(Rules::default()));

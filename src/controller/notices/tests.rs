@@ -40,7 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 fn context(server: &ApiServer, file: &std::path::Path) -> Context {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let sources =
-        Sources::new(None, None, Pages::new(None, Vec::new()).unwrap(), false, pods::Fetcher::new(None).unwrap(), Rules::default());
+        Sources::new(None, None, Pages::new(None, Vec::new(), None).unwrap(), false, pods::Fetcher::new(None).unwrap(), Rules::default());
     let claims = watch::channel(Claim::Mine { expiry: clock::moment() + Duration::from_mins(1) }).1;
     let mut registry = Registry::default();
     let settings = notify::Settings { file: Some(file.to_owned()), ..notify::Settings::default() };

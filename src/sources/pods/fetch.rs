@@ -214,4 +214,4 @@ fn url(address: &str, Place { scheme, port, path }: &Place, is_of_a_pod: fn(IpAd
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::sources) mod tests;

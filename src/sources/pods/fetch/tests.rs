@@ -1,6 +1,6 @@
 //! Pages of all kinds, over real connections.
 
-mod tls;
+pub(in crate::sources) mod tls;
 
 use futures::future::join_all;
 use rstest::rstest;

@@ -7,19 +7,19 @@ use tokio_rustls::TlsAcceptor;
 
 use super::*;
 
-struct Authority {
-    pem: String,
+pub(in crate::sources) struct Authority {
+    pub(in crate::sources) pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
-fn authority() -> Authority {
+pub(in crate::sources) fn authority() -> Authority {
     let (key, mut parameters) = (KeyPair::generate().unwrap(), CertificateParams::new(Vec::new()).unwrap());
     parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     Authority { pem: parameters.self_signed(&key).unwrap().pem(), issuer: Issuer::new(parameters, key) }
 }
 
 /// A page whose certificate is for some name of a Service, as pods' are.
-async fn serve_tls(by: &Authority) -> u16 {
+pub(in crate::sources) async fn serve_tls(by: &Authority) -> u16 {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(vec!["app.shop.svc".to_owned()]).unwrap().signed_by(&key, &by.issuer).unwrap();
