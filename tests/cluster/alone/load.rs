@@ -59,6 +59,7 @@ fn bad_versions_are_found_in_seconds_and_late_faults_before_the_end() {
 fn what_prometheus_does_not_know_yet_can_be_rejected_by_the_pods_own_pages_but_never_promoted() {
     let stage = Stage::with(&ten(App::good("1")));
     let _traffic = Traffic::start(&stage, RATE);
+    stage.await_counted();
 
     let (after, phase, message) = judged(&stage, &ten(App::bad().unscraped()));
     assert_eq!((phase, stage.live().as_str()), (Phase::Rejected, "1"), "{message}");
