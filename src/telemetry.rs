@@ -36,7 +36,7 @@ pub fn start(format: LogFormat) {
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let others = filter_fn(|metadata| metadata.target() != AUDIT);
     let lines = match format {
-        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).with_filter(filter.and(others)).boxed(),
+        LogFormat::Text => lines.with_filter(filter.and(others)).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_filter(filter.and(others)).boxed(),
     };
     // An audit log is complete, whatever else is logged.
