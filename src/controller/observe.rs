@@ -93,7 +93,7 @@ impl Seen {
                 self.unreached = or_nothing(Self::unreached(context, namespace, primary, canary).await);
                 self.missing_live = or_nothing(Self::missing_live(context, primary).await);
             }
-            Health::Failed { trouble, .. } if trouble != Trouble::Own => {
+            Health::Failed { trouble, .. } if !matches!(trouble, Trouble::Own | Trouble::NeverRan) => {
                 self.shared = shared::with(trouble, primary, &Self::primary_pods(context, primary).await?);
             }
             _ => {}

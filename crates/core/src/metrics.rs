@@ -2,6 +2,7 @@
 
 pub mod counting;
 pub mod discovery;
+pub mod moved;
 pub mod pages;
 pub mod probes;
 pub mod stores;

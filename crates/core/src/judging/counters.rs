@@ -6,7 +6,7 @@ use super::subject::Subject;
 use crate::api::policy::{ClientErrors, Policy};
 use crate::metrics::counting::{Bound, Counted, History, Lacking, Reading, Tally};
 use crate::metrics::discovery::{Found, LatencyError};
-use crate::metrics::probes;
+use crate::metrics::{moved, probes};
 use crate::statistics::evenness::Evenness;
 use crate::statistics::{self, Buckets, Counts, Dispersion, Measured, PodCounts, Scrapes, Timed};
 
@@ -53,7 +53,7 @@ pub(super) struct Past {
 
 impl Counter {
     pub(super) fn new(chosen: &Found, subject: &Subject) -> Self {
-        let moved = chosen.port.and_then(|port| probes::moved(&subject.pod_spec, &subject.held_pod_spec, port));
+        let moved = chosen.port.and_then(|port| moved::port(&subject.pod_spec, &subject.held_pod_spec, port));
         let chosen = &moved.map_or_else(|| chosen.clone(), |other| chosen.also_at_port(other));
         let (name, limit) = (chosen.description(), subject.policy.max_latency_p99);
         let Policy { ignore_paths, .. } = &subject.policy;

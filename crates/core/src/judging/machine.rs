@@ -63,19 +63,18 @@ struct Newcomers {
     looked: Option<Duration>,
 }
 
-/// Of the duration, before the canary is looked at for the first time: what fails in a counter of its own shall not serve to the end.
-const FIRST_LOOK: u32 = 4;
-/// As much is left of it at the last look, where nothing is known of the time before: what is found then must still be counted.
-const LAST_QUARTER: u32 = 4;
+/// The canary is looked at for the first time after a quarter of the duration: what fails in a counter of its own shall not serve to the end. A quarter
+/// is left at the last look where nothing is known of the time before, since what is found then must still be counted.
+const QUARTER: u32 = 4;
 /// Between two of them beyond the duration, at least.
 const NEXT_LOOK: Duration = Duration::from_mins(1);
 
 impl Newcomers {
     /// Once soon after it began, again when the canary might be promoted, and from time to time as long as it isn't.
     fn are_due(&self, served: Duration, duration: Duration, has_past: bool) -> bool {
-        let end = if has_past { duration } else { duration.saturating_sub(duration / LAST_QUARTER) };
+        let end = if has_past { duration } else { duration.saturating_sub(duration / QUARTER) };
         match self.looked {
-            None => served >= duration / FIRST_LOOK,
+            None => served >= duration / QUARTER,
             Some(looked) if looked < end => served >= end,
             Some(looked) => served.saturating_sub(looked) >= duration.max(NEXT_LOOK),
         }

@@ -133,7 +133,7 @@ pub fn rates(found: &Found, pod_spec: &Value, scraped_every: Option<Duration>, p
     probes.map(|probe| probe.per_second).chain(scraper).chain(pages_are_read.then_some(1.0)).collect()
 }
 
-fn containers(pod_spec: &Value) -> impl Iterator<Item = &Value> {
+pub(super) fn containers(pod_spec: &Value) -> impl Iterator<Item = &Value> {
     pod_spec.get("containers").and_then(Value::as_array).into_iter().flatten()
 }
 
@@ -141,21 +141,6 @@ fn containers(pod_spec: &Value) -> impl Iterator<Item = &Value> {
 pub fn are_of_one_container(pod_spec: &Value, ports: [u16; 2]) -> bool {
     let [one, other] = ports.map(|port| container_of(pod_spec, port));
     one.is_some() && one == other
-}
-
-/// Where the held template opens what the live one opens at this port: under the same name, or as the one port that is new.
-pub fn moved(live: &Value, held: &Value, port: u16) -> Option<u16> {
-    let ports = |pod_spec| -> Vec<(Option<&str>, u64)> {
-        let listed = containers(pod_spec).filter_map(|container| container.get("ports")?.as_array()).flatten();
-        listed.filter_map(|one| Some((one.get("name").and_then(Value::as_str), one.get("containerPort")?.as_u64()?))).collect()
-    };
-    let (before, now) = (ports(live), ports(held));
-    let is_there = |all: &[(Option<&str>, u64)], port: u64| all.iter().any(|(_, one)| *one == port);
-    let (name, _) = before.iter().find(|(_, one)| *one == u64::from(port)).filter(|_| !is_there(&now, u64::from(port)))?;
-    let new: Vec<_> = now.iter().filter(|(_, one)| !is_there(&before, *one)).collect();
-    let named = new.iter().find(|(other, _)| name.is_some() && other == name);
-    let only = || new.first().filter(|_| new.len() == 1);
-    named.or_else(only).and_then(|(_, port)| u16::try_from(*port).ok())
 }
 
 /// The container that says it opens this port.
@@ -284,21 +269,6 @@ mod tests {
         let every = Some(Duration::from_secs(5));
         assert_eq!(rates(&found(port), &pod_spec(), None, false), expected);
         assert_eq!(rates(&found(port), &pod_spec(), every, true), [expected, &[0.2, 1.0]].concat());
-    }
-
-    #[rstest]
-    #[case::by_its_name(json!([[8080, "http"], [9091, "admin"], [7070, "debug"]]), Some(9091))]
-    #[case::the_only_new_one(json!([[8080, "http"], [9091, "management"]]), Some(9091))]
-    #[case::one_of_several(json!([[8080, "http"], [9091, "a"], [7070, "b"]]), None)]
-    #[case::it_stays(json!([[8080, "http"], [9090, "metrics"], [9091, "admin"]]), None)]
-    #[case::it_goes(json!([[8080, "http"]]), None)]
-    fn where_a_port_has_moved_to(#[case] held: Value, #[case] expected: Option<u16>) {
-        let spec = |ports: &Value| {
-            let ports: Vec<Value> = ports.as_array().unwrap().iter().map(|one| json!({"containerPort": one[0], "name": one[1]})).collect();
-            json!({"containers": [{"ports": ports}]})
-        };
-        assert_eq!(moved(&spec(&json!([[8080, "http"], [9090, "admin"]])), &spec(&held), 9090), expected);
-        assert_eq!(moved(&Value::Null, &spec(&held), 9090), None);
     }
 
     #[test]

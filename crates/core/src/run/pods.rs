@@ -27,7 +27,10 @@ pub enum Health {
         pod: String,
     },
     /// A `ConfigMap` or Secret that it names is not there; it may come with what is applied next.
-    Missing(String),
+    Missing {
+        words: String,
+        never_ran: bool,
+    },
     /// The template is at fault, in the pod's own words, unless the primary's pods are in the same trouble.
     Failed {
         reason: String,
@@ -38,16 +41,16 @@ pub enum Health {
 /// What a pod's failure is to be compared with: see [`super::shared`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
-    /// Of the template alone, such as an image that is not there.
+    /// Of the template alone.
     Own,
+    /// The same of a container that never ran, such as an image that is not there.
+    NeverRan,
     /// It was Ready, and is not any more.
     Unready,
     /// A container ended, at that time by its node's clock.
     Ended { at: Option<Timestamp>, perhaps_by_a_probe: bool, tries: Tries },
 }
 
-/// In the words about a container that waits and ran before.
-pub const ENDED_BEFORE: &str = " (last: ";
 const MISSING: &str = "CreateContainerConfigError";
 const BACK_OFF: &str = "CrashLoopBackOff";
 /// Waiting reasons that time does not mend.
@@ -77,8 +80,8 @@ pub fn health(pods: &[Value], canary: &Value, run: &str, known: Known) -> Health
             return Health::Failed { reason, trouble };
         }
     }
-    if let Some(reason) = living.iter().find_map(|pod| missing(pod)) {
-        return Health::Missing(reason);
+    if let Some(Waits { words, never_ran }) = living.iter().find_map(|pod| waiting(pod, &[MISSING])) {
+        return Health::Missing { words, never_ran };
     }
     for pod in &living {
         if is_ready(pod) {
@@ -119,7 +122,7 @@ pub(super) fn is_lost(pod: &Value) -> bool {
 
 /// What the pod waits for, that it names and that is not there.
 pub(super) fn missing(pod: &Value) -> Option<String> {
-    waiting(pod, &[MISSING])
+    waiting(pod, &[MISSING]).map(|waits| waits.words)
 }
 
 /// When a container of the pod ended last, unless its node was at fault.
@@ -175,10 +178,10 @@ fn failure(pod: &Value, excused: Option<Timestamp>) -> Option<(String, Trouble)>
         return Some((format!("the pod was evicted: {}", cut(text(status(pod), "message"))), Trouble::Own));
     }
     let is_excused = |ended: &Value| finished(ended).zip(excused).is_some_and(|(ended, excused)| ended <= excused);
-    if let Some(reason) = waiting(pod, &HOPELESS) {
-        return Some((reason, Trouble::Own));
+    if let Some(Waits { words, never_ran }) = waiting(pod, &HOPELESS) {
+        return Some((words, if never_ran { Trouble::NeverRan } else { Trouble::Own }));
     }
-    if let Some(reason) = waiting(pod, &[BACK_OFF]) {
+    if let Some(Waits { words: reason, .. }) = waiting(pod, &[BACK_OFF]) {
         let newest = |ended: &&Value| finished(ended);
         let ended = list(pod, "containerStatuses").iter().flat_map(endings).max_by_key(newest);
         let of_init = init_containers(pod).filter(|one| waits_for(one, &[BACK_OFF])).flat_map(endings).max_by_key(newest);
@@ -222,16 +225,24 @@ fn perhaps_stopped(terminated: &Value) -> bool {
     text(terminated, "reason") != "OOMKilled" && matches!(code, 0 | 137 | 143)
 }
 
-/// What a container that waits for one of these reasons says.
-fn waiting(pod: &Value, reasons: &[&str]) -> Option<String> {
+/// What a container that waits says.
+struct Waits {
+    words: String,
+    never_ran: bool,
+}
+
+/// Of the first that waits for one of these reasons.
+fn waiting(pod: &Value, reasons: &[&str]) -> Option<Waits> {
     let mut containers = list(pod, "containerStatuses").iter().chain(list(pod, "initContainerStatuses"));
     containers.find_map(|container| {
         let waiting = container.pointer("/state/waiting").filter(|waiting| reasons.contains(&text(waiting, "reason")))?;
         if text(waiting, "reason").ends_with("ContainerError") && OF_THE_NODE.iter().any(|words| text(waiting, "message").contains(words)) {
             return None;
         }
-        let ended = container.pointer("/lastState/terminated").map(|ended| format!("{ENDED_BEFORE}{})", ending(ended))).unwrap_or_default();
-        Some(describe(container, &format!("{}{ended}", text(waiting, "reason")), text(waiting, "message")))
+        let last = container.pointer("/lastState/terminated");
+        let ended = last.map(|ended| format!(" (last: {})", ending(ended))).unwrap_or_default();
+        let words = describe(container, &format!("{}{ended}", text(waiting, "reason")), text(waiting, "message"));
+        Some(Waits { words, never_ran: last.is_none() })
     })
 }
 

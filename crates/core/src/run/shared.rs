@@ -31,7 +31,7 @@ const LONGEST_GRACE: u64 = 60;
 pub fn with(trouble: Trouble, primary: &Value, pods: &[Value]) -> Option<Shared> {
     let own: Vec<&Value> = pods.iter().filter(|pod| is_of(pod, object::name(primary)) && !is_lost(pod)).collect();
     let shares = |pod: &&&Value| match trouble {
-        Trouble::Own => false,
+        Trouble::Own | Trouble::NeverRan => false,
         Trouble::Unready => !is_ready(pod),
         Trouble::Ended { at, tries, .. } => {
             let is_at_once = at.is_some_and(|at| latest_ending(pod).is_some_and(|ended| ended + TOGETHER >= at));
@@ -58,7 +58,7 @@ pub fn grace(trouble: Trouble, template: &Value) -> Duration {
     let probe = match trouble {
         Trouble::Unready => "readinessProbe",
         Trouble::Ended { perhaps_by_a_probe: true, .. } => "livenessProbe",
-        Trouble::Ended { .. } | Trouble::Own => return Duration::ZERO,
+        Trouble::Ended { .. } | Trouble::Own | Trouble::NeverRan => return Duration::ZERO,
     };
     let containers = template.pointer("/spec/containers").and_then(Value::as_array).into_iter().flatten();
     let fails_after = containers.filter_map(|container| container.get(probe).filter(|probe| probe.is_object())).map(|probe| {

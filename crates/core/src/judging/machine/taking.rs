@@ -155,7 +155,7 @@ impl Judge {
         let (Some((_, scope)), Series::Measured { counters, newcomers, .. }) = (&self.scope, &mut self.series) else { return };
         newcomers.looked = Some(self.subject.served(now));
         let label = pod_label(counters);
-        let mut found = discovery::newcomers(&self.subject.policy.metrics, series, &newcomers.shown, label, &scope.pods);
+        let mut found = discovery::newcomers(series, &newcomers.shown, label, &scope.pods);
         found.truncate(MOST_COUNTERS.saturating_sub(counters.len()));
         if !found.is_empty() {
             newcomers.shown.extend(found.iter().map(|found| found.metric().to_owned()));

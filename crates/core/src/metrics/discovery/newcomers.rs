@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::candidate::Candidate;
-use super::{Choice, Discovery, Found, PRESETS};
+use super::{Discovery, Found, PRESETS};
 use crate::api::origin::Origin;
 use crate::metrics::counting::{PodLabel, Pods, Role, Series};
 
@@ -14,11 +14,8 @@ pub fn shown(series: &[Series], pods: &Pods) -> BTreeSet<String> {
 }
 
 /// Those among `series` whose names the primary had not `shown`, which count other requests than the counters it had shown, and whose pods this label
-/// names. Only where the user left the choice to Coalmine.
-pub fn newcomers(choice: &Choice, series: &[Series], shown: &BTreeSet<String>, label: PodLabel, pods: &Pods) -> Vec<Found> {
-    if !choice.parts().contains(&Choice::Auto) {
-        return Vec::new();
-    }
+/// names. Whoever names counters is not to be asked for others.
+pub fn newcomers(series: &[Series], shown: &BTreeSet<String>, label: PodLabel, pods: &Pods) -> Vec<Found> {
     let own: Vec<&Series> = of(Role::Canary, series, pods).collect();
     let discovery = Discovery { origin: Origin::default(), own, past: Vec::new(), pods, primary: "" };
     let all = discovery.of_presets(&PRESETS.iter().collect::<Vec<_>>());

@@ -19,7 +19,7 @@ use crate::{
     manifest::object,
     run::{
         live,
-        pods::{ENDED_BEFORE, Health, Trouble},
+        pods::{Health, Trouble},
         shared::{self, Shared},
     },
 };
@@ -37,11 +37,11 @@ pub(super) fn running(observed: &Observed<'_>, namesake: &Value, now: Timestamp)
     let deadline = observed.policy.deadline;
     let was_ready = ready_since(namesake).is_some();
     match &of_its_own(observed, tried_for) {
-        Health::Missing(words) if tried_for < FOR_WHAT_IS_MISSING && !past => {
+        Health::Missing { words, .. } if tried_for < FOR_WHAT_IS_MISSING && !past => {
             let event = Event::ConfigMissing { words: words.clone(), patience: FOR_WHAT_IS_MISSING };
             Plan::then(vec![Action::Publish(event)], FOR_WHAT_MAY_COME)
         }
-        Health::Missing(words) => rejected(observed, words, tried_for),
+        Health::Missing { words, .. } => rejected(observed, words, tried_for),
         Health::Failed { reason, trouble } => in_trouble(observed, namesake, reason, *trouble, now),
         Health::Starting(words) if past => {
             inconclusive(observed, Verdict::NotReadyWithin { deadline, was_ready, words: words.clone() }, false)
@@ -74,16 +74,16 @@ pub(super) fn running(observed: &Observed<'_>, namesake: &Value, now: Timestamp)
 /// A container that never ran for want of what the live template's next pod would want, too, proves nothing: it is waited for.
 fn of_its_own(observed: &Observed<'_>, tried_for: Duration) -> Health {
     let live = object::template(observed.primary);
-    let (OnTrial::Template(held), Health::Missing(words) | Health::Failed { reason: words, trouble: Trouble::Own }) =
-        (observed.held, &observed.health)
-    else {
-        return observed.health.clone();
+    let shared = match (observed.held, &observed.health) {
+        (OnTrial::Template(_), Health::Missing { words, never_ran: true }) if tried_for >= FOR_WHAT_IS_MISSING => {
+            Some(words).filter(|words| live::misses(live, words))
+        }
+        (OnTrial::Template(held), Health::Failed { reason, trouble: Trouble::NeverRan }) => {
+            Some(reason).filter(|words| live::pulls(live, held, words))
+        }
+        _ => None,
     };
-    let is_missing = matches!(observed.health, Health::Missing(_)) && tried_for >= FOR_WHAT_IS_MISSING && live::misses(live, words);
-    if words.contains(ENDED_BEFORE) || !(is_missing || live::pulls(live, held, words)) {
-        return observed.health.clone();
-    }
-    Health::Starting(Some(words.clone()))
+    shared.map_or_else(|| observed.health.clone(), |words| Health::Starting(Some(words.clone())))
 }
 
 /// Its time was written by a clock that was ahead: by ours it would not have served for as long.
@@ -113,7 +113,7 @@ fn in_trouble(observed: &Observed<'_>, namesake: &Value, words: &str, trouble: T
             match trouble {
                 Trouble::Ended { at: Some(at), .. } => actions.push(Action::Excuse(at)),
                 Trouble::Unready => actions.extend(steady::excuse(namesake)),
-                Trouble::Ended { .. } | Trouble::Own => {}
+                Trouble::Ended { .. } | Trouble::Own | Trouble::NeverRan => {}
             }
             Plan::then(actions, FOR_WHAT_MAY_COME)
         }

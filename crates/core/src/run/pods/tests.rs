@@ -202,7 +202,19 @@ fn an_init_container_that_goes_on_is_named() {
 fn what_is_missing_may_come() {
     let status = json!({"containerStatuses": [{"name": "app", "state": {"waiting":
         {"reason": "CreateContainerConfigError", "message": "secret \"key\" not found"}}}]});
-    assert_eq!(judge(status, false), Health::Missing("container app CreateContainerConfigError: secret \"key\" not found".to_owned()));
+    let words = "container app CreateContainerConfigError: secret \"key\" not found".to_owned();
+    assert_eq!(judge(status, false), Health::Missing { words, never_ran: true });
+}
+
+#[test]
+fn what_never_ran_is_told_from_what_did() {
+    let pull = |last: Value| json!({"containerStatuses": [{"name": "app", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "503"}}, "lastState": last}]});
+    let trouble = |status| match judge(status, false) {
+        Health::Failed { trouble, .. } => trouble,
+        health => panic!("{health:?}"),
+    };
+    assert_eq!(trouble(pull(json!({}))), Trouble::NeverRan);
+    assert_eq!(trouble(pull(json!({"terminated": {"exitCode": 0, "reason": "Completed"}}))), Trouble::Own);
 }
 
 #[test]

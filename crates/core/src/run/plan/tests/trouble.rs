@@ -90,7 +90,8 @@ fn what_keeps_a_pod_from_starting_is_told_while_somebody_can_act_on_it() {
 fn what_is_missing_is_waited_for_a_while() {
     let given = || {
         let mut given = Given::new("Running").canary("r1", false);
-        given.health = Health::Missing("container app CreateContainerConfigError: secret \"key\" not found".to_owned());
+        given.health =
+            Health::Missing { words: "container app CreateContainerConfigError: secret \"key\" not found".to_owned(), never_ran: true };
         given
     };
     insta::assert_snapshot!(given().plan(), @r#"
@@ -105,8 +106,8 @@ fn what_is_missing_is_waited_for_a_while() {
 
 /// The registry is away, or somebody deleted the Secret: the live template's next pod would not start either.
 #[rstest]
-#[case::an_image(Health::Failed { reason: r#"container app ImagePullBackOff: Back-off pulling image "proxy:1": ErrImagePull: 503"#.to_owned(), trouble: Trouble::Own })]
-#[case::a_secret(Health::Missing(r#"container app CreateContainerConfigError: secret "key" not found"#.to_owned()))]
+#[case::an_image(Health::Failed { reason: r#"container app ImagePullBackOff: Back-off pulling image "proxy:1": ErrImagePull: 503"#.to_owned(), trouble: Trouble::NeverRan })]
+#[case::a_secret(Health::Missing { words: r#"container app CreateContainerConfigError: secret "key" not found"#.to_owned(), never_ran: true })]
 fn what_the_live_template_lacks_as_well_rejects_nobody(#[case] health: Health) {
     let given = |held: &str| {
         let mut given = Given::new("Running").canary("r1", false).saying("canary.state/since", "2025-12-31T23:59:00Z");
@@ -124,6 +125,15 @@ fn what_the_live_template_lacks_as_well_rejects_nobody(#[case] health: Health) {
     let told = given("the same").old().plan();
     assert!(told.starts_with("Write { phase: Inconclusive"), "{told}");
     let told = given("another").plan();
+    assert!(told.starts_with("Write { phase: Rejected"), "{told}");
+    // It had what it needs, and ended.
+    let mut ran = given("the same");
+    ran.health = match health {
+        Health::Missing { words, .. } => Health::Missing { words, never_ran: false },
+        Health::Failed { reason, .. } => Health::Failed { reason, trouble: Trouble::Own },
+        other => other,
+    };
+    let told = ran.plan();
     assert!(told.starts_with("Write { phase: Rejected"), "{told}");
 }
 
